@@ -1,0 +1,93 @@
+//! What a step has around it while it works: its settings, its voice, its deadline, whether somebody wants it to stop, and
+//! whether it may change the world.
+
+use std::time::{Duration, Instant};
+
+use crate::interrupt::Interrupt;
+use crate::{Deadline, Failure, Settings, Voice};
+
+/// Leave to change the outside world. Only [`Context::permit`] makes one, and never in plan mode: whatever changes
+/// something takes a `&Permit`, so that everything dangerous can be listed with grep.
+#[derive(Debug)]
+pub struct Permit(());
+
+/// A step's surroundings.
+#[derive(Debug)]
+pub struct Context {
+    /// The step's settings.
+    pub settings: Settings,
+    /// The voice on stderr.
+    pub voice: Voice,
+    /// The budget of the whole step.
+    pub deadline: Deadline,
+    /// The environment, from `--env` or the document.
+    pub environment: Option<String>,
+    /// What `--release` said.
+    pub release: Option<String>,
+    pub(crate) plan: bool,
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Context {
+    /// Leave to change the outside world; `None` in plan mode.
+    pub fn permit(&self) -> Option<Permit> {
+        (!self.plan).then_some(Permit(()))
+    }
+
+    /// The environment, which must be known.
+    ///
+    /// # Errors
+    /// `usage` when neither `--env` nor the document names it.
+    pub fn environment(&self) -> Result<&str, Failure> {
+        let missing =
+            || Failure::usage("no-environment", "which environment? give --env, for example --env staging");
+        self.environment.as_deref().ok_or_else(missing)
+    }
+
+    /// To be called before each new request: stops when a signal came or the time is over.
+    ///
+    /// # Errors
+    /// `temporary`: `interrupted` or `deadline`.
+    pub fn checkpoint(&self) -> Result<(), Failure> {
+        if let Some(interrupted) = self.interrupt.came() {
+            return Err(interrupted);
+        }
+        if self.deadline.left().is_zero() { Err(self.deadline.over()) } else { Ok(()) }
+    }
+
+    /// Waits, but not past a signal or the deadline.
+    ///
+    /// # Errors
+    /// `temporary`: `interrupted` or `deadline`.
+    pub fn pause(&self, wait: Duration) -> Result<(), Failure> {
+        let end = Instant::now() + wait;
+        loop {
+            self.checkpoint()?;
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    /// Has a person confirm a dangerous act by typing `phrase` at the terminal, unless the command line already did
+    /// (`given`, from `--confirm`). `next` is the full command that confirms exactly this.
+    ///
+    /// # Errors
+    /// `refused`: `unconfirmed` when nobody is there or something else was typed.
+    pub fn confirm(&self, act: &str, phrase: &str, given: Option<&str>, next: &str) -> Result<(), Failure> {
+        if given == Some(phrase) {
+            return Ok(());
+        }
+        let refused = |why: String| Failure::refused("unconfirmed", why).next(next);
+        if let Some(other) = given {
+            return Err(refused(format!("--confirm says `{other}`, but {act} needs `{phrase}`")));
+        }
+        match self.voice.ask(&format!("{act}\nType `{phrase}` to go on: ")) {
+            Some(typed) if typed == phrase => Ok(()),
+            Some(_) => Err(refused(format!("not confirmed: {act} was not begun"))),
+            None => Err(refused(format!("{act} needs a person at a terminal, or --confirm {phrase}"))),
+        }
+    }
+}

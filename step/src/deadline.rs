@@ -1,0 +1,89 @@
+//! One budget for the whole step: every request gets what is left of it, at most 30 seconds.
+
+use std::time::{Duration, Instant};
+
+use crate::Failure;
+
+/// No single request may take longer than this, however much time is left.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// The instant at which the step gives up.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    end: Instant,
+    budget: Duration,
+}
+
+impl Deadline {
+    /// A deadline that lies `budget` ahead.
+    pub fn after(budget: Duration) -> Self {
+        Deadline { end: Instant::now() + budget, budget }
+    }
+
+    /// What is left; zero when it is over.
+    pub fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
+    /// The time that one request may take now: what is left, at most 30 s.
+    ///
+    /// # Errors
+    /// `temporary`, `deadline` when nothing is left.
+    pub fn request(&self) -> Result<Duration, Failure> {
+        let left = self.left();
+        if left.is_zero() { Err(self.over()) } else { Ok(left.min(REQUEST)) }
+    }
+
+    /// The failure that says that the budget is used up.
+    pub fn over(&self) -> Failure {
+        let message = format!("the time of {} for the whole step is over (--timeout)", show(self.budget));
+        Failure::temporary("deadline", message)
+    }
+}
+
+/// Reads a length of time as people write it: `90s`, `1h 30m`, `50ms`.
+///
+/// # Errors
+/// A sentence that names what was given, for `--timeout` and for settings.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a length of time; write for example 90s, 10m or 1h");
+    let signed: jiff::SignedDuration = text.trim().parse().map_err(|_| wrong())?;
+    Duration::try_from(signed).map_err(|_| wrong())
+}
+
+/// A length of time for people: `1h 30m`, `2m 5s`, `350ms`.
+pub(crate) fn show(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{}ms", duration.as_millis()),
+        1..=59 => format!("{seconds}s"),
+        60..=3599 => format!("{}m {}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, millis) in
+            [("90s", 90_000), ("1h", 3_600_000), ("50ms", 50), ("1h 30m", 5_400_000), ("0s", 0)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "soon", "-1h", "5"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_gets_what_is_left_but_never_more_than_thirty_seconds() {
+        assert!(
+            Deadline::after(Duration::from_secs(5)).request().expect("time left") <= Duration::from_secs(5)
+        );
+        assert_eq!(Deadline::after(Duration::from_secs(900)).request().expect("time left"), REQUEST);
+        assert_eq!(Deadline::after(Duration::ZERO).request().expect_err("over").reason, "deadline");
+    }
+}

@@ -1,0 +1,214 @@
+//! The document: one JSON object that carries a whole release from step to step. It is kept as the map that was read, so
+//! whatever a newer program wrote is handed on. `docs/document.md` is its normative text.
+
+use std::hash::{BuildHasher, RandomState};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::Failure;
+
+/// The schema that this program reads and writes.
+const SCHEMA: u64 = 1;
+/// A larger document is refused.
+pub(crate) const LIMIT: u64 = 4 << 20;
+
+/// One release, rollback or candidate, as far as it has come.
+#[derive(Clone, Debug)]
+pub struct Document(Map<String, Value>);
+
+impl Document {
+    /// Opens a new document.
+    pub(crate) fn open(product: Option<&str>, version: Option<&str>, procedure: &str, plan: bool) -> Self {
+        let now = Timestamp::now();
+        let mut facts = Map::new();
+        if let Some(product) = product {
+            facts.insert("product".into(), json!(product));
+        }
+        let document = json!({
+            "schema": SCHEMA,
+            "id": new_id(product.unwrap_or("unnamed"), version, now),
+            "procedure": procedure,
+            "mode": if plan { "plan" } else { "apply" },
+            "opened": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "facts": facts,
+            "steps": [],
+        });
+        match document {
+            Value::Object(map) => Document(map),
+            _ => Document(Map::new()),
+        }
+    }
+
+    /// Reads a document; the error is one sentence.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err("stdin is empty: the step before wrote no document".into());
+        }
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|e| format!("stdin is not a document: {e}"))?;
+        let Value::Object(map) = value else { return Err("stdin is not a document: no JSON object".into()) };
+        match map.get("schema") {
+            Some(schema) if schema.as_u64() == Some(SCHEMA) => {}
+            Some(schema) => {
+                return Err(format!("the document has schema {schema}; this program reads {SCHEMA}"));
+            }
+            None => return Err("stdin is not a document: it has no `schema`".into()),
+        }
+        let mode = map.get("mode").and_then(Value::as_str);
+        let whole = map.get("id").is_some_and(Value::is_string)
+            && map.get("facts").is_some_and(Value::is_object)
+            && map.get("steps").is_some_and(Value::is_array)
+            && matches!(mode, Some("apply" | "plan"));
+        if whole {
+            Ok(Document(map))
+        } else {
+            Err("the document lacks a usable id, mode, facts or steps".into())
+        }
+    }
+
+    /// The document's id: what steps stamp into the things they make.
+    pub fn id(&self) -> &str {
+        self.text("id")
+    }
+
+    /// `candidate`, `release`, `hotfix`, `rollback`, `rehearsal` or `manual`.
+    pub fn procedure(&self) -> &str {
+        self.text("procedure")
+    }
+
+    /// When it was opened, RFC 3339.
+    pub fn opened(&self) -> &str {
+        self.text("opened")
+    }
+
+    /// Whether it is in plan mode.
+    pub fn is_plan(&self) -> bool {
+        self.text("mode") == "plan"
+    }
+
+    /// Lowers the mode to plan; nothing raises it again.
+    pub(crate) fn lower_to_plan(&mut self) {
+        self.0.insert("mode".into(), json!("plan"));
+    }
+
+    /// The records of the steps so far.
+    pub fn steps(&self) -> &[Value] {
+        self.0.get("steps").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The facts.
+    pub fn facts(&self) -> &Map<String, Value> {
+        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+        self.0.get("facts").and_then(Value::as_object).unwrap_or(&NONE)
+    }
+
+    /// The failure, if a step before has failed.
+    pub fn failure(&self) -> Option<&Map<String, Value>> {
+        self.0.get("failure").and_then(Value::as_object)
+    }
+
+    /// The exit code of the recorded failure.
+    pub(crate) fn failure_code(&self) -> Option<u8> {
+        let code = self.failure()?.get("code").and_then(Value::as_u64);
+        Some(code.and_then(|c| u8::try_from(c).ok()).filter(|c| *c != 0).unwrap_or(1))
+    }
+
+    /// Whether a step in plan mode wrote this fact.
+    pub fn is_planned(&self, fact: &str) -> bool {
+        let lists = self.steps().iter().filter_map(|s| s.get("planned_facts").and_then(Value::as_array));
+        lists.flatten().any(|name| name == fact)
+    }
+
+    /// Writes a fact once: the same value again is fine, another is refused.
+    pub(crate) fn set(&mut self, fact: &str, value: Value) -> Result<(), Failure> {
+        match self.facts().get(fact) {
+            Some(known) if *known == value => return Ok(()),
+            Some(known) => {
+                let message = format!("the document's {fact} is {}, not {}", shown(known), shown(&value));
+                return Err(Failure::refused("fact-conflict", message));
+            }
+            None => {}
+        }
+        if let Some(facts) = self.0.get_mut("facts").and_then(Value::as_object_mut) {
+            facts.insert(fact.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn push_record(&mut self, record: Value) {
+        if let Some(steps) = self.0.get_mut("steps").and_then(Value::as_array_mut) {
+            steps.push(record);
+        }
+    }
+
+    pub(crate) fn set_failure(&mut self, failure: Value) {
+        self.0.insert("failure".into(), failure);
+    }
+
+    pub(crate) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.0.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// A value for a message, cut short.
+fn shown(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), |s| format!("`{s}`"));
+    if text.chars().count() <= 80 { text } else { text.chars().take(79).chain(['…']).collect() }
+}
+
+/// Product, version, opening time and four random hex digits.
+fn new_id(product: &str, version: Option<&str>, now: Timestamp) -> String {
+    // The standard library seeds its hasher from the system's random source: enough for four digits, and no crate.
+    let random = RandomState::new().hash_one(now.as_nanosecond()) & 0xffff;
+    let version = version.map(|v| format!("{v}-")).unwrap_or_default();
+    format!("{product}-{version}{}-{random:04x}", now.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> Document {
+        Document::open(Some("shop"), Some("1.2.0"), "release", false)
+    }
+
+    #[test]
+    fn what_was_opened_can_be_read_again() {
+        let bytes = serde_json::to_vec(&document().into_value()).expect("written");
+        let read = Document::parse(&bytes).expect("read");
+        assert_eq!((read.procedure(), read.is_plan()), ("release", false));
+        assert!(read.id().starts_with("shop-1.2.0-20"), "{}", read.id());
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused_in_one_sentence() {
+        for bytes in ["", " \n", "{", "[]", "{}", r#"{"schema":2}"#, r#"{"schema":1,"id":"x"}"#, "{}{}"] {
+            let said = Document::parse(bytes.as_bytes()).expect_err(bytes);
+            assert!(!said.contains('\n'), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_fact_is_written_once() {
+        let mut document = document();
+        document.set("version", json!("1.2.0")).expect("new");
+        document.set("version", json!("1.2.0")).expect("the same again");
+        let refused = document.set("version", json!("1.3.0")).expect_err("another");
+        assert_eq!(refused.reason, "fact-conflict");
+        assert_eq!(document.facts()["version"], json!("1.2.0"));
+    }
+
+    #[test]
+    fn an_unusable_code_never_becomes_success() {
+        for code in [json!(0), json!(256), json!("1"), Value::Null] {
+            let mut document = document();
+            document.set_failure(json!({ "code": code }));
+            assert_eq!(document.failure_code(), Some(1));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What every step of a release shares: the document that the steps hand on, and the one `main` that reads it,
+//! runs the step and writes it.
+//!
+//! A step is a type that parses the command line and implements [`Program`]; its `main` is one line,
+//! `step::main::<Args>()`. Everything that touches stdin, stdout, stderr, signals and exit codes happens here, so that
+//! all steps behave alike. The rules are in `docs/document.md`.
+
+mod answer;
+mod cli;
+mod context;
+mod deadline;
+mod document;
+mod facts;
+mod failure;
+mod input;
+mod interrupt;
+mod marker;
+mod process;
+mod redact;
+mod retry;
+mod run;
+mod secret;
+mod settings;
+mod voice;
+
+pub use answer::{Answer, Outcome, Status};
+pub use cli::Common;
+pub use context::{Context, Permit};
+pub use deadline::{Deadline, parse_duration};
+pub use document::Document;
+pub use facts::{Build, Deployment, Loss, Previous, Replaces, Snapshot};
+pub use failure::{Acted, Failure, Kind};
+pub use marker::Marker;
+pub use process::{Program, main};
+pub use redact::redact;
+pub use retry::{Again, again};
+pub use run::Run;
+pub use secret::Secret;
+pub use settings::Settings;
+pub use voice::Voice;

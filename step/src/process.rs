@@ -1,0 +1,400 @@
+//! The one `main`: arguments, stdin, the step, stdout, exit code. Nothing else in the workspace touches those.
+#![allow(clippy::print_stdout, reason = "this is the shared main, which owns stdout")]
+
+use std::any::Any;
+use std::io::{IsTerminal, Write};
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::error::ErrorKind;
+use clap::CommandFactory;
+use serde_json::{Value, json};
+
+use crate::cli::{Common, command};
+use crate::input::{self, Input};
+use crate::interrupt::Interrupt;
+use crate::redact::redact_value;
+use crate::run::Run;
+use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Settings, Voice};
+
+const NO_DOCUMENT: u8 = 65;
+const NOT_WRITTEN: u8 = 74;
+
+/// A program of the workspace: a command line that says what it wants done.
+pub trait Program: clap::Parser {
+    /// One line each; they open `--help`.
+    const EXAMPLES: &'static str;
+    /// The keys of the step's own table in `release.toml`; `a.*.b` for tables by name.
+    const KEYS: &'static [&'static str];
+    /// The step's budget when `--timeout` does not say.
+    const TIMEOUT: Duration;
+    /// Whether a failed document is work for this step. True for notify alone, which never sets or alters `failure`.
+    const TAKES_FAILED: bool = false;
+
+    /// The options of every step.
+    fn common(&self) -> &Common;
+    /// Which of its acts the step is asked for, when it has several.
+    fn action(&self) -> Option<&'static str> {
+        None
+    }
+    /// Whether this is a question: it reads no document, and its answer goes to stdout.
+    fn is_question(&self) -> bool {
+        false
+    }
+    /// The procedure that a document opened by this command line belongs to.
+    fn opens(&self) -> &'static str {
+        "manual"
+    }
+    /// The step: observe, plan, apply, confirm.
+    ///
+    /// # Errors
+    /// Whatever stopped it.
+    fn run(&self, run: &mut Run) -> Result<Outcome, Failure>;
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// Whatever stopped it.
+    fn answer(&self, context: &Context) -> Result<Answer, Failure>;
+    /// `--check`: settings, secrets, one authorised read.
+    ///
+    /// # Errors
+    /// `config` or `temporary`.
+    fn check(&self, context: &Context) -> Result<Answer, Failure>;
+}
+
+/// Runs a program. This is the whole `main` of every step.
+pub fn main<P: Program>() -> ExitCode {
+    let interrupt = Interrupt::install();
+    let matches = match command::<P>().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return ExitCode::from(misspoken::<P>(&error, &interrupt)),
+    };
+    let program = match P::from_arg_matches(&matches) {
+        Ok(program) => program,
+        Err(error) => return ExitCode::from(misspoken::<P>(&error, &interrupt)),
+    };
+    let common = program.common();
+    if common.man || common.completions.is_some() {
+        return ExitCode::from(manual::<P>(common));
+    }
+    let code = Process { name: name::<P>(), program: &program, common, interrupt }.run();
+    ExitCode::from(code)
+}
+
+/// The program's name, once and for all: clap keeps it as an owned string.
+fn name<P: CommandFactory>() -> &'static str {
+    Box::leak(P::command().get_name().to_owned().into_boxed_str())
+}
+
+fn manual<P: Program>(common: &Common) -> u8 {
+    let mut page = Vec::new();
+    if let Some(shell) = common.completions {
+        clap_complete::generate(shell, &mut command::<P>(), name::<P>(), &mut page);
+    } else if let Err(error) = clap_mangen::Man::new(command::<P>()).render(&mut page) {
+        return Voice::new(name::<P>(), false, false, common.color).fatal(&error.to_string(), NOT_WRITTEN);
+    }
+    if write_out(&page).is_ok() { 0 } else { NOT_WRITTEN }
+}
+
+/// `--help`, `--version`, or words that make no sense. A document that was coming is still handed on.
+fn misspoken<P: Program>(error: &clap::Error, interrupt: &Interrupt) -> u8 {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return if error.print().is_ok() { 0 } else { NOT_WRITTEN };
+    }
+    let voice = Voice::new(name::<P>(), false, false, clap::ColorChoice::Auto);
+    let sentence = error.to_string();
+    let _ = error.print(); // nobody can be told when stderr is gone
+    let failure = Failure::usage(
+        "arguments",
+        sentence.lines().next().unwrap_or_default().trim_start_matches("error: "),
+    );
+    // The flag may stand behind the word that made no sense.
+    if std::env::args_os().any(|a| a == "--fresh") {
+        return failure.exit_code();
+    }
+    match input::read(&voice, interrupt) {
+        Input::Document(document, bytes) if document.failure().is_some() => {
+            hand_on(&voice, &bytes, document.failure_code().unwrap_or(1))
+        }
+        Input::Document(mut document, _) => {
+            document.push_record(failed_record(name::<P>(), None, jiff::Timestamp::now(), 0, &failure));
+            document.set_failure(failure.to_value(name::<P>()));
+            write_document(&voice, document, false, failure.exit_code())
+        }
+        _ => failure.exit_code(),
+    }
+}
+
+/// One run of one program, from the parsed command line to the exit code.
+struct Process<'a, P> {
+    name: &'static str,
+    program: &'a P,
+    common: &'a Common,
+    interrupt: Interrupt,
+}
+
+impl<P: Program> Process<'_, P> {
+    fn run(&self) -> u8 {
+        let voice = Voice::new(self.name, self.common.quiet, self.common.verbose, self.common.color);
+        if self.common.check || self.program.is_question() {
+            return self.question(voice);
+        }
+        let input = if self.common.fresh { Input::None } else { input::read(&voice, &self.interrupt) };
+        match input {
+            Input::Unusable(sentence) => {
+                voice.fatal(&format!("{sentence} (--fresh opens a new document)"), NO_DOCUMENT)
+            }
+            Input::Interrupted(failure) => voice.fatal(&failure.message, failure.exit_code()),
+            Input::Document(document, bytes) if document.failure().is_some() && !P::TAKES_FAILED => {
+                let failure = document.failure();
+                let word = |key| failure.and_then(|f| f.get(key)).and_then(Value::as_str).unwrap_or("a step");
+                voice.say(&format!("not run, because {} failed: {}", word("step"), word("message")));
+                hand_on(&voice, &bytes, document.failure_code().unwrap_or(1))
+            }
+            Input::Document(document, _) => self.step(voice, Some(document)),
+            Input::None => self.step(voice, None),
+        }
+    }
+
+    fn question(&self, voice: Voice) -> u8 {
+        let context = match self.context(voice, self.common.env.clone()) {
+            Ok(context) => context,
+            Err((voice, failure)) => return complain(&voice, &failure),
+        };
+        let asked = || {
+            if self.common.check { self.program.check(&context) } else { self.program.answer(&context) }
+        };
+        let answer = caught(asked);
+        context.voice.progress_done();
+        match answer {
+            Ok(answer) => show(&context.voice, answer, self.common.json),
+            Err(failure) => complain(&context.voice, &failure),
+        }
+    }
+
+    /// Settings need the environment, which the document may name.
+    fn context(&self, voice: Voice, environment: Option<String>) -> Result<Context, (Voice, Failure)> {
+        let loaded =
+            Settings::load(self.name, P::KEYS, self.common.config.as_deref(), environment.as_deref());
+        let settings = match loaded {
+            Ok(settings) => settings,
+            Err(failure) => return Err((voice, failure)),
+        };
+        Ok(Context {
+            settings,
+            voice,
+            deadline: Deadline::after(self.common.timeout.unwrap_or(P::TIMEOUT)),
+            environment,
+            release: self.common.release.clone(),
+            plan: self.common.plan,
+            interrupt: self.interrupt.clone(),
+        })
+    }
+
+    fn step(&self, voice: Voice, incoming: Option<Document>) -> u8 {
+        let started = jiff::Timestamp::now();
+        let clock = Instant::now();
+        let recorded = incoming.as_ref().and_then(Document::failure_code);
+        let known = incoming.as_ref().and_then(|d| d.facts().get("environment")).and_then(Value::as_str);
+        let environment = known.map(str::to_owned).or_else(|| self.common.env.clone());
+        let (mut run, result) = match self.context(voice, environment) {
+            Err((voice, failure)) => {
+                let mut document = incoming.unwrap_or_else(|| self.open(None));
+                self.record(&mut document, started, clock, &Err(failure.clone()), &[]);
+                complain(&voice, &failure);
+                return write_document(
+                    &voice,
+                    document,
+                    self.common.json,
+                    recorded.unwrap_or(failure.exit_code()),
+                );
+            }
+            Ok(mut context) => {
+                let mut document = incoming.unwrap_or_else(|| self.open(Some(&context.settings)));
+                if context.plan {
+                    document.lower_to_plan();
+                }
+                context.plan = document.is_plan();
+                let mut run = Run { context, document, planned: Vec::new() };
+                let result = self.prepare(&mut run).and_then(|()| caught(|| self.program.run(&mut run)));
+                (run, result)
+            }
+        };
+        let planned = std::mem::take(&mut run.planned);
+        self.record(&mut run.document, started, clock, &result, &planned);
+        run.context.voice.progress_done();
+        let code = match &result {
+            Ok(outcome) => {
+                run.context.voice.say(&outcome.summary);
+                0
+            }
+            Err(failure) => complain(&run.context.voice, failure),
+        };
+        write_document(&run.context.voice, run.document, self.common.json, recorded.unwrap_or(code))
+    }
+
+    fn open(&self, settings: Option<&Settings>) -> Document {
+        // A product that cannot be read is complained about by `prepare`, with a document to write it into.
+        let product = settings.and_then(|s| s.product("name").ok().flatten());
+        let procedure = self.common.procedure.as_deref().unwrap_or(self.program.opens());
+        Document::open(product.as_deref(), self.common.release.as_deref(), procedure, self.common.plan)
+    }
+
+    /// Facts that the command line and the settings give, and that must agree with the document.
+    fn prepare(&self, run: &mut Run) -> Result<(), Failure> {
+        run.context.checkpoint()?;
+        if let Some(product) = run.context.settings.product("name")? {
+            run.document.set("product", json!(product))?;
+        }
+        if let Some(environment) = &self.common.env {
+            run.document.set("environment", json!(environment))?;
+        }
+        if let Some(version) = &self.common.release {
+            run.document.set("version", json!(version))?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        document: &mut Document,
+        started: jiff::Timestamp,
+        clock: Instant,
+        result: &Result<Outcome, Failure>,
+        planned: &[String],
+    ) {
+        let ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let action = self.program.action();
+        let mut record = match result {
+            Ok(outcome) => {
+                let mut record = opened_record(self.name, action, outcome.status.word(), started, ms);
+                record["summary"] = json!(outcome.summary);
+                if !outcome.output.is_empty() {
+                    record["output"] = json!(outcome.output);
+                }
+                record
+            }
+            Err(failure) => failed_record(self.name, action, started, ms, failure),
+        };
+        if !planned.is_empty() {
+            record["planned_facts"] = json!(planned);
+        }
+        document.push_record(record);
+        if let (Err(failure), false) = (result, P::TAKES_FAILED) {
+            document.set_failure(failure.to_value(self.name));
+        }
+    }
+}
+
+fn opened_record(name: &str, action: Option<&str>, status: &str, started: jiff::Timestamp, ms: u64) -> Value {
+    let mut record = json!({ "name": name });
+    if let Some(action) = action {
+        record["action"] = json!(action);
+    }
+    record["status"] = json!(status);
+    record["started"] = json!(started.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string());
+    record["ms"] = json!(ms);
+    record
+}
+
+fn failed_record(
+    name: &str,
+    action: Option<&str>,
+    started: jiff::Timestamp,
+    ms: u64,
+    failure: &Failure,
+) -> Value {
+    let mut record = opened_record(name, action, "failed", started, ms);
+    record["summary"] = json!(failure.message);
+    if !failure.output.is_empty() {
+        record["output"] = json!(failure.output);
+    }
+    record
+}
+
+/// A panic is a bug, and the document is still handed on.
+fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = std::panic::catch_unwind(AssertUnwindSafe(work));
+    let _ = std::panic::take_hook();
+    let words = |panic: &(dyn Any + Send)| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
+    };
+    result.unwrap_or_else(|panic| {
+        let message = format!("this program has a bug, please report it: {}", words(&*panic));
+        Err(Failure::bug(message).acted(crate::Acted::Unknown))
+    })
+}
+
+/// Says a failure on stderr; returns its exit code.
+fn complain(voice: &Voice, failure: &Failure) -> u8 {
+    voice.error(&failure.message);
+    for cause in &failure.causes {
+        voice.error(&format!("  {cause}"));
+    }
+    match failure.acted {
+        crate::Acted::Yes => voice.error("something has been changed before this failed"),
+        crate::Acted::Unknown => {
+            voice.error("it is not known whether something has been changed: look first")
+        }
+        crate::Acted::No => {}
+    }
+    if let Some(next) = &failure.next {
+        voice.error(&format!("next: {next}"));
+    }
+    failure.exit_code()
+}
+
+fn show(voice: &Voice, answer: Answer, as_json: bool) -> u8 {
+    let Answer { text, mut value, failure } = answer;
+    redact_value(&mut value);
+    let shown =
+        if as_json { format!("{value:#}\n") } else { format!("{}\n", crate::redact(text.trim_end())) };
+    if write_out(shown.as_bytes()).is_err() {
+        return voice.fatal("the answer could not be written", NOT_WRITTEN);
+    }
+    failure.map_or(0, |failure| complain(voice, &failure))
+}
+
+/// Writes the bytes that came, unchanged.
+fn hand_on(voice: &Voice, bytes: &[u8], code: u8) -> u8 {
+    if std::io::stdout().is_terminal() || write_out(bytes).is_ok() {
+        code
+    } else {
+        voice.fatal("the document could not be written", NOT_WRITTEN)
+    }
+}
+
+/// One write and one flush, at the end. On a terminal the person has read the summary, and `as_json` asks for more.
+fn write_document(voice: &Voice, document: Document, as_json: bool, code: u8) -> u8 {
+    let terminal = std::io::stdout().is_terminal();
+    if terminal && !as_json {
+        return code;
+    }
+    let mut value = document.into_value();
+    if redact_value(&mut value) {
+        voice.warn("a secret stood in the document and was replaced by [redacted]");
+    }
+    let text = if terminal { format!("{value:#}\n") } else { format!("{value}\n") };
+    if write_out(text.as_bytes()).is_ok() {
+        code
+    } else {
+        voice.fatal("the document could not be written: look at the target before running again", NOT_WRITTEN)
+    }
+}
+
+fn write_out(bytes: &[u8]) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+impl Voice {
+    /// Says why nothing more can be done; returns the code to exit with.
+    fn fatal(&self, sentence: &str, code: u8) -> u8 {
+        self.error(sentence);
+        code
+    }
+}

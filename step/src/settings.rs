@@ -1,0 +1,458 @@
+//! `release.toml`: found upwards from the working directory, read once, every value with the line it stands on.
+//!
+//! A step sees its own table (`[cdn-purge]`), with `[environment.X.cdn-purge]` laid over it and `RILIS_CDN_PURGE_KEY` from
+//! the environment over both, and the shared tables `[product]` and `[environment.X]`. An unknown key there is an error
+//! that suggests the right one.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::{Failure, Secret, parse_duration};
+
+/// The file's name.
+pub(crate) const FILE: &str = "release.toml";
+const PRODUCT_KEYS: &[&str] = &["name", "repository", "changelog", "image"];
+const ENVIRONMENT_KEYS: &[&str] = &["public_urls", "marker", "branch"];
+
+/// A value with the line it stands on.
+#[derive(Clone, Debug)]
+enum Node {
+    Table(usize, BTreeMap<String, Node>),
+    List(usize, Vec<Node>),
+    /// Strings as they are; numbers and booleans as they were written.
+    Leaf(usize, String),
+}
+
+impl Node {
+    fn line(&self) -> usize {
+        match self {
+            Node::Table(line, _) | Node::List(line, _) | Node::Leaf(line, _) => *line,
+        }
+    }
+
+    fn table(&self) -> Option<&BTreeMap<String, Node>> {
+        if let Node::Table(_, table) = self { Some(table) } else { None }
+    }
+
+    fn at(&self, path: &str) -> Option<&Node> {
+        path.split('.').try_fold(self, |node, key| node.table()?.get(key))
+    }
+}
+
+/// The settings of one step for one environment.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    step: &'static str,
+    environment: Option<String>,
+    file: Option<PathBuf>,
+    root: Node,
+}
+
+/// One value and where it came from, for messages.
+struct Found<'a> {
+    place: String,
+    value: Cow<'a, Node>,
+}
+
+impl Settings {
+    /// Reads the file (`--config`, else upwards from the working directory; none is no error) and checks the keys of
+    /// the shared tables and of the step's own.
+    pub(crate) fn load(
+        step: &'static str,
+        keys: &[&str],
+        config: Option<&Path>,
+        environment: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let file = match config {
+            Some(path) => Some(path.to_owned()),
+            None => find_upwards()?,
+        };
+        let root = match &file {
+            Some(path) => read(path)?,
+            None => Node::Table(0, BTreeMap::new()),
+        };
+        let settings = Settings { step, environment: environment.map(str::to_owned), file, root };
+        settings.check(keys)?;
+        Ok(settings)
+    }
+
+    /// The folder of `release.toml`, to which paths in it are relative; the working directory if there is none.
+    pub fn folder(&self) -> PathBuf {
+        let parent = self.file.as_deref().and_then(Path::parent).filter(|p| !p.as_os_str().is_empty());
+        parent.map_or_else(|| PathBuf::from("."), Path::to_owned)
+    }
+
+    /// A value of `[product]`.
+    ///
+    /// # Errors
+    /// `config` when it is not a string.
+    pub fn product(&self, key: &str) -> Result<Option<String>, Failure> {
+        self.in_table("product", key).map(|found| self.string(key, &found)).transpose()
+    }
+
+    /// A string of `[environment.X]`.
+    ///
+    /// # Errors
+    /// `config` when it is not a string.
+    pub fn shared(&self, key: &str) -> Result<Option<String>, Failure> {
+        let Some(environment) = &self.environment else { return Ok(None) };
+        let table = format!("environment.{environment}");
+        self.in_table(&table, key).map(|found| self.string(key, &found)).transpose()
+    }
+
+    /// A list of strings of `[environment.X]`; empty when it is not set.
+    ///
+    /// # Errors
+    /// `config` when it is not a list of strings.
+    pub fn shared_list(&self, key: &str) -> Result<Vec<String>, Failure> {
+        let Some(environment) = &self.environment else { return Ok(Vec::new()) };
+        let table = format!("environment.{environment}");
+        self.in_table(&table, key).map_or(Ok(Vec::new()), |found| self.strings(key, &found))
+    }
+
+    /// A string (or a number, as it was written) of the step's own table; `key` may go deeper with dots.
+    ///
+    /// # Errors
+    /// `config` when it is a table or a list.
+    pub fn text(&self, key: &str) -> Result<Option<String>, Failure> {
+        self.own(key).map(|found| self.string(key, &found)).transpose()
+    }
+
+    /// Like [`Settings::text`], but it must be there.
+    ///
+    /// # Errors
+    /// `config`, `missing-setting`, naming where to write it.
+    pub fn need(&self, key: &str) -> Result<String, Failure> {
+        self.text(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    /// A list of strings of the step's own table; one string counts as a list of one; empty when it is not set.
+    ///
+    /// # Errors
+    /// `config` when it is a table.
+    pub fn list(&self, key: &str) -> Result<Vec<String>, Failure> {
+        self.own(key).map_or(Ok(Vec::new()), |found| self.strings(key, &found))
+    }
+
+    /// The names of the tables below a key of the step's own table, such as `channels`.
+    pub fn names(&self, key: &str) -> Vec<String> {
+        let found = self.own(key);
+        let table = found.as_ref().and_then(|f| f.value.table());
+        table.map(|t| t.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// A length of time of the step's own table.
+    ///
+    /// # Errors
+    /// `config` when it is not one.
+    pub fn duration(&self, key: &str) -> Result<Option<Duration>, Failure> {
+        self.parsed(key, |text| parse_duration(text))
+    }
+
+    /// A number of the step's own table.
+    ///
+    /// # Errors
+    /// `config` when it is not a number of that type.
+    pub fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, Failure> {
+        self.parsed(key, |text| text.parse().map_err(|_| format!("`{text}` is not a number that fits here")))
+    }
+
+    /// A `true` or `false` of the step's own table.
+    ///
+    /// # Errors
+    /// `config` when it is neither.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, Failure> {
+        self.parsed(key, |text| text.parse().map_err(|_| format!("`{text}` is neither true nor false")))
+    }
+
+    /// A path of the step's own table; a relative one is relative to `release.toml`.
+    ///
+    /// # Errors
+    /// `config` when it is not a string.
+    pub fn path(&self, key: &str) -> Result<Option<PathBuf>, Failure> {
+        Ok(self.text(key)?.map(|path| self.folder().join(path)))
+    }
+
+    /// A secret: `<key>_file` in the step's own table, else `<variable>_FILE`, else `<variable>` in the environment.
+    ///
+    /// # Errors
+    /// `config` when a file that is named cannot be used.
+    pub fn secret(&self, key: &str, variable: &str) -> Result<Option<Secret>, Failure> {
+        if let Some(found) = self.own(&format!("{key}_file")) {
+            let path = self.folder().join(self.string(key, &found)?);
+            return Secret::from_file(&path, &found.place).map(Some);
+        }
+        let by_file = format!("{variable}_FILE");
+        if let Some(path) = std::env::var_os(&by_file) {
+            return Secret::from_file(Path::new(&path), &by_file).map(Some);
+        }
+        let given = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
+        Ok(given.map(|text| Secret::new(text.trim_end_matches(['\r', '\n']))))
+    }
+
+    /// Like [`Settings::secret`], but it must be there.
+    ///
+    /// # Errors
+    /// `config`, `missing-secret`, naming all three places.
+    pub fn need_secret(&self, key: &str, variable: &str) -> Result<Secret, Failure> {
+        let missing = || {
+            let place = self.home(key);
+            let message = format!("no {key}: set {key}_file in {place}, or {variable}_FILE, or {variable}");
+            Failure::config("missing-secret", message)
+        };
+        self.secret(key, variable)?.ok_or_else(missing)
+    }
+
+    /// The failure that says that a setting is missing and where to write it.
+    pub fn missing(&self, key: &str) -> Failure {
+        let place = self.home(key);
+        Failure::config(
+            "missing-setting",
+            format!("no `{key}`: set it in {place} or as {}", self.variable(key)),
+        )
+    }
+
+    /// The failure that says that a setting has a wrong value, and where it stands.
+    pub fn wrong(&self, key: &str, why: &str) -> Failure {
+        let place = self.own(key).map_or_else(|| self.home(key), |found| found.place);
+        Failure::config("setting", format!("{place}: {key}: {why}"))
+    }
+
+    fn home(&self, _key: &str) -> String {
+        let table = match &self.environment {
+            Some(environment) => format!("environment.{environment}.{}", self.step),
+            None => self.step.to_owned(),
+        };
+        format!("[{table}] of {}", self.shown())
+    }
+
+    fn shown(&self) -> String {
+        self.file.as_ref().map_or_else(|| FILE.to_owned(), |f| f.display().to_string())
+    }
+
+    fn variable(&self, key: &str) -> String {
+        format!("RILIS_{}_{key}", self.step).to_uppercase().replace(['-', '.'], "_")
+    }
+
+    fn parsed<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Failure> {
+        let Some(found) = self.own(key) else { return Ok(None) };
+        let text = self.string(key, &found)?;
+        let wrong = |why| Failure::config("setting", format!("{}: {key}: {why}", found.place));
+        parse(&text).map(Some).map_err(wrong)
+    }
+
+    fn string(&self, key: &str, found: &Found) -> Result<String, Failure> {
+        match &*found.value {
+            Node::Leaf(_, text) => Ok(text.clone()),
+            _ => Err(Failure::config("setting", format!("{}: {key} must be a single value", found.place))),
+        }
+    }
+
+    fn strings(&self, key: &str, found: &Found) -> Result<Vec<String>, Failure> {
+        let wrong =
+            || Failure::config("setting", format!("{}: {key} must be a list of strings", found.place));
+        match &*found.value {
+            Node::Leaf(_, text) => Ok(vec![text.clone()]),
+            Node::Table(..) => Err(wrong()),
+            Node::List(_, items) => items
+                .iter()
+                .map(|item| if let Node::Leaf(_, text) = item { Ok(text.clone()) } else { Err(wrong()) })
+                .collect(),
+        }
+    }
+
+    /// The step's own value: environment variable, environment's table, step's table.
+    fn own(&self, key: &str) -> Option<Found<'_>> {
+        let variable = self.variable(key);
+        if let Ok(text) = std::env::var(&variable) {
+            return Some(Found { place: variable, value: Cow::Owned(Node::Leaf(0, text)) });
+        }
+        let over = self.environment.as_ref().map(|e| format!("environment.{e}.{}", self.step));
+        let over = over.and_then(|table| self.in_table(&table, key));
+        over.or_else(|| self.in_table(self.step, key))
+    }
+
+    fn in_table(&self, table: &str, key: &str) -> Option<Found<'_>> {
+        let value = self.root.at(table)?.at(key)?;
+        let place = format!("{}:{} [{table}]", self.shown(), value.line());
+        Some(Found { place, value: Cow::Borrowed(value) })
+    }
+
+    fn check(&self, keys: &[&str]) -> Result<(), Failure> {
+        let top = self.root.table().into_iter().flatten();
+        let ours = ["product", "environment", self.step];
+        for (name, node) in top {
+            // Another step's table is none of our business; one that is almost ours is a slip of the pen.
+            if !ours.contains(&name.as_str()) && closest(name, ours, 0.85).is_some() {
+                return Err(self.unknown("", name, node, &ours));
+            }
+        }
+        self.check_table("product", PRODUCT_KEYS)?;
+        self.check_table(self.step, keys)?;
+        for (name, node) in self.root.at("environment").and_then(Node::table).into_iter().flatten() {
+            let table = format!("environment.{name}");
+            for (key, value) in node.table().into_iter().flatten().filter(|(_, v)| v.table().is_none()) {
+                if !ENVIRONMENT_KEYS.contains(&key.as_str()) {
+                    return Err(self.unknown(&table, key, value, ENVIRONMENT_KEYS));
+                }
+            }
+            self.check_table(&format!("{table}.{}", self.step), keys)?;
+        }
+        self.check_environment()
+    }
+
+    fn check_environment(&self) -> Result<(), Failure> {
+        let (Some(wanted), Some(all)) =
+            (&self.environment, self.root.at("environment").and_then(Node::table))
+        else {
+            return Ok(());
+        };
+        if all.contains_key(wanted) {
+            return Ok(());
+        }
+        let names: Vec<&str> = all.keys().map(String::as_str).collect();
+        let message = format!("{}: no [environment.{wanted}]; it has {}", self.shown(), names.join(", "));
+        Err(Failure::config("unknown-environment", message))
+    }
+
+    fn check_table(&self, table: &str, keys: &[&str]) -> Result<(), Failure> {
+        let Some(Node::Table(_, entries)) = self.root.at(table) else { return Ok(()) };
+        let matches = |pattern: &str, key: &str| pattern == key || pattern == "*";
+        for (key, node) in entries {
+            let heads: Vec<&str> = keys.iter().map(|k| k.split('.').next().unwrap_or(k)).collect();
+            let known = keys.iter().zip(&heads).filter(|(_, head)| matches(head, key)).map(|(k, _)| *k);
+            let below: Vec<&str> = known.filter_map(|k| k.split_once('.').map(|(_, rest)| rest)).collect();
+            if !heads.iter().any(|head| matches(head, key)) {
+                return Err(self.unknown(table, key, node, &heads));
+            }
+            if !below.is_empty() {
+                self.check_table(&format!("{table}.{key}"), &below)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, table: &str, key: &str, node: &Node, keys: &[&str]) -> Failure {
+        let mut known: Vec<&str> = keys.to_vec();
+        known.dedup();
+        let advice = match closest(key, known.iter().copied(), 0.6) {
+            Some(best) => format!("did you mean `{best}`?"),
+            None => format!("it may have {}", known.join(", ")),
+        };
+        let place = format!("{}:{}", self.shown(), node.line());
+        let table = if table.is_empty() { String::new() } else { format!(" in [{table}]") };
+        Failure::config("unknown-setting", format!("{place}: unknown key `{key}`{table}; {advice}"))
+    }
+}
+
+fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, least: f64) -> Option<&'a str> {
+    let scored = known.into_iter().map(|k| (strsim::jaro_winkler(name, k), k));
+    scored.filter(|(score, _)| *score >= least).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, k)| k)
+}
+
+fn find_upwards() -> Result<Option<PathBuf>, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|e| Failure::config("settings", format!("the working directory cannot be read: {e}")))?;
+    let found = here.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file());
+    // Beside us it is called by its name alone: that is how a person would say it.
+    Ok(found.map(|path| if path.parent() == Some(here.as_path()) { PathBuf::from(FILE) } else { path }))
+}
+
+fn read(path: &Path) -> Result<Node, Failure> {
+    let at = path.display();
+    let source = std::fs::read_to_string(path)
+        .map_err(|e| Failure::config("settings", format!("{at} cannot be read: {e}")))?;
+    let parsed = DeTable::parse(&source).map_err(|e| {
+        let line = e.span().map_or(1, |span| line_of(&source, span.start));
+        Failure::config("settings", format!("{at}:{line}: {}", e.message()))
+    })?;
+    Ok(table(&source, parsed.get_ref(), 1))
+}
+
+fn line_of(source: &str, offset: usize) -> usize {
+    source.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+fn table(source: &str, from: &DeTable, line: usize) -> Node {
+    let entries = from.iter().map(|(key, value)| {
+        let line = line_of(source, key.span().start);
+        (key.get_ref().to_string(), node(source, value, line))
+    });
+    Node::Table(line, entries.collect())
+}
+
+fn node(source: &str, value: &Spanned<DeValue>, line: usize) -> Node {
+    match value.get_ref() {
+        DeValue::Table(inner) => table(source, inner, line),
+        DeValue::Array(items) => Node::List(line, items.iter().map(|i| node(source, i, line)).collect()),
+        DeValue::String(text) => Node::Leaf(line, text.to_string()),
+        _ => Node::Leaf(line, source[value.span()].trim().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: &[&str] = &["driver", "endpoint", "channels.*.kind", "channels.*.chat_id"];
+
+    fn settings(text: &str) -> Result<Settings, Failure> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(FILE);
+        std::fs::write(&file, text).expect("written");
+        Settings::load("cdn-purge", KEYS, Some(&file), Some("production"))
+    }
+
+    fn complaint(text: &str) -> String {
+        settings(text).expect_err("refused").message
+    }
+
+    #[test]
+    fn the_environments_table_lies_over_the_steps_own() {
+        let text = "[cdn-purge]\ndriver = 'http'\nendpoint = 'a'\n[environment.production.cdn-purge]\nendpoint = 'b'\n";
+        let settings = settings(text).expect("read");
+        assert_eq!(settings.need("driver").expect("set"), "http");
+        assert_eq!(settings.need("endpoint").expect("set"), "b");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_right_one() {
+        let said = complaint("[product]\nname = 'x'\n\n[environment.production.cdn-purge]\nendpiont = 'b'\n");
+        assert!(
+            said.contains(":5: unknown key `endpiont`") && said.contains("did you mean `endpoint`?"),
+            "{said}"
+        );
+        let said = complaint("[cdn-purge.channels.a]\nkindd = 'x'\n");
+        assert!(said.contains("did you mean `kind`?"), "{said}");
+        let said = complaint("[cdn-pruge]\ndriver = 'x'\n");
+        assert!(said.contains("did you mean `cdn-purge`?"), "{said}");
+        let said = complaint("[environment.production]\nbranches = 'main'\n");
+        assert!(said.contains("did you mean `branch`?"), "{said}");
+    }
+
+    #[test]
+    fn another_steps_table_and_numbers_are_left_alone() {
+        let text =
+            "[notify]\nwhatever = 1\n[cdn-purge.channels.a]\nchat_id = -1001\n[environment.production]\n";
+        let settings = settings(text).expect("read");
+        assert_eq!(settings.need("channels.a.chat_id").expect("set"), "-1001");
+        assert_eq!(settings.names("channels"), ["a"]);
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_its_line() {
+        let said = complaint("[product]\nname = \n");
+        assert!(said.contains("release.toml:2:"), "{said}");
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_is_refused() {
+        let said = complaint("[environment.staging]\nbranch = 'staging'\n");
+        assert!(said.contains("no [environment.production]; it has staging"), "{said}");
+    }
+}

@@ -1,0 +1,143 @@
+//! What people read: lines on stderr, each `name: sentence`, one progress line on a terminal, and a question to whoever
+//! sits at the terminal. stdout and stdin belong to the document.
+
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::redact;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum Volume {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// The voice of one program.
+#[derive(Debug)]
+pub struct Voice {
+    name: &'static str,
+    volume: Volume,
+    colour: bool,
+    /// The progress line while there is one, and what it said last.
+    progress: Mutex<Option<ProgressBar>>,
+    last: Mutex<String>,
+}
+
+impl Voice {
+    pub(crate) fn new(name: &'static str, quiet: bool, verbose: bool, color: clap::ColorChoice) -> Self {
+        let volume = match (quiet, verbose) {
+            (true, _) => Volume::Quiet,
+            (_, true) => Volume::Verbose,
+            _ => Volume::Normal,
+        };
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let colour = match color {
+            clap::ColorChoice::Always => true,
+            clap::ColorChoice::Never => false,
+            clap::ColorChoice::Auto => !plain && std::io::stderr().is_terminal(),
+        };
+        Voice { name, volume, colour, progress: Mutex::default(), last: Mutex::default() }
+    }
+
+    /// Whether colour may be used on stderr.
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// A line that says what happened.
+    pub fn say(&self, sentence: &str) {
+        if self.volume > Volume::Quiet {
+            self.line("", sentence);
+        }
+    }
+
+    /// A line that says what a person should look at.
+    pub fn warn(&self, sentence: &str) {
+        if self.volume > Volume::Quiet {
+            self.line("\x1b[33m", &format!("warning: {sentence}"));
+        }
+    }
+
+    /// A line that is said even when quiet.
+    pub fn error(&self, sentence: &str) {
+        self.line("\x1b[31m", sentence);
+    }
+
+    /// A line for `-v`: a request and what came back.
+    pub fn detail(&self, sentence: &str) {
+        if self.volume == Volume::Verbose {
+            self.line("\x1b[2m", sentence);
+        }
+    }
+
+    /// Text as it is, for diagnostics with source; only quietness holds it back.
+    pub fn block(&self, text: &str) {
+        if self.volume > Volume::Quiet {
+            self.write(&format!("{}\n", redact(text.trim_end())));
+        }
+    }
+
+    /// The state of a wait: one line updated in place on a terminal, else one line for each change.
+    pub fn progress(&self, state: &str) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.volume == Volume::Quiet || *last == state {
+            return;
+        }
+        state.clone_into(&mut last);
+        if !std::io::stderr().is_terminal() {
+            drop(last);
+            return self.line("", state);
+        }
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = progress.get_or_insert_with(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(ProgressStyle::default_spinner());
+            bar.enable_steady_tick(std::time::Duration::from_millis(120));
+            bar
+        });
+        bar.set_message(format!("{}: {}", self.name, redact(state)));
+    }
+
+    /// Ends the progress line.
+    pub fn progress_done(&self) {
+        if let Some(bar) = self.progress.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            bar.finish_and_clear();
+        }
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Asks whoever sits at the terminal to type something; `None` when nobody does. stdin is not touched.
+    pub(crate) fn ask(&self, question: &str) -> Option<String> {
+        let mut terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok()?;
+        write!(terminal, "{}: {}", self.name, redact(question)).ok()?;
+        let mut line = String::new();
+        BufReader::new(terminal).read_line(&mut line).ok()?;
+        Some(line.trim().to_owned())
+    }
+
+    fn line(&self, colour: &str, sentence: &str) {
+        let sentence = redact(sentence);
+        let name = self.name;
+        if self.colour && !colour.is_empty() {
+            self.write(&format!("{name}: {colour}{sentence}\x1b[0m\n"));
+        } else {
+            self.write(&format!("{name}: {sentence}\n"));
+        }
+    }
+
+    /// Nobody can be told when stderr is gone, and the step's work matters more.
+    fn write(&self, text: &str) {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let print = || {
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        };
+        match &*progress {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
