@@ -169,6 +169,7 @@ impl Failure {
 
     /// Adds what lies behind it, one line each; only the last 20 lines are kept.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "an error is most easily given away")]
     pub fn cause(mut self, text: impl ToString) -> Self {
         self.causes.extend(text.to_string().lines().filter(|l| !l.trim().is_empty()).map(str::to_owned));
         let surplus = self.causes.len().saturating_sub(CAUSES);

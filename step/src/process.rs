@@ -7,8 +7,8 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::error::ErrorKind;
 use clap::CommandFactory;
+use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
 use crate::cli::{Common, command};
@@ -337,7 +337,7 @@ fn complain(voice: &Voice, failure: &Failure) -> u8 {
     match failure.acted {
         crate::Acted::Yes => voice.error("something has been changed before this failed"),
         crate::Acted::Unknown => {
-            voice.error("it is not known whether something has been changed: look first")
+            voice.error("it is not known whether something has been changed: look first");
         }
         crate::Acted::No => {}
     }

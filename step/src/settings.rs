@@ -151,7 +151,7 @@ impl Settings {
     /// # Errors
     /// `config` when it is not one.
     pub fn duration(&self, key: &str) -> Result<Option<Duration>, Failure> {
-        self.parsed(key, |text| parse_duration(text))
+        self.parsed(key, parse_duration)
     }
 
     /// A number of the step's own table.
