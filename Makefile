@@ -1,0 +1,66 @@
+# The targets are short; the procedures are in scripts/. `make help` lists them.
+CARGO = cargo
+PREFIX = /usr/local
+PROGRAMS = changelog-lint tag-rc deploy-coolify db-restore cdn-purge notify
+RUNBOOKS = candidate release rollback
+# The product that candidate, release, rollback and plan act on, and what they are told.
+PRODUCT =
+VERSION =
+ARGS =
+
+.PHONY: help build build-dev setup test lint extra demo bench deny install candidate release rollback plan clean
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install what tests and demo need (asks first; CI=true does not ask)
+	@scripts/setup
+
+build: ## build the programs for use, into target/release/
+	$(CARGO) build --release
+
+build-dev: setup ## build everything for tests and demo
+	$(CARGO) build --workspace --all-targets
+
+test: setup lint build-dev ## format, lints, all tests, docs
+	$(CARGO) test --workspace
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --quiet
+	target/debug/changelog-lint --fresh CHANGELOG.md >/dev/null
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	shellcheck -x -P SCRIPTDIR scripts/* .ci/run
+	scripts/check-crates
+
+extra: ## checks against official schemas and real changelogs, where SHARED=DIR has them
+	@scripts/extra-checks $(SHARED)
+
+demo: setup ## a release and a rollback before your eyes, on real parts
+	$(CARGO) build --workspace
+	@scripts/demo
+
+bench: setup build ## measure, and write docs/benchmarks.md
+	$(CARGO) build --release -p testkit
+	scripts/bench
+
+deny: ## licences, advisories and banned crates (needs cargo-deny)
+	$(CARGO) deny check
+
+candidate release: ## make candidate PRODUCT=DIR VERSION=1.2.0 (and release)
+	@test -n "$(PRODUCT)" || { echo "say which product: make $@ PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }
+	@scripts/$@ -C "$(PRODUCT)" $(ARGS) $(VERSION)
+
+rollback: ## make rollback PRODUCT=DIR ARGS='--database restore'
+	@test -n "$(PRODUCT)" || { echo "say which product: make rollback PRODUCT=DIR ARGS='--database restore'" >&2; exit 2; }
+	@scripts/rollback -C "$(PRODUCT)" $(ARGS)
+
+plan: ## what a release would do: make plan PRODUCT=DIR VERSION=1.2.0
+	@test -n "$(PRODUCT)" || { echo "say which product: make plan PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }
+	@scripts/release -n -C "$(PRODUCT)" $(ARGS) $(VERSION)
+
+install: build ## programs, runbooks, manual pages and completions under PREFIX
+	scripts/install "$(DESTDIR)$(PREFIX)" $(PROGRAMS) -- $(RUNBOOKS)
+
+clean: ## remove what was built
+	$(CARGO) clean
