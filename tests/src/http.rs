@@ -1,0 +1,287 @@
+//! A small HTTP server for the stand-ins. It owns its sockets, so a test can have it hang, or act and then drop the
+//! answer; and it keeps a log of what was asked.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Upper case.
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// Decoded query.
+    pub query: BTreeMap<String, String>,
+    /// Names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A header's value; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(&name.to_ascii_lowercase()).map_or("", String::as_str)
+    }
+
+    /// The body as JSON, if it is JSON.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The path's segments.
+    pub fn segments(&self) -> Vec<&str> {
+        self.path.split('/').filter(|s| !s.is_empty()).collect()
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Headers in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Text of some type.
+    pub fn text(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
+        Reply { status, headers: vec![("Content-Type".into(), kind.into())], body: body.into() }
+    }
+
+    /// JSON.
+    #[expect(clippy::needless_pass_by_value, reason = "made by json!() at the call")]
+    pub fn json(status: u16, body: Value) -> Self {
+        Self::text(status, "application/json", body.to_string())
+    }
+
+    /// Adds a header.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike")]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.headers.push((name.into(), value.to_string()));
+        self
+    }
+}
+
+/// What goes wrong with a request.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// It is answered like this, and nothing is done.
+    Answer(Reply),
+    /// The connection is closed, and nothing is done.
+    DropBefore,
+    /// It is done, and the connection is closed without an answer.
+    DropAfter,
+    /// It is done, and the answer comes this much later.
+    Hang(Duration),
+}
+
+struct Planned {
+    method: String,
+    prefix: String,
+    times: usize,
+    fault: Fault,
+}
+
+type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
+
+#[derive(Default)]
+struct Shared {
+    log: Mutex<Vec<Request>>,
+    faults: Mutex<Vec<Planned>>,
+    stopped: AtomicBool,
+}
+
+/// A server on a port of its own; it ends when it is dropped.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// Starts to answer.
+    pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let shared = Arc::new(Shared::default());
+        let handler: Arc<Handler> = Arc::new(handler);
+        let ours = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if ours.stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (ours, handler) = (Arc::clone(&ours), Arc::clone(&handler));
+                std::thread::spawn(move || ours.serve(stream, &*handler));
+            }
+        });
+        Server { address, shared }
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What was asked so far.
+    pub fn log(&self) -> Vec<Request> {
+        self.shared.log.lock().expect("log").clone()
+    }
+
+    /// How many requests of this method have come whose path begins so.
+    pub fn count(&self, method: &str, prefix: &str) -> usize {
+        self.log().iter().filter(|r| r.method == method && r.path.starts_with(prefix)).count()
+    }
+
+    /// How many requests that change something have come.
+    pub fn changes(&self) -> usize {
+        self.log().iter().filter(|r| !matches!(r.method.as_str(), "GET" | "HEAD")).count()
+    }
+
+    /// The next `times` requests of this method whose path begins so go wrong.
+    pub fn fault(&self, method: &str, prefix: &str, times: usize, fault: Fault) {
+        let planned = Planned { method: method.into(), prefix: prefix.into(), times, fault };
+        self.shared.faults.lock().expect("faults").push(planned);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        // Wakes the listener, so that it sees that it has been stopped.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut stream: TcpStream, handler: &Handler) {
+        let Some(request) = read(&mut stream) else { return };
+        self.log.lock().expect("log").push(request.clone());
+        let reply = match self.fault_for(&request) {
+            None => handler(&request),
+            Some(Fault::Answer(reply)) => reply,
+            Some(Fault::DropBefore) => return,
+            Some(Fault::DropAfter) => {
+                handler(&request);
+                return;
+            }
+            Some(Fault::Hang(time)) => {
+                let reply = handler(&request);
+                std::thread::sleep(time);
+                reply
+            }
+        };
+        // Whoever asked may be gone by now.
+        let _ = write(&mut stream, &request.method, &reply);
+    }
+
+    fn fault_for(&self, request: &Request) -> Option<Fault> {
+        let mut faults = self.faults.lock().expect("faults");
+        let fits =
+            |p: &Planned| p.times > 0 && p.method == request.method && request.path.starts_with(&p.prefix);
+        let planned = faults.iter_mut().find(|p| fits(p))?;
+        planned.times -= 1;
+        Some(planned.fault.clone())
+    }
+}
+
+fn read(stream: &mut TcpStream) -> Option<Request> {
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 8192];
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Request::new(&mut headers);
+        if let httparse::Status::Complete(start) = parsed.parse(&bytes).ok()? {
+            let mut request = request(&parsed)?;
+            let length: usize = request.header("content-length").parse().unwrap_or(0);
+            while bytes.len() < start + length {
+                match stream.read(&mut chunk).ok()? {
+                    0 => return None,
+                    n => bytes.extend_from_slice(&chunk[..n]),
+                }
+            }
+            request.body = bytes[start..start + length].to_vec();
+            return Some(request);
+        }
+        match stream.read(&mut chunk).ok()? {
+            0 => return None,
+            n => bytes.extend_from_slice(&chunk[..n]),
+        }
+    }
+}
+
+fn request(parsed: &httparse::Request) -> Option<Request> {
+    let target = parsed.path?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(key), decoded(value))
+    };
+    let header = |h: &httparse::Header| {
+        (h.name.to_ascii_lowercase(), String::from_utf8_lossy(h.value).trim().to_owned())
+    };
+    Some(Request {
+        method: parsed.method?.to_owned(),
+        path: path.to_owned(),
+        query: query.split('&').filter(|p| !p.is_empty()).map(pair).collect(),
+        headers: parsed.headers.iter().map(header).collect(),
+        body: Vec::new(),
+    })
+}
+
+/// Percent-decoding, enough for the words that tests send.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after
+            .get(..2)
+            .and_then(|h| std::str::from_utf8(h).ok())
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
+        match (first, hex) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            (b'+', _) => {
+                bytes.push(b' ');
+                rest = after;
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn write(stream: &mut TcpStream, method: &str, reply: &Reply) -> std::io::Result<()> {
+    let mut head = format!("HTTP/1.1 {} Stand-in\r\nConnection: close\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", reply.body.len()));
+    stream.write_all(head.as_bytes())?;
+    if method != "HEAD" {
+        stream.write_all(&reply.body)?;
+    }
+    stream.flush()
+}

@@ -1,0 +1,56 @@
+//! Everything that the tests and the demo stand on: stand-ins with state for what cannot run on one machine (Coolify,
+//! Telegram, Cloudflare), private servers of what can (PostgreSQL, Varnish, git), a small shop, and the sandbox that
+//! puts them together. Never published, and it depends on no step.
+
+use std::path::PathBuf;
+
+pub mod cloudflare;
+pub mod coolify;
+pub mod git;
+pub mod http;
+pub mod postgres;
+pub mod sandbox;
+pub mod schema;
+pub mod shop;
+pub mod telegram;
+mod telegram_html;
+pub mod varnish;
+
+pub use cloudflare::Cloudflare;
+pub use coolify::Coolify;
+pub use sandbox::Sandbox;
+pub use shop::Shop;
+pub use telegram::Telegram;
+
+/// The folder that holds the workspace's binaries: that of our own executable, or the one above a test's.
+pub fn bin_dir() -> PathBuf {
+    let own = std::env::current_exe().expect("our own executable");
+    let folder = own.parent().expect("it lies in a folder");
+    if folder.ends_with("deps") {
+        folder.parent().expect("target/debug").to_owned()
+    } else {
+        folder.to_owned()
+    }
+}
+
+/// A program of the workspace.
+pub fn bin(name: &str) -> PathBuf {
+    let path = bin_dir().join(name);
+    assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
+    path
+}
+
+/// A port of this machine that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Waits until something is there, at most `seconds`.
+pub(crate) fn wait_for(what: &str, seconds: u64, mut there: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    while !there() {
+        assert!(std::time::Instant::now() < end, "{what} is not there after {seconds} s");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,105 @@
+//! A private Varnish in front of two origins: one port for production, one for staging. PURGE drops a URL, BAN all URLs
+//! of the host that match `X-Ban-Url`; only this machine may do either.
+
+use std::process::{Child, Command, Stdio};
+
+/// A running Varnish.
+pub struct Varnish {
+    // Dropped after the child has ended.
+    _folder: tempfile::TempDir,
+    production: u16,
+    staging: u16,
+    child: Child,
+}
+
+const VCL: &str = r#"vcl 4.1;
+backend production { .host = "127.0.0.1"; .port = "PRODUCTION"; }
+backend staging { .host = "127.0.0.1"; .port = "STAGING"; }
+acl local { "127.0.0.1"; }
+sub vcl_recv {
+    if (local.socket == "staging") { set req.backend_hint = staging; } else { set req.backend_hint = production; }
+    if (req.method == "PURGE" || req.method == "BAN") {
+        if (client.ip !~ local) { return (synth(405, "Not allowed")); }
+        if (req.method == "PURGE") { return (purge); }
+        ban("obj.http.x-host == " + req.http.host + " && obj.http.x-url ~ " + req.http.x-ban-url);
+        return (synth(200, "Banned"));
+    }
+    if (req.url ~ "^/api/") { return (pass); }
+    return (hash);
+}
+sub vcl_backend_response {
+    set beresp.http.x-url = bereq.url;
+    set beresp.http.x-host = bereq.http.host;
+    set beresp.grace = 0s;
+    if (beresp.http.cache-control ~ "no-store" || beresp.status >= 400) { set beresp.uncacheable = true; set beresp.ttl = 0s; }
+}
+sub vcl_deliver {
+    unset resp.http.x-url;
+    unset resp.http.x-host;
+    if (obj.hits > 0) { set resp.http.x-cache = "HIT"; } else { set resp.http.x-cache = "MISS"; }
+}
+"#;
+
+impl Varnish {
+    /// Starts in front of two origins on this machine, given by their ports.
+    pub fn start(production_origin: u16, staging_origin: u16) -> Self {
+        let folder = tempfile::Builder::new().prefix("rilis-varnish-").tempdir().expect("a folder");
+        let vcl = VCL
+            .replace("PRODUCTION", &production_origin.to_string())
+            .replace("STAGING", &staging_origin.to_string());
+        let file = folder.path().join("edge.vcl");
+        std::fs::write(&file, vcl).expect("written");
+        let (production, staging) = (crate::free_port(), crate::free_port());
+        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", "--", "varnishd", "-F", "-j", "none", "-s", "malloc,16m"])
+            .arg("-n")
+            .arg(folder.path().join("work"))
+            .arg("-f")
+            .arg(&file)
+            .arg("-a")
+            .arg(format!("production=127.0.0.1:{production}"))
+            .arg("-a")
+            .arg(format!("staging=127.0.0.1:{staging}"))
+            .args(["-p", "thread_pool_min=10", "-p", "thread_pools=1"])
+            .env("PATH", path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("varnishd starts");
+        crate::wait_for("Varnish", 30, || {
+            let ended = child.try_wait().expect("asked").is_some();
+            assert!(
+                !ended,
+                "varnishd: {}",
+                std::fs::read_to_string(folder.path().join("log")).unwrap_or_default()
+            );
+            std::net::TcpStream::connect(("127.0.0.1", staging)).is_ok()
+        });
+        Varnish { _folder: folder, production, staging, child }
+    }
+
+    /// The edge of production.
+    pub fn production(&self) -> String {
+        format!("http://127.0.0.1:{}", self.production)
+    }
+
+    /// The edge of staging.
+    pub fn staging(&self) -> String {
+        format!("http://127.0.0.1:{}", self.staging)
+    }
+}
+
+/// varnishd lies in /usr/sbin, which users do not have in their PATH.
+fn path() -> String {
+    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
+}
+
+impl Drop for Varnish {
+    fn drop(&mut self) {
+        // SIGTERM has the manager end its worker as well. If it cannot be sent the child has ended already.
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
+    }
+}
