@@ -64,7 +64,7 @@ fn act(sandbox: &Sandbox, request: &Request) -> Reply {
     match request.path.as_str() {
         "/merge" => sandbox.merge_staging_to_main(),
         "/bad-release" => {
-            sandbox.prepare_bad_release(request.query.get("version").map_or("1.3.0", String::as_str))
+            sandbox.prepare_bad_release(request.query.get("version").map_or("1.3.0", String::as_str));
         }
         "/at-once" => sandbox.at_once(),
         _ => return Reply::text(404, "text/plain", "no such act"),
