@@ -40,6 +40,16 @@ pub fn bin(name: &str) -> PathBuf {
     path
 }
 
+/// Writes a file that only its owner may read.
+pub fn write_private(path: &std::path::Path, text: &str) {
+    use std::io::Write;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let open = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let mut file = open.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    file.write_all(text.as_bytes()).expect("written");
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).expect("private");
+}
+
 /// A port of this machine that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -223,7 +223,6 @@ impl Sandbox {
     }
 
     fn write_secrets(&self) {
-        use std::os::unix::fs::PermissionsExt;
         let folder = self.root.join("secrets");
         std::fs::create_dir_all(&folder).expect("a folder");
         let secrets = [
@@ -232,9 +231,7 @@ impl Sandbox {
             ("database-password", crate::postgres::PASSWORD),
         ];
         for (name, secret) in secrets {
-            let path = folder.join(name);
-            std::fs::write(&path, format!("{secret}\n")).expect("written");
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("private");
+            crate::write_private(&folder.join(name), &format!("{secret}\n"));
         }
     }
 

@@ -52,10 +52,8 @@ fn described(sandbox: &Sandbox, control: &Server) -> Vec<(&'static str, String)>
 }
 
 fn passfile(sandbox: &Sandbox) -> String {
-    use std::os::unix::fs::PermissionsExt;
     let path = sandbox.root().join("secrets/passfile");
-    std::fs::write(&path, format!("*:*:*:*:{}\n", testkit::postgres::PASSWORD)).expect("written");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("private");
+    testkit::write_private(&path, &format!("*:*:*:*:{}\n", testkit::postgres::PASSWORD));
     path.display().to_string()
 }
 

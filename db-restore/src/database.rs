@@ -1,0 +1,279 @@
+//! The PostgreSQL server: sessions, what the server says of itself, and how its errors read. Names come back from it quoted
+//! by itself; what is put into a statement here is quoted by it or by [`name`] and [`text`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use postgres::error::SqlState;
+use postgres::types::ToSql;
+use postgres::{Client, Config, NoTls, Row};
+use step::{Context, Failure, Permit};
+
+use crate::args::Settings;
+
+/// A query's instant as RFC 3339 in UTC with whole milliseconds, never later than it was.
+const INSTANT: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'"#;
+/// The tables of users: not those of the system, of extensions, or of a session. Partitions count, their parents are empty.
+const TABLES: &str = "
+    select format('%I.%I', n.nspname, c.relname)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and c.relpersistence <> 't'
+      and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
+      and not exists (select from pg_depend d
+                      where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    order by 1";
+
+/// The server of the settings.
+#[derive(Clone, Copy)]
+pub struct Server<'a> {
+    context: &'a Context,
+    settings: &'a Settings,
+}
+
+/// What the server says of itself and of the database.
+#[derive(Debug)]
+pub struct Live {
+    /// Of the cluster: two servers never have the same one, but copies of each other do.
+    pub system_identifier: String,
+    /// For people.
+    pub version: String,
+    /// 150020 for 15.20.
+    pub number: u32,
+    /// The server's clock.
+    pub now: Timestamp,
+    /// The database's own identity, which a new name does not change.
+    pub oid: u32,
+    /// Whether we may create databases and rename this one.
+    pub may_restore: bool,
+    /// Whether it only repeats what another server does.
+    pub standby: bool,
+}
+
+impl Live {
+    /// The major version.
+    pub fn major(&self) -> u32 {
+        self.number / 10_000
+    }
+}
+
+impl<'a> Server<'a> {
+    /// The server of the settings.
+    pub fn new(context: &'a Context, settings: &'a Settings) -> Self {
+        Server { context, settings }
+    }
+
+    /// The database from which others are renamed.
+    pub fn maintenance(&self) -> String {
+        self.settings.maintenance.clone()
+    }
+
+    /// Opens a session.
+    pub fn connect(&self, database: &str) -> Result<Session<'a>, Failure> {
+        self.context.checkpoint()?;
+        let budget = self.context.deadline.left();
+        self.open(database, budget).map(|client| Session { client, context: self.context, heeds: true })
+    }
+
+    /// Opens a session that neither a signal nor the deadline stops: for what was begun and must be ended.
+    pub fn connect_regardless(&self, database: &str) -> Result<Session<'a>, Failure> {
+        let client = self.open(database, Duration::from_secs(30))?;
+        Ok(Session { client, context: self.context, heeds: false })
+    }
+
+    /// A statement gets `budget`; it must not outlive the step.
+    fn open(&self, database: &str, budget: Duration) -> Result<Client, Failure> {
+        let mut config = Config::new();
+        config.host(&self.settings.host).port(self.settings.port).user(&self.settings.user).dbname(database);
+        config.application_name("db-restore").connect_timeout(budget.min(Duration::from_secs(15)));
+        // What is counted must be all of it, not what a policy lets us see.
+        config.options(&format!("-c statement_timeout={} -c row_security=off", budget.as_millis()));
+        if let Some(password) = &self.settings.password {
+            config.password(password.expose());
+        }
+        self.context.voice.detail(&format!("connecting to {database} on {}", self.settings.host));
+        config.connect(NoTls).map_err(|e| self.unreachable(database, &e))
+    }
+
+    /// Asks the server who it is.
+    pub fn identity(&self, database: &str) -> Result<Live, Failure> {
+        let sql = format!(
+            "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
+                    current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {INSTANT}),
+                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid), pg_is_in_recovery()
+             from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user"
+        );
+        let mut session = self.connect(&self.settings.maintenance)?;
+        let rows = session.ask(&sql, &[&database])?;
+        let row = rows.first().ok_or_else(|| self.no_database(database))?;
+        Ok(Live {
+            system_identifier: get(row, 0)?,
+            version: get(row, 1)?,
+            number: get::<i32>(row, 2)?.unsigned_abs(),
+            now: instant(row, 3)?,
+            oid: get(row, 4)?,
+            may_restore: get(row, 5)?,
+            standby: get(row, 6)?,
+        })
+    }
+
+    fn no_database(&self, database: &str) -> Failure {
+        Failure::config("database", format!("{} has no database {database}", self.settings.host))
+    }
+
+    fn unreachable(&self, database: &str, error: &postgres::Error) -> Failure {
+        let Settings { host, port, user, .. } = self.settings;
+        match error.code() {
+            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => self.no_database(database),
+            Some(code)
+                if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION]
+                    .contains(code) =>
+            {
+                let message =
+                    format!("{host} does not let {user} in: set password_file, or DATABASE_PASSWORD");
+                Failure::config("login", message).cause(said(error))
+            }
+            Some(_) => {
+                let message = format!("{host} does not open a session on {database} now");
+                Failure::temporary("database-unreachable", message).cause(said(error))
+            }
+            None if error.to_string().contains("password missing") => {
+                let message =
+                    format!("{host} asks {user} for a password: set password_file, or DATABASE_PASSWORD");
+                Failure::config("login", message)
+            }
+            None => {
+                let message = format!("no PostgreSQL answers at {host}:{port}");
+                Failure::temporary("database-unreachable", message).cause(said(error))
+            }
+        }
+    }
+}
+
+/// A session on one database.
+pub struct Session<'a> {
+    client: Client,
+    context: &'a Context,
+    heeds: bool,
+}
+
+impl Session<'_> {
+    /// From here on neither a signal nor the deadline stops it: what is begun now must be ended.
+    pub fn see_through(&mut self) {
+        self.heeds = false;
+    }
+
+    fn checkpoint(&self) -> Result<(), Failure> {
+        if self.heeds { self.context.checkpoint() } else { Ok(()) }
+    }
+
+    /// Asks.
+    pub fn ask(&mut self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
+        self.checkpoint()?;
+        self.client.query(sql, values).map_err(|e| broken(&e))
+    }
+
+    /// Asks for the one value of the one row, if there is a row.
+    pub fn one<T: for<'r> postgres::types::FromSql<'r>>(
+        &mut self,
+        sql: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<T>, Failure> {
+        self.ask(sql, values)?.first().map(|row| get(row, 0)).transpose()
+    }
+
+    /// Asks for a column of texts.
+    pub fn texts(&mut self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<String>, Failure> {
+        self.ask(sql, values)?.iter().map(|row| get(row, 0)).collect()
+    }
+
+    /// Begins a transaction whose sight does not change and that others can share: its name and its instant.
+    pub fn hold(&mut self) -> Result<(String, Timestamp), Failure> {
+        self.ask_only("begin isolation level repeatable read, read only")?;
+        let sql = format!(
+            "select pg_export_snapshot(), to_char(statement_timestamp() at time zone 'UTC', {INSTANT})"
+        );
+        let rows = self.ask(&sql, &[])?;
+        let row = rows.first().ok_or_else(|| Failure::bug("no row from pg_export_snapshot"))?;
+        Ok((get(row, 0)?, instant(row, 1)?))
+    }
+
+    /// The server's clock.
+    pub fn now(&mut self) -> Result<Timestamp, Failure> {
+        let rows =
+            self.ask(&format!("select to_char(clock_timestamp() at time zone 'UTC', {INSTANT})"), &[])?;
+        rows.first().map_or_else(|| Err(Failure::bug("no row from the clock")), |row| instant(row, 0))
+    }
+
+    /// How many rows each user's table holds.
+    pub fn counts(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
+        let mut counts = BTreeMap::new();
+        for table in self.texts(TABLES, &[])? {
+            let rows: i64 = self.one(&format!("select count(*) from only {table}"), &[])?.unwrap_or_default();
+            counts.insert(table, rows.unsigned_abs());
+        }
+        Ok(counts)
+    }
+
+    /// Tells all sessions of a database to end; gives how many there were.
+    pub fn end_sessions(&mut self, _permit: &Permit, database: &str) -> Result<usize, Failure> {
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()";
+        Ok(self.ask(sql, &[&database])?.len())
+    }
+
+    /// Changes something; several statements are one transaction.
+    pub fn change(&mut self, _permit: &Permit, sql: &str) -> Result<(), Failure> {
+        self.ask_only(sql)
+    }
+
+    fn ask_only(&mut self, sql: &str) -> Result<(), Failure> {
+        self.checkpoint()?;
+        self.context.voice.detail(sql.split_whitespace().collect::<Vec<_>>().join(" ").as_str());
+        self.client.batch_execute(sql).map_err(|e| broken(&e))
+    }
+}
+
+fn broken(error: &postgres::Error) -> Failure {
+    match error.code() {
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
+            Failure::config("rights", "the database user may not do this").cause(said(error))
+        }
+        Some(code) if *code == SqlState::QUERY_CANCELED => {
+            Failure::temporary("deadline", "the time is over, or somebody cancelled the query")
+                .cause(said(error))
+        }
+        Some(_) => Failure::failed("query", "PostgreSQL refused a statement").cause(said(error)),
+        None => {
+            Failure::temporary("database-lost", "the session with PostgreSQL broke off").cause(said(error))
+        }
+    }
+}
+
+/// What the server said, or what happened on the way.
+fn said(error: &postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(db), _) => format!("{} ({})", db.message(), db.code().code()),
+        (None, Some(source)) => format!("{error}: {source}"),
+        (None, None) => error.to_string(),
+    }
+}
+
+fn get<T: for<'r> postgres::types::FromSql<'r>>(row: &Row, column: usize) -> Result<T, Failure> {
+    row.try_get(column).map_err(|e| Failure::bug(format!("an answer of PostgreSQL: {e}")))
+}
+
+fn instant(row: &Row, column: usize) -> Result<Timestamp, Failure> {
+    let text: String = get(row, column)?;
+    text.parse().map_err(|e| Failure::bug(format!("PostgreSQL's clock says {text}: {e}")))
+}
+
+/// A name, quoted.
+pub fn name(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text, quoted.
+pub fn text(text: &str) -> String {
+    // An escape string is read alike whatever standard_conforming_strings says.
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}

@@ -1,0 +1,288 @@
+//! Which snapshot is the recovery point, or why there is none. Pure: the clock comes in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use step::Failure;
+
+use crate::archive::Snapshot;
+
+/// Clocks of two machines may differ by this much before a snapshot counts as one from the future.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// What the age of a snapshot is measured against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// A release: the present.
+    Now,
+    /// A rollback: since when the data is wrong.
+    Incident {
+        /// That instant.
+        at: Timestamp,
+        /// The run that is rolled back, if its own deployment is the incident: a snapshot that this run took came
+        /// before its deployment, whatever the clocks of two machines say.
+        run: Option<String>,
+    },
+}
+
+/// The newest usable snapshot; in a rollback, from before the incident.
+pub fn newest<'s>(
+    snapshots: &'s [Snapshot],
+    moment: &Moment,
+    now: Timestamp,
+) -> Result<&'s Snapshot, Failure> {
+    let usable = || snapshots.iter().filter(|s| s.problem.is_none() && s.taken_at <= now + SKEW);
+    let before = |s: &&Snapshot| match moment {
+        Moment::Now => true,
+        Moment::Incident { at, run } => s.taken_at <= *at || (run.is_some() && s.document == *run),
+    };
+    usable()
+        .filter(before)
+        .max_by_key(|s| s.taken_at)
+        .ok_or_else(|| none(snapshots, usable().count(), moment))
+}
+
+fn none(snapshots: &[Snapshot], usable: usize, moment: &Moment) -> Failure {
+    let (reason, message) = match (moment, usable) {
+        (Moment::Incident { at, .. }, 1..) => {
+            let message = format!(
+                "every usable snapshot was taken after {}: the wrong data is in it already",
+                instant(*at)
+            );
+            ("after-incident", message)
+        }
+        _ if snapshots.is_empty() => ("no-snapshot", "there is no snapshot".to_owned()),
+        _ => ("no-snapshot", "no snapshot can be used".to_owned()),
+    };
+    let failure = Failure::refused(reason, message);
+    snapshots
+        .iter()
+        .filter_map(|s| s.problem.as_ref().map(|p| format!("{}: {p}", s.id)))
+        .fold(failure, Failure::cause)
+}
+
+/// The recovery point: the newest usable snapshot, if it is young enough.
+pub fn recovery_point<'s>(
+    snapshots: &'s [Snapshot],
+    moment: &Moment,
+    now: Timestamp,
+    rpo: Duration,
+) -> Result<&'s Snapshot, Failure> {
+    let chosen = newest(snapshots, moment, now)?;
+    if gap(chosen, moment, now) <= rpo {
+        return Ok(chosen);
+    }
+    let message = format!(
+        "{} is {}; the recovery point may be {} old",
+        chosen.id,
+        age(chosen, moment, now),
+        shown(rpo)
+    );
+    Err(Failure::refused("too-old", message))
+}
+
+/// The named snapshot, if it may be restored at all.
+pub fn named<'s>(
+    snapshots: &'s [Snapshot],
+    id: &str,
+    moment: &Moment,
+    now: Timestamp,
+) -> Result<&'s Snapshot, Failure> {
+    let missing = || Failure::refused("no-snapshot", format!("there is no snapshot {id}"));
+    let at = snapshots.iter().position(|s| s.id == id).ok_or_else(missing)?;
+    match &snapshots[at].problem {
+        Some(problem) => Err(Failure::refused("unusable", format!("{id}: {problem}"))),
+        None => newest(&snapshots[at..=at], moment, now),
+    }
+}
+
+/// From the snapshot to the moment; nothing if the clocks say that it is younger.
+pub fn gap(snapshot: &Snapshot, moment: &Moment, now: Timestamp) -> Duration {
+    let end = match moment {
+        Moment::Now => now,
+        Moment::Incident { at, .. } => *at,
+    };
+    Duration::try_from(end.duration_since(snapshot.taken_at)).unwrap_or_default()
+}
+
+/// The age for people.
+pub fn age(snapshot: &Snapshot, moment: &Moment, now: Timestamp) -> String {
+    let gap = shown(gap(snapshot, moment, now));
+    match moment {
+        Moment::Now => format!("{gap} old"),
+        Moment::Incident { .. } => format!("from {gap} before the incident"),
+    }
+}
+
+/// A length of time for people.
+pub fn shown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..=59 => format!("{seconds}s"),
+        60..=3599 => format!("{}m {}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// An instant as the document writes it.
+pub fn instant(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// A snapshot's name: of what, when, and in which run.
+pub fn id(database: &str, taken_at: Timestamp, document: &str) -> String {
+    let digits = document.rsplit('-').next().unwrap_or_default();
+    format!("{database}-{}-{digits}", taken_at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// The databases of a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The public name.
+    pub live: String,
+    /// What the snapshot is restored into.
+    pub side: String,
+    /// What the present data will be called.
+    pub old: String,
+}
+
+/// The names that a restore uses; PostgreSQL would cut longer ones.
+pub fn names(database: &str, document: &str) -> Result<Names, Failure> {
+    // The document's id ends in its time and four digits.
+    let mut parts = document.rsplit('-');
+    let (digits, time) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let suffix = format!("{}_{digits}", time.to_ascii_lowercase());
+    let (side, old) = (format!("{database}__dbr_{suffix}"), format!("{database}__old_{suffix}"));
+    if old.len() > 63 {
+        let message = format!("the name {old} of the database that is kept would be longer than 63 bytes");
+        return Err(Failure::refused("name-too-long", message));
+    }
+    Ok(Names { live: database.to_owned(), side, old })
+}
+
+/// Whole seconds between two instants.
+pub fn seconds(from: Timestamp, to: Timestamp) -> u64 {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default().as_secs()
+}
+
+/// Rows by which tables have grown.
+pub fn surplus(now: &BTreeMap<String, u64>, then: &BTreeMap<String, u64>) -> u64 {
+    now.iter().map(|(table, rows)| rows.saturating_sub(then.get(table).copied().unwrap_or_default())).sum()
+}
+
+/// Where the tables of a restored database are not those of the snapshot.
+pub fn differences(found: &BTreeMap<String, u64>, expected: &BTreeMap<String, u64>) -> Vec<String> {
+    let said = |rows: Option<&u64>| rows.map_or_else(|| "no table".to_owned(), |n| format!("{n} rows"));
+    let tables: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+    let differ = tables.into_iter().filter(|t| found.get(*t) != expected.get(*t));
+    differ.map(|t| format!("{t}: {} instead of {}", said(found.get(t)), said(expected.get(t)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-24T12:00:00Z";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    fn snapshot(id: &str, taken_at: &str) -> Snapshot {
+        Snapshot {
+            id: id.into(),
+            taken_at: at(taken_at),
+            bytes: 1000,
+            document: Some(format!("run-{id}")),
+            problem: None,
+        }
+    }
+
+    fn incident(text: &str) -> Moment {
+        Moment::Incident { at: at(text), run: None }
+    }
+
+    fn chosen(snapshots: &[Snapshot], moment: &Moment) -> Result<String, String> {
+        let hour = Duration::from_secs(3600);
+        recovery_point(snapshots, moment, at(NOW), hour).map(|s| s.id.clone()).map_err(|f| f.reason)
+    }
+
+    #[test]
+    fn before_a_release_the_newest_must_be_younger_than_the_rpo() {
+        let young = snapshot("young", "2026-11-24T11:01:00Z");
+        let old = snapshot("old", "2026-11-24T10:59:00Z");
+        assert_eq!(chosen(&[old.clone(), young], &Moment::Now), Ok("young".into()));
+        assert_eq!(chosen(&[old], &Moment::Now), Err("too-old".into()));
+        assert_eq!(chosen(&[], &Moment::Now), Err("no-snapshot".into()));
+    }
+
+    #[test]
+    fn in_a_rollback_only_what_came_before_the_incident_counts() {
+        let snapshots = [snapshot("a", "2026-11-24T09:30:00Z"), snapshot("b", "2026-11-24T10:10:00Z")];
+        assert_eq!(chosen(&snapshots, &incident("2026-11-24T10:00:00Z")), Ok("a".into()));
+        assert_eq!(chosen(&snapshots, &incident("2026-11-24T11:00:00Z")), Ok("b".into()));
+        assert_eq!(chosen(&snapshots, &incident("2026-11-24T09:00:00Z")), Err("after-incident".into()));
+        assert_eq!(chosen(&snapshots, &incident("2026-11-24T11:30:00Z")), Err("too-old".into()));
+        let newest =
+            newest(&snapshots, &incident("2026-11-24T11:30:00Z"), at(NOW)).expect("restored all the same");
+        assert_eq!(newest.id, "b", "an old snapshot is a reported loss and no reason to refuse");
+    }
+
+    #[test]
+    fn the_snapshot_of_the_run_itself_came_before_its_deployment() {
+        let snapshots = [snapshot("a", "2026-11-24T10:00:00.700Z")];
+        let moment = |run: Option<&str>| Moment::Incident {
+            at: at("2026-11-24T10:00:00Z"),
+            run: run.map(str::to_owned),
+        };
+        assert_eq!(chosen(&snapshots, &moment(None)), Err("after-incident".into()));
+        assert_eq!(chosen(&snapshots, &moment(Some("run-b"))), Err("after-incident".into()));
+        assert_eq!(chosen(&snapshots, &moment(Some("run-a"))), Ok("a".into()));
+    }
+
+    #[test]
+    fn what_has_a_problem_or_comes_from_the_future_is_never_chosen() {
+        let broken =
+            Snapshot { problem: Some("truncated".into()), ..snapshot("broken", "2026-11-24T11:59:00Z") };
+        let future = snapshot("future", "2026-11-24T12:05:00Z");
+        let good = snapshot("good", "2026-11-24T11:30:00Z");
+        assert_eq!(chosen(&[broken.clone(), future.clone(), good], &Moment::Now), Ok("good".into()));
+        assert_eq!(chosen(&[broken.clone(), future.clone()], &Moment::Now), Err("no-snapshot".into()));
+        let by_name = |id| {
+            named(&[broken.clone(), future.clone()], id, &Moment::Now, at(NOW)).expect_err("refused").reason
+        };
+        assert_eq!(
+            (by_name("broken"), by_name("future"), by_name("none")),
+            ("unusable".into(), "no-snapshot".into(), "no-snapshot".into())
+        );
+    }
+
+    #[test]
+    fn names_say_which_run_they_belong_to() {
+        let names = names("shop", "aceh-commerce-1.2.0-20261124T120000Z-7f3a").expect("short enough");
+        assert_eq!(names.side, "shop__dbr_20261124t120000z_7f3a");
+        assert_eq!(names.old, "shop__old_20261124t120000z_7f3a");
+        assert!(super::names(&"x".repeat(50), "p-20261124T120000Z-7f3a").is_err());
+    }
+
+    #[test]
+    fn tables_are_held_against_each_other() {
+        let tables = |list: &[(&str, u64)]| {
+            list.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect::<BTreeMap<_, _>>()
+        };
+        let then = tables(&[("orders", 5), ("products", 3), ("gone", 1)]);
+        let now = tables(&[("orders", 7), ("products", 1), ("new", 2)]);
+        assert_eq!(surplus(&now, &then), 4, "what shrank does not make up for what grew");
+        assert_eq!(
+            differences(&now, &then),
+            [
+                "gone: no table instead of 1 rows",
+                "new: 2 rows instead of no table",
+                "orders: 7 rows instead of 5 rows",
+                "products: 1 rows instead of 3 rows"
+            ]
+        );
+        assert!(differences(&then, &then).is_empty());
+    }
+}

@@ -1,0 +1,425 @@
+//! The real binary against a real PostgreSQL.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use testkit::postgres::{Cluster, PASSWORD};
+use testkit::schema;
+
+const ID: &str = "shop-1.3.0-20261124T120000Z-7f3a";
+const OLD: &str = "shop__old_20261124t120000z_7f3a";
+const SIDE: &str = "shop__dbr_20261124t120000z_7f3a";
+
+struct Bench {
+    cluster: Cluster,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let bench = Bench { cluster: Cluster::start(), folder: tempfile::tempdir().expect("a folder") };
+        bench.cluster.create_database("shop");
+        bench.cluster.execute(
+            "shop",
+            "create table products (id int primary key, name text not null, price int not null);
+             insert into products values (1, 'Kopi Gayo', 85000), (2, 'Kain songket', 1250000);
+             create schema \"Lager 1\"; create table \"Lager 1\".\"Bestand, alt\" (n int);
+             insert into \"Lager 1\".\"Bestand, alt\" select generate_series(1, 500);",
+        );
+        bench.settings(bench.cluster.port());
+        bench
+    }
+
+    fn settings(&self, port: u16) {
+        testkit::write_private(&self.folder.path().join("password"), PASSWORD);
+        let text = format!(
+            "[product]\nname = \"shop\"\n[db-restore]\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"shop\"\nuser = \"postgres\"\n\
+             password_file = \"password\"\nsnapshots = \"snapshots\"\n"
+        );
+        std::fs::write(self.folder.path().join("release.toml"), text).expect("written");
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_db-restore"));
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, args: &[&str], document: &Value) -> (i32, Value, String) {
+        let mut child = self.command(args).spawn().expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(document.to_string().as_bytes()).expect("it reads");
+        let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
+        let document = serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{e}: {stderr}"));
+        schema::validate(&document);
+        assert!(!format!("{document}{stderr}").contains(PASSWORD));
+        (status.code().expect("a code"), document, stderr)
+    }
+
+    fn ask(&self, args: &[&str]) -> (i32, String, String) {
+        let Output { status, stdout, stderr } = self.command(args).output().expect("it runs");
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (status.code().expect("a code"), text(&stdout), text(&stderr))
+    }
+
+    /// Takes a snapshot in a run of its own; gives its id and its folder.
+    fn snapshot(&self, run: &str) -> (String, PathBuf) {
+        let (code, document, stderr) = self.run(&["snapshot"], &opened(run));
+        assert_eq!(code, 0, "{stderr}");
+        let id = document["facts"]["snapshot"]["id"].as_str().expect("an id").to_owned();
+        let folder = self.folder.path().join("snapshots").join(&id);
+        (id, folder)
+    }
+
+    fn databases(&self) -> Vec<String> {
+        let sql = "select datname || case when datallowconn then '' else ' (closed)' end from pg_database
+                   where datname like 'shop%' order by 1";
+        self.cluster.query("postgres", sql).concat()
+    }
+
+    fn prices(&self) -> Vec<Vec<String>> {
+        self.cluster.query("shop", "select id, price from products order by id")
+    }
+}
+
+fn opened(id: &str) -> Value {
+    json!({ "schema": 1, "id": id, "procedure": "rollback", "mode": "apply", "opened": "2026-11-24T12:00:00Z",
+            "facts": { "product": "shop", "environment": "production" }, "steps": [] })
+}
+
+/// Rewrites a manifest.
+fn edit(folder: &std::path::Path, change: impl Fn(&mut Value)) {
+    let path = folder.join("manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("JSON");
+    change(&mut manifest);
+    std::fs::write(path, manifest.to_string()).expect("written");
+}
+
+fn minutes_ago(minutes: i64) -> String {
+    (jiff::Timestamp::now() - Duration::from_secs(minutes.unsigned_abs() * 60))
+        .strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        .to_string()
+}
+
+/// What 1.3.0 does: a column is gone, and eight rows are new.
+fn destroy(bench: &Bench) {
+    bench.cluster.execute(
+        "shop",
+        "alter table products drop column price; insert into products values (3, 'Dodol');
+         create table orders (id int); insert into orders select generate_series(1, 7);",
+    );
+}
+
+#[test]
+fn what_a_release_destroys_comes_back_and_what_it_made_is_kept() {
+    let bench = Bench::start();
+    let (id, _) = bench.snapshot("shop-1.3.0-20261124T110000Z-0001");
+    destroy(&bench);
+    let confirm = format!("shop@{id}");
+    let (code, restored, stderr) = bench.run(&["restore", "--confirm", &confirm], &opened(ID));
+    assert_eq!((code, restored["steps"][0]["status"].as_str()), (0, Some("changed")), "{stderr}");
+    assert_eq!(bench.prices(), [["1", "85000"], ["2", "1250000"]]);
+    assert_eq!(bench.databases(), ["shop", OLD]);
+    let loss = &restored["facts"]["loss"];
+    assert_eq!((&loss["rows"], &loss["kept_in"]), (&json!(8), &json!(OLD)), "one product, seven orders");
+    assert_eq!(loss["from"], restored["facts"]["snapshot"]["taken_at"]);
+    assert_eq!(bench.cluster.value(OLD, "select count(*) from orders"), "7", "what was lost can be read");
+    let write = bench.cluster.session(OLD).batch_execute("insert into orders values (8)");
+    assert!(write.is_err(), "but the old database is not written to by accident");
+
+    // A second time nothing happens, and the document says the same.
+    bench.cluster.execute("shop", "insert into products values (9, 'new', 1)");
+    let (code, again, _) = bench.run(&["restore", "--confirm", &confirm], &opened(ID));
+    assert_eq!((code, again["steps"][0]["status"].as_str()), (0, Some("unchanged")));
+    assert_eq!(again["facts"]["loss"], *loss);
+    assert_eq!(bench.prices().len(), 3);
+
+    // Another run restores again, beside what the first one kept.
+    let other = "shop-1.3.0-20261124T130000Z-0002";
+    let (code, _, stderr) = bench.run(&["restore", "--confirm", &confirm], &opened(other));
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(bench.prices().len(), 2);
+    let (code, superseded, _) = bench.run(&["restore", "--confirm", &confirm], &opened(ID));
+    assert_eq!((code, superseded["failure"]["reason"].as_str()), (1, Some("superseded")));
+}
+
+#[test]
+fn nothing_is_replaced_that_nobody_confirmed() {
+    let bench = Bench::start();
+    let (id, _) = bench.snapshot("shop-1.3.0-20261124T110000Z-0001");
+    destroy(&bench);
+    let (code, refused, stderr) = bench.run(&["restore"], &opened(ID));
+    assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("unconfirmed")), "{stderr}");
+    let next = format!("db-restore restore --env production --snapshot {id} --confirm shop@{id}");
+    assert_eq!(refused["failure"]["next"], json!(next));
+    let (code, refused, _) = bench.run(&["restore", "--confirm", "shop@other"], &opened(ID));
+    assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("unconfirmed")));
+    let (code, planned, stderr) = bench.run(&["restore", "--plan"], &opened(ID));
+    assert_eq!((code, planned["steps"][0]["status"].as_str()), (0, Some("planned")), "{stderr}");
+    assert_eq!(planned["facts"]["snapshot"]["id"], json!(id));
+    assert_eq!(bench.databases(), ["shop"]);
+}
+
+#[test]
+fn what_belongs_to_the_database_itself_comes_along() {
+    let bench = Bench::start();
+    bench.cluster.execute("postgres", "create role shop_app");
+    for statement in [
+        "alter database shop set search_path to \"$user\", public, extensions",
+        "alter database shop set app.mode to 'shop, open'",
+        "alter role shop_app in database shop set work_mem to '8MB'",
+        "alter database shop connection limit 42",
+        "revoke connect on database shop from public",
+        "grant connect on database shop to shop_app with grant option",
+        "comment on database shop is 'Ask Rina before you touch it'",
+    ] {
+        bench.cluster.execute("postgres", statement);
+    }
+    let sql = "select d.datconnlimit, d.datacl::text, array_agg(s.setrole || s.setconfig::text order by s.setrole)::text
+               from pg_database d join pg_db_role_setting s on s.setdatabase = d.oid
+               where datname = 'shop' group by d.oid";
+    let before = bench.cluster.query("postgres", sql);
+    let (id, _) = bench.snapshot("shop-1.3.0-20261124T110000Z-0001");
+    let (code, _, stderr) = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(bench.cluster.query("postgres", sql), before);
+    let sql = "select shobj_description(oid, 'pg_database') from pg_database where datname = 'shop'";
+    let remarks = bench.cluster.value("postgres", sql);
+    assert!(remarks.starts_with("Ask Rina before you touch it\ndb-restore {"), "{remarks}");
+}
+
+#[test]
+fn a_run_has_one_snapshot_that_nobody_else_may_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::start();
+    let run = "shop-1.3.0-20261124T110000Z-0001";
+    let left = bench.folder.path().join(format!("snapshots/.tmp-{run}"));
+    std::fs::create_dir_all(&left).expect("as if killed");
+    let (id, folder) = bench.snapshot(run);
+    assert!(!left.exists());
+    assert_eq!(folder.metadata().expect("there").permissions().mode() & 0o777, 0o700);
+    let (code, again, _) = bench.run(&["snapshot"], &opened(run));
+    assert_eq!((code, again["steps"][0]["status"].as_str()), (0, Some("unchanged")));
+    assert_eq!(again["facts"]["snapshot"]["id"], json!(id));
+    assert_eq!(again["facts"]["snapshot"]["source"], "archive");
+}
+
+#[test]
+fn sessions_that_hold_on_and_come_back_are_moved_over() {
+    let bench = Bench::start();
+    let (id, _) = bench.snapshot("shop-1.3.0-20261124T110000Z-0001");
+    bench.cluster.execute("shop", "update products set price = 0");
+    let idle: Vec<_> = (0..10).map(|_| bench.cluster.session("shop")).collect();
+    let stop = AtomicBool::new(false);
+    let (seen, refusals) = std::thread::scope(|scope| {
+        let hammer = scope.spawn(|| {
+            let (mut seen, mut refusals) = (Vec::new(), Vec::new());
+            while !stop.load(Ordering::Relaxed) {
+                let asked = bench
+                    .cluster
+                    .config("shop")
+                    .connect(postgres::NoTls)
+                    .and_then(|mut c| c.query("select price from products where id = 1", &[]));
+                match asked {
+                    Ok(rows) => seen.push(rows[0].get::<_, i32>(0)),
+                    Err(error) => {
+                        refusals
+                            .push(error.as_db_error().map(|e| e.message().to_owned()).unwrap_or_default());
+                    }
+                }
+            }
+            (seen, refusals)
+        });
+        let (code, _, stderr) = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
+        std::thread::sleep(Duration::from_millis(100));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(code, 0, "{stderr}");
+        hammer.join().expect("it ended")
+    });
+    let turn = seen.iter().position(|price| *price == 85000).expect("the restored price was seen");
+    assert!(
+        seen[..turn].iter().all(|p| *p == 0) && seen[turn..].iter().all(|p| *p == 85000),
+        "never back again"
+    );
+    assert!(refusals.iter().all(|r| !r.contains("does not exist")), "{refusals:?}");
+    drop(idle);
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_is_brought_to_its_end_by_the_next() {
+    let bench = Bench::start();
+    bench
+        .cluster
+        .execute("shop", "insert into \"Lager 1\".\"Bestand, alt\" select generate_series(1, 200000)");
+    let (id, _) = bench.snapshot("shop-1.3.0-20261124T110000Z-0001");
+    bench.cluster.execute("shop", "update products set price = 0");
+    let confirm = format!("shop@{id}");
+    let mut killed = 0;
+    for round in 1..=6_u64 {
+        let document = opened(&format!("shop-1.3.0-20261124T12000{round}Z-7f3a"));
+        let mut child = bench
+            .command(&["restore", "--confirm", &confirm])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(document.to_string().as_bytes()).expect("it reads");
+        let end = Instant::now() + Duration::from_millis(round * round * 25);
+        while Instant::now() < end && child.try_wait().expect("asked").is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        killed += usize::from(child.try_wait().expect("asked").is_none());
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        let (code, done, stderr) = retried(&bench, &["restore", "--confirm", &confirm], &document);
+        assert_eq!(code, 0, "{stderr}");
+        assert_eq!(bench.prices()[0][1], "85000", "{done}");
+        let side = bench.databases().iter().filter(|d| d.contains("__dbr_") || d.contains("closed")).count();
+        assert_eq!(side, 0, "{:?}", bench.databases());
+        bench.cluster.execute("shop", "update products set price = 0");
+    }
+    assert!(killed > 0, "every run was over before it could be killed");
+}
+
+/// As a runbook would: a temporary failure (the killed one's session still has the lock) is tried again.
+fn retried(bench: &Bench, args: &[&str], document: &Value) -> (i32, Value, String) {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let done = bench.run(args, document);
+        if done.0 != 75 || Instant::now() > end {
+            return done;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_database_left_closed_by_a_killed_swap_is_opened_first() {
+    let bench = Bench::start();
+    let (_, folder) = bench.snapshot("shop-1.3.0-20261124T110000Z-0001");
+    let id = folder.file_name().expect("a name").to_string_lossy().into_owned();
+    bench.cluster.execute("postgres", &format!("create database {SIDE}"));
+    bench.cluster.execute("postgres", &format!("comment on database {SIDE} is 'db-restore closing shop'"));
+    bench.cluster.execute("postgres", "alter database shop allow_connections false");
+    // A dump that is damaged from now on, so that the restore fails after the repair.
+    let data = std::fs::read_dir(folder.join("dump"))
+        .expect("there")
+        .flatten()
+        .map(|e| e.path())
+        .find(|p| p.to_string_lossy().ends_with(".gz"))
+        .expect("data");
+    std::fs::write(&data, b"damaged").expect("written");
+    edit(&folder, |m| {
+        let name = data.file_name().expect("a name").to_string_lossy().into_owned();
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(b"damaged");
+        let hex: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+        m["files"][name] = json!({ "bytes": 7, "sha256": hex });
+    });
+    let (code, failed, stderr) = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
+    assert_eq!((code, failed["failure"]["reason"].as_str()), (1, Some("tool-failed")), "{stderr}");
+    assert_eq!(failed["failure"]["acted"], "no");
+    assert!(!failed["failure"]["causes"].as_array().expect("pg_restore's words").is_empty());
+    assert_eq!(bench.databases(), ["shop"], "open again, and nothing left beside it");
+    assert_eq!(bench.prices().len(), 2);
+}
+
+#[test]
+fn the_recovery_point_is_proven_or_refused() {
+    let bench = Bench::start();
+    let none = bench.ask(&["--env", "production"]);
+    assert_eq!(none.0, 1, "{none:?}");
+    assert!(none.1.contains("no recovery point: there is no snapshot"), "{none:?}");
+    let (id, folder) = bench.snapshot("shop-1.3.0-20261124T110000Z-0001");
+    let (code, text, stderr) = bench.ask(&["recovery-point", "--env", "production"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(text.contains(&format!("recovery point: {id}")), "{text}");
+    let (code, text, _) =
+        bench.ask(&["recovery-point", "--env", "production", "--incident-at", &minutes_ago(5)]);
+    assert!(code == 1 && text.contains("the wrong data is in it already"), "{text}");
+
+    edit(&folder, |m| m["taken_at"] = json!(minutes_ago(61)));
+    let (code, text, _) = bench.ask(&["recovery-point", "--env", "production"]);
+    assert!(code == 1 && text.contains("the recovery point may be 1h 0m old"), "{text}");
+    let (code, answer, _) = bench.ask(&["recovery-point", "--env", "production", "--json"]);
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!((code, &answer["recovery_point"]), (1, &json!(false)));
+    edit(&folder, |m| m["taken_at"] = json!(minutes_ago(59)));
+    assert_eq!(bench.ask(&["recovery-point", "--env", "production"]).0, 0);
+
+    // In a rollback an old one is better than none, and one from after the incident is none.
+    let mut rollback = opened(ID);
+    rollback["facts"]["incident_at"] = json!(minutes_ago(30));
+    let (newer, _) = bench.snapshot("shop-1.3.0-20261124T110000Z-0002");
+    let (code, planned, stderr) = bench.run(&["restore", "--plan"], &rollback);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(planned["facts"]["snapshot"]["id"], json!(id));
+    let (code, refused, _) = bench.run(&["restore", "--plan", "--snapshot", &newer], &rollback);
+    assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("after-incident")));
+
+    edit(&folder, |m| m["system_identifier"] = json!("7000000000000000000"));
+    let (code, refused, _) = bench.run(&["restore", "--plan"], &rollback);
+    assert_eq!(
+        (code, refused["failure"]["reason"].as_str()),
+        (1, Some("after-incident")),
+        "a foreign one is no snapshot"
+    );
+    assert!(
+        refused["failure"]["causes"][0].as_str().expect("a cause").contains("it is of the cluster"),
+        "{refused}"
+    );
+    let (code, refused, _) = bench.run(&["restore", "--plan", "--snapshot", &id], &rollback);
+    assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("unusable")));
+}
+
+#[test]
+fn a_damaged_snapshot_is_found_before_anything_happens() {
+    let bench = Bench::start();
+    let (id, folder) = bench.snapshot("shop-1.3.0-20261124T110000Z-0001");
+    let toc = folder.join("dump/toc.dat");
+    let good = std::fs::read(&toc).expect("there");
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    std::fs::write(&toc, flipped).expect("written");
+    let (code, refused, _) = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
+    assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("corrupt")), "{refused}");
+    std::fs::write(&toc, &good[..good.len() - 1]).expect("written");
+    let (code, text, _) = bench.ask(&["--env", "production"]);
+    assert!(code == 1 && text.contains("not usable: toc.dat has"), "{text}");
+    std::fs::remove_file(folder.join("manifest.json")).expect("removed");
+    let (code, text, _) = bench.ask(&["--env", "production"]);
+    assert!(code == 1 && text.contains("no manifest"), "{text}");
+    assert_eq!(bench.databases(), ["shop"]);
+}
+
+#[test]
+fn what_is_wrong_outside_is_said_with_its_remedy() {
+    let bench = Bench::start();
+    let (code, planned, _) = bench.run(&["snapshot", "--plan"], &opened(ID));
+    assert_eq!((code, planned["steps"][0]["planned_facts"][0].as_str()), (0, Some("snapshot")));
+    assert!(!bench.folder.path().join("snapshots").exists());
+    let (code, text, stderr) = bench.ask(&["--check", "--env", "production"]);
+    assert!(code == 0 && text.contains("PostgreSQL"), "{text}{stderr}");
+
+    testkit::write_private(&bench.folder.path().join("password"), "not the password");
+    let (code, failed, _) = bench.run(&["snapshot"], &opened(ID));
+    assert_eq!((code, failed["failure"]["reason"].as_str()), (78, Some("login")), "{failed}");
+    bench.settings(1);
+    let (code, failed, _) = bench.run(&["snapshot"], &opened(ID));
+    assert_eq!((code, failed["failure"]["reason"].as_str()), (75, Some("database-unreachable")), "{failed}");
+    let text = std::fs::read_to_string(bench.folder.path().join("release.toml")).expect("there");
+    std::fs::write(bench.folder.path().join("release.toml"), text.replace("127.0.0.1", "db.example"))
+        .expect("written");
+    let (code, failed, _) = bench.run(&["snapshot"], &opened(ID));
+    assert_eq!((code, failed["failure"]["reason"].as_str()), (78, Some("setting")), "{failed}");
+    assert!(failed["failure"]["message"].as_str().expect("a message").contains("without TLS"), "{failed}");
+}
