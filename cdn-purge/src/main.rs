@@ -1,2 +1,51 @@
-//! stub
-fn main() {}
+//! Purges what a release changed from the edge, and proves that the edge serves the new build.
+
+mod args;
+mod drivers;
+mod edge;
+mod plan;
+mod purge;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use args::{Args, Settings};
+use http_client::Client;
+use serde_json::json;
+use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+
+/// How we call ourselves to others.
+const NAME: &str = concat!("cdn-purge/", env!("CARGO_PKG_VERSION"));
+
+fn main() -> ExitCode {
+    step::main::<Args>()
+}
+
+impl Program for Args {
+    const EXAMPLES: &'static str = "
+        cdn-purge --env production --release 1.2.0                  purge the environment's pages; each must serve 1.2.0 then
+        cdn-purge --env production https://shop.example/sale        this page alone; it must serve what the origin serves
+        ... | deploy-coolify deploy | cdn-purge | notify            in a release";
+    const KEYS: &'static [&'static str] = args::KEYS;
+    const TIMEOUT: Duration = Duration::from_secs(300);
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
+        let settings = Settings::read(&run.context)?;
+        purge::run(run, &settings, &self.urls)
+    }
+
+    fn answer(&self, _context: &Context) -> Result<Answer, Failure> {
+        Err(Failure::bug("cdn-purge has no questions"))
+    }
+
+    fn check(&self, context: &Context) -> Result<Answer, Failure> {
+        let settings = Settings::read(context)?;
+        let client = Client::new(context, NAME);
+        let text = drivers::of(&settings.driver, &client).check(&settings)?;
+        Ok(Answer::new(text, json!({ "pages": settings.public_urls })))
+    }
+}

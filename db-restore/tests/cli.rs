@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::postgres::{Cluster, PASSWORD};
-use testkit::schema;
 
 const ID: &str = "shop-1.3.0-20261124T120000Z-7f3a";
 const OLD: &str = "shop__old_20261124t120000z_7f3a";
@@ -55,14 +54,9 @@ impl Bench {
     }
 
     fn run(&self, args: &[&str], document: &Value) -> (i32, Value, String) {
-        let mut child = self.command(args).spawn().expect("it starts");
-        child.stdin.take().expect("a pipe").write_all(document.to_string().as_bytes()).expect("it reads");
-        let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
-        let stderr = String::from_utf8_lossy(&stderr).into_owned();
-        let document = serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{e}: {stderr}"));
-        schema::validate(&document);
+        let (code, document, stderr) = testkit::exchange(&mut self.command(args), Some(document));
         assert!(!format!("{document}{stderr}").contains(PASSWORD));
-        (status.code().expect("a code"), document, stderr)
+        (code, document, stderr)
     }
 
     fn ask(&self, args: &[&str]) -> (i32, String, String) {

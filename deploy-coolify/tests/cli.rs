@@ -1,12 +1,11 @@
 //! The real binary against the stand-in Coolify, a real shop, its database and its edge.
 
-use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::Sandbox;
 use testkit::http::{Fault, Reply};
-use testkit::{Sandbox, schema};
 
 /// A sandbox in which 1.2.0 is tagged, so that its image exists.
 fn sandbox() -> Sandbox {
@@ -17,17 +16,7 @@ fn sandbox() -> Sandbox {
 }
 
 fn run(sandbox: &Sandbox, args: &[&str], stdin: Option<&Value>) -> (i32, Value, String) {
-    let mut command = sandbox.command(env!("CARGO_BIN_EXE_deploy-coolify"));
-    command.args(args).stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    if let (Some(mut pipe), Some(document)) = (child.stdin.take(), stdin) {
-        pipe.write_all(document.to_string().as_bytes()).expect("it reads");
-    }
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
-    let stderr = String::from_utf8_lossy(&stderr).into_owned();
-    let document = serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{e}: {stderr}"));
-    schema::validate(&document);
-    (status.code().expect("a code"), document, stderr)
+    testkit::exchange(sandbox.command(env!("CARGO_BIN_EXE_deploy-coolify")).args(args), stdin)
 }
 
 const DEPLOY: &[&str] = &["deploy", "--env", "production", "--release", "1.2.0"];

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 pub mod cloudflare;
 pub mod coolify;
+mod exchange;
 pub mod git;
 pub mod http;
 pub mod postgres;
@@ -18,6 +19,7 @@ pub mod varnish;
 
 pub use cloudflare::Cloudflare;
 pub use coolify::Coolify;
+pub use exchange::exchange;
 pub use sandbox::Sandbox;
 pub use shop::Shop;
 pub use telegram::Telegram;

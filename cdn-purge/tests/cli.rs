@@ -1,0 +1,307 @@
+//! The real binary against a real Varnish, and against the stand-in Cloudflare.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::http::{Fault, Reply, Server};
+use testkit::varnish::Varnish;
+use testkit::{Cloudflare, exchange};
+
+const TOKEN: &str = "canary-cloudflare-q7Hd2Lx9";
+const ZONE: &str = "023e105f4ecef8ad9ca31a8372d0c353";
+
+/// A site whose release can be changed, and a folder for the settings.
+struct Site {
+    release: Arc<Mutex<String>>,
+    origin: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn start() -> Self {
+        let release = Arc::new(Mutex::new("1.1.4".to_owned()));
+        let ours = Arc::clone(&release);
+        let origin = Server::start(move |request| {
+            let release = ours.lock().expect("a release").clone();
+            let page = format!("<html data-dpl-id=\"{release}\">{}</html>", request.path);
+            Reply::text(200, "text/html", page)
+                .with("X-Release", &release)
+                .with("Cache-Control", "public, s-maxage=3600")
+        });
+        Site { release, origin, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn release(&self, version: &str) {
+        version.clone_into(&mut self.release.lock().expect("a release"));
+    }
+
+    /// `edge` is where the pages are, `driver` what `[cdn-purge]` says.
+    fn settings(&self, edge: &str, driver: &str) {
+        let text = format!(
+            "[product]\nname = \"shop\"\n[environment.production]\npublic_urls = [\"{edge}/\", \"{edge}/sale\"]\nmarker = \"X-Release\"\n\
+             [cdn-purge]\n{driver}\nsettle = \"600ms\"\n"
+        );
+        std::fs::write(self.folder.path().join("release.toml"), text).expect("written");
+    }
+
+    fn varnish(&self) -> Varnish {
+        let varnish = Varnish::start(self.origin.port(), self.origin.port());
+        let edge = varnish.production();
+        self.settings(
+            &edge,
+            &format!("driver = \"http\"\nendpoint = \"{edge}\"\norigin = \"{}\"", self.origin.url()),
+        );
+        varnish
+    }
+
+    fn cloudflare(&self) -> Cloudflare {
+        let cloudflare = Cloudflare::start(ZONE, TOKEN, &self.origin.url());
+        let api = cloudflare.api().url();
+        self.settings(
+            &cloudflare.edge().url(),
+            &format!("driver = \"cloudflare\"\nzone = \"{ZONE}\"\nurl = \"{api}\""),
+        );
+        cloudflare
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cdn-purge"));
+        command.args(args).current_dir(self.folder.path()).env_clear().env("CLOUDFLARE_API_TOKEN", TOKEN);
+        command
+    }
+
+    fn run(&self, args: &[&str], document: &Value) -> (i32, Value, String) {
+        let done = exchange(&mut self.command(args), Some(document));
+        assert!(!format!("{}{}", done.1, done.2).contains(TOKEN));
+        done
+    }
+}
+
+fn opened(version: &str) -> Value {
+    json!({ "schema": 1, "id": "shop-1.2.0-20261124T120000Z-7f3a", "procedure": "release", "mode": "apply",
+            "opened": "2026-11-24T12:00:00Z", "steps": [],
+            "facts": { "product": "shop", "environment": "production", "version": version } })
+}
+
+fn served(page: &str) -> String {
+    testkit::sandbox::fetch(page).1
+}
+
+fn reason((code, document, _): &(i32, Value, String)) -> (i32, &str, &str) {
+    let failure = &document["failure"];
+    (*code, failure["reason"].as_str().unwrap_or_default(), failure["acted"].as_str().unwrap_or_default())
+}
+
+#[test]
+fn what_the_edge_kept_of_the_old_build_is_gone() {
+    let site = Site::start();
+    let varnish = site.varnish();
+    let edge = varnish.production();
+    assert_eq!(served(&format!("{edge}/sale")), "1.1.4");
+    site.release("1.2.0");
+    assert_eq!(served(&format!("{edge}/sale")), "1.1.4", "the edge keeps it");
+
+    let (code, planned, stderr) = site.run(&["--plan"], &opened("1.2.0"));
+    assert_eq!((code, planned["steps"][0]["status"].as_str()), (0, Some("planned")), "{stderr}");
+    assert_eq!(served(&format!("{edge}/sale")), "1.1.4");
+
+    let (code, done, stderr) = site.run(&[], &opened("1.2.0"));
+    assert_eq!((code, done["steps"][0]["status"].as_str()), (0, Some("changed")), "{stderr}");
+    assert_eq!(served(&format!("{edge}/sale")), "1.2.0");
+    let sale = &done["steps"][0]["output"]["urls"][1];
+    assert_eq!(
+        (&sale["before"]["build"], &sale["after"]["build"], &sale["claim"]),
+        (&json!("1.1.4"), &json!("1.2.0"), &json!("observed"))
+    );
+    assert_eq!(sale["after"]["verdict"], "HIT", "the copy is new, not only the answer that filled it");
+
+    let asked = site.origin.log().len();
+    let (code, again, _) = site.run(&[], &opened("1.2.0"));
+    assert_eq!((code, again["steps"][0]["status"].as_str()), (0, Some("unchanged")));
+    assert_eq!(site.origin.log().len(), asked + 2, "the origin's own two pages, and nothing for the edge");
+
+    // A page that somebody names is purged whatever it says.
+    let (code, named, _) = site.run(&[&format!("{edge}/sale")], &opened("1.2.0"));
+    assert_eq!((code, named["steps"][0]["status"].as_str()), (0, Some("changed")));
+}
+
+#[test]
+fn a_restored_database_makes_older_copies_of_the_same_build_wrong() {
+    let site = Site::start();
+    let varnish = site.varnish();
+    served(&varnish.production());
+    std::thread::sleep(Duration::from_secs(3));
+    let mut document = opened("1.1.4");
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+    document["facts"]["loss"] = json!({ "from": now, "to": now, "seconds": 0 });
+    let (code, done, stderr) = site.run(&[], &document);
+    assert_eq!((code, done["steps"][0]["status"].as_str()), (0, Some("changed")), "{stderr}");
+}
+
+#[test]
+fn nothing_is_purged_before_the_origin_is_ready() {
+    let site = Site::start();
+    let varnish = site.varnish();
+    let edge = varnish.production();
+    served(&edge);
+    let before = site.origin.log().len();
+    let refused = site.run(&[], &opened("1.2.0"));
+    assert_eq!(reason(&refused), (1, "origin-not-ready", "no"), "{}", refused.2);
+    assert!(site.origin.log().len() > before);
+    let (_, _, body) = testkit::sandbox::fetch(&edge);
+    assert!(body.contains("1.1.4"));
+    // It comes up in time.
+    let release = Arc::clone(&site.release);
+    let late = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        "1.2.0".clone_into(&mut release.lock().expect("a release"));
+    });
+    let (code, _, stderr) = site.run(&[], &opened("1.2.0"));
+    late.join().expect("it ended");
+    assert_eq!(code, 0, "{stderr}");
+}
+
+#[test]
+fn a_ban_and_a_page_by_hand() {
+    let site = Site::start();
+    let varnish = site.varnish();
+    let edge = varnish.production();
+    let ban = format!(
+        "driver = \"http\"\nendpoint = \"{edge}\"\nmethod = \"BAN\"\nban_header = \"X-Ban-Url\"\norigin = \"{}\"",
+        site.origin.url()
+    );
+    site.settings(&edge, &ban);
+    served(&format!("{edge}/sale"));
+    site.release("1.2.0");
+    // Nobody says which build: it is the origin's.
+    let page = format!("{edge}/sale");
+    let (code, done, stderr) = exchange(&mut site.command(&["--env", "production", &page, "--fresh"]), None);
+    assert_eq!((code, done["steps"][0]["status"].as_str()), (0, Some("changed")), "{stderr}");
+    assert_eq!(served(&page), "1.2.0");
+}
+
+#[test]
+fn an_edge_that_says_yes_and_does_nothing_is_found_out() {
+    let site = Site::start();
+    let varnish = site.varnish();
+    let edge = varnish.production();
+    served(&format!("{edge}/sale"));
+    site.release("1.2.0");
+    let deaf = Server::start(|_| Reply::text(200, "text/plain", "Purged"));
+    site.settings(&edge, &format!("driver = \"http\"\nendpoint = \"{}\"", deaf.url()));
+    let stale = site.run(&[], &opened("1.2.0"));
+    assert_eq!(reason(&stale), (1, "edge-stale", "yes"), "{}", stale.2);
+    assert!(
+        stale.1["failure"]["message"]
+            .as_str()
+            .expect("a message")
+            .contains("/sale serves 1.1.4 instead of 1.2.0")
+    );
+    assert_eq!(deaf.count("PURGE", "/"), 2);
+
+    let forbidden = Server::start(|_| Reply::text(405, "text/plain", "Not allowed"));
+    site.settings(&edge, &format!("driver = \"http\"\nendpoint = \"{}\"", forbidden.url()));
+    assert_eq!(reason(&site.run(&[], &opened("1.2.0"))), (1, "purge-refused", "no"));
+    site.settings(&edge, "driver = \"http\"\nendpoint = \"http://127.0.0.1:1\"");
+    assert_eq!(reason(&site.run(&["--timeout", "1s"], &opened("1.2.0"))).0, 75);
+}
+
+#[test]
+fn cloudflare_is_asked_and_checked() {
+    let site = Site::start();
+    let cloudflare = site.cloudflare();
+    let edge = cloudflare.edge().url();
+    served(&format!("{edge}/"));
+    served(&format!("{edge}/sale"));
+    site.release("1.2.0");
+    // Turned away for its rate once, and once the answer is lost: purging twice is harmless.
+    let limited = Reply::json(
+        429,
+        json!({ "success": false, "errors": [{ "code": 1134, "message": "Unable to purge, rate limit reached." }] }),
+    );
+    cloudflare.api().fault("POST", "/client/v4/zones", 1, Fault::Answer(limited.with("Retry-After", 1)));
+    cloudflare.api().fault("POST", "/client/v4/zones", 1, Fault::DropAfter);
+    let (code, done, stderr) = site.run(&[], &opened("1.2.0"));
+    assert_eq!((code, done["steps"][0]["status"].as_str()), (0, Some("changed")), "{stderr}");
+    assert_eq!(cloudflare.api().count("POST", "/client/v4/zones"), 3);
+    assert_eq!(
+        (served(&format!("{edge}/")), served(&format!("{edge}/sale"))),
+        ("1.2.0".into(), "1.2.0".into())
+    );
+    let out = site.command(&["--check", "--env", "production"]).output().expect("it runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn what_cloudflare_refuses_is_said() {
+    let site = Site::start();
+    let cloudflare = site.cloudflare();
+    served(&cloudflare.edge().url());
+    site.release("1.2.0");
+    let no = Reply::json(
+        200,
+        json!({ "success": false, "errors": [{ "code": 1107, "message": "only enterprise zones may" }], "result": null }),
+    );
+    cloudflare.api().fault("POST", "/client/v4/zones", 1, Fault::Answer(no));
+    let refused = site.run(&[], &opened("1.2.0"));
+    assert_eq!(reason(&refused), (1, "purge-refused", "no"), "a 200 is no yes");
+    assert_eq!(refused.1["failure"]["causes"][0], "1107 only enterprise zones may");
+    let wrong =
+        exchange(site.command(&[]).env("CLOUDFLARE_API_TOKEN", "some-other-token"), Some(&opened("1.2.0")));
+    assert_eq!(reason(&wrong), (78, "token", "no"));
+    let none = exchange(site.command(&[]).env_remove("CLOUDFLARE_API_TOKEN"), Some(&opened("1.2.0")));
+    assert_eq!(reason(&none), (78, "missing-secret", "no"));
+    let edge = cloudflare.edge().url();
+    site.settings(
+        &edge,
+        &format!("driver = \"cloudflare\"\nzone = \"other\"\nurl = \"{}\"", cloudflare.api().url()),
+    );
+    assert_eq!(reason(&site.run(&[], &opened("1.2.0"))), (78, "zone", "no"));
+}
+
+#[test]
+fn more_pages_than_one_request_may_name() {
+    let site = Site::start();
+    let cloudflare = site.cloudflare();
+    let edge = cloudflare.edge().url();
+    let too_many = Reply::json(
+        400,
+        json!({ "success": false, "errors": [{ "code": 1094, "message": "You may only purge a maximum of 30 files at a time" }] }),
+    );
+    cloudflare.api().fault("POST", "/client/v4/zones", 1, Fault::Answer(too_many));
+    let mut document = opened("1.1.4");
+    document["facts"]["urls"] = (0..150).map(|n| format!("{edge}/p/{n}")).collect::<Vec<_>>().into();
+    served(&format!("{edge}/p/7"));
+    site.release("1.2.0");
+    document["facts"]["version"] = json!("1.2.0");
+    let (code, _, stderr) = site.run(&[], &document);
+    assert_eq!(code, 0, "{stderr}");
+    let sizes: Vec<usize> = cloudflare
+        .api()
+        .log()
+        .iter()
+        .filter(|r| r.method == "POST")
+        .map(|r| r.json().expect("JSON")["files"].as_array().expect("files").len())
+        .collect();
+    assert_eq!(sizes, [100, 50, 50, 50]);
+}
+
+#[test]
+fn what_cannot_be_proven_is_not_begun() {
+    let site = Site::start();
+    let cloudflare = site.cloudflare();
+    let foreign = site.run(&["https://other.example/"], &opened("1.2.0"));
+    assert_eq!(reason(&foreign), (1, "host-mismatch", "no"));
+    let mut unknown = opened("1.2.0");
+    unknown["facts"].as_object_mut().expect("facts").remove("version");
+    assert_eq!(reason(&site.run(&[], &unknown)), (1, "fact-missing", "no"));
+    let file = site.folder.path().join("release.toml");
+    let text = std::fs::read_to_string(&file).expect("there");
+    std::fs::write(&file, text.replace("marker = \"X-Release\"\n", "")).expect("written");
+    assert_eq!(reason(&site.run(&[], &opened("1.2.0"))), (78, "missing-setting", "no"));
+    std::fs::write(&file, text.replace("cloudflare\"\n", "akamai\"\n")).expect("written");
+    assert_eq!(reason(&site.run(&[], &opened("1.2.0"))), (78, "setting", "no"));
+    assert_eq!(cloudflare.api().changes(), 0);
+}

@@ -1,0 +1,179 @@
+//! Short HTTP calls of the steps that make a few of them: under the step's deadline, with the system's trust store, and
+//! repeated only when that cannot do anything twice.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use step::{Again, Context, Failure, again, redact};
+use ureq::http::{HeaderMap, Request};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Timeout};
+
+/// The most of an answer's body that is read, in bytes.
+const BODY: u64 = 4 << 20;
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A request, as plain data: it can be sent again.
+#[derive(Clone, Debug)]
+pub struct Call {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Call {
+    /// A request without a body. The method may be one of no standard (`PURGE`).
+    pub fn new(method: &str, url: impl Into<String>) -> Self {
+        Call { method: method.to_owned(), url: url.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a JSON body.
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = body.to_string().into_bytes();
+        self.header("Content-Type", "application/json")
+    }
+
+    fn request(&self) -> Result<Request<Vec<u8>>, String> {
+        let mut builder = Request::builder().method(self.method.as_str()).uri(&self.url);
+        for (name, value) in &self.headers {
+            builder = builder.header(name, value);
+        }
+        builder.body(self.body.clone()).map_err(|e| e.to_string())
+    }
+}
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, as far as it is text.
+    pub body: String,
+    headers: HeaderMap,
+}
+
+impl Reply {
+    /// A header, if it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body, if it is JSON.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_str(&self.body).ok()
+    }
+
+    /// `Retry-After` in seconds.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.header("retry-after")?.trim().parse().ok()
+    }
+}
+
+/// No answer came.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// Why, without any secret.
+    pub why: String,
+    /// Whether the request may have been carried out all the same.
+    pub sent: bool,
+}
+
+/// Sends calls for one step.
+#[derive(Debug)]
+pub struct Client<'a> {
+    agent: Agent,
+    context: &'a Context,
+}
+
+impl<'a> Client<'a> {
+    /// For a step that calls itself `name/version`.
+    ///
+    /// Redirects are not followed: where a page sends us is for the caller to see.
+    pub fn new(context: &'a Context, name: &str) -> Self {
+        // Somebody else may have installed it before us, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(name)
+            .timeout_connect(Some(CONNECT))
+            .tls_config(tls);
+        Client { agent: config.build().new_agent(), context }
+    }
+
+    /// Sends a call once.
+    ///
+    /// # Errors
+    /// The inner one when no answer came; the outer one when the step has to stop before anything was sent.
+    pub fn send(&self, call: &Call) -> Result<Result<Reply, Lost>, Failure> {
+        self.context.checkpoint()?;
+        let timeout = self.context.deadline.request()?;
+        let request = match call.request() {
+            Ok(request) => request,
+            Err(why) => return Ok(Err(Lost { why: redact(&why), sent: false })),
+        };
+        let request = self.agent.configure_request(request).timeout_global(Some(timeout)).build();
+        let answer = self.agent.run(request).map_err(|e| lost(&e)).and_then(read);
+        let said = match &answer {
+            Ok(reply) => format!("HTTP {}", reply.status),
+            Err(lost) => lost.why.clone(),
+        };
+        self.context.voice.detail(&format!("{} {}: {said}", call.method, redact(&call.url)));
+        Ok(answer)
+    }
+
+    /// Sends a call, and again as long as that is right: `safe` says that it may be carried out twice. The last answer counts.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub fn persist(&self, call: &Call, safe: bool) -> Result<Result<Reply, Lost>, Failure> {
+        for attempt in 1.. {
+            let answer = self.send(call)?;
+            let (status, wait) = match &answer {
+                Ok(reply) => (Some(reply.status), reply.retry_after()),
+                Err(_) => (None, None),
+            };
+            let safe = safe || answer.as_ref().is_err_and(|lost| !lost.sent);
+            match again(status, wait, attempt, safe, self.context.deadline.left()) {
+                Again::Stop => return Ok(answer),
+                Again::After(wait) => self.context.pause(wait)?,
+            }
+        }
+        Err(Failure::bug("attempts do not end"))
+    }
+}
+
+fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Reply, Lost> {
+    let status = answer.status().as_u16();
+    let headers = std::mem::take(answer.headers_mut());
+    // What came so far is no answer: the rest may have said no.
+    let bytes = answer.body_mut().with_config().limit(BODY).read_to_vec().map_err(|e| lost(&e))?;
+    Ok(Reply { status, body: String::from_utf8_lossy(&bytes).into_owned(), headers })
+}
+
+fn lost(error: &ureq::Error) -> Lost {
+    let sent = match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::BadUri(_)
+        | ureq::Error::Tls(_)
+        | ureq::Error::Rustls(_)
+        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
+        ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        _ => true,
+    };
+    Lost { why: redact(&error.to_string()), sent }
+}
