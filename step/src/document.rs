@@ -41,7 +41,7 @@ impl Document {
     }
 
     /// Reads a document; the error is one sentence.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err("stdin is empty: the step before wrote no document".into());
         }
