@@ -13,7 +13,7 @@ pub const KEYS: &[&str] = &["remote", "branch"];
 #[command(version, about)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -27,12 +27,12 @@ enum Command {
 }
 
 impl Args {
-    /// What is to be tagged.
-    pub fn act(&self) -> Act {
-        match self.command {
+    /// What is to be tagged, if the command line says so: --check and --man need no word.
+    pub fn act(&self) -> Option<Act> {
+        self.command.map(|command| match command {
             Command::Candidate => Act::Candidate,
             Command::Final => Act::Final,
-        }
+        })
     }
 }
 

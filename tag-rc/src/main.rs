@@ -33,16 +33,18 @@ impl Program for Args {
     }
 
     fn action(&self) -> Option<&'static str> {
-        Some(self.act().word())
+        self.act().map(plan::Act::word)
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
-        let settings = Settings::read(&run.context, self.act())?;
+        let missing = || Failure::usage("arguments", "tag what? say `tag-rc candidate` or `tag-rc final`");
+        let act = self.act().ok_or_else(missing)?;
+        let settings = Settings::read(&run.context, act)?;
         let version: String =
             run.need("version", "give --release, or let changelog-lint open the document")?;
         let seen =
             observe(&Git::new(&run.context, &settings.remote), &settings, &version, run.document.id())?;
-        let plan = plan::decide(self.act(), &version, &settings, &seen)?;
+        let plan = plan::decide(act, &version, &settings, &seen)?;
         if let Some(warning) = plan::warning(plan.tag()) {
             run.context.voice.warn(&warning);
         }
@@ -57,7 +59,7 @@ impl Program for Args {
     }
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
-        let settings = Settings::read(context, self.act())?;
+        let settings = Settings::read(context, self.act().unwrap_or(plan::Act::Candidate))?;
         let repo = Repo::open().map_err(|f| Failure::config(&f.reason, f.message))?;
         let tip = Git::new(context, &settings.remote).remote(&settings.branch, "")?.branch;
         let tip = tip.ok_or_else(|| {
