@@ -235,12 +235,6 @@ pub fn temporary(snapshots: &Path, document: &str, _permit: &Permit) -> std::io:
     Ok(path)
 }
 
-/// The bytes of the files of a dump that is being written.
-pub fn size(dump: &Path) -> u64 {
-    let entries = std::fs::read_dir(dump).into_iter().flatten().flatten();
-    entries.filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum()
-}
-
 /// Makes a finished dump a snapshot: the manifest, everything on disk, then the name.
 pub fn publish(
     temporary: &Path,

@@ -155,7 +155,6 @@ impl Work<'_> {
         let tool = crate::tools::find(self.settings, "pg_restore", self.live.major())?;
         swap::repair(&mut keeper, permit, &self.names, &self.run.context)?;
         let oid = side::make(&mut keeper, permit, &self.names)?;
-        self.run.context.voice.say(&format!("restoring into {}", self.names.side));
         let dump = archive::dump(&self.settings.snapshots.join(&chosen.id));
         let filled = side::fill(&self.run.context, self.settings, &tool, &self.names.side, &dump)
             .and_then(|()| side::verify(self.server, permit, &self.names.side, &manifest));

@@ -71,7 +71,7 @@ pub fn fill(
 ) -> Result<(), Failure> {
     let (jobs, dump) = (settings.jobs.to_string(), dump.display().to_string());
     let args = ["--exit-on-error", "--jobs", &jobs, &dump];
-    tools::run(context, settings, tool, Some(side), &args, || format!("restoring into {side}"))
+    tools::run(context, settings, tool, Some(side), &args, &format!("restoring into {side}"))
 }
 
 /// Every table has the rows that the manifest says, and every index can be used.

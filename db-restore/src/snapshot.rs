@@ -82,13 +82,17 @@ impl Work<'_> {
         let snapshot = format!("--snapshot={sight}");
         let args = ["--format=directory", "--no-sync", "--jobs", &jobs, &snapshot, "--file", &path];
         let target = Some(settings.database.as_str());
-        tools::run(context, settings, self.dump, target, &args, || {
-            format!("dumping, {} KiB", archive::size(&folder) / 1024)
-        })?;
+        tools::run(context, settings, self.dump, target, &args, &format!("dumping {}", settings.database))?;
         let finished_at = session.now()?;
         // Reading it to its end finds what is cut off or cannot be unpacked.
-        let read = || "reading the dump back".to_owned();
-        tools::run(context, settings, self.restore, None, &["--file=/dev/null", &path], read)?;
+        tools::run(
+            context,
+            settings,
+            self.restore,
+            None,
+            &["--file=/dev/null", &path],
+            "reading the dump back",
+        )?;
         let unreadable =
             |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
         Ok(Manifest {

@@ -1,8 +1,9 @@
 //! pg_dump and pg_restore as children: the right version of them, with the password in a file that only they are told of.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -61,14 +62,17 @@ pub fn run(
     tool: &Path,
     database: Option<&str>,
     args: &[&str],
-    state: impl Fn() -> String,
+    doing: &str,
 ) -> Result<(), Failure> {
     let name = tool.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let secret = database.map(|_| Passfile::write(settings)).transpose()?;
     let mut command = Command::new(tool);
     command.env_clear().env("PATH", search()).env("LC_ALL", "C");
     if let (Some(database), Some(secret)) = (database, &secret) {
-        command.env("PGPASSFILE", &secret.file).env("PGCONNECT_TIMEOUT", "15").env("PGAPPNAME", "db-restore");
+        command
+            .env("PGPASSFILE", secret.path())
+            .env("PGCONNECT_TIMEOUT", "15")
+            .env("PGAPPNAME", "db-restore");
         command.env("PGSSLMODE", "disable").args([
             "--host",
             &settings.host,
@@ -86,7 +90,8 @@ pub fn run(
     let lines = child.stderr.take().map(|pipe| {
         std::thread::spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).collect::<Vec<_>>())
     });
-    let ended = wait(context, &mut child, state);
+    context.voice.progress(doing);
+    let ended = wait(context, &mut child);
     context.voice.progress_done();
     let lines = lines.and_then(|thread| thread.join().ok()).unwrap_or_default();
     if ended? {
@@ -96,7 +101,7 @@ pub fn run(
     Err(lines.iter().fold(failure, Failure::cause))
 }
 
-fn wait(context: &Context, child: &mut Child, state: impl Fn() -> String) -> Result<bool, Failure> {
+fn wait(context: &Context, child: &mut Child) -> Result<bool, Failure> {
     let mut ticks = 0_u32;
     loop {
         let lost = |e| Failure::failed("tool-failed", format!("a child process cannot be waited for: {e}"));
@@ -109,35 +114,30 @@ fn wait(context: &Context, child: &mut Child, state: impl Fn() -> String) -> Res
             let _ = child.wait();
             return Err(failure);
         }
-        if ticks.is_multiple_of(100) {
-            context.voice.progress(&state());
-        }
-        ticks = ticks.wrapping_add(1);
         std::thread::sleep(Duration::from_millis(if ticks < 50 { 5 } else { 20 }));
+        ticks = ticks.saturating_add(1);
     }
 }
 
-/// A password file, gone when it is dropped.
-struct Passfile {
-    file: PathBuf,
-    // Removed with everything in it.
-    _folder: tempfile::TempDir,
-}
+/// A password file without a name: a child finds it by way of our own process, and it is gone with us, however we end.
+struct Passfile(File);
 
 impl Passfile {
     fn write(settings: &Settings) -> Result<Self, Failure> {
         let wrong = |e: std::io::Error| {
             Failure::temporary("passfile", format!("no password file can be written: {e}"))
         };
-        let folder = tempfile::Builder::new().prefix("db-restore-").tempdir().map_err(wrong)?;
-        let file = folder.path().join("pgpass");
+        let mut file = tempfile::tempfile().map_err(wrong)?;
+        // Readable by its owner alone before anything is in it; libpq insists on that.
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(wrong)?;
         let escaped = |text: &str| text.replace('\\', "\\\\").replace(':', "\\:");
         let password = settings.password.as_ref().map(|p| escaped(p.expose())).unwrap_or_default();
         let line = format!("*:*:*:{}:{password}\n", escaped(&settings.user));
-        // Private from its first moment.
-        let mut handle =
-            File::options().write(true).create_new(true).mode(0o600).open(&file).map_err(wrong)?;
-        handle.write_all(line.as_bytes()).map_err(wrong)?;
-        Ok(Passfile { file, _folder: folder })
+        file.write_all(line.as_bytes()).map_err(wrong)?;
+        Ok(Passfile(file))
+    }
+
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
     }
 }

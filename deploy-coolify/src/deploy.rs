@@ -55,7 +55,10 @@ pub fn bring(run: &mut Run, settings: &Settings, image: &str) -> Result<Outcome,
         let verb = if nothing { "runs already" } else { "would be deployed" };
         return Ok(Outcome::planned(format!("{image} {verb}{many}")));
     }
-    crate::block_on(follow_all(&run.context, settings, &targets, &deployments, &wanted))?;
+    let followed = crate::block_on(follow_all(&run.context, settings, &targets, &deployments, &wanted));
+    followed.map_err(
+        |failure| if failure.reason == "not-live" { with_way_back(run, failure) } else { failure },
+    )?;
     run.set("live", wanted.version.as_deref().unwrap_or(&name))?;
     let pages = settings.probe_urls.len();
     let proof = format!(
@@ -256,6 +259,22 @@ async fn follow(
 
 fn status_command(context: &Context) -> String {
     format!("deploy-coolify status --env {}", context.environment.as_deref().unwrap_or("production"))
+}
+
+/// Names the way back, if there is one: in a run of a runbook that is the other runbook, because the data may have to go back too.
+fn with_way_back(run: &Run, failure: Failure) -> Failure {
+    let environment = run.context.environment.as_deref().unwrap_or("production");
+    let facts = run.document.facts();
+    match run.document.procedure() {
+        "release" | "hotfix" if facts.contains_key("previous") => {
+            let database = if facts.contains_key("snapshot") { "restore" } else { "keep" };
+            failure.next(format!("rilis-rollback --database {database} --env {environment}"))
+        }
+        "manual" if facts.contains_key("previous") => {
+            failure.next(format!("deploy-coolify rollback --env {environment}"))
+        }
+        _ => failure,
+    }
 }
 
 fn ended_badly(context: &Context, target: &Target, row: &Row) -> Failure {
