@@ -12,7 +12,7 @@ program=$(basename "$0")
 PATH=$PATH:$here/../target/release:$here/../target/debug
 export PATH
 
-run='' last='' newest='' number=0 complete='' plan='' again='' product=.
+run='' last='' newest='' number=0 complete='' signal='' plan='' again='' product=.
 
 say() { printf '%s: %s\n' "$program" "$*" >&2; }
 die() { code=$1; shift; say "$*"; exit "$code"; }
@@ -65,9 +65,9 @@ begin() {
         flock -n 9 || { run=''; die 75 "somebody else is at work in $found: wait for it"; }
     fi
     trap leave EXIT
-    # dash runs no EXIT trap on a signal.
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    # The step at work ends first, and its document is kept: whoever stops us at once would lose what it did.
+    trap 'signal=130' INT
+    trap 'signal=143' TERM
 }
 
 # step NAME COMMAND...: a step that changes something, or sees what must be seen before: once in a run.
@@ -95,6 +95,7 @@ count() {
 # The last document goes in, the next one comes out. A document with a failure is kept by another name: it is reported
 # and never gone on with.
 perform() {
+    [ -z "$signal" ] || exit "$signal"
     input=$1; shift
     code=0
     if [ -n "$input" ]; then
@@ -117,14 +118,21 @@ perform() {
     last=$file newest=$file
 }
 
-finish() { complete=yes; exit 0; }
+finish() {
+    [ -z "$signal" ] || exit "$signal"
+    complete=yes
+    exit 0
+}
 
 # Whatever happened: the team is told once, and what notify says never changes how the run ended.
 leave() {
     code=$?
     trap '' INT TERM
     if [ -n "$run" ] && [ -n "$newest" ] && [ -z "$plan" ]; then
-        notify <"$newest" >"$run/notify.json.part" || :
+        # A step that died has left no document of its failure: the one before must not be taken for the end.
+        stopped=''
+        [ -n "$complete" ] || case $newest in *.failed.json) ;; *) stopped="--stopped=$code" ;; esac
+        notify ${stopped:+"$stopped"} <"$newest" >"$run/notify.json.part" || :
         if [ -s "$run/notify.json.part" ]; then
             mv "$run/notify.json.part" "$run/notify.json"
         else

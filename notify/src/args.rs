@@ -22,6 +22,9 @@ pub const KEYS: &[&str] = &[
 pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// The run stopped behind this document with this exit code, and no document says why
+    #[arg(long, value_name = "CODE")]
+    pub stopped: Option<u8>,
     #[command(flatten)]
     pub common: Common,
 }

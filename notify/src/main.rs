@@ -45,7 +45,7 @@ impl Program for Args {
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
         let settings = Settings::read(&run.context)?;
-        let message = message::of(&run.document);
+        let message = message::of(&run.document, self.stopped);
         let client = Client::new(&run.context, NAME);
         let channel = Telegram { settings: &settings.channel, client: &client, context: &run.context };
         tell::run(run, &settings, &channel, &message)
@@ -75,7 +75,7 @@ fn preview(of: &Path) -> Result<Answer, Failure> {
     let bytes = std::fs::read(of).map_err(|e| Failure::usage("file", format!("{at} cannot be read: {e}")))?;
     let document =
         step::Document::parse(&bytes).map_err(|why| Failure::usage("file", format!("{at}: {why}")))?;
-    let message = message::of(&document);
+    let message = message::of(&document, None);
     let value = json!({ "html": message.html, "silent": message.silent });
     Ok(Answer::new(markup::plain(&message.html), value))
 }

@@ -47,9 +47,9 @@ impl Message {
     }
 }
 
-/// The message about a document.
-pub fn of(document: &Document) -> Message {
-    let story = Story::of(document);
+/// The message about a document. `stopped` is the exit code of a run that ended behind it without a document that says why.
+pub fn of(document: &Document, stopped: Option<u8>) -> Message {
+    let story = Story { stopped, ..Story::of(document) };
     let sections = [
         Some(story.headline()),
         story.when(),
@@ -68,14 +68,15 @@ pub fn of(document: &Document) -> Message {
         sections.pop();
     }
     sections.push(tags);
-    let failed = story.failure.is_some();
+    let failed = story.failed_at().is_some();
     let rollback = story.procedure == "rollback";
     let event = match story.failure {
         Some(failure) => {
             let word = |key: &str| failure.get(key).and_then(Value::as_str).unwrap_or_default();
             format!("failed-{}-{}-{}", word("step"), word("reason"), word("acted"))
         }
-        None => "ok".to_owned(),
+        None => stopped
+            .map_or_else(|| "ok".to_owned(), |code| format!("stopped-{code}-{}", document.steps().len())),
     };
     Message {
         event: format!("{}-{event}", story.procedure),
@@ -94,6 +95,7 @@ struct Story<'a> {
     previous: Previous,
     replaces: Replaces,
     loss: Option<Loss>,
+    stopped: Option<u8>,
 }
 
 impl<'a> Story<'a> {
@@ -106,6 +108,7 @@ impl<'a> Story<'a> {
             previous: typed(document, "previous").unwrap_or_default(),
             replaces: typed(document, "replaces").unwrap_or_default(),
             loss: typed(document, "loss"),
+            stopped: None,
         }
     }
 
@@ -113,11 +116,14 @@ impl<'a> Story<'a> {
         self.failure?.get(key)?.as_str()
     }
 
-    /// The record of the step that failed, with its action.
-    fn failed_step(&self) -> Option<String> {
-        let step = self.failed("step")?;
-        let records = self.document.steps().iter().rev();
-        let record = records.into_iter().find(|r| r["name"] == step && r["status"] == "failed");
+    /// Where it failed, if it did: the step with its action, or behind which one it stopped.
+    fn failed_at(&self) -> Option<String> {
+        let Some(step) = self.failed("step") else {
+            let last = self.document.steps().last().map_or_else(|| "the beginning".to_owned(), name);
+            return self.stopped.map(|_| format!("the step after {last}"));
+        };
+        let record =
+            self.document.steps().iter().rev().find(|r| r["name"] == step && r["status"] == "failed");
         Some(record.map_or_else(|| step.to_owned(), name))
     }
 
@@ -131,13 +137,12 @@ impl<'a> Story<'a> {
         let place = self.environment.map(|e| format!(", {e}")).unwrap_or_default();
         let back =
             [self.replaces.version.as_deref(), version].into_iter().flatten().collect::<Vec<_>>().join(" → ");
-        let at = self.failed_step().unwrap_or_default();
-        let line = match (self.procedure, self.failure.is_some()) {
-            ("rollback", true) => format!("🚨 {product} {back} ROLLBACK FAILED at {at}{place}"),
-            ("rollback", false) => format!("↩️ {product} {back} rolled back{place}"),
-            (_, true) => format!("❌ {what}{to} FAILED at {at}"),
-            ("manual", false) => format!("✅ {what}{place}: done by hand"),
-            (_, false) => format!("✅ {what}{to}"),
+        let line = match (self.procedure, self.failed_at()) {
+            ("rollback", Some(at)) => format!("🚨 {product} {back} ROLLBACK FAILED at {at}{place}"),
+            ("rollback", None) => format!("↩️ {product} {back} rolled back{place}"),
+            (_, Some(at)) => format!("❌ {what}{to} FAILED at {at}"),
+            ("manual", None) => format!("✅ {what}{place}: done by hand"),
+            (_, None) => format!("✅ {what}{to}"),
         };
         let (sign, rest) = line.split_once(' ').unwrap_or_default();
         format!("{sign} <b>{}</b>", text(&cut(rest, 1, 250)))
@@ -159,7 +164,7 @@ impl<'a> Story<'a> {
         let untouched = self.failed("acted") == Some("no");
         let before =
             if self.procedure == "rollback" { &self.replaces.version } else { &self.previous.version };
-        let words = match (fact(self.document, "live"), self.failure.is_some(), before) {
+        let words = match (fact(self.document, "live"), self.failed_at().is_some(), before) {
             (Some(live), _, _) => format!("Live now: {live}"),
             (None, false, _) => return None,
             (None, true, Some(before)) if untouched => format!("Live now: {before}, as before"),
@@ -170,7 +175,12 @@ impl<'a> Story<'a> {
     }
 
     fn error(&self) -> Option<String> {
-        let failure = self.failure?;
+        let died = |code: u8| {
+            format!(
+                "<b>Error</b> the step ended without a word, exit {code}: whether it changed something is not known"
+            )
+        };
+        let Some(failure) = self.failure else { return self.stopped.map(died) };
         let reason = cut(self.failed("reason").unwrap_or("no reason"), 1, 80);
         let acted = match self.failed("acted") {
             Some("no") => "this step changed nothing",
@@ -191,7 +201,7 @@ impl<'a> Story<'a> {
     /// What a rollback has done to the data.
     fn data(&self) -> Option<String> {
         let Some(loss) = &self.loss else {
-            let done = self.procedure == "rollback" && self.failure.is_none();
+            let done = self.procedure == "rollback" && self.failed_at().is_none();
             return done.then(|| "<b>Data</b> untouched: only the code went back".to_owned());
         };
         let at = |time: &str| time.parse().map_or_else(|_| text(time), |at| instant(at, "t"));
@@ -212,7 +222,7 @@ impl<'a> Story<'a> {
 
     /// What a rollback would go back to.
     fn way_back(&self) -> Option<String> {
-        if self.procedure == "rollback" || self.failure.is_some() {
+        if self.procedure == "rollback" || self.failed_at().is_some() {
             return None;
         }
         let version = self.previous.version.as_deref()?;
@@ -222,7 +232,7 @@ impl<'a> Story<'a> {
     }
 
     fn changes(&self) -> Option<String> {
-        let shown = self.failure.is_none() && self.procedure != "rollback";
+        let shown = self.failed_at().is_none() && self.procedure != "rollback";
         let notes = fact(self.document, "notes").filter(|_| shown)?;
         let entries: Vec<&str> =
             notes.lines().filter_map(|l| l.strip_prefix("- ").or_else(|| l.strip_prefix("* "))).collect();
@@ -259,7 +269,7 @@ impl<'a> Story<'a> {
     }
 
     fn hashtags(&self) -> String {
-        let ended = if self.failure.is_some() {
+        let ended = if self.failed_at().is_some() {
             format!("{}_failed", self.procedure)
         } else {
             self.procedure.to_owned()
@@ -326,7 +336,7 @@ mod tests {
     }
 
     fn read(document: &Document) -> String {
-        plain(&of(document).html)
+        plain(&of(document, None).html)
     }
 
     #[test]
@@ -353,14 +363,14 @@ changelog-lint           0.0s  unchanged
 deploy-coolify deploy  1m 41s  changed
 #aceh_commerce #production #release";
         assert_eq!(read(&release), expected);
-        assert!(of(&release).silent && !of(&release).urgent);
+        assert!(of(&release, None).silent && !of(&release, None).urgent);
         let candidate = document(
             "candidate",
             &json!({ "product": "shop", "environment": "staging", "tag": "v1.2.0-rc2", "version": "1.2.0" }),
             &json!([]),
             None,
         );
-        assert_eq!(of(&candidate).headline(), "✅ shop v1.2.0-rc2 → staging");
+        assert_eq!(of(&candidate, None).headline(), "✅ shop v1.2.0-rc2 → staging");
     }
 
     #[test]
@@ -382,10 +392,10 @@ Next rollback --database restore
 deploy-coolify deploy  2.0s  failed
 #aceh_commerce #production #release_failed";
         assert_eq!(read(&failed), expected);
-        assert!(!of(&failed).silent && of(&failed).urgent);
+        assert!(!of(&failed, None).silent && of(&failed, None).urgent);
         let untouched = document("release", &facts, &steps, Some(failure("no")));
         assert!(read(&untouched).contains("\nLive now: 1.2.0, as before\n"), "{}", read(&untouched));
-        assert_ne!(of(&failed).event, of(&untouched).event);
+        assert_ne!(of(&failed, None).event, of(&untouched, None).event);
     }
 
     #[test]
@@ -409,6 +419,22 @@ deploy-coolify deploy  2.0s  failed
     }
 
     #[test]
+    fn a_step_that_died_is_no_success() {
+        let facts = json!({ "product": "shop", "environment": "production", "version": "1.2.0", "previous": { "version": "1.1.4" } });
+        let steps = json!([{ "name": "tag-rc", "action": "final", "status": "changed", "started": "2026-11-24T12:00:00.000Z", "ms": 20 }]);
+        let died = of(&document("release", &facts, &steps, None), Some(137));
+        assert_eq!(died.headline(), "❌ shop 1.2.0 → production FAILED at the step after tag-rc final");
+        assert!(died.urgent && !died.silent);
+        let said = plain(&died.html);
+        assert!(
+            said.contains("What is live now is not known")
+                && said.contains("exit 137")
+                && said.contains("#release_failed"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn the_longest_document_still_fits() {
         let long = "x<&>".repeat(3000);
         let steps: Vec<Value> = (0..200)
@@ -418,7 +444,7 @@ deploy-coolify deploy  2.0s  failed
         let failure = json!({ "step": long, "reason": long, "acted": "yes", "message": long, "causes": causes, "next": long });
         let facts = json!({ "product": "shop", "notes": format!("- {long}\n").repeat(50) });
         for failure in [None, Some(failure)] {
-            let html = of(&document("release", &facts, &json!(steps), failure)).html;
+            let html = of(&document("release", &facts, &json!(steps), failure), None).html;
             assert!(length(&html) < 4096, "{}", length(&html));
         }
         let empty = read(&document("manual", &json!({}), &json!([]), None));

@@ -1,0 +1,398 @@
+//! The runbooks in the sandbox: undisturbed, with each step failing, and killed after each step's effect. However it goes on the
+//! way, they end where an undisturbed run ends.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use testkit::Sandbox;
+use testkit::http::{Fault, Reply};
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn run(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.output().expect("it runs");
+    (output.status.code(), text(&output))
+}
+
+fn succeeds(command: &mut Command) -> String {
+    let (code, said) = run(command);
+    assert_eq!(code, Some(0), "{said}");
+    said
+}
+
+/// Everything that a release or a rollback is about, seen from outside.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    page: (u16, String),
+    past_the_edge: String,
+    image: Option<String>,
+    deployments: usize,
+    tags: Vec<String>,
+    prices: String,
+    /// Databases that are closed or half-made.
+    leftovers: usize,
+    /// First lines.
+    messages: Vec<String>,
+}
+
+fn end(sandbox: &Sandbox) -> End {
+    let production = &sandbox.production;
+    let (status, release, _) = sandbox.page("production", "/sale");
+    let leftovers = "select count(*) from pg_database where datname like '%\\_\\_dbr\\_%' or (not datallowconn and datname <> 'template0')";
+    End {
+        page: (status, release),
+        past_the_edge: sandbox.page("production", "/api/health").1,
+        image: sandbox.coolify.running(&production.application),
+        deployments: sandbox.coolify.deployments(&production.application),
+        tags: sandbox.remote.tags(),
+        prices: sandbox.cluster.value("shop", "select sum(price) from products"),
+        leftovers: sandbox.cluster.value("postgres", leftovers).parse().expect("a number"),
+        messages: sandbox
+            .telegram
+            .messages()
+            .iter()
+            .map(|m| m.text.lines().next().unwrap_or_default().to_owned())
+            .collect(),
+    }
+}
+
+/// 1.2.0 is on main and ready to be released; the edge is full of 1.1.4.
+fn ready() -> Sandbox {
+    let sandbox = Sandbox::start();
+    sandbox.at_once();
+    sandbox.merge_staging_to_main();
+    sandbox.product.git(&["switch", "--quiet", "main"]);
+    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
+    for page in ["/", "/sale"] {
+        assert_eq!(sandbox.page("production", page).1, "1.1.4");
+    }
+    sandbox
+}
+
+/// 1.2.0 was released, and 1.3.0 has destroyed the prices. Gives the phrase that confirms the way back.
+fn broken() -> (Sandbox, String) {
+    let sandbox = ready();
+    succeeds(sandbox.runbook("release").arg("1.2.0"));
+    sandbox.prepare_bad_release("1.3.0");
+    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
+    let (code, said) =
+        run(sandbox.runbook("release").arg("1.3.0").env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms"));
+    assert_eq!(code, Some(1), "{said}");
+    let snapshots =
+        std::fs::read_dir(sandbox.root().join("snapshots/production")).expect("snapshots").flatten();
+    let newest =
+        snapshots.max_by_key(|e| e.metadata().and_then(|m| m.modified()).expect("a time")).expect("one");
+    let phrase = format!("shop@{}", newest.file_name().to_string_lossy());
+    (sandbox, phrase)
+}
+
+fn rollback(sandbox: &Sandbox, phrase: &str) -> Command {
+    let mut command = sandbox.runbook("rollback");
+    command.args(["--database", "restore", "--confirm", phrase]);
+    command
+}
+
+const RELEASED: &str = "✅ aceh-commerce 1.2.0 → production";
+const BROKEN: &str = "❌ aceh-commerce 1.3.0 → production FAILED at deploy-coolify deploy";
+const BACK: &str = "↩️ aceh-commerce 1.3.0 → 1.2.0 rolled back, production";
+
+fn released(messages: &[&str]) -> End {
+    End {
+        page: (200, "1.2.0".into()),
+        past_the_edge: "1.2.0".into(),
+        image: Some("1.2.0".into()),
+        deployments: 1,
+        tags: vec!["v1.1.4".into(), "v1.2.0".into()],
+        prices: "1365000".into(),
+        leftovers: 0,
+        messages: messages.iter().map(|m| (*m).to_owned()).collect(),
+    }
+}
+
+fn back(messages: &[&str]) -> End {
+    let tags = vec!["v1.1.4".into(), "v1.2.0".into(), "v1.3.0".into()];
+    End { deployments: 3, tags, ..released(messages) }
+}
+
+/// A folder of programs that run the real ones; `program action` is killed together with its runbook when its work is done and
+/// nothing of it has been written. It happens once.
+fn killer(sandbox: &Sandbox, program: &str, action: &str) -> PathBuf {
+    let folder = sandbox.root().join(format!("killer-{program}-{action}"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let real = testkit::bin(program);
+    let action = if action.is_empty() { String::new() } else { format!("[ \"$1\" = {action} ] && ") };
+    let script = format!(
+        "#!/bin/sh\nout=$(mktemp)\n{real} \"$@\" >\"$out\"; code=$?\n\
+         if {action}mkdir {folder}/once 2>/dev/null; then kill -9 $PPID $$; fi\n\
+         cat \"$out\"; rm -f \"$out\"; exit $code\n",
+        real = real.display(),
+        folder = folder.display(),
+    );
+    let path = folder.join(program);
+    std::fs::write(&path, script).expect("written");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    folder
+}
+
+fn with_path(mut command: Command, first: &std::path::Path) -> Command {
+    let path =
+        command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, v)| v).expect("a PATH").to_owned();
+    command.env("PATH", format!("{}:{}", first.display(), path.display()));
+    command
+}
+
+#[test]
+fn a_release_and_a_rollback_undisturbed_and_once_more() {
+    let (sandbox, phrase) = broken();
+    assert_eq!(sandbox.page("production", "/api/health").0, 500);
+    let plan = succeeds(rollback(&sandbox, &phrase).arg("--plan"));
+    assert!(plan.contains("would bring back"), "{plan}");
+    assert_eq!(sandbox.page("production", "/api/health").0, 500);
+    succeeds(&mut rollback(&sandbox, &phrase));
+    assert_eq!(end(&sandbox), back(&[RELEASED, BROKEN, BACK]));
+
+    // Both are finished: nothing happens a second time.
+    let requests = (sandbox.coolify.server().changes(), sandbox.telegram.server().changes());
+    assert!(succeeds(&mut rollback(&sandbox, &phrase)).contains("is finished; nothing to do"));
+    sandbox.product.git(&["switch", "--quiet", "--detach", "v1.2.0"]);
+    assert!(succeeds(sandbox.runbook("release").arg("1.2.0")).contains("is finished; nothing to do"));
+    assert_eq!(requests, (sandbox.coolify.server().changes(), sandbox.telegram.server().changes()));
+    assert_eq!(end(&sandbox), back(&[RELEASED, BROKEN, BACK]));
+}
+
+#[test]
+fn a_release_killed_after_any_step_ends_like_any_other() {
+    let steps = [
+        ("changelog-lint", ""),
+        ("deploy-coolify", "observe"),
+        ("db-restore", "snapshot"),
+        ("tag-rc", "final"),
+        ("deploy-coolify", "deploy"),
+        ("cdn-purge", ""),
+        ("notify", ""),
+    ];
+    for (program, action) in steps {
+        let sandbox = ready();
+        let folder = killer(&sandbox, program, action);
+        let mut command = with_path(sandbox.runbook("release"), &folder);
+        let (code, said) = run(command.arg("1.2.0"));
+        assert!(code.is_none() && folder.join("once").is_dir(), "{program} {action}: {code:?} {said}");
+        succeeds(sandbox.runbook("release").arg("1.2.0"));
+        assert_eq!(end(&sandbox), released(&[RELEASED]), "{program} {action}");
+        let snapshots =
+            std::fs::read_dir(sandbox.root().join("snapshots/production")).expect("there").count();
+        assert_eq!(snapshots, 1, "{program} {action}");
+    }
+}
+
+#[test]
+fn a_rollback_killed_after_any_step_ends_like_any_other() {
+    let steps = [
+        ("deploy-coolify", "observe"),
+        ("db-restore", "restore"),
+        ("deploy-coolify", "rollback"),
+        ("cdn-purge", ""),
+        ("notify", ""),
+    ];
+    for (program, action) in steps {
+        let (sandbox, phrase) = broken();
+        let folder = killer(&sandbox, program, action);
+        let (code, said) = run(&mut with_path(rollback(&sandbox, &phrase), &folder));
+        assert!(code.is_none() && folder.join("once").is_dir(), "{program} {action}: {code:?} {said}");
+        succeeds(&mut rollback(&sandbox, &phrase));
+        assert_eq!(end(&sandbox), back(&[RELEASED, BROKEN, BACK]), "{program} {action}");
+    }
+}
+
+/// A release with something broken that stops at `step`, and goes on to its end after the remedy.
+fn breaks(step: &str, expected: i32, disturb: impl Fn(&Sandbox, &mut Command), remedy: impl Fn(&Sandbox)) {
+    let sandbox = ready();
+    let mut command = sandbox.runbook("release");
+    disturb(&sandbox, &mut command);
+    let (code, said) = run(command.arg("1.2.0"));
+    assert_eq!(code, Some(expected), "{step}: {said}");
+    let failed = format!("❌ aceh-commerce 1.2.0 → production FAILED at {step}");
+    assert_eq!(end(&sandbox).messages, [failed.as_str()], "{step}");
+    let done = |name: &str| find(&sandbox, name).is_some();
+    assert!(!done("06-purge.json") && !done("finished"), "{step}");
+    remedy(&sandbox);
+    succeeds(sandbox.runbook("release").arg("1.2.0"));
+    let deployments = if step == "deploy-coolify deploy" { 2 } else { 1 };
+    assert_eq!(end(&sandbox), End { deployments, ..released(&[&failed, RELEASED]) }, "{step}");
+}
+
+fn secret(sandbox: &Sandbox, name: &str, text: &str) {
+    testkit::write_private(&sandbox.root().join("secrets").join(name), text);
+}
+
+#[test]
+fn a_release_whose_step_fails_stops_there_says_so_and_goes_on_later() {
+    breaks(
+        "deploy-coolify observe",
+        78,
+        |s, _| secret(s, "coolify-token", "17|some-other-token"),
+        |s| secret(s, "coolify-token", testkit::sandbox::COOLIFY_TOKEN),
+    );
+    breaks(
+        "db-restore snapshot",
+        78,
+        |s, _| secret(s, "database-password", "some-other-password"),
+        |s| secret(s, "database-password", testkit::postgres::PASSWORD),
+    );
+    let declining = |s: &Sandbox| s.remote.path().join("hooks/pre-receive");
+    breaks(
+        "tag-rc final",
+        1,
+        |s, _| s.remote.decline_pushes(),
+        |s| std::fs::remove_file(declining(s)).expect("removed"),
+    );
+    breaks("deploy-coolify deploy", 1, |s, _| s.coolify.fail_next_deployment(), |_| {});
+    // Coolify is no cache: it answers a purge with 404.
+    let not_a_cache = |s: &Sandbox, c: &mut Command| {
+        c.env("RILIS_CDN_PURGE_ENDPOINT", s.coolify.server().url());
+    };
+    breaks("cdn-purge", 1, not_a_cache, |_| {});
+}
+
+#[test]
+fn a_step_that_dies_without_a_word_is_no_success() {
+    let sandbox = ready();
+    let folder = sandbox.root().join("dying");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("tag-rc");
+    std::fs::write(&path, "#!/bin/sh\nkill -9 $$\n").expect("written");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let (code, said) = run(with_path(sandbox.runbook("release"), &folder).arg("1.2.0"));
+    assert_eq!(code, Some(137), "{said}");
+    let died = "❌ aceh-commerce 1.2.0 → production FAILED at the step after db-restore snapshot";
+    assert_eq!(end(&sandbox).messages, [died]);
+    succeeds(sandbox.runbook("release").arg("1.2.0"));
+    assert_eq!(end(&sandbox), released(&[died, RELEASED]));
+}
+
+/// A file of the one run.
+fn find(sandbox: &Sandbox, name: &str) -> Option<PathBuf> {
+    let runs = std::fs::read_dir(sandbox.product_dir().join("runs")).ok()?.flatten();
+    runs.map(|e| e.path().join(name)).find(|p| p.is_file())
+}
+
+#[test]
+fn a_plan_changes_nothing_anywhere() {
+    let sandbox = ready();
+    let databases = || {
+        sandbox.cluster.query("postgres", "select datname, datallowconn::text from pg_database order by 1")
+    };
+    let state = || {
+        (
+            end(&sandbox),
+            databases(),
+            sandbox.product.git(&["for-each-ref"]),
+            sandbox.product.git(&["status", "--porcelain"]),
+        )
+    };
+    let before = state();
+    let changes = || sandbox.coolify.server().changes() + sandbox.telegram.server().log().len();
+    let (changed, purges) = (changes(), sandbox.production.shop.server().log().len());
+    let said = succeeds(sandbox.runbook("release").args(["--plan", "1.2.0"]));
+    for would in ["would take a snapshot", "would tag", "would be deployed", "would purge"] {
+        assert!(said.contains(would), "{would}: {said}");
+    }
+    succeeds(
+        sandbox
+            .runbook("rollback")
+            .args(["--plan", "--database", "keep"])
+            .env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms")
+            .arg("--of")
+            .arg(planned_document(&sandbox)),
+    );
+    // The same by one pipe: the first step's word is enough.
+    let pipe = "changelog-lint CHANGELOG.md --plan --env production --release 1.2.0 | deploy-coolify observe | db-restore snapshot | tag-rc final | deploy-coolify deploy | cdn-purge | notify";
+    succeeds(sandbox.command("dash").args(["-c", pipe]).stdin(std::process::Stdio::null()));
+    assert_eq!(changes(), changed);
+    assert_eq!(state(), before);
+    assert!(!sandbox.root().join("snapshots").exists() && !sandbox.root().join("state").exists());
+    // Health and page were asked for; a purged page would have been fetched again.
+    assert!(sandbox.production.shop.server().log()[purges..].iter().all(|r| r.method == "GET"));
+}
+
+/// A document of a release that might have happened: 1.1.4 was brought over 1.1.4.
+fn planned_document(sandbox: &Sandbox) -> PathBuf {
+    let path = sandbox.root().join("released.json");
+    let image = "registry.luxima.id/aceh-commerce:1.1.4";
+    let document = serde_json::json!({ "schema": 1, "id": "aceh-commerce-1.1.4-20261124T120000Z-7f3a", "procedure": "release", "mode": "apply",
+        "opened": "2026-11-24T12:00:00Z", "steps": [], "facts": { "product": "aceh-commerce", "environment": "production", "version": "1.2.0",
+        "image": "registry.luxima.id/aceh-commerce:1.2.0", "previous": { "version": "1.1.4", "image": image, "deployments": [] } } });
+    std::fs::write(&path, document.to_string()).expect("written");
+    path
+}
+
+#[test]
+fn only_one_hand_is_on_a_run() {
+    let sandbox = ready();
+    // The first one waits at Coolify for a while.
+    sandbox.coolify.server().fault("GET", "/api/v1/", 1, Fault::Hang(std::time::Duration::from_millis(1500)));
+    let mut first = sandbox.runbook("release");
+    let first = first
+        .arg("1.2.0")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let (code, said) = run(sandbox.runbook("release").arg("1.2.0"));
+    assert_eq!(code, Some(75), "{said}");
+    assert!(said.contains("somebody else is at work"), "{said}");
+    let mut first = first;
+    assert!(first.wait().expect("it ends").success());
+    assert_eq!(end(&sandbox), released(&[RELEASED]));
+}
+
+#[test]
+fn an_interrupted_release_says_so_and_goes_on() {
+    let sandbox = ready();
+    sandbox.coolify.server().fault("GET", "/api/v1/", 1, Fault::Hang(std::time::Duration::from_millis(1000)));
+    let child = sandbox
+        .runbook("release")
+        .arg("1.2.0")
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -TERM {0} $(ps -o pid= --ppid {0})", child.id())])
+        .status();
+    assert!(status.expect("kill").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(143), "{}", text(&output));
+    succeeds(sandbox.runbook("release").arg("1.2.0"));
+    let after = end(&sandbox);
+    assert_eq!(after.messages.len(), 2, "{after:?}");
+    assert_eq!(End { messages: Vec::new(), ..after }, released(&[]));
+}
+
+#[test]
+fn what_a_runbook_is_told_wrong_is_said_before_anything() {
+    let sandbox = ready();
+    for (name, args) in [
+        ("release", vec![]),
+        ("release", vec!["--nonsense"]),
+        ("rollback", vec![]),
+        ("rollback", vec!["--database", "maybe"]),
+        ("candidate", vec!["1.2.0", "1.3.0"]),
+        ("release", vec!["-C", "/nowhere", "1.2.0"]),
+    ] {
+        let (code, said) = run(sandbox.runbook(name).args(&args));
+        assert_eq!(code, Some(2), "{name} {args:?}: {said}");
+    }
+    let (code, said) = run(sandbox.runbook("release").arg("9.9.9"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("9.9.9"), "{said}");
+    assert_eq!(sandbox.coolify.server().changes(), 0);
+    let reply = Reply::text(503, "text/html", "starting");
+    sandbox.coolify.server().fault("GET", "/api/v1/", 20, Fault::Answer(reply));
+    let (code, said) =
+        run(sandbox.runbook("release").arg("1.2.0").env("RILIS_DEPLOY_COOLIFY_INTERVAL", "5ms"));
+    assert_eq!(code, Some(75), "{said}");
+}
