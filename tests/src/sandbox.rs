@@ -199,6 +199,14 @@ impl Sandbox {
         fetch(&format!("{}{path}", self.place(environment).edge))
     }
 
+    /// What confirms that production's newest snapshot is restored: `shop@ID`.
+    pub fn confirmation(&self) -> String {
+        let folder = std::fs::read_dir(self.root.join("snapshots/production")).expect("snapshots").flatten();
+        // Names carry whole seconds only.
+        let newest = folder.max_by_key(|e| e.metadata().and_then(|m| m.modified()).expect("a time"));
+        format!("{}@{}", self.production.database, newest.expect("a snapshot").file_name().to_string_lossy())
+    }
+
     /// QA is content: what is on staging goes to main.
     pub fn merge_staging_to_main(&self) {
         self.product.git(&["fetch", "--quiet", "origin"]);

@@ -80,11 +80,7 @@ fn broken() -> (Sandbox, String) {
     let (code, said) =
         run(sandbox.runbook("release").arg("1.3.0").env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms"));
     assert_eq!(code, Some(1), "{said}");
-    let snapshots =
-        std::fs::read_dir(sandbox.root().join("snapshots/production")).expect("snapshots").flatten();
-    let newest =
-        snapshots.max_by_key(|e| e.metadata().and_then(|m| m.modified()).expect("a time")).expect("one");
-    let phrase = format!("shop@{}", newest.file_name().to_string_lossy());
+    let phrase = sandbox.confirmation();
     (sandbox, phrase)
 }
 
