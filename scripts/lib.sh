@@ -62,7 +62,7 @@ begin() {
     # One hand on a run. The lock goes when its holder ends, however it ends.
     if command -v flock >/dev/null; then
         exec 9>"$run/.lock"
-        flock -n 9 || { run=''; die 75 "somebody else is at work in $found: wait for it"; }
+        flock -n 9 || { busy=$run run=''; die 75 "somebody else is at work in $busy: wait for it"; }
     fi
     trap leave EXIT
     # The step at work ends first, and its document is kept: whoever stops us at once would lose what it did.
