@@ -1,7 +1,7 @@
 # The targets are short; the procedures are in scripts/. `make help` lists them.
 CARGO = cargo
 PREFIX = /usr/local
-PROGRAMS = changelog-lint tag-rc deploy-coolify db-restore cdn-purge notify
+PROGRAMS = changelog-lint tag-rc deploy-coolify db-restore cdn-purge notify release-gate release-ledger
 RUNBOOKS = candidate release rollback
 # The product that candidate, release, rollback and plan act on, and what they are told.
 PRODUCT =

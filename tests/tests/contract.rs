@@ -17,6 +17,7 @@ const STEPS: &[(&str, &[&str])] = &[
     ("db-restore", &["snapshot"]),
     ("cdn-purge", &[]),
     ("notify", &[]),
+    ("release-gate", &["data"]),
 ];
 
 /// An empty product's folder.

@@ -1,0 +1,85 @@
+//! The command line and the settings.
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use step::{Common, Context, Failure};
+
+use crate::plan::Wish;
+
+/// The keys of `[release-gate]`.
+pub const KEYS: &[&str] = &["migrations", "most_loss"];
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the migrations between two commits, and what they mean for the build before
+    Migrations {
+        /// The build before: a commit or a tag
+        from: String,
+        /// The build after it
+        #[arg(default_value = "HEAD")]
+        to: String,
+    },
+    /// Decide what becomes of the data in a rollback
+    Data {
+        /// What shall become of it
+        #[arg(long, value_name = "PLAN", default_value = "auto")]
+        database: Database,
+        /// Keep the data although the migrations speak against it; the reason is kept
+        #[arg(long, value_name = "REASON")]
+        although: Option<String>,
+    },
+}
+
+/// What shall become of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Database {
+    /// The migrations decide
+    Auto,
+    /// Bring it back
+    Restore,
+    /// Leave it as it is
+    Keep,
+}
+
+impl Database {
+    /// The wish, with its reason.
+    pub fn wish(self, although: Option<&str>) -> Result<Wish, Failure> {
+        match (self, although) {
+            (Database::Keep, reason) => Ok(Wish::Keep(reason.map(str::to_owned))),
+            (_, Some(_)) => Err(Failure::usage("arguments", "--although goes with --database keep")),
+            (Database::Auto, None) => Ok(Wish::Auto),
+            (Database::Restore, None) => Ok(Wish::Restore),
+        }
+    }
+}
+
+/// Where the migrations are, and how much may be lost without being asked for.
+#[derive(Debug)]
+pub struct Settings {
+    /// The folder, from the repository's top.
+    pub migrations: String,
+    /// The time of writes that the migrations alone may decide to take out.
+    pub most_loss: Duration,
+}
+
+impl Settings {
+    /// Reads the settings.
+    pub fn read(context: &Context) -> Result<Self, Failure> {
+        let settings = &context.settings;
+        Ok(Settings {
+            migrations: settings.text("migrations")?.unwrap_or_else(|| "db/migrations".to_owned()),
+            most_loss: settings.duration("most_loss")?.unwrap_or(Duration::from_secs(24 * 3600)),
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Says yes or no before a release or a rollback goes on: which migrations lie between two builds, and what that means
+//! for the data.
+
+mod args;
+mod plan;
+mod range;
+mod sql;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use args::{Args, Command, Settings};
+use git_program::Git;
+use jiff::Timestamp;
+use plan::Wish;
+use range::Range;
+use serde_json::json;
+use step::{Answer, Common, Context, Failure, Outcome, Program, Replaces, Run};
+
+fn main() -> ExitCode {
+    step::main::<Args>()
+}
+
+impl Program for Args {
+    const EXAMPLES: &'static str = "
+        release-gate migrations v1.1.4 v1.2.0                            what lies between the two, file by file
+        deploy-coolify observe --rollback | release-gate data            may the data stay as it is?";
+    const KEYS: &'static [&'static str] = args::KEYS;
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn action(&self) -> Option<&'static str> {
+        matches!(self.command, Some(Command::Data { .. })).then_some("data")
+    }
+
+    fn is_question(&self) -> bool {
+        matches!(self.command, Some(Command::Migrations { .. }))
+    }
+
+    fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
+        let settings = Settings::read(&run.context)?;
+        match &self.command {
+            Some(Command::Data { database, although }) => {
+                data(run, &settings, &database.wish(although.as_deref())?)
+            }
+            _ => Err(Failure::usage(
+                "arguments",
+                "judge what? say `release-gate data` or `release-gate migrations`",
+            )),
+        }
+    }
+
+    fn answer(&self, context: &Context) -> Result<Answer, Failure> {
+        let settings = Settings::read(context)?;
+        let git = Git::new(context);
+        let Some(Command::Migrations { from, to }) = &self.command else {
+            return Err(Failure::bug("only migrations is a question"));
+        };
+        let named = |name: &str| {
+            let unknown =
+                || Failure::usage("revision", format!("git knows no commit {name} here; is it fetched?"));
+            range::commit(&git, name)?.ok_or_else(unknown)
+        };
+        let range = range::read(&git, &settings.migrations, &named(from)?, &named(to)?)?;
+        let line = |f: &range::File| {
+            let why = f.why.iter().map(|why| format!("\n    {why}")).collect::<String>();
+            format!("{:8}  {}{why}\n", f.class.word(), f.path)
+        };
+        let files: String = range.files.iter().map(line).collect();
+        Ok(Answer::new(format!("{files}{}: {}", range.class.word(), plan::said(&range)), json!(range)))
+    }
+
+    fn check(&self, context: &Context) -> Result<Answer, Failure> {
+        let settings = Settings::read(context)?;
+        let head = range::commit(&Git::new(context), "HEAD")?.ok_or_else(|| {
+            Failure::config(
+                "no-repository",
+                "there is no git repository with a commit around the working directory",
+            )
+        })?;
+        let text = format!("migrations are read from {} of {}", settings.migrations, &head[..12]);
+        Ok(Answer::new(text, json!({ "migrations": settings.migrations, "head": head })))
+    }
+}
+
+/// The step of a rollback.
+fn data(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Failure> {
+    let range = match run.fact("migrations")? {
+        // What was judged before is kept: the decision may be asked for again.
+        Some(range) => range,
+        None => between(run, settings)?,
+    };
+    run.set("migrations", &range)?;
+    let choice = plan::decide(wish, &range, since(run)?, settings.most_loss)?;
+    run.set("data_plan", choice.word())?;
+    let verb = match choice {
+        plan::Choice::Restore => "the data goes back with it",
+        plan::Choice::Keep => "the data stays as it is",
+    };
+    let outcome = Outcome::unchanged(format!("{}; {verb}", plan::said(&range)));
+    Ok(match wish {
+        Wish::Keep(Some(reason)) => outcome.output("although", reason.as_str()),
+        _ => outcome,
+    })
+}
+
+/// The migrations between the build that a rollback goes back to and the one that it leaves.
+fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
+    let git = Git::new(&run.context);
+    let left: Replaces = run.fact("replaces")?.unwrap_or_default();
+    let target = (run.fact::<String>("commit")?, run.fact::<String>("version")?);
+    let from = known(&git, target.0.as_deref(), target.1.as_deref())?;
+    let to = known(&git, left.commit.as_deref(), left.version.as_deref())?;
+    let nameless =
+        |what: &str| Ok(Range::unknown(format!("the commit of {what} is not known here; fetch the tags")));
+    match (from, to) {
+        (None, _) => nameless("the build before"),
+        (_, None) => nameless("the build that is left"),
+        (Some(from), Some(to)) => range::read(&git, &settings.migrations, &from, &to),
+    }
+}
+
+/// The commit of a build: as it is named, else that of its tag.
+fn known(git: &Git, commit: Option<&str>, version: Option<&str>) -> Result<Option<String>, Failure> {
+    let tag = version.map(|v| format!("refs/tags/v{}", v.strip_prefix('v').unwrap_or(v)));
+    for name in commit.map(str::to_owned).into_iter().chain(tag) {
+        if let Some(found) = range::commit(git, &name)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The time since the data may be wrong.
+fn since(run: &Run) -> Result<Option<Duration>, Failure> {
+    let at: Option<Timestamp> = run.fact("incident_at")?;
+    Ok(at.and_then(|at| Duration::try_from(Timestamp::now().duration_since(at)).ok()))
+}

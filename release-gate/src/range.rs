@@ -1,0 +1,79 @@
+//! The migrations between two commits, as git has them.
+
+use git_program::Git;
+use serde::{Deserialize, Serialize};
+use step::Failure;
+
+use crate::sql::{Class, Judge};
+
+/// One file of the range.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    pub path: String,
+    pub class: Class,
+    /// What is more than an addition, with its line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+}
+
+/// The fact `migrations`: what lies between two builds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    pub class: Class,
+    /// The build before, 40 hex digits, if it could be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The build after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    pub files: Vec<File>,
+    /// Why nothing can be said, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Range {
+    /// Nothing can be said.
+    pub fn unknown(problem: String) -> Self {
+        Range { class: Class::Unknown, from: None, to: None, files: Vec::new(), problem: Some(problem) }
+    }
+}
+
+/// The commit that a name leads to here, if it does.
+pub fn commit(git: &Git, name: &str) -> Result<Option<String>, Failure> {
+    let said = git
+        .run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")], b"")?;
+    Ok(Some(said.text()).filter(|id| said.status.success() && !id.is_empty()))
+}
+
+/// Reads and judges what lies between two commits.
+pub fn read(git: &Git, folder: &str, from: &str, to: &str) -> Result<Range, Failure> {
+    let place = format!(":(top,glob){}/**/*.sql", folder.trim_matches('/'));
+    let listed = git.ask(&["diff", "--name-status", "--no-renames", "-z", from, to, "--", &place], b"")?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let words: Vec<&str> = listed.split('\0').filter(|w| !w.is_empty()).collect();
+    let mut pairs: Vec<(&str, &str)> = words.chunks_exact(2).map(|p| (p[1], p[0])).collect();
+    // Migrations are run in the order of their names.
+    pairs.sort_unstable();
+    let mut judge = Judge::default();
+    let files = pairs.into_iter().map(|(path, status)| file(git, &mut judge, to, path, status));
+    let files: Vec<File> = files.collect::<Result<_, _>>()?;
+    let class = files.iter().map(|f| f.class).max().unwrap_or(Class::None);
+    Ok(Range { class, from: Some(from.to_owned()), to: Some(to.to_owned()), files, problem: None })
+}
+
+fn file(git: &Git, judge: &mut Judge, to: &str, path: &str, status: &str) -> Result<File, Failure> {
+    let path = path.to_owned();
+    let strange =
+        |why: &str| Ok(File { path: path.clone(), class: Class::Unknown, why: vec![why.to_owned()] });
+    match status {
+        "A" => {
+            let sql = git.ask(&["cat-file", "blob", &format!("{to}:{path}")], b"")?.stdout;
+            let (class, findings) = judge.file(&String::from_utf8_lossy(&sql));
+            let why = findings.iter().map(|f| format!("line {} {}", f.line, f.why)).collect();
+            Ok(File { path, class, why })
+        }
+        "D" => strange("is only in the build before: the two builds are on different lines"),
+        _ => strange("was changed after it was written: which version of it ran is not known"),
+    }
+}

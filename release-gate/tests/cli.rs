@@ -1,0 +1,148 @@
+//! The real binary in real repositories.
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use testkit::exchange;
+use testkit::git::{Remote, Repo, isolate};
+
+const DESTRUCTIVE: &str = "alter table products drop column price;\n";
+const ADDITIVE: &str = "alter table orders add column note text;\n";
+
+struct Product {
+    folder: tempfile::TempDir,
+    repo: Repo,
+}
+
+impl Product {
+    /// 1.1.4, tagged, with one migration.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let remote = Remote::create(&folder.path().join("origin.git"));
+        let repo = remote.clone_to(&folder.path().join("shop"));
+        let product = Product { folder, repo };
+        product.release(
+            "1.1.4",
+            &[
+                ("db/migrations/1_orders.sql", "create table orders (id int)"),
+                ("release.toml", "[product]\nname = 'shop'\n"),
+            ],
+        );
+        product
+    }
+
+    fn release(&self, version: &str, files: &[(&str, &str)]) -> String {
+        let commit = self.repo.commit(version, files);
+        self.repo.git(&["tag", "--annotate", "--message", version, &format!("v{version}")]);
+        commit
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_release-gate"));
+        isolate(&mut command).args(args).current_dir(self.repo.path());
+        command
+    }
+
+    fn ask(&self, args: &[&str]) -> (i32, String) {
+        let output = self.command(args).stdin(Stdio::null()).output().expect("it runs");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().expect("a code"), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The data step on a rollback's document from `left` to 1.1.4.
+    fn data(&self, left: &str, incident: jiff::Timestamp, args: &[&str]) -> (i32, Value, String) {
+        let document = json!({ "schema": 1, "id": "shop-1.1.4-20261125T120000Z-7f3a", "procedure": "rollback", "mode": "apply",
+            "opened": "2026-11-25T12:00:00Z", "steps": [],
+            "facts": { "product": "shop", "environment": "production", "version": "1.1.4", "replaces": { "version": left }, "incident_at": incident } });
+        exchange(&mut self.command(&[&["data"], args].concat()), Some(&document))
+    }
+
+    fn now(&self, left: &str, args: &[&str]) -> (i32, Value, String) {
+        self.data(left, jiff::Timestamp::now(), args)
+    }
+}
+
+#[test]
+fn what_lies_between_two_builds_is_shown_file_by_file() {
+    let product = Product::new();
+    product.release("1.2.0", &[("db/migrations/2_note.sql", ADDITIVE), ("src/x.sql", DESTRUCTIVE)]);
+    product.release("1.3.0", &[("db/migrations/3_price.sql", DESTRUCTIVE)]);
+    let (code, said) = product.ask(&["migrations", "v1.1.4", "v1.2.0"]);
+    assert!(
+        code == 0 && said.starts_with("expand    db/migrations/2_note.sql\nexpand: 1 migration"),
+        "{said}"
+    );
+    let (code, said) = product.ask(&["migrations", "v1.1.4"]);
+    assert!(code == 0 && said.contains("3_price.sql\n    line 1 takes away"), "{said}");
+    assert!(said.contains("contract: 2 migrations, and the build before cannot run on this data"), "{said}");
+    let (_, json) = product.ask(&["migrations", "v1.1.4", "--json"]);
+    let value: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&value["class"], value["files"].as_array().map(Vec::len)), (&json!("contract"), Some(2)));
+    assert!(product.ask(&["migrations", "v1.2.0", "v1.2.0"]).1.contains("no migration"));
+    let (code, said) = product.ask(&["migrations", "v9.9.9"]);
+    assert!(code == 2 && said.contains("v9.9.9"), "{said}");
+}
+
+#[test]
+fn the_migrations_decide_about_the_data() {
+    let product = Product::new();
+    product.release("1.2.0", &[("db/migrations/2_note.sql", ADDITIVE)]);
+    product.release("1.3.0", &[("db/migrations/3_price.sql", DESTRUCTIVE)]);
+    let plan = |left: &str, args: &[&str]| {
+        let (code, went, stderr) = product.now(left, args);
+        testkit::schema::validate(&went);
+        (code, went["facts"]["data_plan"].clone(), went["failure"]["reason"].clone(), stderr)
+    };
+    let (code, choice, _, said) = plan("1.2.0", &[]);
+    assert_eq!((code, choice), (0, json!("keep")), "{said}");
+    let (code, choice, _, said) = plan("1.3.0", &[]);
+    assert_eq!((code, choice), (0, json!("restore")), "{said}");
+    let (code, choice, reason, said) = plan("1.3.0", &["--database", "keep"]);
+    assert_eq!((code, choice, reason), (1, Value::Null, json!("data-needed")));
+    assert!(said.contains("3_price.sql line 1 takes away"), "{said}");
+    let (code, choice, ..) = plan("1.3.0", &["--database", "keep", "--although", "nobody reads it"]);
+    assert_eq!((code, choice), (0, json!("keep")));
+    let (code, choice, ..) = plan("1.2.0", &["--database", "restore"]);
+    assert_eq!((code, choice), (0, json!("restore")));
+    let (code, .., said) = plan("1.2.0", &["--although", "x"]);
+    assert!(code == 2 && said.contains("--although goes with"), "{said}");
+}
+
+#[test]
+fn yesterday_s_writes_are_not_taken_out_without_being_asked_for() {
+    let product = Product::new();
+    product.release("1.3.0", &[("db/migrations/3_price.sql", DESTRUCTIVE)]);
+    let days_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(50);
+    let (code, went, said) = product.data("1.3.0", days_ago, &[]);
+    assert_eq!((code, &went["failure"]["reason"]), (1, &json!("loss-too-great")), "{said}");
+    assert!(said.contains("50.0 h"), "{said}");
+    assert_eq!(product.data("1.3.0", days_ago, &["--database", "restore"]).0, 0);
+}
+
+#[test]
+fn what_is_not_known_is_no_yes() {
+    let product = Product::new();
+    let (code, went, said) = product.now("9.9.9", &[]);
+    assert_eq!((code, &went["failure"]["reason"]), (1, &json!("data-unclear")), "{said}");
+    assert!(said.contains("fetch the tags"), "{said}");
+    // A migration that was changed after it ran.
+    product.release("1.2.0", &[("db/migrations/1_orders.sql", "create table orders (id bigint)")]);
+    let (code, went, said) = product.now("1.2.0", &[]);
+    assert_eq!((code, &went["failure"]["reason"]), (1, &json!("data-unclear")), "{said}");
+    assert!(said.contains("was changed after it was written"), "{said}");
+    // No repository at all.
+    let nowhere = tempfile::tempdir_in(product.folder.path()).expect("a folder");
+    let mut command = product.command(&["--check"]);
+    let output = command.current_dir(nowhere.path()).stdin(Stdio::null()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(78));
+}
+
+#[test]
+fn asked_again_it_says_the_same() {
+    let product = Product::new();
+    product.release("1.3.0", &[("db/migrations/3_price.sql", DESTRUCTIVE)]);
+    let (_, once, _) = product.now("1.3.0", &[]);
+    let (code, twice, said) = exchange(&mut product.command(&["data"]), Some(&once));
+    assert_eq!((code, &twice["facts"]), (0, &once["facts"]), "{said}");
+    assert_eq!(twice["facts"]["migrations"]["files"][0]["class"], "contract");
+}

@@ -1,0 +1,128 @@
+//! What stands in the ledger: one commit an entry, its message a line for people and then `Key: value` lines. Pure.
+
+use jiff::Timestamp;
+
+/// Who made an entry, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Who {
+    /// `Name <address>`, as git knows it.
+    pub holder: String,
+    /// The machine.
+    pub host: String,
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {}", self.holder, self.host)
+    }
+}
+
+/// An environment's lock: who has it, for which run, until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// Whether somebody has it; else it was given back.
+    pub held: bool,
+    pub run: String,
+    pub who: Who,
+    /// The token that only the holder knows where to find.
+    pub lease: String,
+    /// Grows by one with each taking: the fencing number.
+    pub generation: u64,
+    pub expires: Timestamp,
+    /// Why it was opened by hand, if it was.
+    pub reason: Option<String>,
+}
+
+/// A hold: releases to the environment are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Whether it is on; else it was lifted.
+    pub on: bool,
+    pub who: Who,
+    pub since: Timestamp,
+    pub reason: String,
+}
+
+impl Lock {
+    /// Reads an entry's message.
+    pub fn parse(message: &str) -> Option<Self> {
+        let value = |key: &str| value(message, key);
+        Some(Lock {
+            held: value("State")? == "held",
+            run: value("Run")?.to_owned(),
+            who: Who { holder: value("Holder")?.to_owned(), host: value("Host")?.to_owned() },
+            lease: value("Lease")?.to_owned(),
+            generation: value("Generation")?.parse().ok()?,
+            expires: value("Expires")?.parse().ok()?,
+            reason: value("Reason").map(str::to_owned),
+        })
+    }
+
+    /// An entry's message.
+    pub fn message(&self, environment: &str) -> String {
+        let state = if self.held { "held" } else { "free" };
+        let reason = self.reason.as_ref().map(|r| format!("Reason: {r}\n")).unwrap_or_default();
+        format!(
+            "lock {environment}: {state}, {}\n\nState: {state}\nRun: {}\nHolder: {}\nHost: {}\nLease: {}\nGeneration: {}\nExpires: {}\n{reason}",
+            self.run, self.run, self.who.holder, self.who.host, self.lease, self.generation, self.expires,
+        )
+    }
+}
+
+impl Hold {
+    /// Reads an entry's message.
+    pub fn parse(message: &str) -> Option<Self> {
+        let value = |key: &str| value(message, key);
+        Some(Hold {
+            on: value("State")? == "on",
+            who: Who { holder: value("Holder")?.to_owned(), host: value("Host")?.to_owned() },
+            since: value("Since")?.parse().ok()?,
+            reason: value("Reason")?.to_owned(),
+        })
+    }
+
+    /// An entry's message.
+    pub fn message(&self, environment: &str) -> String {
+        let state = if self.on { "on" } else { "lifted" };
+        format!(
+            "hold {environment}: {state}\n\nState: {state}\nHolder: {}\nHost: {}\nSince: {}\nReason: {}\n",
+            self.who.holder, self.who.host, self.since, self.reason,
+        )
+    }
+}
+
+fn value<'a>(message: &'a str, key: &str) -> Option<&'a str> {
+    let pair = |line: &'a str| line.split_once(": ").filter(|(name, _)| *name == key);
+    message.lines().skip(1).find_map(pair).map(|(_, value)| value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let who = Who { holder: "Rina Wijaya <rina@luxima.example>".into(), host: "laptop: of Rina".into() };
+        let at: Timestamp = "2026-11-25T09:00:00Z".parse().expect("a time");
+        let lock = Lock {
+            held: true,
+            run: "r-1".into(),
+            who: who.clone(),
+            lease: "9f2c".into(),
+            generation: 7,
+            expires: at,
+            reason: Some("State: free".into()),
+        };
+        assert_eq!(Lock::parse(&lock.message("production")), Some(lock));
+        let hold = Hold { on: true, who, since: at, reason: "1.3.0 destroys prices: wait".into() };
+        assert_eq!(Hold::parse(&hold.message("production")), Some(hold));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_entry() {
+        for message in ["", "lock production", "lock\n\nState: held\nRun: x"] {
+            assert_eq!(Lock::parse(message), None);
+            assert_eq!(Hold::parse(message), None);
+        }
+    }
+}

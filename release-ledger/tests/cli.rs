@@ -1,0 +1,334 @@
+//! The real binary against real remotes: a bare repository and clones of it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use testkit::git::{Remote, Repo, isolate};
+
+/// A remote and as many clones as a test wants, each with a runs folder.
+struct Team {
+    folder: tempfile::TempDir,
+    remote: Remote,
+}
+
+impl Team {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let remote = Remote::create(&folder.path().join("origin.git"));
+        let first = remote.clone_to(&folder.path().join("first"));
+        first.commit("Begin", &[("README.md", "shop\n")]);
+        first.git(&["push", "--quiet", "origin", "HEAD:refs/heads/main"]);
+        Team { folder, remote }
+    }
+
+    fn member(&self, name: &str) -> Member {
+        let repo = self.remote.clone_to(&self.folder.path().join(name));
+        std::fs::write(repo.path().join("release.toml"), "[product]\nname = 'shop'\n").expect("written");
+        Member { repo }
+    }
+}
+
+struct Member {
+    repo: Repo,
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+impl Member {
+    fn path(&self) -> &Path {
+        self.repo.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_release-ledger"));
+        isolate(&mut command).args(args).current_dir(self.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, String) {
+        let output = self.command(args).output().expect("it runs");
+        (output.status.code().expect("a code"), text(&output))
+    }
+
+    fn good(&self, args: &[&str]) -> String {
+        let (code, said) = self.run(args);
+        assert_eq!(code, 0, "{args:?}: {said}");
+        said
+    }
+
+    /// The run's folder.
+    fn folder(&self, run: &str) -> PathBuf {
+        let folder = self.path().join("runs").join(run);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
+    fn lease(&self, run: &str) -> String {
+        self.folder(run).join("lease").display().to_string()
+    }
+
+    fn lock(&self, run: &str, more: &[&str]) -> (i32, String) {
+        let lease = self.lease(run);
+        let args = ["lock", "--env", "production", "--run", run, "--lease", &lease];
+        self.run(&[&args, more].concat())
+    }
+
+    fn fence(&self, run: &str) -> (i32, String) {
+        self.run(&["fence", "--lease", &self.lease(run)])
+    }
+}
+
+#[test]
+fn a_lock_is_taken_proven_and_given_back() {
+    let team = Team::new();
+    let (rina, budi) = (team.member("rina"), team.member("budi"));
+    let (code, said) = rina.lock("run-a", &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(rina.fence("run-a").0, 0);
+    let (code, said) = budi.lock("run-b", &[]);
+    assert_eq!(code, 75, "{said}");
+    assert!(said.contains("run-a") && said.contains("release-ledger unlock --env production"), "{said}");
+    assert!(!Path::new(&budi.lease("run-b")).exists(), "nothing looks as if the lock had been his");
+    // Staging is another lock.
+    let lease = budi.lease("run-s");
+    budi.good(&["lock", "--env", "staging", "--run", "run-s", "--lease", &lease]);
+    rina.good(&["unlock", "--lease", &rina.lease("run-a")]);
+    assert_eq!(rina.fence("run-a").0, 1);
+    assert_eq!(budi.lock("run-b", &[]).0, 0);
+    assert_eq!(budi.fence("run-b").0, 0);
+}
+
+#[test]
+fn plan_changes_nothing() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    let before = (team.remote.git(&["for-each-ref"]), rina.repo.git(&["for-each-ref"]));
+    assert!(rina.lock("run-a", &["-n"]).1.contains("would lock"));
+    rina.good(&["hold", "--env", "production", "--reason", "x", "-n"]);
+    rina.good(&["probe", "-n"]);
+    assert_eq!(before, (team.remote.git(&["for-each-ref"]), rina.repo.git(&["for-each-ref"])));
+    assert!(!Path::new(&rina.lease("run-a")).exists());
+}
+
+#[test]
+fn of_many_at_once_exactly_one_has_the_lock() {
+    let team = Team::new();
+    let members: Vec<Member> = (0..8).map(|n| team.member(&format!("m{n}"))).collect();
+    for round in 0..4 {
+        let run = |n: usize| format!("run-{round}-{n}");
+        let children: Vec<_> = members
+            .iter()
+            .enumerate()
+            .map(|(n, m)| {
+                let (run, lease) = (run(n), m.lease(&run(n)));
+                let args = ["lock", "--env", "production", "--run", &run, "--lease", &lease];
+                m.command(&args).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts")
+            })
+            .collect();
+        let codes: Vec<i32> = children
+            .into_iter()
+            .map(|c| c.wait_with_output().expect("it ends"))
+            .map(|o| {
+                o.status.code().filter(|c| [0, 75].contains(c)).unwrap_or_else(|| panic!("{}", text(&o)))
+            })
+            .collect();
+        let winners: Vec<usize> = (0..8).filter(|n| codes[*n] == 0).collect();
+        assert_eq!(winners.len(), 1, "{codes:?}");
+        for (n, member) in members.iter().enumerate().filter(|(n, m)| Path::new(&m.lease(&run(*n))).exists())
+        {
+            assert_eq!((n, member.fence(&run(n)).0), (winners[0], 0));
+        }
+        let winner = &members[winners[0]];
+        winner.good(&["unlock", "--lease", &winner.lease(&run(winners[0]))]);
+    }
+}
+
+#[test]
+fn a_lock_that_nobody_renews_is_taken_over_and_the_older_run_changes_nothing_more() {
+    let team = Team::new();
+    let (rina, budi) = (team.member("rina"), team.member("budi"));
+    assert_eq!(rina.lock("run-a", &[]).0, 0);
+    expire(&team, &rina);
+    let (code, said) = budi.lock("run-b", &[]);
+    assert!(code == 0 && said.contains("the time of run-a was over"), "{said}");
+    let (code, said) = rina.fence("run-a");
+    assert!(code == 1 && said.contains("run-b"), "{said}");
+    // Neither while the newer one is at work nor afterwards.
+    let (code, said) = rina.lock("run-a", &[]);
+    assert!(code == 1 && said.contains("stale"), "{said}");
+    budi.good(&["unlock", "--lease", &budi.lease("run-b")]);
+    let (code, said) = rina.lock("run-a", &[]);
+    assert!(code == 1 && said.contains("--again"), "{said}");
+    assert_eq!(rina.fence("run-a").0, 1);
+}
+
+/// Rewrites the lock's end into the past, as time would.
+fn expire(team: &Team, member: &Member) {
+    let message = team.remote.git(&["log", "-1", "--format=%B", "refs/rilis/lock/production"]);
+    let old: String = message
+        .lines()
+        .map(|l| {
+            if l.starts_with("Expires: ") {
+                "Expires: 2026-01-01T00:00:00Z\n".to_owned()
+            } else {
+                format!("{l}\n")
+            }
+        })
+        .collect();
+    let tree = team.remote.git(&["rev-parse", "refs/rilis/lock/production^{tree}"]);
+    let commit = member.repo.git(&["commit-tree", &tree, "-m", &old]);
+    member.repo.git(&[
+        "push",
+        "--quiet",
+        "--force",
+        "origin",
+        &format!("{commit}:refs/rilis/lock/production"),
+    ]);
+}
+
+#[test]
+fn a_run_that_was_killed_finds_its_own_lock_again() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    assert_eq!(rina.lock("run-a", &[]).0, 0);
+    assert!(rina.lock("run-a", &[]).1.contains("still locked"));
+    expire(&team, &rina);
+    assert_eq!(rina.fence("run-a").0, 0, "nobody has taken it");
+    assert_eq!(rina.fence("run-a").0, 0);
+    rina.good(&["unlock", "--lease", &rina.lease("run-a")]);
+    assert!(rina.lock("run-a", &[]).1.contains("generation 2"));
+    // Giving back twice is harmless.
+    for _ in 0..2 {
+        rina.good(&["unlock", "--lease", &rina.lease("run-a")]);
+    }
+}
+
+#[test]
+fn a_lock_opened_by_hand_is_recorded_and_its_run_stops_and_may_go_on() {
+    let team = Team::new();
+    let (rina, budi) = (team.member("rina"), team.member("budi"));
+    assert_eq!(rina.lock("run-a", &[]).0, 0);
+    budi.good(&["unlock", "--env", "production", "--reason", "her laptop\n died"]);
+    let (code, said) = rina.fence("run-a");
+    assert!(code == 1 && said.contains("her laptop died"), "{said}");
+    let log = team.remote.git(&["log", "--format=%B", "refs/rilis/lock/production"]);
+    assert!(log.contains("Reason: her laptop died") && log.contains("State: held"), "{log}");
+    assert_eq!(rina.lock("run-a", &[]).0, 0, "nobody else was at work in between");
+}
+
+#[test]
+fn a_hold_refuses_releases_and_no_rollback() {
+    let team = Team::new();
+    let (rina, budi) = (team.member("rina"), team.member("budi"));
+    rina.good(&["hold", "--env", "production", "--reason", "1.3.0 was rolled back"]);
+    assert!(rina.good(&["hold", "--env", "production", "--reason", "again"]).contains("already"));
+    let (code, said) = budi.lock("run-b", &[]);
+    assert!(code == 1 && said.contains("1.3.0 was rolled back") && said.contains("--lift-hold"), "{said}");
+    assert_eq!(budi.lock("run-r", &["--despite-hold"]).0, 0);
+    budi.good(&["unlock", "--lease", &budi.lease("run-r")]);
+    assert_eq!(budi.lock("run-b", &["--lift-hold", "1.3.1 mends it"]).0, 0);
+    budi.good(&["unlock", "--lease", &budi.lease("run-b")]);
+    assert_eq!(rina.lock("run-a", &[]).0, 0, "the hold is lifted");
+    let log = team.remote.git(&["log", "--format=%B", "refs/rilis/hold/production"]);
+    assert!(log.contains("Reason: 1.3.1 mends it") && log.contains("Reason: 1.3.0 was rolled back"), "{log}");
+    rina.good(&["hold", "--env", "production", "--reason", "freeze"]);
+    rina.good(&["lift", "--env", "production", "--reason", "over"]);
+}
+
+const RUN: &str = "20261125T081130Z-release-production-1.2.0-aa7d85cd4cc4";
+
+fn document(step: &str) -> String {
+    serde_json::json!({ "schema": 1, "id": "shop-1.2.0-20261125T081130Z-7f3a", "procedure": "release", "mode": "apply",
+        "opened": "2026-11-25T08:11:30Z", "facts": { "product": "shop", "version": "1.2.0", "environment": "production" },
+        "steps": [{ "name": step, "status": "changed", "started": "2026-11-25T08:11:30.000Z", "ms": 1, "summary": "done" }] })
+    .to_string()
+}
+
+#[test]
+fn a_run_s_documents_reach_another_machine() {
+    let team = Team::new();
+    let (rina, budi) = (team.member("rina"), team.member("budi"));
+    let folder = rina.folder(RUN);
+    let put = |name: &str, step: &str| std::fs::write(folder.join(name), document(step)).expect("written");
+    put("01-changelog.json", "changelog-lint");
+    put("lease", "secret");
+    let store = ["store", &folder.display().to_string()].map(str::to_owned);
+    let store: Vec<&str> = store.iter().map(String::as_str).collect();
+    rina.good(&store);
+    assert!(rina.good(&store).contains("already"));
+    put("02-tag.json", "tag-rc");
+    rina.good(&store);
+    let fetched = budi.good(&["fetch", "--like", "release-production-1.2.0-aa7d85cd4cc4", "runs"]);
+    assert_eq!(fetched.trim(), RUN);
+    let there = |name: &str| std::fs::read_to_string(budi.path().join("runs").join(RUN).join(name)).ok();
+    assert_eq!(there("02-tag.json"), Some(document("tag-rc")));
+    assert_eq!(there("lease"), None, "the lock stays where it was taken");
+    assert_eq!(budi.good(&["fetch", "--like", "of-another", "runs"]).trim(), "");
+    // Both see the same.
+    for member in [&rina, &budi] {
+        let said = member.good(&["status"]);
+        assert!(
+            said.contains(RUN)
+                && said.contains("shop 1.2.0: stopped after tag-rc")
+                && said.contains("next: rilis-release 1.2.0"),
+            "{said}"
+        );
+    }
+    let said = budi.good(&["status", "--json"]);
+    let value: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(value["runs"][0]["state"], "open");
+}
+
+#[test]
+fn status_names_locks_and_holds_and_works_without_the_remote() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    assert_eq!(rina.lock("run-a", &[]).0, 0);
+    rina.good(&["hold", "--env", "production", "--reason", "freeze"]);
+    let said = rina.good(&[]);
+    assert!(
+        said.contains("production: locked by")
+            && said.contains("production: on hold")
+            && said.contains("freeze"),
+        "{said}"
+    );
+    std::fs::write(rina.folder(RUN).join("01-changelog.json"), document("changelog-lint")).expect("written");
+    rina.repo.git(&["remote", "set-url", "origin", "/nowhere/origin.git"]);
+    let said = rina.good(&["status"]);
+    assert!(said.contains("the ledger was not seen") && said.contains(RUN), "{said}");
+    assert_eq!(rina.fence("run-a").0, 75, "without proof there is no change");
+    assert_eq!(rina.run(&["--check"]).0, 75);
+}
+
+#[test]
+fn a_remote_that_refuses_such_refs_is_named() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    assert!(rina.good(&["probe"]).contains("origin takes refs"));
+    assert_eq!(team.remote.git(&["for-each-ref", "refs/rilis"]), "", "nothing is left");
+    assert!(rina.good(&["--check"]).contains("release-ledger probe"));
+    team.remote.decline_pushes();
+    for (code, said) in [rina.run(&["probe"]), rina.lock("run-a", &[])] {
+        assert!(code == 1 && said.contains("origin does not take refs/rilis/"), "{said}");
+    }
+    assert!(!Path::new(&rina.lease("run-a")).exists());
+}
+
+#[test]
+fn wrong_words_are_said() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    for args in [
+        vec!["lock", "--run", "a", "--lease", "x"],
+        vec!["lock", "--env", "production", "--run", "../a", "--lease", "x"],
+        vec!["unlock", "--env", "production"],
+        vec!["hold", "--env", "production", "--reason", "  "],
+        vec!["fence", "--lease", "nowhere"],
+    ] {
+        let (code, said) = rina.run(&args);
+        assert_eq!(code, 2, "{args:?}: {said}");
+    }
+}
