@@ -1,8 +1,9 @@
-# What the runbooks share: a run's folder, its steps one after the other, and the one message at the end.
-# POSIX sh, sourced. A runbook reads its words, calls `begin`, then `look` and `step` for each step, then `finish`.
+# What the runbooks share: a run's folder, its lock, its steps one after the other, and the one message at the end.
+# POSIX sh, sourced. A runbook reads its words, calls `begin`, then `look`, `see` and `step` for its steps, then `finish`.
 #
-# A run lives in runs/NAME beside the product's release.toml. Each step reads the last document and writes the next one,
-# which is renamed into place only when it is whole: whatever kills a run, starting it again goes on where it stopped.
+# A run lives in runs/NAME beside the product's release.toml, and on the release remote. Each step reads the last document and
+# writes the next one, which is renamed into place only when it is whole: whatever kills a run, starting it again goes on where
+# it stopped, here or on another machine.
 # shellcheck shell=sh disable=SC2034 # what is set here is used by the runbooks
 
 here=$(dirname "$(readlink -f "$0")")
@@ -12,7 +13,8 @@ program=$(basename "$0")
 PATH=$PATH:$here/../target/release:$here/../target/debug
 export PATH
 
-run='' last='' newest='' number=0 complete='' signal='' plan='' again='' product=.
+run='' last='' newest='' number=0 complete='' signal='' silent='' locked=''
+environment='' plan='' again='' product=. no_lock='' lift_hold='' despite_hold=''
 
 say() { printf '%s: %s\n' "$program" "$*" >&2; }
 die() { code=$1; shift; say "$*"; exit "$code"; }
@@ -22,11 +24,22 @@ option() {
     shifted=1
     case $1 in
         -C) [ $# -ge 2 ] || die 2 "-C needs a folder"; product=$2; shifted=2 ;;
+        --no-lock) [ -n "${2-}" ] || die 2 "--no-lock needs a reason"; no_lock=$2; shifted=2 ;;
         -n|--plan|--dry-run) plan=--plan ;;
         --again) again=yes ;;
         -h|--help) usage; exit 0 ;;
         *) shifted=0 ;;
     esac
+}
+
+# Their lines in a usage text.
+options() {
+    cat <<TXT
+  -C DIR            the product's folder (with release.toml); else the working directory
+  -n, --plan        say what would be done; nothing is changed and nobody is told
+  --again           begin again although this run is finished or stale
+  --no-lock REASON  go on without the environment's lock, when the remote cannot be reached
+TXT
 }
 
 # Goes into the product's folder: the one with release.toml.
@@ -38,14 +51,20 @@ enter() {
     done
 }
 
-# begin KEY: goes on with the unfinished run of this key, or opens one. KEY is procedure, environment, version and commit.
+ledger() { release-ledger --quiet "$@" >/dev/null; }
+
+# begin KEY: goes on with the unfinished run of this key, or opens one, and takes the lock of $environment for it.
+# KEY is procedure, environment, version and commit.
 begin() {
     key=$1 runs=runs
     [ -z "$plan" ] || runs=runs/plan
     mkdir -p "$runs"
     [ -f runs/.gitignore ] || echo '*' >runs/.gitignore
-    for found in "$runs"/*-"$key"; do
+    bring "-$key"
+    # Exactly so: the name of a rollback ends with the name of what it rolls back.
+    for found in "$runs"/????????T??????Z-"$key"; do
         [ -d "$found" ] || continue
+        [ ! -f "$found/abandoned" ] || continue
         if [ ! -f "$found/finished" ]; then
             run=$found
         elif [ -z "$again$plan" ]; then
@@ -55,30 +74,85 @@ begin() {
     done
     if [ -n "$run" ]; then
         say "going on with $run"
+        hands_off
     else
-        run=$runs/$(date -u +%Y%m%dT%H%M%SZ)-$key
-        mkdir "$run"
+        open_run
     fi
-    # One hand on a run. The lock goes when its holder ends, however it ends.
-    if command -v flock >/dev/null; then
-        exec 9>"$run/.lock"
-        flock -n 9 || { busy=$run run=''; die 75 "somebody else is at work in $busy: wait for it"; }
-    fi
+    lock
     trap leave EXIT
     # The step at work ends first, and its document is kept: whoever stops us at once would lose what it did.
     trap 'signal=130' INT
     trap 'signal=143' TERM
 }
 
-# step NAME COMMAND...: a step that changes something, or sees what must be seen before: once in a run.
+open_run() {
+    run=$runs/$(date -u +%Y%m%dT%H%M%SZ)-$key
+    # Another one of this second may be there.
+    mkdir "$run" 2>/dev/null || { sleep 1; run=$runs/$(date -u +%Y%m%dT%H%M%SZ)-$key; mkdir "$run"; }
+    hands_off
+}
+
+# The runs whose name has this in it, from the remote: another machine may have begun them.
+bring() {
+    [ -z "$plan" ] || return 0
+    ledger fetch --like "$1" "$runs" || say "the runs on the remote were not seen; what is here counts"
+}
+
+# One hand on a run. The lock goes when its holder ends, however it ends.
+hands_off() {
+    command -v flock >/dev/null || return 0
+    exec 9>"$run/.lock"
+    flock -n 9 || { busy=$run run=''; die 75 "somebody else is at work in $busy: wait for it"; }
+}
+
+# The environment's lock, on the remote: two runs never change the same place. A run that cannot have it leaves nothing behind.
+lock() {
+    [ -z "$plan" ] || return 0
+    if [ -n "$no_lock" ]; then
+        say "without the lock of $environment: $no_lock"
+        printf '%s\n' "$no_lock" >"$run/no-lock"
+        return 0
+    fi
+    bury
+    code=0
+    ledger lock --env "$environment" --run "$(basename "$run")" --lease "$run/lease" \
+        ${lift_hold:+--lift-hold "$lift_hold"} ${despite_hold:+--despite-hold} || code=$?
+    if [ "$code" -eq 1 ] && [ -n "$again" ] && [ -f "$run/lease" ]; then
+        say "$run is left behind"
+        : >"$run/abandoned"
+        open_run
+        lock
+        return 0
+    fi
+    if [ "$code" -ne 0 ]; then
+        rm -f "$run/.lock"
+        rmdir "$run" 2>/dev/null || :
+        exit "$code"
+    fi
+    locked=yes
+}
+
+# Gives back what runs hold that died on this machine: where nobody has a run's local lock, nothing of it is alive.
+bury() {
+    command -v flock >/dev/null || return 0
+    for dead in "$runs"/*/lease; do
+        folder=$(dirname "$dead")
+        [ "$folder" != "$run" ] || continue
+        grep -q '"held":true' "$dead" 2>/dev/null || continue
+        ( flock -n 8 && ledger unlock --lease "$dead" && say "gave back the lock of $folder, which died" ) 8>"$folder/.lock" || :
+    done
+}
+
+# step NAME COMMAND...: a step that changes something: once in a run, and only as long as the lock is ours.
 step() {
     count "$1"; shift
-    if [ -f "$file" ]; then
-        say "done before: $(basename "$file" .json)"
-        last=$file newest=$file
-    else
-        perform "$last" "$@"
-    fi
+    done_before || { fence; perform "$last" "$@"; }
+}
+
+# see NAME COMMAND...: a step that looks at what the way back needs, before anything is changed: once in a run.
+see() {
+    count "$1"; shift
+    done_before || perform "$last" "$@"
 }
 
 # look NAME COMMAND...: a step that only looks: again in each attempt, on its own document if there is one.
@@ -87,9 +161,41 @@ look() {
     if [ -f "$file" ]; then perform "$file" "$@"; else perform "$last" "$@"; fi
 }
 
+# decide NAME COMMAND...: a step that only decides: again in each attempt, until something was done about it.
+decide() {
+    count "$1"; shift
+    for later in "$run/$(printf %02d $((number + 1)))"-*.json; do
+        case $later in
+            *.failed.json) ;;
+            *) if [ -f "$later" ] && done_before; then return 0; fi ;;
+        esac
+    done
+    perform "$last" "$@"
+}
+
 count() {
     number=$((number + 1))
     file=$run/$(printf %02d "$number")-$1.json
+}
+
+done_before() {
+    [ -f "$file" ] || return 1
+    say "done before: $(basename "$file" .json)"
+    last=$file newest=$file
+}
+
+# A run that has lost its lock changes nothing more, and has nothing to tell but to whoever sits here.
+fence() {
+    [ -n "$locked" ] || return 0
+    code=0
+    ledger fence --lease "$run/lease" || code=$?
+    [ "$code" -eq 0 ] || { silent=yes; exit "$code"; }
+}
+
+# From now on releases to the environment are refused.
+hold() {
+    [ -n "$locked" ] || return 0
+    ledger hold --env "$environment" --reason "$1" || { code=$?; silent=yes; exit "$code"; }
 }
 
 # The last document goes in, the next one comes out. A document with a failure is kept by another name: it is reported
@@ -116,6 +222,13 @@ perform() {
     mv "$file.part" "$file"
     rm -f "${file%.json}.failed.json"
     last=$file newest=$file
+    store
+}
+
+# The run as it is now, on the remote; that it cannot be put there stops nothing.
+store() {
+    [ -n "$locked" ] || return 0
+    ledger store "$run" || say "the documents of $run are only here, not on the remote"
 }
 
 finish() {
@@ -128,22 +241,27 @@ finish() {
 leave() {
     code=$?
     trap '' INT TERM
-    if [ -n "$run" ] && [ -n "$newest" ] && [ -z "$plan" ]; then
-        # A step that died has left no document of its failure: the one before must not be taken for the end.
-        stopped=''
-        [ -n "$complete" ] || case $newest in *.failed.json) ;; *) stopped="--stopped=$code" ;; esac
-        notify ${stopped:+"$stopped"} <"$newest" >"$run/notify.json.part" || :
-        if [ -s "$run/notify.json.part" ]; then
-            mv "$run/notify.json.part" "$run/notify.json"
-        else
-            rm -f "$run/notify.json.part"
-        fi
-    fi
+    tell
     if [ -n "$complete" ]; then
         [ -n "$plan" ] || : >"$run/finished"
         say "done: $run"
-    elif [ -n "$run" ]; then
+    else
         say "stopped with exit $code; $run has what was done, and the same command goes on from there"
     fi
+    store
+    [ -z "$locked" ] || ledger unlock --lease "$run/lease" || say "the lock of $environment is not given back"
     exit "$code"
+}
+
+tell() {
+    [ -n "$newest" ] && [ -z "$silent$plan" ] || return 0
+    # A step that died has left no document of its failure: the one before must not be taken for the end.
+    stopped=''
+    [ -n "$complete" ] || case $newest in *.failed.json) ;; *) stopped="--stopped=$code" ;; esac
+    notify ${stopped:+"$stopped"} <"$newest" >"$run/notify.json.part" || :
+    if [ -s "$run/notify.json.part" ]; then
+        mv "$run/notify.json.part" "$run/notify.json"
+    else
+        rm -f "$run/notify.json.part"
+    fi
 }

@@ -66,8 +66,14 @@ pub enum Command {
     },
     /// Bring the documents of runs from the remote
     Fetch {
-        /// Runs whose name ends so, such as `release-production-1.2.0-9f2c41d07ab3`
-        #[arg(long, value_name = "END", default_value = "", hide_default_value = true)]
+        /// Runs whose name has this in it, such as `-release-production-`
+        #[arg(
+            long,
+            value_name = "PART",
+            allow_hyphen_values = true,
+            default_value = "",
+            hide_default_value = true
+        )]
         like: String,
         /// Where to put them: a folder of runs
         folder: PathBuf,

@@ -42,9 +42,9 @@ pub fn needed(file: &Path) -> Result<Lease, Failure> {
     read(file)?.ok_or_else(|| Failure::usage("lease-file", message()))
 }
 
-/// Writes the file and renames it into place.
-pub fn write(file: &Path, lease: &Lease) -> Result<(), Failure> {
-    let value = json!({ "environment": lease.environment, "run": lease.run, "lease": lease.token, "generation": lease.generation });
+/// Writes the file and renames it into place. `held` tells a runbook whether there is something to give back.
+pub fn write(file: &Path, lease: &Lease, held: bool) -> Result<(), Failure> {
+    let value = json!({ "environment": lease.environment, "run": lease.run, "lease": lease.token, "generation": lease.generation, "held": held });
     let part = file.with_extension("part");
     let put = || {
         let mut open = std::fs::File::create(&part)?;

@@ -94,14 +94,14 @@ impl Place<'_> {
         };
         let ours =
             Lease { environment: self.environment.to_owned(), run: wish.run.clone(), token, generation };
-        lease::write(&wish.lease, &ours)?;
+        lease::write(&wish.lease, &ours, true)?;
         let moved = self.put_lock(permit, current.map(|(entry, _)| entry.as_str()), &ours);
         match (&moved, known) {
             (Ok(Moved::Done), _) => {}
             (Err(failure), _) if failure.acted == Acted::Unknown => {}
             // It was never ours: nothing may look as if it had been.
             (_, None) => lease::remove(&wish.lease)?,
-            (_, Some(known)) => lease::write(&wish.lease, known)?,
+            (_, Some(known)) => lease::write(&wish.lease, known, false)?,
         }
         moved
     }
@@ -171,9 +171,14 @@ impl Place<'_> {
     pub fn give_back(&self, permit: Option<&Permit>, file: &Path) -> Result<String, Failure> {
         let ours = lease::needed(file)?;
         let Some((entry, lock)) = self.lock()?.filter(|(_, l)| l.held && l.lease == ours.token) else {
+            lease::write(file, &ours, false)?;
             return Ok(format!("{} was not locked for {} any more", self.environment, ours.run));
         };
-        self.open(permit, &entry, &Lock { held: false, ..lock })
+        let sentence = self.open(permit, &entry, &Lock { held: false, ..lock })?;
+        if permit.is_some() {
+            lease::write(file, &ours, false)?;
+        }
+        Ok(sentence)
     }
 
     /// Opens somebody else's lock; who did it, and why, is kept.

@@ -31,9 +31,9 @@ pub fn store(refs: &Refs, permit: Option<&Permit>, folder: &Path) -> Result<Stri
     }
 }
 
-/// Brings the documents of the runs whose names end so; their names. What is here already is left as it is.
+/// Brings the documents of the runs whose names have `like` in them; their names. What is here already is left as it is.
 pub fn fetch(refs: &Refs, like: &str, folder: &Path) -> Result<Vec<String>, Failure> {
-    let found: Vec<_> = refs.list("runs")?.into_iter().filter(|(_, run)| run.ends_with(like)).collect();
+    let found: Vec<_> = refs.list("runs")?.into_iter().filter(|(_, run)| run.contains(like)).collect();
     let names: Vec<String> = found.iter().map(|(_, run)| format!("runs/{run}")).collect();
     let entries: Vec<(&str, &str)> =
         found.iter().zip(&names).map(|((id, _), name)| (id.as_str(), name.as_str())).collect();

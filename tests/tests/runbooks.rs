@@ -219,6 +219,17 @@ fn breaks(step: &str, expected: i32, disturb: impl Fn(&Sandbox, &mut Command), r
     assert_eq!(end(&sandbox), End { deployments, ..released(&[&failed, RELEASED]) }, "{step}");
 }
 
+/// The remote takes everything but tags.
+fn decline_tags(sandbox: &Sandbox) {
+    let hook = sandbox.remote.path().join("hooks/update");
+    std::fs::write(
+        &hook,
+        "#!/bin/sh\ncase $1 in refs/tags/*) echo 'no tags on a Friday' >&2; exit 1 ;; esac\n",
+    )
+    .expect("written");
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+}
+
 fn secret(sandbox: &Sandbox, name: &str, text: &str) {
     testkit::write_private(&sandbox.root().join("secrets").join(name), text);
 }
@@ -237,11 +248,11 @@ fn a_release_whose_step_fails_stops_there_says_so_and_goes_on_later() {
         |s, _| secret(s, "database-password", "some-other-password"),
         |s| secret(s, "database-password", testkit::postgres::PASSWORD),
     );
-    let declining = |s: &Sandbox| s.remote.path().join("hooks/pre-receive");
+    let declining = |s: &Sandbox| s.remote.path().join("hooks/update");
     breaks(
         "tag-rc final",
         1,
-        |s, _| s.remote.decline_pushes(),
+        |s, _| decline_tags(s),
         |s| std::fs::remove_file(declining(s)).expect("removed"),
     );
     breaks("deploy-coolify deploy", 1, |s, _| s.coolify.fail_next_deployment(), |_| {});
@@ -298,7 +309,7 @@ fn a_plan_changes_nothing_anywhere() {
     succeeds(
         sandbox
             .runbook("rollback")
-            .args(["--plan", "--database", "keep"])
+            .args(["--plan", "--database", "keep", "--although", "1.2.0 has no tag yet"])
             .env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms")
             .arg("--of")
             .arg(planned_document(&sandbox)),
@@ -374,8 +385,9 @@ fn what_a_runbook_is_told_wrong_is_said_before_anything() {
     for (name, args) in [
         ("release", vec![]),
         ("release", vec!["--nonsense"]),
-        ("rollback", vec![]),
         ("rollback", vec!["--database", "maybe"]),
+        ("rollback", vec!["--database"]),
+        ("release", vec!["--no-lock", "", "1.2.0"]),
         ("candidate", vec!["1.2.0", "1.3.0"]),
         ("release", vec!["-C", "/nowhere", "1.2.0"]),
     ] {
