@@ -13,7 +13,7 @@ program=$(basename "$0")
 PATH=$PATH:$here/../target/release:$here/../target/debug
 export PATH
 
-run='' last='' newest='' number=0 complete='' signal='' silent='' locked=''
+run='' last='' newest='' number=0 complete='' signal='' silent='' locked='' brought=''
 environment='' plan='' again='' product=. no_lock='' lift_hold='' despite_hold=''
 
 say() { printf '%s: %s\n' "$program" "$*" >&2; }
@@ -60,7 +60,7 @@ begin() {
     [ -z "$plan" ] || runs=runs/plan
     mkdir -p "$runs"
     [ -f runs/.gitignore ] || echo '*' >runs/.gitignore
-    bring "-$key"
+    [ -n "$brought" ] || bring "-$key"
     # Exactly so: the name of a rollback ends with the name of what it rolls back.
     for found in "$runs"/????????T??????Z-"$key"; do
         [ -d "$found" ] || continue
@@ -94,6 +94,7 @@ open_run() {
 
 # The runs whose name has this in it, from the remote: another machine may have begun them.
 bring() {
+    brought=yes
     [ -z "$plan" ] || return 0
     ledger fetch --like "$1" "$runs" || say "the runs on the remote were not seen; what is here counts"
 }

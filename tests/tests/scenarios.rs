@@ -1,0 +1,264 @@
+//! What can come between the runbooks and their end: other machines, dead ones, holds, migrations. However it goes, nothing is
+//! changed twice, and nothing is called rolled back that is not.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use testkit::Sandbox;
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn run(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    (output.status.code(), text(&output))
+}
+
+fn succeeds(command: &mut Command) -> String {
+    let (code, said) = run(command);
+    assert_eq!(code, Some(0), "{said}");
+    said
+}
+
+/// 1.2.0 is on main and ready to be released.
+fn ready() -> Sandbox {
+    let sandbox = Sandbox::start();
+    sandbox.at_once();
+    sandbox.merge_staging_to_main();
+    on_main(&sandbox, &sandbox.product_dir());
+    sandbox
+}
+
+fn on_main(sandbox: &Sandbox, folder: &Path) {
+    let git = |args: &[&str]| succeeds(sandbox.command("git").args(args).current_dir(folder));
+    git(&["switch", "--quiet", "main"]);
+    git(&["pull", "--quiet", "--ff-only"]);
+}
+
+/// Another machine: a clone of its own, with the team's settings.
+fn machine(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let repo = sandbox.remote.clone_to(&sandbox.root().join(name));
+    let settings = "release.toml";
+    std::fs::copy(sandbox.product_dir().join(settings), repo.path().join(settings)).expect("copied");
+    on_main(sandbox, repo.path());
+    repo.path().to_owned()
+}
+
+fn runbook(sandbox: &Sandbox, name: &str, args: &[&str], folder: &Path) -> Command {
+    let mut command = sandbox.runbook(name);
+    command.args(args).current_dir(folder);
+    command
+}
+
+fn release(sandbox: &Sandbox, version: &str) -> Command {
+    let mut command = sandbox.runbook("release");
+    command.arg(version).env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms");
+    command
+}
+
+/// 1.3.0 came after 1.2.0 and has destroyed the prices.
+fn broken() -> Sandbox {
+    let sandbox = ready();
+    succeeds(&mut release(&sandbox, "1.2.0"));
+    sandbox.prepare_bad_release("1.3.0");
+    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
+    let (code, said) = run(&mut release(&sandbox, "1.3.0"));
+    assert_eq!(code, Some(1), "{said}");
+    sandbox
+}
+
+fn live(sandbox: &Sandbox) -> (u16, String) {
+    let (status, release, _) = sandbox.page("production", "/api/health");
+    (status, release)
+}
+
+fn deployments(sandbox: &Sandbox) -> usize {
+    sandbox.coolify.deployments(&sandbox.production.application)
+}
+
+fn as_released(version: &str) -> (u16, String) {
+    (200, version.to_owned())
+}
+
+/// A program that is killed with its runbook when its work is done.
+fn killed_after(sandbox: &Sandbox, program: &str, command: &mut Command) {
+    let folder = sandbox.root().join(format!("killer-{program}"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let script =
+        format!("#!/bin/sh\n{} \"$@\" >/dev/null\nkill -9 $PPID $$\n", testkit::bin(program).display());
+    let path = folder.join(program);
+    std::fs::write(&path, script).expect("written");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let environment = sandbox.environment();
+    let (_, usual) = environment.iter().find(|(name, _)| name == "PATH").expect("a PATH");
+    let (code, said) = run(command.env("PATH", format!("{}:{usual}", folder.display())));
+    assert_eq!(code, None, "{said}");
+}
+
+#[test]
+fn the_migrations_bring_the_data_back_without_being_told() {
+    let sandbox = broken();
+    let phrase = sandbox.confirmation();
+    // Without a person and without the phrase it says what would be lost, and restores nothing.
+    let (code, said) = run(&mut sandbox.runbook("rollback"));
+    assert!(code == Some(1) && said.contains("--confirm"), "{said}");
+    assert_eq!(live(&sandbox).0, 500);
+    let (code, said) = run(sandbox.runbook("rollback").args(["--database", "keep"]));
+    assert!(code == Some(1) && said.contains("takes away what the build before may use"), "{said}");
+    let said = succeeds(sandbox.runbook("rollback").args(["--confirm", &phrase]));
+    assert!(said.contains("the data goes back with it"), "{said}");
+    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    assert_eq!(sandbox.cluster.value("shop", "select sum(price) from products"), "1365000");
+}
+
+#[test]
+fn an_image_goes_back_alone_over_a_migration_that_only_adds() {
+    let sandbox = ready();
+    succeeds(&mut release(&sandbox, "1.2.0"));
+    sandbox.cluster.value("shop", "insert into orders (product_id, quantity) values (1, 1) returning id");
+    let orders = sandbox.cluster.value("shop", "select count(*) from orders");
+    let said = succeeds(&mut sandbox.runbook("rollback"));
+    assert!(said.contains("the data stays as it is") && !said.contains("db-restore:"), "{said}");
+    assert_eq!(live(&sandbox), as_released("1.1.4"));
+    assert_eq!(sandbox.cluster.value("shop", "select count(*) from orders"), orders, "no order is lost");
+    let column = "select count(*) from information_schema.columns where table_name = 'orders' and column_name = 'paid_with'";
+    assert_eq!(sandbox.cluster.value("shop", column), "1", "the new column stays");
+}
+
+#[test]
+fn what_was_rolled_back_stays_so_until_somebody_says_why_not() {
+    let sandbox = broken();
+    succeeds(sandbox.runbook("rollback").args(["--confirm", &sandbox.confirmation()]));
+    let before = (deployments(&sandbox), sandbox.remote.tags());
+    for args in [vec!["1.3.0"], vec!["1.3.0", "--again"]] {
+        let (code, said) = run(sandbox.runbook("release").args(&args));
+        assert!(
+            code == Some(1) && said.contains("on hold") && said.contains("rolled back"),
+            "{args:?}: {said}"
+        );
+    }
+    assert_eq!((deployments(&sandbox), sandbox.remote.tags()), before);
+    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    let said = succeeds(&mut sandbox.runbook("status"));
+    assert!(said.contains("production: on hold"), "{said}");
+    // 1.2.0 once more, with a reason: a run of its own, although this version was released before.
+    sandbox.product.git(&["switch", "--quiet", "--detach", "v1.2.0"]);
+    assert!(succeeds(&mut release(&sandbox, "1.2.0")).contains("is finished"), "nothing to do needs no lock");
+}
+
+#[test]
+fn a_run_that_another_machine_began_is_gone_on_with_there() {
+    let sandbox = ready();
+    killed_after(&sandbox, "tag-rc", &mut release(&sandbox, "1.2.0"));
+    let budi = machine(&sandbox, "budi");
+    // The first machine may still be at work, as far as anybody knows.
+    let (code, said) = run(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
+    assert!(code == Some(75) && said.contains("release-ledger unlock --env production"), "{said}");
+    assert_eq!(deployments(&sandbox), 0);
+    let unlock = ["unlock", "--env", "production", "--reason", "the laptop is in the lagoon"];
+    succeeds(sandbox.command(testkit::bin("release-ledger")).args(unlock).current_dir(&budi));
+    let said = succeeds(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
+    assert!(said.contains("going on with runs/") && said.contains("done before: 03-snapshot"), "{said}");
+    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0"), 1));
+    assert_eq!(sandbox.remote.tags(), ["v1.1.4", "v1.2.0"]);
+    // The first machine comes back and finds it done.
+    assert!(succeeds(&mut release(&sandbox, "1.2.0")).contains("is finished"));
+    assert_eq!(sandbox.telegram.messages().len(), 1);
+}
+
+#[test]
+fn a_rollback_works_from_a_machine_that_has_seen_nothing() {
+    let sandbox = broken();
+    let budi = machine(&sandbox, "budi");
+    let phrase = sandbox.confirmation();
+    let said = succeeds(&mut runbook(&sandbox, "rollback", &["--confirm", &phrase], &budi));
+    assert!(said.contains("1.3.0 back to") && said.contains("rollback: done"), "{said}");
+    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    assert_eq!(sandbox.cluster.value("shop", "select sum(price) from products"), "1365000");
+}
+
+#[test]
+fn of_eight_machines_at_once_exactly_one_releases() {
+    let sandbox = ready();
+    let machines: Vec<PathBuf> = (0..8).map(|n| machine(&sandbox, &format!("machine-{n}"))).collect();
+    let start = |folder: &PathBuf| {
+        let mut command = runbook(&sandbox, "release", &["1.2.0"], folder);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+    };
+    let children: Vec<_> = machines.iter().map(start).collect();
+    let outputs: Vec<Output> = children.into_iter().map(|c| c.wait_with_output().expect("it ends")).collect();
+    let done = outputs.iter().filter(|o| text(o).contains("release: done:")).count();
+    for output in &outputs {
+        // The others were refused, or came when it was done.
+        assert!([Some(0), Some(75)].contains(&output.status.code()), "{}", text(output));
+    }
+    assert_eq!(done, 1);
+    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0"), 1));
+    assert_eq!((sandbox.remote.tags().len(), sandbox.telegram.messages().len()), (2, 1));
+    let said = succeeds(&mut sandbox.runbook("status"));
+    assert!(said.contains("production: nobody is at work"), "{said}");
+}
+
+#[test]
+fn a_dead_run_s_lock_is_given_back_on_its_own_machine() {
+    let sandbox = ready();
+    succeeds(&mut release(&sandbox, "1.2.0"));
+    sandbox.prepare_bad_release("1.3.0");
+    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
+    killed_after(&sandbox, "deploy-coolify", &mut release(&sandbox, "1.3.0"));
+    // It was killed while it observed: nothing was deployed. Once more, so that it dies behind the deployment.
+    let said = succeeds(&mut sandbox.runbook("status"));
+    assert!(said.contains("production: locked by"), "{said}");
+    let (code, said) = run(&mut release(&sandbox, "1.3.0"));
+    assert_eq!(code, Some(1), "{said}");
+    killed_after(&sandbox, "deploy-coolify", &mut release(&sandbox, "1.3.0"));
+    let said = succeeds(sandbox.runbook("rollback").args(["--confirm", &sandbox.confirmation()]));
+    assert!(said.contains("gave back the lock of runs/"), "{said}");
+    assert_eq!(live(&sandbox), as_released("1.2.0"));
+}
+
+/// The remote has no run any more, as if it had not been reachable when they were stored.
+fn forget_runs(sandbox: &Sandbox) {
+    for name in sandbox.remote.git(&["for-each-ref", "--format=%(refname)", "refs/rilis/runs"]).lines() {
+        sandbox.remote.git(&["update-ref", "-d", name]);
+    }
+}
+
+#[test]
+fn a_stale_run_asks_nobody_for_anything() {
+    let sandbox = ready();
+    killed_after(&sandbox, "db-restore", &mut release(&sandbox, "1.2.0"));
+    // Another machine releases the same commit meanwhile, as a run of its own.
+    let budi = machine(&sandbox, "budi");
+    let unlock = ["unlock", "--env", "production", "--reason", "his now"];
+    succeeds(sandbox.command(testkit::bin("release-ledger")).args(unlock).current_dir(&budi));
+    forget_runs(&sandbox);
+    succeeds(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
+    let before = (sandbox.coolify.server().log().len(), sandbox.telegram.server().log().len());
+    forget_runs(&sandbox);
+    let (code, said) = run(&mut release(&sandbox, "1.2.0"));
+    assert!(code == Some(1) && said.contains("stale") && said.contains("--again"), "{said}");
+    assert_eq!((sandbox.coolify.server().log().len(), sandbox.telegram.server().log().len()), before);
+    // Begun again it finds everything as it should be.
+    succeeds(release(&sandbox, "1.2.0").arg("--again"));
+    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0"), 1));
+}
+
+#[test]
+fn without_the_remote_a_rollback_still_works_with_a_reason() {
+    let sandbox = broken();
+    let phrase = sandbox.confirmation();
+    sandbox.product.git(&["remote", "set-url", "origin", "/nowhere/origin.git"]);
+    let (code, said) = run(sandbox.runbook("rollback").args(["--confirm", &phrase]));
+    assert_eq!(code, Some(75), "{said}");
+    assert_eq!(live(&sandbox).0, 500, "{said}");
+    let said = succeeds(sandbox.runbook("rollback").args([
+        "--confirm",
+        &phrase,
+        "--no-lock",
+        "the code host is down",
+    ]));
+    assert!(said.contains("without the lock of production: the code host is down"), "{said}");
+    assert_eq!(live(&sandbox), as_released("1.2.0"));
+}
