@@ -2,16 +2,16 @@
 CARGO = cargo
 PREFIX = /usr/local
 PROGRAMS = changelog-lint tag-rc deploy-coolify db-restore cdn-purge notify release-gate release-ledger
-RUNBOOKS = candidate release rollback
+RUNBOOKS = candidate release rollback status
 # The product that candidate, release, rollback and plan act on, and what they are told.
 PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra demo bench deny install candidate release rollback plan clean
+.PHONY: help build build-dev setup test lint extra demo bench deny install dist candidate release rollback status plan clean
 
 help: ## show this
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## install what tests and demo need (asks first; CI=true does not ask)
 	@scripts/setup
@@ -51,9 +51,9 @@ candidate release: ## make candidate PRODUCT=DIR VERSION=1.2.0 (and release)
 	@test -n "$(PRODUCT)" || { echo "say which product: make $@ PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }
 	@scripts/$@ -C "$(PRODUCT)" $(ARGS) $(VERSION)
 
-rollback: ## make rollback PRODUCT=DIR ARGS='--database restore'
-	@test -n "$(PRODUCT)" || { echo "say which product: make rollback PRODUCT=DIR ARGS='--database restore'" >&2; exit 2; }
-	@scripts/rollback -C "$(PRODUCT)" $(ARGS)
+rollback status: ## make rollback PRODUCT=DIR (and status); options go into ARGS='...'
+	@test -n "$(PRODUCT)" || { echo "say which product: make $@ PRODUCT=DIR" >&2; exit 2; }
+	@scripts/$@ -C "$(PRODUCT)" $(ARGS)
 
 plan: ## what a release would do: make plan PRODUCT=DIR VERSION=1.2.0
 	@test -n "$(PRODUCT)" || { echo "say which product: make plan PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }
@@ -61,6 +61,12 @@ plan: ## what a release would do: make plan PRODUCT=DIR VERSION=1.2.0
 
 install: build ## programs, runbooks, manual pages and completions under PREFIX
 	scripts/install "$(DESTDIR)$(PREFIX)" $(PROGRAMS) -- $(RUNBOOKS)
+
+dist: ## a static archive for this machine's architecture, with its SHA-256 (needs rustup's musl target)
+	@scripts/dist $(TARGET)
+
+print-%:
+	@echo $($*)
 
 clean: ## remove what was built
 	$(CARGO) clean

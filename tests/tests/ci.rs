@@ -1,0 +1,179 @@
+//! The CI examples of docs/ci, run as they stand there: a shallow clone, no identity, secrets as files, nobody to ask. Only what
+//! installs the programs is left out.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use saphyr::{LoadableYamlNode, Yaml};
+use testkit::Sandbox;
+use testkit::sandbox::{COOLIFY_TOKEN, TELEGRAM_TOKEN};
+
+fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ci").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// What a runner checks out: one commit, and settings that name no secret.
+fn checkout(sandbox: &Sandbox, branch: &str, detached: bool) -> PathBuf {
+    let folder = sandbox.root().join(format!("ci-{branch}"));
+    let url = format!("file://{}", sandbox.remote.path().display());
+    let mut git = sandbox.command("git");
+    git.args(["clone", "--quiet", "--depth", "1", "--branch", branch, &url]).arg(&folder);
+    assert!(git.status().expect("git").success());
+    if detached {
+        let status =
+            sandbox.command("git").args(["checkout", "--quiet", "--detach"]).current_dir(&folder).status();
+        assert!(status.expect("git").success());
+    }
+    let settings = std::fs::read_to_string(sandbox.product_dir().join("release.toml")).expect("settings");
+    let kept: String =
+        settings.lines().filter(|l| !l.contains("_file = ")).map(|l| format!("{l}\n")).collect();
+    std::fs::write(folder.join("release.toml"), kept).expect("written");
+    folder
+}
+
+fn secrets() -> [(&'static str, &'static str); 3] {
+    [
+        ("COOLIFY_TOKEN", COOLIFY_TOKEN),
+        ("TELEGRAM_BOT_TOKEN", TELEGRAM_TOKEN),
+        ("DATABASE_PASSWORD", testkit::postgres::PASSWORD),
+    ]
+}
+
+/// A folder with the runbooks under the names that `make install` gives them.
+fn installed(sandbox: &Sandbox) -> PathBuf {
+    let folder = sandbox.root().join("installed");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for name in ["candidate", "release"] {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name);
+        let script = script.canonicalize().expect("a runbook");
+        std::os::unix::fs::symlink(script, folder.join(format!("rilis-{name}"))).expect("linked");
+    }
+    folder
+}
+
+/// A shell as a runner starts it.
+fn shell(sandbox: &Sandbox, script: &str, folder: &Path, environment: &BTreeMap<String, String>) -> Output {
+    let mut command = sandbox.command("bash");
+    command.args(["-e", "-o", "pipefail", "-c", script]).current_dir(folder).stdin(Stdio::null());
+    let usual = sandbox.environment();
+    let (_, path) = usual.iter().find(|(name, _)| name == "PATH").expect("a PATH");
+    command.env("PATH", format!("{}:{path}", sandbox.root().join("installed").display()));
+    command.envs(environment);
+    run(command)
+}
+
+fn run(mut command: Command) -> Output {
+    command.output().expect("it runs")
+}
+
+/// `${{ ... }}` as GitHub fills it in.
+fn filled(text: &str, values: &BTreeMap<String, String>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${{") {
+        let (name, more) = after.split_once("}}").expect("a closed expression");
+        out.push_str(before);
+        let name = name.trim();
+        out.push_str(values.get(name).unwrap_or_else(|| panic!("nothing is known of {name}")));
+        rest = more;
+    }
+    out + rest
+}
+
+/// Runs the steps of the GitHub job that are scripts.
+fn github(sandbox: &Sandbox, folder: &Path, procedure: &str) -> String {
+    let workflow = Yaml::load_from_str(&example("github-actions.yml")).expect("YAML").remove(0);
+    let mut values: BTreeMap<String, String> =
+        secrets().iter().map(|(name, secret)| (format!("secrets.{name}"), (*secret).to_owned())).collect();
+    values.insert("inputs.procedure".into(), procedure.into());
+    values.insert("inputs.version".into(), "1.2.0".into());
+    let temp = sandbox.root().join(format!("runner-{procedure}"));
+    std::fs::create_dir_all(&temp).expect("a folder");
+    let file = temp.join("environment");
+    std::fs::write(&file, "").expect("written");
+    let mut environment = BTreeMap::from([
+        ("RUNNER_TEMP".to_owned(), temp.display().to_string()),
+        ("GITHUB_ENV".to_owned(), file.display().to_string()),
+        ("GITHUB_ACTOR".to_owned(), "rina".to_owned()),
+    ]);
+    let mut said = String::new();
+    let mut ran = 0;
+    for step in workflow["jobs"]["run"]["steps"].as_vec().expect("steps") {
+        let name = step.as_mapping_get("name").and_then(Yaml::as_str).unwrap_or_default();
+        let Some(script) = step.as_mapping_get("run").and_then(Yaml::as_str).filter(|_| name != "Programs")
+        else {
+            continue;
+        };
+        let mut own = environment.clone();
+        if let Some(variables) = step.as_mapping_get("env").and_then(Yaml::as_mapping) {
+            for (key, value) in variables {
+                let value = filled(value.as_str().expect("a text"), &values);
+                own.insert(key.as_str().expect("a name").to_owned(), value);
+            }
+        }
+        let output = shell(sandbox, &filled(script, &values), folder, &own);
+        assert!(output.status.success(), "{name}: {}", text(&output));
+        said.push_str(&text(&output));
+        ran += 1;
+        for line in std::fs::read_to_string(&file).expect("the environment's file").lines() {
+            let (key, value) = line.split_once('=').expect("a variable");
+            environment.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    assert_eq!(ran, 3, "secrets, identity, run");
+    said
+}
+
+#[test]
+fn github_actions_makes_a_candidate_and_a_release() {
+    let sandbox = Sandbox::start();
+    sandbox.at_once();
+    installed(&sandbox);
+    let said = github(&sandbox, &checkout(&sandbox, "staging", false), "candidate");
+    assert!(said.contains("rilis-candidate: done"), "{said}");
+    sandbox.merge_staging_to_main();
+    let said = github(&sandbox, &checkout(&sandbox, "main", false), "release");
+    assert!(said.contains("rilis-release: done"), "{said}");
+    assert_eq!(sandbox.page("production", "/sale").1, "1.2.0");
+    assert_eq!(sandbox.remote.tags(), ["v1.1.4", "v1.2.0", "v1.2.0-rc1"]);
+    assert!(sandbox.remote.git(&["for-each-ref", "refs/rilis/runs"]).lines().count() == 2);
+    for canary in sandbox.canaries() {
+        assert!(!said.contains(canary), "{said}");
+    }
+}
+
+#[test]
+fn gitlab_ci_makes_a_candidate_and_a_release() {
+    let sandbox = Sandbox::start();
+    sandbox.at_once();
+    installed(&sandbox);
+    let jobs = Yaml::load_from_str(&example("gitlab-ci.yml")).expect("YAML").remove(0);
+    let lines = jobs[".rilis"]["script"].as_vec().expect("a script").iter();
+    let script: Vec<&str> = lines.map(|l| l.as_str().expect("a line")).collect();
+    let mut environment = BTreeMap::from([
+        ("VERSION".to_owned(), "1.2.0".to_owned()),
+        ("GITLAB_USER_NAME".to_owned(), "Rina Wijaya".to_owned()),
+        ("GITLAB_USER_EMAIL".to_owned(), "rina@luxima.example".to_owned()),
+        ("RILIS_PUSH_URL".to_owned(), format!("file://{}", sandbox.remote.path().display())),
+    ]);
+    for (name, secret) in secrets() {
+        let file = sandbox.root().join(format!("file-{name}"));
+        testkit::write_private(&file, secret);
+        environment.insert(format!("{name}_FILE"), file.display().to_string());
+    }
+    for (job, branch) in [("candidate", "staging"), ("release", "main")] {
+        let procedure = jobs[job]["variables"]["PROCEDURE"].as_str().expect("a procedure");
+        environment.insert("PROCEDURE".to_owned(), procedure.to_owned());
+        let folder = checkout(&sandbox, branch, true);
+        let output = shell(&sandbox, &script.join("\n"), &folder, &environment);
+        assert!(output.status.success(), "{job}: {}", text(&output));
+        sandbox.merge_staging_to_main();
+    }
+    assert_eq!(sandbox.page("production", "/sale").1, "1.2.0");
+}
