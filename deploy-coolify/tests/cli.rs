@@ -138,7 +138,7 @@ fn a_failed_deployment_is_told_with_its_last_lines() {
 }
 
 #[test]
-fn a_deployment_that_never_ends_is_stalled_and_then_adopted() {
+fn a_deployment_that_never_ends_is_left_and_then_adopted() {
     let sandbox = sandbox();
     sandbox.coolify.stall_next_deployment();
     let before = observed(&sandbox);
@@ -146,8 +146,10 @@ fn a_deployment_that_never_ends_is_stalled_and_then_adopted() {
     let failure = &document["failure"];
     assert_eq!(
         (code, failure["reason"].as_str(), failure["acted"].as_str()),
-        (75, Some("deployment-stalled"), Some("unknown"))
+        (75, Some("deployment-timeout"), Some("unknown"))
     );
+    let next = failure["next"].as_str().expect("a command");
+    assert!(next.starts_with("deploy-coolify attach --env production --deployment dep"), "{next}");
     run(&sandbox, &[DEPLOY, &["--timeout", "1s"]].concat(), Some(&before));
     assert_eq!(
         sandbox.coolify.deployments(&sandbox.production.application),
@@ -238,5 +240,5 @@ fn status_and_check_say_where_things_stand() {
     );
     assert!(ask(&["--check", "--env", "production"]).contains("Coolify 4.3.11"));
     let json: Value = serde_json::from_str(&ask(&["status", "--env", "production", "--json"])).expect("JSON");
-    assert_eq!(json[0]["tag"], "1.1.4");
+    assert_eq!(json["applications"][0]["tag"], "1.1.4");
 }
