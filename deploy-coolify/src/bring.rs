@@ -44,7 +44,7 @@ pub fn bring(
         let world = World::new(&run.context, settings, net);
         net.block(look(&world, wanted, false))?
     };
-    carry_out(run, settings, net, wanted, purpose, seen)
+    carry_out(run, settings, net, wanted, purpose, &seen)
 }
 
 /// Brings a build, when it is known what is to be done.
@@ -54,22 +54,22 @@ pub fn carry_out(
     net: &Net,
     wanted: &Wanted,
     purpose: Purpose,
-    seen: Seen,
+    seen: &Seen,
 ) -> Result<Outcome, Failure> {
     // From here on a failure's document says what was being brought.
-    facts(run, settings, wanted, &seen)?;
-    let Some(permit) = run.permit() else { return planned(run, settings, net, wanted, purpose, &seen) };
+    facts(run, settings, wanted, seen)?;
+    let Some(permit) = run.permit() else { return planned(run, settings, net, wanted, purpose, seen) };
     let begun = {
         let world = World::new(&run.context, settings, net);
-        net.block(begin(&world, &permit, purpose, &seen))?
+        net.block(begin(&world, &permit, purpose, seen))?
     };
-    let deployments: Vec<Deployment> = begun.deployments(&seen);
+    let deployments: Vec<Deployment> = begun.deployments(seen);
     if !deployments.is_empty() {
         run.set("deployments", &deployments)?;
     }
     let done = {
         let world = World::new(&run.context, settings, net);
-        net.block(finish(&world, &permit, wanted, &seen, begun))
+        net.block(finish(&world, &permit, wanted, seen, begun))
     };
     let output = |outcome: Outcome| {
         outcome.output("applications", done.reports.clone()).output("coolify", seen.version.to_string())
@@ -77,7 +77,7 @@ pub fn carry_out(
     match &done.result {
         Ok(proof) => {
             run.set("live", wanted.live())?;
-            let many = among(&seen);
+            let many = among(seen);
             let name = wanted.name();
             let outcome = if seen.is_done() {
                 Outcome::unchanged(format!("{name} runs already{many}: {proof}"))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{Either, join_all, select};
 use step::{Acted, Failure, Permit};
 
-use crate::api::{Cursor, Row, SIGHT, Sent, Trouble};
+use crate::api::{Cursor, Row, Sent, Trouble};
 use crate::board::Board;
 use crate::look::Target;
 use crate::plan::Act;
@@ -147,7 +147,7 @@ impl<'a> Follower<'a> {
             self.board.end(self.at, "runs already");
             return Ok(self.clocks.ended(row, Vec::new()));
         }
-        let ended = self.to_the_end(offset).await;
+        let ended = self.until_ended(offset).await;
         unpin(self.world, permit, self.target, self.started).await;
         match ended {
             Ok(ended) => {
@@ -161,7 +161,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    async fn to_the_end(&mut self, offset: Duration) -> Result<Ended, Failure> {
+    async fn until_ended(&mut self, offset: Duration) -> Result<Ended, Failure> {
         self.wait(offset).await?;
         let row = self.primary().await?;
         self.check(&row)?;
@@ -222,7 +222,7 @@ impl<'a> Follower<'a> {
     fn not_found(&mut self) -> Result<(), Failure> {
         self.in_list = !self.in_list;
         let since = *self.lost_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < SIGHT.max(self.interval * 3) {
+        if since.elapsed() < self.world.sight() {
             return Ok(());
         }
         let message = format!(
@@ -262,19 +262,20 @@ impl<'a> Follower<'a> {
     /// The deployments on the application's other servers, which Coolify queues when the first one has finished.
     async fn others(&mut self, primary: &Row) -> Result<Vec<Row>, Failure> {
         let expected = self.target.app.extra_servers();
-        let mut until = Instant::now() + SIGHT.max(self.interval * 3);
-        let mut rows = Vec::new();
-        while expected > 0 {
+        if expected == 0 {
+            return Ok(Vec::new());
+        }
+        let mut until = Instant::now() + self.world.sight();
+        let rows = loop {
             let all = self.world.api.history(&self.target.app, 20).await.map_err(|f| self.stopped(f))?;
             let ours = |r: &Row| !r.is_primary && r.id > primary.id && r.created_at >= primary.created_at;
-            rows = all.into_iter().filter(ours).take(expected).collect();
+            let rows: Vec<Row> = all.into_iter().filter(ours).take(expected).collect();
             let open = rows.iter().filter(|r| r.is_open()).count();
-            self.board.set(
-                self.at,
-                &format!("deployed; on {expected} more servers: {} of {expected} done", rows.len() - open),
-            );
+            let state =
+                format!("deployed; on {expected} more servers: {} of {expected} done", rows.len() - open);
+            self.board.set(self.at, &state);
             if rows.len() == expected && open == 0 {
-                break;
+                break rows;
             }
             if open > 0 {
                 until = Instant::now() + self.world.settings.stall;
@@ -283,7 +284,7 @@ impl<'a> Follower<'a> {
                 return Err(self.servers_missing(&rows, expected));
             }
             self.wait(self.interval).await?;
-        }
+        };
         match rows.iter().find(|r| !r.is_finished()) {
             Some(bad) => Err(self.server_failed(bad)),
             None => rows.iter().try_for_each(|row| self.check(row)).map(|()| rows),

@@ -175,7 +175,10 @@ pub fn decide(
     }
     let set = image && app.tag != revision;
     match ours.find(|r| r.is_finished()) {
-        Some(row) if live && !set && brings(row) => Ok(Act::Nothing(row.uuid.clone())),
+        // Where the name of a deployment is wrong anyway, the pages' word is all there is.
+        Some(row) if live && !set && (brings(row) || (!image && version.pins() == Pins::Mislabelled)) => {
+            Ok(Act::Nothing(row.uuid.clone()))
+        }
         _ if app.server_status == Some(false) => {
             let message =
                 format!("the server of {} cannot be reached by Coolify: nothing was started", app.name);

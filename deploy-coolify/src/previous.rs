@@ -42,7 +42,10 @@ async fn what_runs(world: &World<'_>) -> Result<(Previous, Vec<String>), Failure
     let one = async |app: &Application| {
         let rows =
             world.api.history_until(app, |rows| rows.iter().any(|r| r.is_primary && r.is_finished())).await?;
-        running(world, app, &rows, says.as_deref())
+        // Of a worker without pages its log tells more than the shop's page.
+        let covered =
+            world.is_covered(app, apps.len(), &pages) || rows.first().is_none_or(|r| r.revision.is_none());
+        running(world, app, &rows, says.as_deref().filter(|_| covered))
     };
     let found = each(&apps, one).await?;
     same_build(found).map(|previous| (previous, pages))
@@ -281,7 +284,8 @@ async fn from_history(world: &World<'_>) -> Result<(Previous, Replaces), Failure
     let says = if world.settings.proof == Proof::Pages { world.probe.build(&pages).await } else { None };
     let one = async |app: &Application| {
         let rows = world.api.history_until(app, |rows| history::stack(rows).len() > 1).await?;
-        from_stack(app, &rows, says.as_deref())
+        let covered = world.is_covered(app, apps.len(), &pages);
+        from_stack(app, &rows, says.as_deref().filter(|_| covered))
     };
     let found = each(&apps, one).await?;
     let replaces = found.first().map(|(_, replaces)| replaces.clone()).unwrap_or_default();

@@ -10,7 +10,6 @@ use crate::api::{Application, Opinion};
 use crate::look;
 use crate::plan::{Wanted, split};
 use crate::probe::Seen;
-use crate::settings::Proof;
 use crate::verdict::{Evidence, Watch, round};
 use crate::world::World;
 
@@ -141,15 +140,8 @@ impl Judge<'_> {
         false
     }
 
-    /// One application is what the pages show; of several, those whose address is among the pages.
     fn is_covered(&self, app: &Application) -> bool {
-        if self.world.settings.proof == Proof::Coolify {
-            return false;
-        }
-        let host = |text: &str| url::Url::parse(text).ok().and_then(|u| u.host_str().map(str::to_owned));
-        let pages = self.seen.pages.iter().chain(&self.world.settings.public_urls);
-        let hosts: Vec<String> = pages.filter_map(|page| host(page)).collect();
-        self.seen.targets.len() == 1 || app.urls().iter().filter_map(|u| host(u)).any(|h| hosts.contains(&h))
+        self.world.is_covered(app, self.seen.targets.len(), &self.seen.pages)
     }
 
     /// Coolify may see what the pages do not show yet; it may also be minutes behind.

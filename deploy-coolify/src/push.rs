@@ -83,7 +83,7 @@ pub fn attach(
             Ok::<_, Failure>((wanted, seen))
         })?
     };
-    carry_out(run, settings, net, &wanted, Purpose::Attach, seen)
+    carry_out(run, settings, net, &wanted, Purpose::Attach, &seen)
 }
 
 /// A deployment that is named tells itself which build it brings, unless somebody has said it.

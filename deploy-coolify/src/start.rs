@@ -1,12 +1,12 @@
 //! Starts what has to be started, once, and believes an id only when it can be read back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::Value;
 use step::{Acted, Failure, Permit};
 
-use crate::api::{Row, SIGHT, Sent};
+use crate::api::{Row, Sent, Trouble};
 use crate::look::Target;
 use crate::plan::{Act, Way};
 use crate::world::World;
@@ -198,18 +198,16 @@ fn queued(body: &Value) -> Result<Option<String>, String> {
 
 /// An id is believed only when it can be read back; else the deployment is looked for among those that are new, or on their way.
 async fn find(world: &World<'_>, target: &Target, promised: Option<&str>) -> Result<String, Failure> {
-    let end = Instant::now() + SIGHT;
+    let mut end = Instant::now() + world.sight();
+    let mut in_list = promised.is_none();
     let unknown = |failure: Failure| failure.acted(Acted::Unknown);
     loop {
-        if let Some(id) = promised
-            && world.api.deployment(&target.app, id).await.map_err(unknown)?.is_some()
-        {
-            return Ok(id.to_owned());
-        }
-        let rows = world.api.history(&target.app, 10).await.map_err(unknown)?;
-        let listed = promised.and_then(|id| rows.iter().find(|r| r.uuid == id));
-        if let Some(row) = listed.or_else(|| rows.iter().find(|row| may_be_ours(row, target))) {
-            return Ok(row.uuid.clone());
+        match seen(world, target, promised, in_list).await {
+            Ok(Some(id)) => return Ok(id),
+            Ok(None) => {}
+            // While Coolify is away nothing can be seen: that is no sign that it was not started.
+            Err(trouble) if trouble.passes() => end = Instant::now() + world.sight(),
+            Err(trouble) => return Err(unknown(trouble.failure)),
         }
         if Instant::now() >= end {
             let message = format!(
@@ -220,10 +218,28 @@ async fn find(world: &World<'_>, target: &Target, promised: Option<&str>) -> Res
             let failure = Failure::temporary("deployment-lost", message);
             return Err(unknown(failure).next(format!("deploy-coolify status --env {environment}")));
         }
-        world
-            .pause(world.settings.interval.min(std::time::Duration::from_millis(500)))
-            .await
-            .map_err(unknown)?;
+        // By its own name first, then among all; some versions know only one of the two.
+        if in_list || promised.is_none() {
+            world.pause(world.settings.interval.min(Duration::from_millis(500))).await.map_err(unknown)?;
+        }
+        in_list = promised.is_none() || !in_list;
+    }
+}
+
+async fn seen(
+    world: &World<'_>,
+    target: &Target,
+    promised: Option<&str>,
+    in_list: bool,
+) -> Result<Option<String>, Trouble> {
+    match promised {
+        Some(id) if !in_list => Ok(world.api.peek(&target.app, id, false).await?.map(|row| row.uuid)),
+        _ => {
+            let rows = world.api.peek_history(&target.app, 10).await?;
+            let listed = promised.and_then(|id| rows.iter().find(|r| r.uuid == id));
+            let row = listed.or_else(|| rows.iter().find(|row| may_be_ours(row, target)));
+            Ok(row.map(|row| row.uuid.clone()))
+        }
     }
 }
 

@@ -87,6 +87,16 @@ impl<'a> World<'a> {
         apps.iter().flat_map(Application::urls).collect()
     }
 
+    /// Whether the pages speak for an application: one application is what they show; of several, those whose address is among them.
+    pub fn is_covered(&self, app: &Application, of: usize, pages: &[String]) -> bool {
+        if self.settings.proof == Proof::Coolify {
+            return false;
+        }
+        let host = |text: &String| url::Url::parse(text).ok().and_then(|u| u.host_str().map(str::to_owned));
+        let hosts: Vec<String> = pages.iter().chain(&self.settings.public_urls).filter_map(host).collect();
+        of == 1 || app.urls().iter().filter_map(host).any(|h| hosts.contains(&h))
+    }
+
     /// The text that a page of this build must hold.
     pub fn text(&self, wanted: &Wanted) -> Result<Option<String>, Failure> {
         let Some(template) = &self.settings.body else { return Ok(None) };
@@ -99,6 +109,11 @@ impl<'a> World<'a> {
         let text = self.text(wanted)?;
         let seen = self.probe.all(pages, text.as_deref()).await;
         Ok(!seen.is_empty() && seen.iter().all(|s| s.is(&wanted.build) || *s == Seen::Fits))
+    }
+
+    /// How long a deployment that was just queued may stay out of sight: some intervals, at most some ten seconds.
+    pub fn sight(&self) -> Duration {
+        (self.settings.interval * 4).clamp(Duration::from_secs(1), Duration::from_secs(12))
     }
 
     /// Waits without holding the thread, but not past a signal or the deadline.

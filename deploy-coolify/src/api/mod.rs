@@ -7,8 +7,6 @@ mod deployment;
 mod log;
 mod version;
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 use step::{Failure, Permit};
@@ -18,9 +16,6 @@ pub use client::{Api, Net, Sent, Trouble, cause};
 pub use deployment::{Row, is_commit};
 pub use log::Cursor;
 pub use version::{Pins, Version};
-
-/// How long a deployment that was just queued may stay out of sight.
-pub const SIGHT: Duration = Duration::from_secs(10);
 
 impl Api<'_> {
     /// Coolify's version.
@@ -45,20 +40,20 @@ impl Api<'_> {
         Ok(found.into_iter().map(|a| a.uuid).collect())
     }
 
-    /// A deployment, if it is there: an id that Coolify answered with may never have been stored.
-    pub async fn deployment(&self, app: &Application, uuid: &str) -> Result<Option<Row>, Failure> {
-        let found: Option<Row> = self.json(&format!("/deployments/{uuid}")).await?;
-        Ok(found.map(|row| row.of(app)))
-    }
-
-    /// The same, asked once: whoever follows a deployment has a patience of its own.
+    /// A deployment, if it is there: an id that Coolify answered with may never have been stored. Asked once, because whoever
+    /// follows a deployment has a patience of its own.
     pub async fn peek(&self, app: &Application, uuid: &str, in_list: bool) -> Result<Option<Row>, Trouble> {
         if in_list {
-            let page: Page = self.peek_json(&history_path(app, 0, 10)).await?.unwrap_or_default();
-            return Ok(page.rows().into_iter().find(|r| r.uuid == uuid).map(|row| row.of(app)));
+            return Ok(self.peek_history(app, 10).await?.into_iter().find(|r| r.uuid == uuid));
         }
         let found: Option<Row> = self.peek_json(&format!("/deployments/{uuid}")).await?;
         Ok(found.map(|row| row.of(app)))
+    }
+
+    /// The newest deployments, asked once.
+    pub async fn peek_history(&self, app: &Application, take: usize) -> Result<Vec<Row>, Trouble> {
+        let page: Page = self.peek_json(&history_path(app, 0, take)).await?.unwrap_or_default();
+        Ok(sorted(page, app))
     }
 
     /// The newest deployments of an application, newest first, without previews; those on other servers are among them.
@@ -85,14 +80,8 @@ impl Api<'_> {
 
     async fn rows(&self, app: &Application, skip: usize, take: usize) -> Result<(usize, Vec<Row>), Failure> {
         let page: Page = self.json(&history_path(app, skip, take)).await?.unwrap_or_default();
-        let rows = page.rows();
-        let came = rows.len();
-        // Previews have a life of their own.
-        let mut rows: Vec<Row> =
-            rows.into_iter().filter(|r| r.pull_request == 0).map(|r| r.of(app)).collect();
-        // Before 4.3.0 rows of the same second come in any order.
-        rows.sort_by(|a, b| (&b.created_at, b.id).cmp(&(&a.created_at, a.id)));
-        Ok((came, rows))
+        let came = page.len();
+        Ok((came, sorted(page, app)))
     }
 
     /// Writes one field of an application.
@@ -144,6 +133,15 @@ impl Api<'_> {
     }
 }
 
+/// Newest first, without previews, which have a life of their own.
+fn sorted(page: Page, app: &Application) -> Vec<Row> {
+    let mut rows: Vec<Row> =
+        page.rows().into_iter().filter(|r| r.pull_request == 0).map(|r| r.of(app)).collect();
+    // Before 4.3.0 rows of the same second come in any order.
+    rows.sort_by(|a, b| (&b.created_at, b.id).cmp(&(&a.created_at, a.id)));
+    rows
+}
+
 fn history_path(app: &Application, skip: usize, take: usize) -> String {
     format!("/deployments/applications/{}?skip={skip}&take={take}", app.uuid)
 }
@@ -163,6 +161,12 @@ impl Default for Page {
 }
 
 impl Page {
+    fn len(&self) -> usize {
+        match self {
+            Page::Object { deployments } | Page::Array(deployments) => deployments.len(),
+        }
+    }
+
     fn rows(self) -> Vec<Row> {
         match self {
             Page::Object { deployments } | Page::Array(deployments) => deployments,
