@@ -329,10 +329,8 @@ impl<'a> Follower<'a> {
 
     fn stalled(&self) -> Failure {
         let message = format!(
-            "the deployment {} of {} has shown no progress for {} s",
-            self.started.deployment,
-            self.target.app.name,
-            self.world.settings.stall.as_secs()
+            "the deployment {} of {} has shown no progress for {:?}",
+            self.started.deployment, self.target.app.name, self.world.settings.stall
         );
         Failure::temporary("deployment-stalled", message).acted(Acted::Unknown).next(self.attach_command())
     }
@@ -374,7 +372,10 @@ impl<'a> Follower<'a> {
         let status = self.world.api.last_look(&self.target.app, id).await.map(|row| row.status);
         let told = match (status.as_deref(), sent) {
             (Some("cancelled-by-user"), _) => {
-                return failure.acted(Acted::Yes).cause(format!("{id} was cancelled"));
+                return failure
+                    .acted(Acted::Yes)
+                    .next(self.look_command())
+                    .cause(format!("{id} was cancelled"));
             }
             (Some(status), _) => format!("{id} could not be cancelled: it is {status}"),
             (None, Sent::Refused(refused)) => format!("{id} could not be cancelled: {}", refused.message),

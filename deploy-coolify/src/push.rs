@@ -181,10 +181,8 @@ fn not_there(world: &World<'_>, target: &Target, window: Duration) -> Failure {
         _ => format!("the push was not to {}, said [skip ci], or was of a tag", app.branch),
     };
     let message = format!(
-        "no deployment of {} has appeared for {} in {} s: perhaps {why}; --or-start starts one",
-        target.revision,
-        app.name,
-        window.as_secs()
+        "no deployment of {} has appeared for {} in {:?}: perhaps {why}; --or-start starts one",
+        target.revision, app.name, window
     );
     let environment = world.context.environment.as_deref().unwrap_or("production");
     Failure::refused("no-deployment", message)
