@@ -315,7 +315,8 @@ fn together(seen: &Seen, ended: &[Result<Ended, Failure>]) -> Option<Failure> {
 
 /// After a failed deployment the old build should still answer: whether it does is the first thing to know.
 async fn what_answers(world: &World<'_>, seen: &Seen, failure: Failure) -> Failure {
-    if failure.acted == Acted::No || failure.reason == "interrupted" || seen.pages.is_empty() {
+    let nobody_asks = matches!(failure.reason.as_str(), "interrupted" | "deployment-timeout");
+    if failure.acted == Acted::No || nobody_asks || seen.pages.is_empty() {
         return failure;
     }
     let pages = world.probe.all(&seen.pages, None).await;
@@ -457,11 +458,9 @@ fn with_way_back(run: &Run, failure: Failure) -> Failure {
     let facts = run.document.facts();
     let back = failure.reason == "rolled-back";
     match run.document.procedure() {
-        "release" | "hotfix" if facts.contains_key("snapshot") => {
-            failure.next(format!("rilis-rollback --database restore --env {environment}"))
-        }
-        "release" | "hotfix" if facts.contains_key("previous") && !back => {
-            failure.next(format!("rilis-rollback --database keep --env {environment}"))
+        // It decides itself what becomes of the data.
+        "release" | "hotfix" if facts.contains_key("previous") => {
+            failure.next(format!("rilis-rollback --env {environment}"))
         }
         "manual" if facts.contains_key("previous") && !back => {
             failure.next(format!("deploy-coolify rollback --env {environment}"))

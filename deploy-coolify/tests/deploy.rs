@@ -334,7 +334,7 @@ fn a_page_that_flaps_is_not_healthy_and_one_that_needs_time_gets_it() {
     let times = std::sync::atomic::AtomicUsize::new(0);
     rig.page(move |revision| {
         let n = times.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             Reply::text(502, "text/plain", "x")
         } else {
             Reply::text(200, "text/plain", "x").with("X-Release", revision)
