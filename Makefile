@@ -43,6 +43,7 @@ demo: setup ## a release and a rollback before your eyes, on real parts
 bench: setup build ## measure, and write docs/benchmarks.md
 	$(CARGO) build --release -p testkit
 	scripts/bench
+	scripts/bench-deploy-coolify
 
 deny: ## licences, advisories and banned crates (needs cargo-deny)
 	$(CARGO) deny check

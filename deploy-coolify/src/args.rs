@@ -1,14 +1,10 @@
-//! The command line and the settings.
+//! The command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use step::{Common, Context, Failure, Marker, Run, Secret};
-
-/// The keys of `[deploy-coolify]`.
-pub const KEYS: &[&str] =
-    &["url", "token_file", "applications", "image", "probe_urls", "interval", "successes", "health_timeout"];
+use clap::{Args as Arguments, Parser, Subcommand};
+use step::{Common, parse_duration};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -35,15 +31,79 @@ pub enum Command {
         /// Since when the data is wrong, RFC 3339; else the start of the deployment that is rolled back
         #[arg(long, value_name = "TIME", requires = "rollback", value_parser = instant)]
         incident_at: Option<String>,
+        #[command(flatten)]
+        target: Target,
     },
     /// Deploy the document's build, wait, and prove that it answers
     Deploy {
         /// Deploy to production although nothing says what ran before; the reason is kept
         #[arg(long, value_name = "REASON")]
         no_previous: Option<String>,
+        /// Go back to the build before, once, if the new one has replaced it and is unhealthy
+        #[arg(long)]
+        auto_rollback: bool,
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Deploy the build before, wait, and prove that it answers
-    Rollback,
+    Rollback {
+        /// The document of the run that is rolled back; else the document on stdin, else Coolify's history
+        #[arg(long, value_name = "FILE")]
+        of: Option<PathBuf>,
+        /// Leave auto-deploy on, although the next push brings the bad build back
+        #[arg(long)]
+        keep_auto_deploy: bool,
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Wait for the deployment that a push has started, and prove that its build answers
+    Attach {
+        /// This deployment, such as one that an earlier run has left behind
+        #[arg(long, value_name = "UUID")]
+        deployment: Option<String>,
+        /// How long the push's deployment may take to appear
+        #[arg(long, value_name = "TIME", value_parser = |s: &str| parse_duration(s))]
+        window: Option<Duration>,
+        /// Start one if none appears
+        #[arg(long)]
+        or_start: bool,
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        wait: Wait,
+    },
+}
+
+/// Which build, by hand; else the document says.
+#[derive(Arguments, Clone, Debug, Default)]
+pub struct Target {
+    /// This image, with its tag or digest
+    #[arg(long, value_name = "IMAGE", value_parser = image)]
+    pub image: Option<String>,
+    /// This commit, 40 hex digits (for applications that Coolify builds)
+    #[arg(long, value_name = "SHA", value_parser = commit)]
+    pub commit: Option<String>,
+}
+
+/// How to wait; each is a setting too.
+#[derive(Arguments, Clone, Debug, Default)]
+pub struct Wait {
+    /// Give up on a deployment that shows no progress for so long
+    #[arg(long, value_name = "TIME", value_parser = |s: &str| parse_duration(s))]
+    pub stall: Option<Duration>,
+    /// Refuse when more applications and servers than this would be touched
+    #[arg(long, value_name = "N")]
+    pub max_targets: Option<usize>,
+    /// Cancel what was started here when it stalls, the time is over or a signal comes
+    #[arg(long)]
+    pub cancel: bool,
+    /// Show the hidden entries of the log too; they may hold what a build prints of its secrets
+    #[arg(long)]
+    pub hidden_log: bool,
 }
 
 impl Command {
@@ -53,7 +113,18 @@ impl Command {
             Command::Status => "status",
             Command::Observe { .. } => "observe",
             Command::Deploy { .. } => "deploy",
-            Command::Rollback => "rollback",
+            Command::Rollback { .. } => "rollback",
+            Command::Attach { .. } => "attach",
+        }
+    }
+
+    /// How the command line wants to wait.
+    pub fn wait(&self) -> Option<&Wait> {
+        match self {
+            Command::Deploy { wait, .. } | Command::Rollback { wait, .. } | Command::Attach { wait, .. } => {
+                Some(wait)
+            }
+            Command::Status | Command::Observe { .. } => None,
         }
     }
 }
@@ -71,104 +142,13 @@ fn instant(text: &str) -> Result<String, String> {
     Ok(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-/// Where Coolify is, which applications, which image, and how a build is proven.
-#[derive(Debug)]
-pub struct Settings {
-    /// The base URL, without `/api/v1`.
-    pub url: String,
-    pub token: Secret,
-    /// Their uuids.
-    pub applications: Vec<String>,
-    /// The image with placeholders.
-    pub image: String,
-    /// The pages that people see.
-    pub public_urls: Vec<String>,
-    /// The pages that decide whether the build answers; past the edge's cache.
-    pub probe_urls: Vec<String>,
-    pub marker: Option<Marker>,
-    /// How often Coolify and the pages are asked while waiting.
-    pub interval: Duration,
-    /// How many right answers in a row prove a page.
-    pub successes: u32,
-    /// How long a finished deployment may take to answer right.
-    pub health_timeout: Duration,
+fn image(text: &str) -> Result<String, String> {
+    let wrong = || "an image has its tag or digest, such as registry.example/shop:1.2.0".to_owned();
+    crate::plan::split(text).map(|_| text.to_owned()).ok_or_else(wrong)
 }
 
-impl Settings {
-    /// Reads the settings of the environment.
-    pub fn read(context: &Context) -> Result<Self, Failure> {
-        context.environment()?;
-        let settings = &context.settings;
-        let public_urls = settings.shared_list("public_urls")?;
-        let probe_urls = Some(settings.list("probe_urls")?).filter(|l| !l.is_empty());
-        let applications = settings.list("applications")?;
-        if applications.is_empty() {
-            return Err(settings.missing("applications"));
-        }
-        let image = match settings.text("image")? {
-            Some(image) => Some(image),
-            None => settings.product("image")?,
-        };
-        Ok(Settings {
-            url: base(&settings.need("url")?).map_err(|why| settings.wrong("url", &why))?,
-            token: settings.need_secret("token", "COOLIFY_TOKEN")?,
-            applications,
-            image: image.ok_or_else(|| settings.missing("image"))?,
-            probe_urls: probe_urls.unwrap_or_else(|| public_urls.clone()),
-            public_urls,
-            marker: Marker::of(settings)?,
-            interval: settings.duration("interval")?.unwrap_or(Duration::from_secs(3)),
-            successes: settings.number("successes")?.unwrap_or(2).max(1),
-            health_timeout: settings.duration("health_timeout")?.unwrap_or(Duration::from_secs(60)),
-        })
-    }
-
-    /// A template that does not fit the document: a wrong placeholder, or a fact that is not there.
-    pub fn wrong_image(&self, run: &Run, why: &crate::plan::Template) -> Failure {
-        match why {
-            crate::plan::Template::Unknown(name) => {
-                let known = "it may have {version}, {tag} and {commit}";
-                run.context.settings.wrong("image", &format!("unknown placeholder {{{name}}}; {known}"))
-            }
-            crate::plan::Template::Missing(fact) => {
-                let message =
-                    format!("the image {} needs the {fact}, which the document does not have", self.image);
-                Failure::refused("fact-missing", message)
-            }
-        }
-    }
-}
-
-/// Coolify's base URL as people write it, without what they add to it.
-fn base(text: &str) -> Result<String, String> {
-    let text = text.trim().trim_end_matches('/');
-    let text = text.strip_suffix("/api/v1").or_else(|| text.strip_suffix("/api")).unwrap_or(text);
-    let text = text.trim_end_matches('/');
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.contains(['@', '?', '#']) => Ok(text.to_owned()),
-        _ => Err(format!("`{text}` must be an http or https URL without user, query or fragment")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_url_is_taken_as_people_write_it() {
-        for text in [
-            "https://c.example",
-            " https://c.example/ ",
-            "https://c.example/api/v1/",
-            "https://c.example/api",
-        ] {
-            assert_eq!(base(text), Ok("https://c.example".into()), "{text}");
-        }
-        for text in
-            ["c.example", "ftp://c.example", "https://u:p@c.example", "https://c.example/?a=b", "https://"]
-        {
-            assert!(base(text).is_err(), "{text}");
-        }
-    }
+fn commit(text: &str) -> Result<String, String> {
+    let whole = crate::api::is_commit(text);
+    let wrong = || "a commit has 40 hex digits; a short one would not find its image".to_owned();
+    whole.then(|| text.to_ascii_lowercase()).ok_or_else(wrong)
 }

@@ -2,20 +2,34 @@
 
 mod api;
 mod args;
-mod deploy;
+mod board;
+mod bring;
+mod follow;
+mod history;
+mod look;
 mod plan;
 mod previous;
 mod probe;
+mod prove;
+mod push;
+mod registry;
+mod settings;
+mod show;
+mod start;
+mod verdict;
+mod wanted;
+mod world;
 
-use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use api::Api;
-use args::{Args, Command, Settings};
-use probe::Probe;
-use serde_json::json;
-use step::{Answer, Build, Common, Context, Failure, Outcome, Program, Run};
+use api::Net;
+use args::{Args, Command, Target};
+use bring::{Purpose, bring};
+use plan::Wanted;
+use settings::Settings;
+use step::{Answer, Common, Context, Failure, Outcome, Previous, Program, Run};
+use world::World;
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -25,10 +39,11 @@ impl Program for Args {
     const EXAMPLES: &'static str = "
         deploy-coolify --env production                                 what is configured, deployed and answering
         deploy-coolify deploy --env staging --release 1.2.0             deploy, wait, prove
+        deploy-coolify attach --env staging --commit SHA                wait for what a push has started
         deploy-coolify rollback --env production                        deploy the build before
         deploy-coolify observe --rollback --of runs/.../05-deploy.json  open a rollback's document
         changelog-lint | tag-rc candidate | deploy-coolify deploy --env staging | notify";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const KEYS: &'static [&'static str] = settings::KEYS;
     const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
     fn common(&self) -> &Common {
@@ -45,126 +60,89 @@ impl Program for Args {
 
     fn opens(&self) -> &'static str {
         match self.command() {
-            Command::Rollback | Command::Observe { rollback: true, .. } => "rollback",
+            Command::Rollback { .. } | Command::Observe { rollback: true, .. } => "rollback",
             _ => "manual",
         }
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
-        let settings = Settings::read(&run.context)?;
+        let settings = &Settings::read(&run.context, self)?;
+        let net = &Net::new()?;
         match self.command() {
             Command::Status => Err(Failure::bug("status is a question")),
-            Command::Observe { rollback: false, .. } => observe(run, &settings),
-            Command::Observe { of, incident_at, .. } => {
-                previous::open_rollback(run, &settings, of.as_deref(), incident_at.as_deref())
+            Command::Observe { rollback: false, .. } => previous::observe(run, settings, net),
+            Command::Observe { of, incident_at, target, .. } => {
+                previous::open_rollback(run, settings, net, of.as_deref(), incident_at.as_deref(), target)
             }
-            Command::Deploy { no_previous } => {
-                let reason = deploy::way_back(run, no_previous.as_deref())?;
-                let image = plan::image(&settings.image, &Build::of(run)?)
-                    .map_err(|e| settings.wrong_image(run, &e))?;
-                let outcome = deploy::bring(run, &settings, &image)?;
+            Command::Deploy { no_previous, auto_rollback, target, .. } => {
+                let reason = way_back(run, no_previous.as_deref())?;
+                let wanted = wanted::of(run, settings, target)?;
+                let purpose = Purpose::Deploy { auto_rollback: *auto_rollback || settings.auto_rollback };
+                let outcome = bring(run, settings, net, &wanted, purpose)?;
                 Ok(if let Some(reason) = reason { outcome.output("no_previous", reason) } else { outcome })
             }
-            Command::Rollback => {
-                if run.fact::<String>("image")?.is_none() {
-                    previous::open_rollback(run, &settings, None, None)?;
-                }
-                let image: String = run.need("image", "deploy-coolify observe --rollback writes it")?;
-                deploy::bring(run, &settings, &image)
+            Command::Rollback { of, keep_auto_deploy, target, .. } => {
+                let wanted = before(run, settings, net, of.as_deref(), target)?;
+                let keep_auto_deploy = *keep_auto_deploy || settings.keep_auto_deploy;
+                bring(run, settings, net, &wanted, Purpose::Rollback { keep_auto_deploy })
+            }
+            Command::Attach { deployment, window, or_start, target, .. } => {
+                let window = window.unwrap_or(settings.attach_window);
+                let wanted = wanted::of(run, settings, target)?;
+                let how = push::Attach { deployment: deployment.as_deref(), window, or_start: *or_start };
+                push::attach(run, settings, net, wanted, &how)
             }
         }
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
-        let settings = Settings::read(context)?;
-        let api = Api::new(context, &settings)?;
-        let probe = Probe::new(context, &settings)?;
-        block_on(async {
-            let mut lines = Vec::new();
-            let mut values = Vec::new();
-            for uuid in &settings.applications {
-                let app = api.application(uuid).await?;
-                let rows = api.history(uuid, 5).await?;
-                lines.push(format!(
-                    "{} ({uuid}): {}, configured {}:{}",
-                    app.name, app.status, app.image, app.tag
-                ));
-                lines.extend(rows.iter().map(|r| {
-                    format!(
-                        "  {}  {}  {}  {}",
-                        r.created_at,
-                        r.status,
-                        r.tag.as_deref().unwrap_or("?"),
-                        r.uuid
-                    )
-                }));
-                let rows: Vec<_> = rows.iter().map(api::Row::to_value).collect();
-                values.push(json!({ "application": uuid, "name": app.name, "status": app.status, "image": app.image, "tag": app.tag, "deployments": rows }));
-            }
-            for url in &settings.probe_urls {
-                let seen = probe.ask(url).await;
-                lines.push(format!("{url}: {seen}"));
-                values.push(json!({ "url": url, "says": seen.to_string() }));
-            }
-            Ok(Answer::new(lines.join("\n"), values))
-        })
+        let settings = Settings::read(context, self)?;
+        let net = Net::new()?;
+        let world = World::new(context, &settings, &net);
+        net.block(show::status(&world))
     }
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
-        let settings = Settings::read(context)?;
-        let api = Api::new(context, &settings)?;
-        block_on(async {
-            let version = api.version().await?;
-            let mut lines = vec![format!("Coolify {version} at {}", settings.url)];
-            for uuid in &settings.applications {
-                let app = api.application(uuid).await?;
-                let logs = api.history(uuid, 1).await?.first().is_none_or(|row| row.tag.is_some());
-                lines.push(format!("{} ({uuid}) can be read", app.name));
-                if !logs {
-                    lines.push("  but not its logs: without read:sensitive the build before cannot be told from history".into());
-                }
-            }
-            lines.push(
-                "deploying needs the abilities write and deploy, which cannot be proven without using them"
-                    .into(),
-            );
-            Ok(Answer::new(
-                lines.join("\n"),
-                json!({ "version": version, "applications": settings.applications }),
-            ))
-        })
+        let settings = Settings::read(context, self)?;
+        let net = Net::new()?;
+        let world = World::new(context, &settings, &net);
+        net.block(show::check(&world))
     }
 }
 
-/// Writes down what runs, before anything changes. Seen again later it would be the new build, so a document that has
-/// it keeps it.
-fn observe(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
-    if let Some(known) = run.fact::<step::Previous>("previous")? {
-        let image = known.image.unwrap_or_default();
-        return Ok(Outcome::unchanged(format!("{image} was written down before as what ran")));
-    }
-    let previous = previous::what_runs(&run.context, settings)?;
-    let image = previous.image.clone().unwrap_or_default();
-    run.set("urls", &settings.public_urls)?;
-    run.set("previous", previous)?;
-    Ok(Outcome::unchanged(format!("{image} runs now; that is what a rollback goes back to")))
-}
-
-/// One thread is enough to wait for many deployments.
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|e| Failure::temporary("runtime", format!("no event loop: {e}")))?.block_on(work)
-}
-
-/// Waits without holding the thread, but not past a signal or the deadline.
-async fn pause(context: &Context, wait: Duration) -> Result<(), Failure> {
-    let end = tokio::time::Instant::now() + wait;
-    loop {
-        context.checkpoint()?;
-        let left = end.saturating_duration_since(tokio::time::Instant::now());
-        if left.is_zero() {
-            return Ok(());
+/// Production is not touched unless it is known what ran before. Returns the reason for going without.
+fn way_back(run: &Run, no_previous: Option<&str>) -> Result<Option<String>, Failure> {
+    let known: Option<Previous> = run.fact("previous")?;
+    let production = run.context.environment.as_deref() == Some("production");
+    match (known, no_previous) {
+        (None, Some(reason)) => Ok(Some(reason.to_owned())),
+        (None, None) if production => {
+            let message = "nothing says what runs in production now, so there would be no way back; \
+                           run `deploy-coolify observe` first, or give --no-previous REASON";
+            Err(Failure::refused("no-previous", message))
         }
-        tokio::time::sleep(left.min(Duration::from_millis(50))).await;
+        _ => Ok(None),
     }
+}
+
+/// The build that a rollback brings: from the document that `observe --rollback` opened, from what the command line names, else from
+/// Coolify's history.
+fn before(
+    run: &mut Run,
+    settings: &Settings,
+    net: &Net,
+    of: Option<&std::path::Path>,
+    target: &Target,
+) -> Result<Wanted, Failure> {
+    let opened = run.document.facts().contains_key("replaces");
+    if !opened {
+        previous::open_rollback(run, settings, net, of, None, target)?;
+    }
+    let build = Previous {
+        version: run.fact("version")?,
+        commit: run.fact("commit")?,
+        image: run.fact("image")?,
+        ..Previous::default()
+    };
+    Ok(wanted::of_previous(settings, &build))
 }

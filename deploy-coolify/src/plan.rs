@@ -1,8 +1,8 @@
-//! What to do with each application, and what ran before. Pure.
+//! What to do with each application. Pure.
 
 use step::{Build, Failure};
 
-use crate::api::{Application, Row};
+use crate::api::{Application, Kind, Pins, Row, Version};
 
 /// Why an image's template cannot be filled.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub enum Template {
     Missing(&'static str),
 }
 
-/// Fills `{version}`, `{tag}` and `{commit}` of an image's template.
-pub fn image(template: &str, build: &Build) -> Result<String, Template> {
-    let mut image = String::new();
+/// Fills `{version}`, `{tag}` and `{commit}` of a template.
+pub fn fill(template: &str, build: &Build) -> Result<String, Template> {
+    let mut filled = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}').ok_or_else(|| Template::Unknown(after.to_owned()))?;
@@ -25,155 +25,324 @@ pub fn image(template: &str, build: &Build) -> Result<String, Template> {
             "commit" => ("commit", &build.commit),
             other => return Err(Template::Unknown(other.to_owned())),
         };
-        image.push_str(before);
-        image.push_str(value.as_deref().ok_or(Template::Missing(fact))?);
+        filled.push_str(before);
+        filled.push_str(value.as_deref().ok_or(Template::Missing(fact))?);
         rest = after;
     }
-    image.push_str(rest);
-    Ok(image)
+    filled.push_str(rest);
+    Ok(filled)
 }
 
-/// An image's repository and tag.
-pub fn split(image: &str) -> Option<(&str, &str)> {
+/// An image's repository and tag. A digest gets the form of a tag in which Coolify takes it: `sha256-...`.
+pub fn split(image: &str) -> Option<(&str, String)> {
+    if let Some((name, digest)) = image.split_once("@sha256:") {
+        let whole = !name.is_empty() && !digest.is_empty() && digest.bytes().all(|b| b.is_ascii_hexdigit());
+        return whole.then(|| (name, format!("sha256-{digest}")));
+    }
     // A colon before the last slash belongs to the registry's port.
-    image.rsplit_once(':').filter(|(name, tag)| !name.is_empty() && !tag.is_empty() && !tag.contains('/'))
+    let (name, tag) = image.rsplit_once(':')?;
+    (!name.is_empty() && !tag.is_empty() && !tag.contains('/')).then(|| (name, tag.to_owned()))
+}
+
+/// An image, from its repository and the tag that Coolify has.
+pub fn join(name: &str, tag: &str) -> String {
+    match tag.strip_prefix("sha256-") {
+        Some(digest) => format!("{name}@sha256:{digest}"),
+        None => format!("{name}:{tag}"),
+    }
+}
+
+/// The build that shall run, by every name it has.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub build: Build,
+    /// One image for each repository; the first is the document's.
+    pub images: Vec<String>,
+    /// Why there is none, if a template could not be filled.
+    pub unfilled: Option<String>,
+}
+
+impl Wanted {
+    /// From the build's names and its images.
+    pub fn new(build: Build, images: Vec<String>) -> Self {
+        Wanted { build: Build { image: images.first().cloned(), ..build }, images, unfilled: None }
+    }
+
+    /// The tag or commit that this application shall run.
+    pub fn revision(&self, app: &Application) -> Result<String, Failure> {
+        match app.kind() {
+            Kind::Image => self.tag_for(app),
+            Kind::Git => self.build.commit.clone().ok_or_else(|| {
+                let message = format!(
+                    "{} is built by Coolify from a commit, and nothing names the commit: tag-rc writes it, or give --commit SHA",
+                    app.name
+                );
+                Failure::refused("fact-missing", message)
+            }),
+            Kind::Inline => {
+                let message = format!(
+                    "{} is built from a Dockerfile that stands in Coolify: it has no revisions to deploy or to go back to",
+                    app.name
+                );
+                Err(Failure::refused("build-pack", message))
+            }
+        }
+    }
+
+    fn tag_for(&self, app: &Application) -> Result<String, Failure> {
+        if self.images.is_empty() {
+            let nothing = || "nothing names it: set `image`, or give --image IMAGE".to_owned();
+            let why = self.unfilled.clone().unwrap_or_else(nothing);
+            return Err(Failure::refused("fact-missing", format!("{} runs an image, and {why}", app.name)));
+        }
+        let mut parts = self.images.iter().filter_map(|image| split(image)).peekable();
+        if parts.peek().is_none() {
+            let message = format!(
+                "the image `{}` has no tag; an exact build is deployed, never `latest`",
+                self.images[0]
+            );
+            return Err(Failure::refused("image", message));
+        }
+        let found = parts.find(|(name, _)| *name == app.image).map(|(_, tag)| tag);
+        found.ok_or_else(|| {
+            let message = format!(
+                "{} deploys {}, but {} is wanted; is it the right application?",
+                app.name,
+                app.image,
+                self.images.join(" or ")
+            );
+            Failure::refused("image-name", message)
+        })
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> String {
+        let commit = || self.build.commit.as_deref().map(|c| format!("commit {}", &c[..c.len().min(12)]));
+        self.images
+            .first()
+            .cloned()
+            .or_else(commit)
+            .or_else(|| self.build.version.clone())
+            .unwrap_or_default()
+    }
+
+    /// What the fact `live` says.
+    pub fn live(&self) -> String {
+        let build = &self.build;
+        build.version.as_deref().or(build.name()).or(build.commit.as_deref()).unwrap_or_default().to_owned()
+    }
+}
+
+/// How an application gets another revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Its image's tag is written (unless it is there), then it is deployed.
+    Tag { set: bool },
+    /// One request deploys exactly this commit.
+    Exact,
+    /// It is pinned to the commit, deployed, and gets its old pin back.
+    Pin { restore: String, force: bool },
 }
 
 /// What to do with one application.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// The wanted build runs and answers; this deployment brought it.
     Nothing(String),
     /// Somebody, perhaps a killed run of ours, has started it.
     Follow(String),
-    /// Start it; first write the tag into the application, unless it is there.
-    Start {
-        /// Whether the application has another tag.
-        set_tag: bool,
-    },
+    /// Start it.
+    Start(Way),
+    /// A push has to start it.
+    Wait,
 }
 
-/// Decides for one application. `live` says whether the pages answer as the wanted build.
-pub fn decide(app: &Application, rows: &[Row], wanted: &str, live: bool) -> Result<Act, Failure> {
-    let Some((name, tag)) = split(wanted) else {
-        let message = format!("the image `{wanted}` has no tag; an exact build is deployed, never `latest`");
-        return Err(Failure::refused("image", message));
-    };
-    if app.build_pack != "dockerimage" {
-        let message = format!(
-            "{} is built by Coolify ({}); only applications of the kind docker image can be deployed by tag",
-            app.name, app.build_pack
-        );
-        return Err(Failure::refused("build-pack", message));
-    }
-    if app.image != name {
-        let message = format!(
-            "{} deploys {}, but the document wants {name}; is it the right application?",
-            app.name, app.image
-        );
-        return Err(Failure::refused("image-name", message));
-    }
-    let set_tag = app.tag != tag;
-    // A row whose log cannot be read brings what the application is configured with.
-    let brings = |row: &Row| row.tag.as_deref().unwrap_or(&app.tag) == tag;
-    if let Some(row) = rows.iter().find(|r| r.is_open()).filter(|r| brings(r)) {
+/// Decides for one application. `live` says whether there is proof that the wanted build runs right now.
+pub fn decide(
+    app: &Application,
+    rows: &[Row],
+    revision: &str,
+    live: bool,
+    version: &Version,
+) -> Result<Act, Failure> {
+    let image = app.kind() == Kind::Image;
+    // A row of an image whose log cannot be read brings what the application is configured with.
+    let configured = image.then_some(app.tag.as_str());
+    let brings = |row: &Row| row.revision.as_deref().or(configured) == Some(revision);
+    let mut ours = rows.iter().filter(|r| r.is_primary);
+    if let Some(row) = ours.clone().find(|r| r.is_open()).filter(|r| brings(r)) {
         return Ok(Act::Follow(row.uuid.clone()));
     }
-    match rows.iter().find(|r| r.is_finished()) {
-        Some(row) if live && !set_tag && brings(row) => Ok(Act::Nothing(row.uuid.clone())),
-        _ => Ok(Act::Start { set_tag }),
+    let set = image && app.tag != revision;
+    match ours.find(|r| r.is_finished()) {
+        // Where the name of a deployment is wrong anyway, the pages' word is all there is.
+        Some(row) if live && !set && (brings(row) || (!image && version.pins() == Pins::Mislabelled)) => {
+            Ok(Act::Nothing(row.uuid.clone()))
+        }
+        _ if app.server_status == Some(false) => {
+            let message =
+                format!("the server of {} cannot be reached by Coolify: nothing was started", app.name);
+            Err(Failure::temporary("server-unreachable", message))
+        }
+        _ if image => Ok(Act::Start(Way::Tag { set })),
+        _ => way_of_commit(app, version).map(Act::Start),
     }
 }
 
-/// The builds that ran, oldest first, as a stack: going back to an older one takes the newer ones off. The last is what
-/// runs now; the one before it is where a rollback goes.
-pub fn stack(rows: &[Row]) -> Vec<&Row> {
-    let mut stack: Vec<&Row> = Vec::new();
-    for row in rows.iter().rev().filter(|r| r.is_finished() && r.tag.is_some()) {
-        match stack.iter().position(|known| known.tag == row.tag) {
-            Some(at) => stack.truncate(at + 1),
-            None => stack.push(row),
+fn way_of_commit(app: &Application, version: &Version) -> Result<Way, Failure> {
+    let restore = if app.pin.is_empty() { "HEAD".to_owned() } else { app.pin.clone() };
+    match version.pins() {
+        // A rollback reaches the first server only; a pin reaches all.
+        Pins::Honoured if version.has_rollback() && app.extra_servers() == 0 => Ok(Way::Exact),
+        Pins::Honoured => Ok(Way::Pin { restore, force: false }),
+        Pins::Mislabelled => Ok(Way::Pin { restore, force: true }),
+        Pins::Ignored => {
+            let message = format!(
+                "Coolify {version} deploys the head of {} whatever commit {} is pinned to; an exact commit needs 4.2.0 or later \
+                 (attach can wait for what a push deploys)",
+                app.branch, app.name
+            );
+            Err(Failure::refused("version", message))
         }
     }
-    stack
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn row(uuid: &str, status: &str, tag: Option<&str>) -> Row {
-        let tag = tag.map(str::to_owned);
-        Row {
-            uuid: uuid.into(),
-            status: status.into(),
-            created_at: String::new(),
-            tag,
-            last_lines: Vec::new(),
-        }
-    }
+    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
     fn app(tag: &str) -> Application {
-        Application {
-            name: "shop".into(),
-            image: "r.example:5000/shop".into(),
-            tag: tag.into(),
-            build_pack: "dockerimage".into(),
-            status: "running:healthy".into(),
-        }
+        let value = json!({ "uuid": "a", "name": "shop", "build_pack": "dockerimage",
+            "docker_registry_image_name": "r.example:5000/shop", "docker_registry_image_tag": tag });
+        serde_json::from_value(value).expect("an application")
+    }
+
+    fn built(extra: u32) -> Application {
+        let value = json!({ "uuid": "a", "name": "shop", "build_pack": "nixpacks", "git_repository": "a/b",
+            "git_branch": "main", "git_commit_sha": "HEAD", "additional_servers_count": extra });
+        serde_json::from_value(value).expect("an application")
+    }
+
+    fn wanted(image: &str) -> Wanted {
+        Wanted::new(Build::default(), vec![image.to_owned()])
     }
 
     #[test]
     fn an_image_is_filled_from_facts_alone() {
         let build =
             Build { version: Some("1.2.0".into()), tag: Some("v1.2.0-rc1".into()), ..Build::default() };
-        assert_eq!(image("r/s:{version}", &build), Ok("r/s:1.2.0".into()));
-        assert_eq!(image("r/s:{tag}-x", &build), Ok("r/s:v1.2.0-rc1-x".into()));
-        assert_eq!(image("r/s:{commit}", &build), Err(Template::Missing("commit")));
-        assert_eq!(image("r/s:{versoin}", &build), Err(Template::Unknown("versoin".into())));
-        assert_eq!(split("r.example:5000/shop"), None);
-        assert_eq!(split("r.example:5000/shop:1"), Some(("r.example:5000/shop", "1")));
+        assert_eq!(fill("r/s:{version}", &build), Ok("r/s:1.2.0".into()));
+        assert_eq!(fill("r/s:{tag}", &build), Ok("r/s:v1.2.0-rc1".into()));
+        assert_eq!(fill("r/s:{commit}", &build), Err(Template::Missing("commit")));
+        assert_eq!(fill("r/s:{versoin}", &build), Err(Template::Unknown("versoin".into())));
     }
 
     #[test]
-    fn each_state_has_its_act() {
-        let wanted = "r.example:5000/shop:1.2.0";
-        let old = row("old", "finished", Some("1.1.4"));
-        let new = || row("new", "finished", Some("1.2.0"));
-        let open = |tag| row("open", "in_progress", tag);
-        for (configured, rows, live, expected) in [
-            ("1.1.4", vec![old.clone()], false, Act::Start { set_tag: true }),
-            ("1.2.0", vec![old.clone()], false, Act::Start { set_tag: false }),
-            ("1.2.0", vec![new(), old.clone()], true, Act::Nothing("new".into())),
-            ("1.2.0", vec![new(), old.clone()], false, Act::Start { set_tag: false }),
-            ("1.3.0", vec![new(), old.clone()], true, Act::Start { set_tag: true }),
-            ("1.2.0", vec![open(Some("1.2.0")), old.clone()], false, Act::Follow("open".into())),
-            ("1.2.0", vec![open(None), old.clone()], false, Act::Follow("open".into())),
-            ("1.2.0", vec![open(Some("1.1.4")), old.clone()], false, Act::Start { set_tag: false }),
-            ("1.2.0", vec![row("bad", "failed", Some("1.2.0")), old], false, Act::Start { set_tag: false }),
+    fn an_image_falls_into_repository_and_tag() {
+        for (image, parts) in [
+            ("r.example:5000/shop", None),
+            ("r.example:5000/shop:1", Some(("r.example:5000/shop", "1"))),
+            ("r.example/shop@sha256:ab12", Some(("r.example/shop", "sha256-ab12"))),
+            ("r.example/shop:1@sha256:xyz", None),
+            ("shop:", None),
         ] {
-            assert_eq!(decide(&app(configured), &rows, wanted, live).expect("an act"), expected, "{rows:?}");
+            let found = split(image);
+            assert_eq!(found.as_ref().map(|(n, t)| (*n, t.as_str())), parts, "{image}");
+            if let Some((name, tag)) = parts {
+                assert_eq!(join(name, tag), image);
+            }
         }
     }
 
     #[test]
-    fn the_wrong_application_is_refused() {
-        let reason = |app: &Application, wanted| decide(app, &[], wanted, false).expect_err("refused").reason;
-        assert_eq!(reason(&app("1"), "r.example:5000/other:1"), "image-name");
-        assert_eq!(reason(&app("1"), "r.example:5000/shop"), "image");
-        let built = Application { build_pack: "nixpacks".into(), ..app("1") };
-        assert_eq!(reason(&built, "r.example:5000/shop:1"), "build-pack");
+    fn each_state_of_an_image_has_its_act() {
+        let row = Row::sample;
+        let old = row("old", "finished", Some("1.1.4"));
+        let new = || row("new", "finished", Some("1.2.0"));
+        let open = |tag| row("open", "in_progress", tag);
+        let start = |set| Act::Start(Way::Tag { set });
+        let mut elsewhere = open(Some("1.2.0"));
+        elsewhere.is_primary = false;
+        for (configured, rows, live, expected) in [
+            ("1.1.4", vec![old.clone()], false, start(true)),
+            ("1.2.0", vec![old.clone()], false, start(false)),
+            ("1.2.0", vec![new(), old.clone()], true, Act::Nothing("new".into())),
+            ("1.2.0", vec![new(), old.clone()], false, start(false)),
+            ("1.3.0", vec![new(), old.clone()], true, start(true)),
+            ("1.2.0", vec![open(Some("1.2.0")), old.clone()], false, Act::Follow("open".into())),
+            (
+                "1.2.0",
+                vec![row("odd", "an-odd-word", Some("1.2.0")), old.clone()],
+                true,
+                Act::Follow("odd".into()),
+            ),
+            ("1.2.0", vec![open(None), old.clone()], false, Act::Follow("open".into())),
+            ("1.2.0", vec![open(Some("1.1.4")), old.clone()], false, start(false)),
+            ("1.2.0", vec![elsewhere, old.clone()], false, start(false)),
+            ("1.2.0", vec![row("bad", "failed", Some("1.2.0")), old], false, start(false)),
+        ] {
+            let act =
+                decide(&app(configured), &rows, "1.2.0", live, &Version::parse("4.3.11")).expect("an act");
+            assert_eq!(act, expected, "{rows:?}");
+        }
     }
 
     #[test]
-    fn a_rollback_after_a_rollback_goes_further_back() {
-        // A, B, C, back to B: the next rollback goes to A.
-        let tags = ["B", "C", "B", "A"];
-        let rows: Vec<Row> = tags.iter().map(|t| row(t, "finished", Some(t))).collect();
-        let names: Vec<_> = stack(&rows).iter().filter_map(|r| r.tag.as_deref()).collect();
-        assert_eq!(names, ["A", "B"]);
-        let failed =
-            [row("x", "failed", Some("C")), row("b", "finished", Some("B")), row("a", "finished", Some("A"))];
-        assert_eq!(stack(&failed).last().and_then(|r| r.tag.as_deref()), Some("B"));
+    fn a_commit_is_deployed_as_the_version_can() {
+        let pin = |force| Act::Start(Way::Pin { restore: "HEAD".into(), force });
+        let rows = [Row::sample("old", "finished", Some(A))];
+        for (version, extra, expected) in [
+            ("4.3.11", 0, Some(Act::Start(Way::Exact))),
+            ("4.3.11", 2, Some(pin(false))),
+            ("4.2.0", 0, Some(pin(false))),
+            ("4.1.2", 0, None),
+            ("4.0.0-beta.470", 0, None),
+            ("4.0.0-beta.460", 0, Some(pin(true))),
+        ] {
+            let act = decide(&built(extra), &rows, B, false, &Version::parse(version));
+            match expected {
+                Some(expected) => assert_eq!(act.expect("an act"), expected, "{version}"),
+                None => assert_eq!(act.expect_err("refused").reason, "version", "{version}"),
+            }
+        }
+        let known = |uuid, status, commit| [Row::sample(uuid, status, Some(commit))];
+        let newest = Version::parse("4.3.11");
+        assert_eq!(
+            decide(&built(0), &known("b", "finished", B), B, true, &newest).expect("an act"),
+            Act::Nothing("b".into())
+        );
+        assert_eq!(
+            decide(&built(0), &known("b", "queued", B), B, false, &newest).expect("an act"),
+            Act::Follow("b".into())
+        );
+        let head = [Row::sample("h", "in_progress", None)];
+        assert_eq!(decide(&built(0), &head, B, false, &newest).expect("an act"), Act::Start(Way::Exact));
+    }
+
+    #[test]
+    fn the_wrong_application_is_refused() {
+        let reason = |app: &Application, wanted: &Wanted| wanted.revision(app).expect_err("refused").reason;
+        assert_eq!(reason(&app("1"), &wanted("r.example:5000/other:1")), "image-name");
+        assert_eq!(reason(&app("1"), &wanted("r.example:5000/shop")), "image");
+        assert_eq!(reason(&app("1"), &Wanted::default()), "fact-missing");
+        assert_eq!(reason(&built(0), &wanted("r.example:5000/shop:1")), "fact-missing");
+        let inline = serde_json::from_value(json!({ "uuid": "a", "build_pack": "dockerfile" }))
+            .expect("an application");
+        assert_eq!(reason(&inline, &wanted("r.example:5000/shop:1")), "build-pack");
+        let mut down = app("1");
+        down.server_status = Some(false);
+        let refused = decide(&down, &[], "2", false, &Version::parse("4.3.11")).expect_err("refused");
+        assert_eq!(refused.reason, "server-unreachable");
+    }
+
+    #[test]
+    fn each_application_takes_the_image_of_its_repository() {
+        let both =
+            Wanted::new(Build::default(), vec!["r.example/worker:2".into(), "r.example:5000/shop:3".into()]);
+        assert_eq!(both.revision(&app("1")).expect("a tag"), "3");
     }
 }

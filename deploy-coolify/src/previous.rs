@@ -3,76 +3,170 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use step::{Build, Context, Deployment, Failure, Outcome, Previous, Replaces, Run};
+use step::{Build, Deployment, Failure, Outcome, Previous, Replaces, Run};
 
-use crate::api::{Api, Application, Row};
-use crate::args::Settings;
-use crate::plan;
-use crate::probe::Probe;
+use crate::api::{Application, Kind, Net, Row, is_commit};
+use crate::args::Target;
+use crate::history::{self, current_and_before};
+use crate::plan::{fill, join, split};
+use crate::settings::{Proof, Settings};
+use crate::world::{World, each};
 
-/// What runs now, by the deployment that brought it and by what the pages say; the two may not contradict each other.
-pub fn what_runs(context: &Context, settings: &Settings) -> Result<Previous, Failure> {
-    crate::block_on(async {
-        let api = Api::new(context, settings)?;
-        let says = Probe::new(context, settings)?.build().await;
-        let mut found: Option<Previous> = None;
-        for uuid in &settings.applications {
-            let app = api.application(uuid).await?;
-            let rows = api.history(uuid, 20).await?;
-            let one = running(&app, uuid, &rows, says.as_deref())?;
-            match &mut found {
-                None => found = Some(one),
-                Some(known) if known.image == one.image => known.deployments.extend(one.deployments),
-                Some(known) => {
-                    let shown = |p: &Previous| p.image.clone().unwrap_or_default();
-                    let message = format!(
-                        "the applications run different builds: {} and {}",
-                        shown(known),
-                        shown(&one)
-                    );
-                    return Err(Failure::refused("mixed-builds", message));
-                }
-            }
-        }
-        found.ok_or_else(|| context.settings.missing("applications"))
-    })
+/// Writes down what runs, before anything changes. Seen again later it would be the new build, so a document that has
+/// it keeps it.
+pub fn observe(run: &mut Run, settings: &Settings, net: &Net) -> Result<Outcome, Failure> {
+    if let Some(known) = run.fact::<Previous>("previous")? {
+        return Ok(Outcome::unchanged(format!("{} was written down before as what ran", name(&known))));
+    }
+    let (previous, pages) = {
+        let world = World::new(&run.context, settings, net);
+        net.block(what_runs(&world))?
+    };
+    let name = name(&previous);
+    run.set("urls", if settings.public_urls.is_empty() { &pages } else { &settings.public_urls })?;
+    run.set("previous", previous)?;
+    Ok(Outcome::unchanged(format!("{name} runs now; that is what a rollback goes back to")))
 }
 
-fn running(app: &Application, uuid: &str, rows: &[Row], says: Option<&str>) -> Result<Previous, Failure> {
-    let last = rows.iter().find(|r| r.is_finished());
-    let by_log = last.and_then(|r| r.tag.clone());
-    // Without the log the configured tag counts only if the pages say the same.
-    let tag = by_log.clone().unwrap_or_else(|| app.tag.clone());
-    let image = format!("{}:{tag}", app.image);
-    let build = Build { image: Some(image.clone()), ..Build::default() };
-    let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let named = says.filter(|text| !is_commit(text));
-    match (by_log, named) {
-        (_, Some(says)) if !build.is(says) => {
+/// What a build is called.
+fn name(previous: &Previous) -> String {
+    let commit = previous.commit.as_ref().map(|c| format!("commit {}", &c[..c.len().min(12)]));
+    previous.image.clone().or(commit).or_else(|| previous.version.clone()).unwrap_or_default()
+}
+
+/// What runs now, by the deployment that brought it and by what the pages say; the two may not contradict each other.
+async fn what_runs(world: &World<'_>) -> Result<(Previous, Vec<String>), Failure> {
+    let apps = world.applications().await?;
+    let pages = world.pages(&apps);
+    let says = world.probe.build(&pages).await;
+    let one = async |app: &Application| {
+        let rows =
+            world.api.history_until(app, |rows| rows.iter().any(|r| r.is_primary && r.is_finished())).await?;
+        // Of a worker without pages its log tells more than the shop's page.
+        let covered =
+            world.is_covered(app, apps.len(), &pages) || rows.first().is_none_or(|r| r.revision.is_none());
+        running(world, app, &rows, says.as_deref().filter(|_| covered))
+    };
+    let found = each(&apps, one).await?;
+    same_build(found).map(|previous| (previous, pages))
+}
+
+/// Several applications run one build, or it is not known what to go back to.
+fn same_build(found: Vec<Previous>) -> Result<Previous, Failure> {
+    let mut all = Previous { observed_at: Some(now()), ..Previous::default() };
+    let tag = |p: &Previous| p.image.as_deref().and_then(split).map(|(_, tag)| tag);
+    for one in found {
+        let differ = |a: Option<String>, b: Option<String>| a.zip(b).is_some_and(|(a, b)| a != b);
+        if differ(tag(&all), tag(&one)) || differ(all.commit.clone(), one.commit.clone()) {
             let message = format!(
-                "{} was deployed with {tag}, but its pages answer as {says}: what runs is not known",
+                "the applications run different builds, {} and {}: deploy one of them everywhere first (deploy --image or --commit)",
+                name(&all),
+                name(&one)
+            );
+            return Err(Failure::refused("mixed-builds", message));
+        }
+        all.version = all.version.or(one.version);
+        all.commit = all.commit.or(one.commit);
+        all.image = all.image.or(one.image);
+        all.deployments.extend(one.deployments);
+    }
+    Ok(all)
+}
+
+fn running(
+    world: &World<'_>,
+    app: &Application,
+    rows: &[Row],
+    says: Option<&str>,
+) -> Result<Previous, Failure> {
+    let mut ours = rows.iter().filter(|r| r.is_primary);
+    let last = ours.clone().find(|r| r.is_finished());
+    // Where the old container is stopped first, a deployment that did not finish may have left anything.
+    let doubt = !app.keeps_old() && ours.find(|r| !r.is_open()).is_some_and(|r| !r.is_finished());
+    let deployment =
+        last.map(|row| Deployment { application: app.uuid.clone(), deployment: row.uuid.clone() });
+    let known = last.and_then(|r| r.revision.clone()).filter(|_| !doubt || says.is_some());
+    let found = match app.kind() {
+        Kind::Image => image_running(world, app, known, says)?,
+        Kind::Git => commit_running(app, known, says)?,
+        Kind::Inline => {
+            let message = format!(
+                "{} is built from a Dockerfile that stands in Coolify: it has no revisions to go back to",
+                app.name
+            );
+            return Err(Failure::refused("build-pack", message));
+        }
+    };
+    Ok(Previous { deployments: deployment.into_iter().collect(), ..found })
+}
+
+fn image_running(
+    world: &World<'_>,
+    app: &Application,
+    known: Option<String>,
+    says: Option<&str>,
+) -> Result<Previous, Failure> {
+    let named = says.filter(|text| !is_commit(text));
+    let tag = match (known, named) {
+        (Some(tag), _) => tag,
+        // Without the log the pages' own word counts. The tag that is configured may be one that was never deployed.
+        (None, Some(says)) => tag_of(world.settings, app, says),
+        (None, None) => return Err(unknown(app)),
+    };
+    let image = join(&app.image, &tag);
+    let build = Build { image: Some(image.clone()), ..Build::default() };
+    if let Some(says) = named.filter(|says| build.name().is_some() && !build.is(says)) {
+        let message = format!(
+            "{} was deployed with {tag}, but its pages answer as {says}: what runs is not known",
+            app.name
+        );
+        return Err(Failure::refused("previous-unclear", message));
+    }
+    let version = if tag.starts_with("sha256-") { named.map(str::to_owned) } else { Some(bare(&tag)) };
+    let commit = says.filter(|text| is_commit(text)).map(str::to_owned);
+    Ok(Previous { version, commit, image: Some(image), ..Previous::default() })
+}
+
+/// The tag of the image that calls itself so: the configured one, or what the settings would make of it.
+fn tag_of(settings: &Settings, app: &Application, says: &str) -> String {
+    if bare(&app.tag) == bare(says) {
+        return app.tag.clone();
+    }
+    let build =
+        Build { version: Some(bare(says)), tag: Some(format!("v{}", bare(says))), ..Build::default() };
+    let filled = settings.images.iter().filter_map(|template| fill(template, &build).ok());
+    let ours =
+        filled.filter_map(|image| split(&image).filter(|(name, _)| *name == app.image).map(|(_, tag)| tag));
+    ours.into_iter().next().unwrap_or_else(|| bare(says))
+}
+
+fn commit_running(app: &Application, known: Option<String>, says: Option<&str>) -> Result<Previous, Failure> {
+    let says_commit = says.filter(|text| is_commit(text)).map(str::to_owned);
+    match (&known, &says_commit) {
+        (Some(known), Some(says)) if known != says => {
+            let message = format!(
+                "{} was deployed from {known}, but its pages answer as {says}: what runs is not known",
                 app.name
             );
             return Err(Failure::refused("previous-unclear", message));
         }
-        (None, None) => {
-            let message = format!(
-                "it is not known what {} runs: its log cannot be read (the token lacks read:sensitive) and its pages do not say",
-                app.name
-            );
-            return Err(Failure::refused("previous-unknown", message));
-        }
+        (None, None) => return Err(unknown(app)),
         _ => {}
     }
-    let deployment =
-        last.map(|row| Deployment { application: uuid.to_owned(), deployment: row.uuid.clone() });
-    Ok(Previous {
-        version: Some(tag.strip_prefix('v').unwrap_or(&tag).to_owned()),
-        commit: says.filter(|text| is_commit(text)).map(str::to_owned),
-        image: Some(image),
-        deployments: deployment.into_iter().collect(),
-        observed_at: Some(now()),
-    })
+    let version = says.filter(|text| !text.bytes().all(|b| b.is_ascii_hexdigit())).map(bare);
+    Ok(Previous { version, commit: known.or(says_commit), ..Previous::default() })
+}
+
+fn unknown(app: &Application) -> Failure {
+    let message = format!(
+        "it is not known what {} runs: its log cannot be read (the token lacks read:sensitive) or names no build, and its pages do not say",
+        app.name
+    );
+    Failure::refused("previous-unknown", message)
+}
+
+fn bare(name: &str) -> String {
+    name.strip_prefix('v').unwrap_or(name).to_owned()
 }
 
 fn now() -> String {
@@ -83,34 +177,56 @@ fn now() -> String {
 pub fn open_rollback(
     run: &mut Run,
     settings: &Settings,
+    net: &Net,
     of: Option<&Path>,
     incident_at: Option<&str>,
+    target: &Target,
 ) -> Result<Outcome, Failure> {
-    let (target, replaces) = match of {
-        Some(file) => from_document(run, settings, file)?,
-        None => from_history(&run.context, settings)?,
+    let (previous, replaces) = {
+        let world = World::new(&run.context, settings, net);
+        match of {
+            _ if target.image.is_some() || target.commit.is_some() => by_hand(&world, target)?,
+            Some(file) => from_document(run, &world, file)?,
+            None => net.block(from_history(&world))?,
+        }
     };
-    let image = target.image.clone().ok_or_else(|| {
-        Failure::refused("no-target", "it is not known which image ran before; name the run with --of")
-    })?;
-    let known = [("version", &target.version), ("commit", &target.commit)];
-    for (fact, value) in known {
+    if previous.image.is_none() && previous.commit.is_none() {
+        let message = "it is not known which build ran before; name the run with --of, or the build with --image or --commit";
+        return Err(Failure::refused("no-target", message));
+    }
+    for (fact, value) in
+        [("version", &previous.version), ("commit", &previous.commit), ("image", &previous.image)]
+    {
         if let Some(value) = value {
             run.set(fact, value)?;
         }
     }
-    run.set("image", &image)?;
-    run.set("urls", &settings.public_urls)?;
+    if !settings.public_urls.is_empty() {
+        run.set("urls", &settings.public_urls)?;
+    }
     if let Some(at) = incident_at.or(replaces.deployed_at.as_deref()) {
         run.set("incident_at", at)?;
     }
-    let left = replaces.image.clone().unwrap_or_else(|| "what runs".to_owned());
+    let target = name(&previous);
+    let left =
+        Previous { image: replaces.image.clone(), commit: replaces.commit.clone(), ..Previous::default() };
+    let left = Some(name(&left)).filter(|n| !n.is_empty()).unwrap_or_else(|| "what runs".to_owned());
     run.set("replaces", replaces)?;
-    Ok(Outcome::unchanged(format!("from {left} back to {image}")))
+    Ok(Outcome::unchanged(format!("from {left} back to {target}")))
+}
+
+/// The person has said where to go; what is left is told if it is known.
+fn by_hand(world: &World<'_>, target: &Target) -> Result<(Previous, Replaces), Failure> {
+    let previous =
+        Previous { image: target.image.clone(), commit: target.commit.clone(), ..Previous::default() };
+    let (left, _) = world.net.block(what_runs(world)).unwrap_or_default();
+    let replaces =
+        Replaces { version: left.version, commit: left.commit, image: left.image, ..Replaces::default() };
+    Ok((previous, replaces))
 }
 
 /// The document of the run that is rolled back knows what ran before it.
-fn from_document(run: &Run, settings: &Settings, file: &Path) -> Result<(Previous, Replaces), Failure> {
+fn from_document(run: &Run, world: &World<'_>, file: &Path) -> Result<(Previous, Replaces), Failure> {
     let at = file.display();
     let wrong = |why: String| Failure::refused("wrong-document", format!("{at}: {why}"));
     let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
@@ -137,67 +253,76 @@ fn from_document(run: &Run, settings: &Settings, file: &Path) -> Result<(Previou
         version: text("version"),
         commit: text("commit"),
         image: text("image"),
-        deployed_at: deployed_at(&run.context, settings, facts)?,
+        deployed_at: world.net.block(deployed_at(world, facts))?,
     };
     Ok((previous, replaces))
 }
 
-/// When the deployment that is rolled back began: its own time, else that of the newest one with its tag.
-fn deployed_at(
-    context: &Context,
-    settings: &Settings,
-    facts: &Map<String, Value>,
-) -> Result<Option<String>, Failure> {
+/// When the deployment that is rolled back began: its own time, else that of the newest one with its build.
+async fn deployed_at(world: &World<'_>, facts: &Map<String, Value>) -> Result<Option<String>, Failure> {
     let deployments: Vec<Deployment> =
         facts.get("deployments").and_then(|d| serde_json::from_value(d.clone()).ok()).unwrap_or_default();
-    let tag = facts.get("image").and_then(Value::as_str).and_then(plan::split).map(|(_, tag)| tag.to_owned());
-    crate::block_on(async {
-        let api = Api::new(context, settings)?;
-        for deployment in &deployments {
-            if let Some(row) = api.deployment(&deployment.deployment).await? {
-                return Ok(instant(&row.created_at));
-            }
+    let text = |key: &str| facts.get(key).and_then(Value::as_str);
+    let tag = text("image").and_then(split).map(|(_, tag)| tag);
+    for app in world.applications().await? {
+        let rows = world.api.history(&app, 20).await?;
+        let wanted = if app.kind() == Kind::Image { tag.as_deref() } else { text("commit") };
+        let named = |row: &&Row| deployments.iter().any(|d| d.deployment == row.uuid);
+        let brought = |row: &&Row| wanted.is_some() && row.revision.as_deref() == wanted;
+        if let Some(row) = rows.iter().find(named).or_else(|| rows.iter().find(brought)) {
+            return Ok(instant(&row.created_at));
         }
-        for uuid in &settings.applications {
-            let rows = api.history(uuid, 20).await?;
-            if let Some(row) = rows.iter().find(|r| r.tag.is_some() && r.tag == tag) {
-                return Ok(instant(&row.created_at));
-            }
-        }
-        Ok(None)
-    })
+    }
+    Ok(None)
 }
 
 /// Coolify's history, read as a stack.
-fn from_history(context: &Context, settings: &Settings) -> Result<(Previous, Replaces), Failure> {
-    crate::block_on(async {
-        let api = Api::new(context, settings)?;
-        let Some(uuid) = settings.applications.first() else {
-            return Err(context.settings.missing("applications"));
-        };
-        let app = api.application(uuid).await?;
-        let rows = api.history(uuid, 20).await?;
-        let stack = plan::stack(&rows);
-        let [.., before, current] = stack[..] else {
-            let message = format!(
-                "Coolify's history does not say what {} ran before (with a token that may read logs, and two finished \
-                 deployments, it does); name the run that is rolled back with --of",
-                app.name
-            );
-            return Err(Failure::refused("no-target", message));
-        };
-        let build = |row: &Row| {
-            let tag = row.tag.clone().unwrap_or_default();
-            (tag.strip_prefix('v').unwrap_or(&tag).to_owned(), format!("{}:{tag}", app.image))
-        };
-        let ((old, old_image), (new, new_image)) = (build(before), build(current));
-        let previous = Previous { version: Some(old), image: Some(old_image), ..Previous::default() };
-        let deployed_at = instant(&current.created_at);
-        Ok((
-            previous,
-            Replaces { version: Some(new), image: Some(new_image), deployed_at, ..Replaces::default() },
-        ))
-    })
+async fn from_history(world: &World<'_>) -> Result<(Previous, Replaces), Failure> {
+    let apps = world.applications().await?;
+    let pages = world.pages(&apps);
+    // The pages may be down: that is what a rollback is for. But if they speak, they must not contradict.
+    let says = if world.settings.proof == Proof::Pages { world.probe.build(&pages).await } else { None };
+    let one = async |app: &Application| {
+        let rows = world.api.history_until(app, |rows| history::stack(rows).len() > 1).await?;
+        let covered = world.is_covered(app, apps.len(), &pages);
+        from_stack(app, &rows, says.as_deref().filter(|_| covered))
+    };
+    let found = each(&apps, one).await?;
+    let replaces = found.first().map(|(_, replaces)| replaces.clone()).unwrap_or_default();
+    let previous = same_build(found.into_iter().map(|(previous, _)| previous).collect())?;
+    Ok((Previous { observed_at: None, ..previous }, replaces))
+}
+
+fn from_stack(app: &Application, rows: &[Row], says: Option<&str>) -> Result<(Previous, Replaces), Failure> {
+    let remedy = "name the run that is rolled back with --of, or the build with --image or --commit";
+    let refused = |why: String| Failure::refused("no-target", format!("{}: {why}; {remedy}", app.name));
+    let (current, before) =
+        current_and_before(rows).map_err(|missing| refused(missing.sentence().to_owned()))?;
+    let build = |row: &Row| {
+        let revision = row.revision.clone().unwrap_or_default();
+        match app.kind() {
+            Kind::Image => Build {
+                version: Some(bare(&revision)),
+                image: Some(join(&app.image, &revision)),
+                ..Build::default()
+            },
+            _ => Build { commit: Some(revision), ..Build::default() },
+        }
+    };
+    let (new, old) = (build(current), build(before));
+    let comparable = |says: &&str| is_commit(says) == new.commit.is_some();
+    if let Some(says) = says.filter(comparable).filter(|says| !new.is(says)) {
+        let revision = current.revision.as_deref().unwrap_or_default();
+        return Err(refused(format!(
+            "Coolify deployed {revision} last, but the pages answer as {says}: what runs is not known"
+        )));
+    }
+    let previous =
+        Previous { version: old.version, commit: old.commit, image: old.image, ..Previous::default() };
+    let deployed_at = instant(&current.created_at);
+    let replaces =
+        Replaces { version: new.version, commit: new.commit, image: new.image, deployed_at, run: None };
+    Ok((previous, replaces))
 }
 
 /// Coolify's time as the document writes it.

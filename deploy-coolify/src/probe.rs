@@ -2,18 +2,27 @@
 
 use std::fmt;
 
-use step::{Build, Context, Failure, Marker};
+use futures_util::future::join_all;
+use step::{Build, Context, Marker};
 
-use crate::api::{cause, client};
-use crate::args::Settings;
+use crate::api::{Net, cause};
+use crate::settings::Settings;
+use crate::verdict::Evidence;
+
+/// The most of a page that is read, in bytes.
+const BODY: usize = 2 << 20;
 
 /// What a page said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// 200 and a marker.
+    /// The wanted status and a marker.
     Says(String),
-    /// 200, but no marker: nothing is known.
+    /// The wanted status and the wanted text, and no marker is asked for.
+    Fits,
+    /// The wanted status, but no marker: nothing is known.
     Mute,
+    /// The wanted status, but not the wanted text.
+    Lacks(String),
     /// Another status.
     Status(u16),
     /// No answer.
@@ -24,7 +33,9 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Seen::Says(build) => write!(f, "answers as {build}"),
+            Seen::Fits => f.write_str("answers as it should"),
             Seen::Mute => f.write_str("answers, but does not say which build it is"),
+            Seen::Lacks(text) => write!(f, "answers without the text `{text}`"),
             Seen::Status(status) => write!(f, "answers with HTTP {status}"),
             Seen::Silent(why) => write!(f, "does not answer: {why}"),
         }
@@ -34,59 +45,119 @@ impl fmt::Display for Seen {
 impl Seen {
     /// Whether it is the wanted build; no evidence is no.
     pub fn is(&self, wanted: &Build) -> bool {
-        matches!(self, Seen::Says(build) if wanted.is(build))
+        matches!(self, Seen::Says(build) if wanted.is(build) || is_commit_of(wanted, build))
     }
+
+    /// What it is worth. Who is turned away, sent elsewhere or not heard has seen nothing of the build.
+    pub fn evidence(&self, wanted: &Build) -> Evidence {
+        match self {
+            Seen::Fits => Evidence::Right,
+            Seen::Says(_) if self.is(wanted) => Evidence::Right,
+            Seen::Says(_) | Seen::Lacks(_) => Evidence::Wrong,
+            Seen::Mute | Seen::Silent(_) | Seen::Status(300..=399 | 401 | 403 | 407 | 429) => {
+                Evidence::Unclear
+            }
+            Seen::Status(_) => Evidence::Wrong,
+        }
+    }
+}
+
+/// A page may give its commit in the short form that git prints.
+fn is_commit_of(wanted: &Build, seen: &str) -> bool {
+    let seen = seen.trim();
+    let short = (7..=40).contains(&seen.len()) && seen.bytes().all(|b| b.is_ascii_hexdigit());
+    short && wanted.commit.as_ref().is_some_and(|commit| commit.starts_with(seen))
 }
 
 /// Asks pages.
 pub struct Probe<'a> {
     context: &'a Context,
     settings: &'a Settings,
-    client: reqwest::Client,
+    net: &'a Net,
 }
 
 impl<'a> Probe<'a> {
     /// For the environment's pages.
-    pub fn new(context: &'a Context, settings: &'a Settings) -> Result<Self, Failure> {
-        Ok(Probe { context, settings, client: client()? })
+    pub fn new(context: &'a Context, settings: &'a Settings, net: &'a Net) -> Self {
+        Probe { context, settings, net }
     }
 
     /// Asks one page, as anybody would: nothing in the request busts a cache.
-    pub async fn ask(&self, url: &str) -> Seen {
-        let Ok(timeout) = self.context.deadline.request() else { return Seen::Silent("no time left".into()) };
-        let answer = match self.client.get(url).timeout(timeout).send().await {
-            Ok(answer) => answer,
-            Err(error) => return Seen::Silent(cause(&error)),
-        };
-        let status = answer.status().as_u16();
-        let headers = answer.headers().clone();
-        let body = answer.text().await.unwrap_or_default();
-        let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let seen = match (status, self.settings.marker.as_ref().and_then(|m: &Marker| m.read(header, &body)))
-        {
-            (200, Some(build)) => Seen::Says(build),
-            (200, None) => Seen::Mute,
-            (status, _) => Seen::Status(status),
-        };
+    pub async fn ask(&self, url: &str, text: Option<&str>) -> Seen {
+        let seen = self.fetch(url, text).await;
         self.context.voice.detail(&format!("{url} {seen}"));
         seen
     }
 
-    /// Whether every page answers as the wanted build right now.
-    pub async fn all_are(&self, wanted: &Build) -> bool {
-        let asked = self.settings.probe_urls.iter().map(|url| self.ask(url));
-        let seen = futures_util::future::join_all(asked).await;
-        !seen.is_empty() && seen.iter().all(|s| s.is(wanted))
+    async fn fetch(&self, url: &str, text: Option<&str>) -> Seen {
+        let Ok(timeout) = self.context.deadline.request() else { return Seen::Silent("no time left".into()) };
+        let mut answer = match self.net.client().get(url).timeout(timeout).send().await {
+            Ok(answer) => answer,
+            Err(error) => return Seen::Silent(cause(&error)),
+        };
+        let status = answer.status().as_u16();
+        if status != self.settings.status {
+            return Seen::Status(status);
+        }
+        let mut bytes = Vec::new();
+        loop {
+            match answer.chunk().await {
+                Ok(Some(chunk)) if bytes.len() < BODY => bytes.extend_from_slice(&chunk),
+                Ok(_) => break,
+                Err(error) => return Seen::Silent(cause(&error)),
+            }
+        }
+        let body = String::from_utf8_lossy(&bytes);
+        let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        match (text, &self.settings.marker) {
+            (Some(text), _) if !body.contains(text) => Seen::Lacks(text.to_owned()),
+            (_, Some(marker)) => Marker::read(marker, header, &body).map_or(Seen::Mute, Seen::Says),
+            (Some(_), None) => Seen::Fits,
+            (None, None) => Seen::Mute,
+        }
+    }
+
+    /// Asks every page at the same time.
+    pub async fn all(&self, urls: &[String], text: Option<&str>) -> Vec<Seen> {
+        join_all(urls.iter().map(|url| self.ask(url, text))).await
     }
 
     /// What the pages say; `None` when they do not agree or do not say.
-    pub async fn build(&self) -> Option<String> {
-        let asked = self.settings.probe_urls.iter().map(|url| self.ask(url));
-        let mut builds = futures_util::future::join_all(asked).await.into_iter().map(|seen| match seen {
+    pub async fn build(&self, urls: &[String]) -> Option<String> {
+        let mut builds = self.all(urls, None).await.into_iter().map(|seen| match seen {
             Seen::Says(build) => Some(build),
             _ => None,
         });
         let first = builds.next()??;
         builds.all(|build| build.as_ref() == Some(&first)).then_some(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_not_seen_the_build_says_nothing_of_it() {
+        let wanted = Build {
+            image: Some("r/s:1.2.0".into()),
+            commit: Some("9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c".into()),
+            ..Build::default()
+        };
+        for (seen, evidence) in [
+            (Seen::Says("v1.2.0".into()), Evidence::Right),
+            (Seen::Says("9f2c41d".into()), Evidence::Right),
+            (Seen::Says("1.1.4".into()), Evidence::Wrong),
+            (Seen::Fits, Evidence::Right),
+            (Seen::Lacks("x".into()), Evidence::Wrong),
+            (Seen::Status(500), Evidence::Wrong),
+            (Seen::Status(404), Evidence::Wrong),
+            (Seen::Status(301), Evidence::Unclear),
+            (Seen::Status(403), Evidence::Unclear),
+            (Seen::Mute, Evidence::Unclear),
+            (Seen::Silent("refused".into()), Evidence::Unclear),
+        ] {
+            assert_eq!(seen.evidence(&wanted), evidence, "{seen}");
+        }
     }
 }

@@ -122,7 +122,9 @@ impl Build {
 
     /// The most exact name that is not a commit.
     pub fn name(&self) -> Option<&str> {
-        let image_tag = self.image.as_deref().and_then(|image| image.rsplit_once(':')).map(|(_, tag)| tag);
+        // A digest is exact, but no page calls itself so.
+        let by_tag = self.image.as_deref().filter(|image| !image.contains('@'));
+        let image_tag = by_tag.and_then(|image| image.rsplit_once(':')).map(|(_, tag)| tag);
         image_tag.or(self.tag.as_deref()).or(self.version.as_deref())
     }
 }

@@ -24,7 +24,7 @@ pub struct Voice {
     colour: bool,
     /// The progress line while there is one, and what it said last.
     progress: Mutex<Option<ProgressBar>>,
-    last: Mutex<String>,
+    last: Mutex<Vec<String>>,
 }
 
 impl Voice {
@@ -83,15 +83,36 @@ impl Voice {
 
     /// The state of a wait: one line updated in place on a terminal, else one line for each change.
     pub fn progress(&self, state: &str) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.volume == Volume::Quiet || *last == state {
+        self.board(&[(state.to_owned(), String::new())]);
+    }
+
+    /// The states of several things that are waited for, each with a clock: as many lines, updated in place on a terminal; else one
+    /// line for each state that is new, without the clock.
+    pub fn board(&self, rows: &[(String, String)]) {
+        if self.volume == Volume::Quiet {
             return;
         }
-        state.clone_into(&mut last);
-        if !std::io::stderr().is_terminal() {
-            drop(last);
-            return self.line("", state);
+        if self.is_terminal() {
+            return self.draw(rows);
         }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.resize(rows.len(), String::new());
+        let new: Vec<&String> = rows
+            .iter()
+            .zip(last.iter())
+            .filter(|((state, _), old)| state != *old)
+            .map(|((s, _), _)| s)
+            .collect();
+        new.iter().for_each(|state| self.line("", state));
+        *last = rows.iter().map(|(state, _)| state.clone()).collect();
+    }
+
+    /// Whether stderr is a terminal, on which lines can be updated in place.
+    pub fn is_terminal(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    fn draw(&self, rows: &[(String, String)]) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = progress.get_or_insert_with(|| {
             let bar = ProgressBar::new_spinner();
@@ -99,7 +120,10 @@ impl Voice {
             bar.enable_steady_tick(std::time::Duration::from_millis(120));
             bar
         });
-        bar.set_message(format!("{}: {}", self.name, redact(state)));
+        let line = |(state, clock): &(String, String)| {
+            format!("{}: {} {clock}", self.name, redact(state)).trim_end().to_owned()
+        };
+        bar.set_message(rows.iter().map(line).collect::<Vec<_>>().join("\n  "));
     }
 
     /// Ends the progress line.

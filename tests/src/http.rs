@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -101,6 +101,9 @@ struct Shared {
     log: Mutex<Vec<Request>>,
     faults: Mutex<Vec<Planned>>,
     stopped: AtomicBool,
+    /// Whether connections stay open for the next request.
+    keep_alive: AtomicBool,
+    connections: AtomicUsize,
 }
 
 /// A server on a port of its own; it ends when it is dropped.
@@ -139,6 +142,16 @@ impl Server {
         self.address.port()
     }
 
+    /// From now on connections stay open for the next request.
+    pub fn keep_alive(&self) {
+        self.shared.keep_alive.store(true, Ordering::Relaxed);
+    }
+
+    /// How many connections have come so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
     /// What was asked so far.
     pub fn log(&self) -> Vec<Request> {
         self.shared.log.lock().expect("log").clone()
@@ -171,15 +184,23 @@ impl Drop for Server {
 
 impl Shared {
     fn serve(&self, mut stream: TcpStream, handler: &Handler) {
-        let Some(request) = read(&mut stream) else { return };
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        // An answer in several packets would wait for the other side's word on the first.
+        let _ = stream.set_nodelay(true);
+        while self.serve_one(&mut stream, handler).is_some() {}
+    }
+
+    /// Answers one request; `None` when the connection ends with it.
+    fn serve_one(&self, stream: &mut TcpStream, handler: &Handler) -> Option<()> {
+        let request = read(stream)?;
         self.log.lock().expect("log").push(request.clone());
         let reply = match self.fault_for(&request) {
             None => handler(&request),
             Some(Fault::Answer(reply)) => reply,
-            Some(Fault::DropBefore) => return,
+            Some(Fault::DropBefore) => return None,
             Some(Fault::DropAfter) => {
                 handler(&request);
-                return;
+                return None;
             }
             Some(Fault::Hang(time)) => {
                 let reply = handler(&request);
@@ -188,7 +209,8 @@ impl Shared {
             }
         };
         // Whoever asked may be gone by now.
-        let _ = write(&mut stream, &request.method, &reply);
+        let keep = self.keep_alive.load(Ordering::Relaxed);
+        write(stream, &request.method, &reply, keep).ok().filter(|()| keep)
     }
 
     fn fault_for(&self, request: &Request) -> Option<Fault> {
@@ -273,8 +295,9 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn write(stream: &mut TcpStream, method: &str, reply: &Reply) -> std::io::Result<()> {
-    let mut head = format!("HTTP/1.1 {} Stand-in\r\nConnection: close\r\n", reply.status);
+fn write(stream: &mut TcpStream, method: &str, reply: &Reply, keep: bool) -> std::io::Result<()> {
+    let connection = if keep { "keep-alive" } else { "close" };
+    let mut head = format!("HTTP/1.1 {} Stand-in\r\nConnection: {connection}\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

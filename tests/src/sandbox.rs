@@ -266,7 +266,7 @@ impl Sandbox {
         format!(
             "\n[environment.{environment}]\nbranch = \"{branch}\"\npublic_urls = [\"{edge}/\", \"{edge}/sale\"]\nmarker = \"X-Release\"\n\
              \n[environment.{environment}.deploy-coolify]\nurl = \"{coolify}\"\ntoken_file = \"../secrets/coolify-token\"\n\
-             applications = [\"{application}\"]\n{image}probe_urls = [\"{edge}/api/health\"]\ninterval = \"20ms\"\nhealth_timeout = \"2s\"\n\
+             applications = [\"{application}\"]\n{image}probe_urls = [\"{edge}/api/health\"]\ninterval = \"20ms\"\nhealth_timeout = \"2s\"\nbake = \"0s\"\n\
              \n[environment.{environment}.cdn-purge]\ndriver = \"http\"\nendpoint = \"{edge}\"\norigin = \"{origin}\"\n\
              \n[environment.{environment}.db-restore]\nhost = \"{host}\"\nport = {port}\ndatabase = \"{database}\"\nuser = \"postgres\"\n\
              password_file = \"../secrets/database-password\"\nsnapshots = \"../snapshots/{environment}\"\n",

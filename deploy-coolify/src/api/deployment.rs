@@ -1,0 +1,231 @@
+//! A deployment as Coolify describes it.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::log::{Line, lines};
+use super::{Application, Kind};
+
+/// A deployment.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Row {
+    #[serde(default)]
+    pub id: i64,
+    #[serde(rename = "deployment_uuid")]
+    pub uuid: String,
+    #[serde(default)]
+    pub status: String,
+    #[serde(default)]
+    pub created_at: String,
+    /// Moves with every line of the log, whether the log may be read or not.
+    #[serde(default)]
+    pub updated_at: String,
+    #[serde(default)]
+    pub finished_at: Option<String>,
+    #[serde(default)]
+    commit: Option<String>,
+    #[serde(default, deserialize_with = "flag")]
+    rollback: bool,
+    #[serde(default, deserialize_with = "flag")]
+    is_webhook: bool,
+    #[serde(default, deserialize_with = "flag")]
+    only_this_server: bool,
+    #[serde(default, rename = "pull_request_id", deserialize_with = "whole")]
+    pub pull_request: i64,
+    #[serde(default, deserialize_with = "loose_text")]
+    destination_id: Option<String>,
+    #[serde(default)]
+    pub server_name: Option<String>,
+    #[serde(default)]
+    pub configuration_hash: Option<String>,
+    #[serde(default)]
+    deployment_url: Option<String>,
+    /// JSON in a string; absent when the token may not read it, null before the first line.
+    #[serde(default, deserialize_with = "present")]
+    logs: Option<Option<String>>,
+    /// The tag or the commit that it brings, as far as it can be told.
+    #[serde(skip)]
+    pub revision: Option<String>,
+    /// Whether it is the one on the application's first server.
+    #[serde(skip)]
+    pub is_primary: bool,
+}
+
+impl Row {
+    /// With what only its application tells.
+    pub(super) fn of(mut self, app: &Application) -> Self {
+        self.revision = match app.kind() {
+            Kind::Image => lines(self.logs()).iter().find_map(|line| deployed_tag(&line.output)),
+            Kind::Git => self.commit.clone().filter(|c| is_commit(c)),
+            Kind::Inline => None,
+        };
+        let same = self.destination_id.as_ref().zip(app.destination_id.as_ref()).is_none_or(|(a, b)| a == b);
+        self.is_primary = same && !self.only_this_server;
+        self
+    }
+
+    /// Queued or in progress; a word that is not known is no end.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.status.as_str(), "finished" | "failed" | "cancelled-by-user")
+    }
+
+    /// It has brought its build.
+    pub fn is_finished(&self) -> bool {
+        self.status == "finished"
+    }
+
+    /// It waits for others.
+    pub fn is_queued(&self) -> bool {
+        self.status == "queued"
+    }
+
+    /// A word that Coolify is not known to say.
+    pub fn is_odd(&self) -> bool {
+        self.is_open() && !matches!(self.status.as_str(), "queued" | "in_progress")
+    }
+
+    /// Its log, as it is stored.
+    pub fn logs(&self) -> Option<&str> {
+        self.logs.as_ref()?.as_deref()
+    }
+
+    /// Many rows with their logs are much memory.
+    pub fn without_log(mut self) -> Self {
+        self.logs = self.logs.map(|_| None);
+        self
+    }
+
+    /// Whether the token may read its log.
+    pub fn shows_logs(&self) -> bool {
+        self.logs.is_some()
+    }
+
+    /// Its log's last lines that everybody may see; at most ten.
+    pub fn last_lines(&self) -> Vec<String> {
+        let all = lines(self.logs());
+        let visible: Vec<String> = all.iter().filter(|l| !l.hidden).flat_map(Line::texts).collect();
+        visible.into_iter().rev().take(10).rev().collect()
+    }
+
+    /// Whether its log says something.
+    pub fn says(&self, text: &str) -> bool {
+        lines(self.logs()).iter().any(|line| !line.hidden && line.output.contains(text))
+    }
+
+    /// A restart of Coolify marks what was on its way as failed, and writes nothing else.
+    pub fn was_swept_away(&self) -> bool {
+        self.status == "failed" && self.finished_at.is_none() && !self.says("Deployment failed")
+    }
+
+    /// The path of its page.
+    pub fn page(&self) -> Option<&str> {
+        self.deployment_url.as_deref()
+    }
+
+    /// For an answer.
+    pub fn to_value(&self) -> Value {
+        json!({
+            "deployment": self.uuid, "status": self.status, "created_at": self.created_at, "revision": self.revision,
+            "push": self.is_webhook, "rollback": self.rollback,
+        })
+    }
+
+    #[cfg(test)]
+    pub fn sample(uuid: &str, status: &str, revision: Option<&str>) -> Self {
+        Row {
+            uuid: uuid.into(),
+            status: status.into(),
+            revision: revision.map(str::to_owned),
+            is_primary: true,
+            ..Row::default()
+        }
+    }
+}
+
+/// `Starting deployment of registry/shop:1.2.0 to localhost.` names the tag that no field names. A digest has a tag's form too:
+/// `sha256-...` is how Coolify is told to deploy one.
+fn deployed_tag(line: &str) -> Option<String> {
+    let image = line.strip_prefix("Starting deployment of ")?.split_once(" to ")?.0;
+    crate::plan::split(image).map(|(_, tag)| tag)
+}
+
+/// A whole commit; a short one or a branch's name would not find its image.
+pub fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Booleans are 0 and 1 on some databases.
+pub(super) fn loose_bool<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Bool(yes) => Some(yes),
+        Value::Number(number) => number.as_i64().map(|n| n != 0),
+        _ => None,
+    })
+}
+
+/// Ids are strings here and numbers there.
+pub(super) fn loose_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(loose_bool(from)?.unwrap_or_default())
+}
+
+fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    Ok(loose_text(from)?.and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(from).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_is_read_from_the_first_line() {
+        let tag = |line| deployed_tag(line);
+        assert_eq!(
+            tag("Starting deployment of r.example:5000/shop:1.2.0 to localhost."),
+            Some("1.2.0".into())
+        );
+        assert_eq!(
+            tag("Starting deployment of r.example/shop@sha256:ab12 to localhost."),
+            Some("sha256-ab12".into())
+        );
+        assert_eq!(tag("Starting deployment of r.example:5000/shop to localhost."), None);
+        assert_eq!(tag("Something else"), None);
+    }
+
+    fn row(value: Value) -> Row {
+        serde_json::from_value(value).expect("a row")
+    }
+
+    #[test]
+    fn a_row_without_logs_is_still_a_row() {
+        let odd =
+            row(json!({ "deployment_uuid": "d", "status": "odd", "rollback": 1, "pull_request_id": "0" }));
+        assert!(odd.is_open() && odd.is_odd() && odd.rollback && !odd.shows_logs(), "{odd:?}");
+        assert!(row(json!({ "deployment_uuid": "d", "logs": null })).shows_logs());
+    }
+
+    #[test]
+    fn a_commit_is_a_revision_only_where_coolify_builds() {
+        let sha = "9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c";
+        let of = |pack: &str, commit: &str| {
+            let app: Application =
+                serde_json::from_value(json!({ "uuid": "a", "build_pack": pack, "git_repository": "a/b" }))
+                    .expect("an application");
+            row(json!({ "deployment_uuid": "d", "commit": commit })).of(&app).revision
+        };
+        assert_eq!(of("nixpacks", sha).as_deref(), Some(sha));
+        assert_eq!(of("nixpacks", "HEAD"), None);
+        assert_eq!(of("dockerimage", sha), None);
+    }
+}

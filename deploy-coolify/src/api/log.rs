@@ -1,0 +1,174 @@
+//! The log of a deployment: JSON in a string, in the order of its array. It may shrink while it is written, and it may hold
+//! what nobody should see.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use step::redact;
+
+/// An entry; it may be several lines, or part of one.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Line {
+    #[serde(default)]
+    pub(super) output: String,
+    #[serde(default)]
+    timestamp: String,
+    #[serde(default)]
+    pub(super) hidden: bool,
+}
+
+impl Line {
+    /// Its lines, clean.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.output.lines().map(scrub).filter(|text| !text.trim().is_empty()).collect()
+    }
+}
+
+/// The entries; none when there is no log, or when it cannot be read.
+pub(super) fn lines(logs: Option<&str>) -> Vec<Line> {
+    logs.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Where a reader of a growing log is.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    at: usize,
+    size: usize,
+    told: HashSet<(String, String)>,
+}
+
+impl Cursor {
+    /// What is new; hidden entries only if they are wanted. A log that has lost entries is read again, and nothing is told twice.
+    pub fn fresh(&mut self, logs: Option<&str>, hidden: bool) -> Vec<String> {
+        let size = logs.map_or(0, str::len);
+        if size == self.size {
+            return Vec::new();
+        }
+        self.size = size;
+        let all = lines(logs);
+        if all.len() < self.at {
+            self.at = 0;
+        }
+        let new = all.get(self.at..).unwrap_or_default();
+        self.at = all.len();
+        let visible = new.iter().filter(|line| hidden || !line.hidden);
+        let untold = visible.filter(|line| self.told.insert((line.timestamp.clone(), line.output.clone())));
+        untold.flat_map(Line::texts).collect()
+    }
+}
+
+/// A line of somebody else's for people's eyes: no secrets of ours, no passwords in URLs, no keys, no control characters.
+fn scrub(text: &str) -> String {
+    let plain = without_control(text);
+    let mut words: Vec<String> = Vec::new();
+    let mut bearer = false;
+    for word in redact(&plain).split(' ') {
+        let clean = if bearer && !word.is_empty() { "[redacted]".to_owned() } else { clean_word(word) };
+        bearer =
+            (bearer && word.is_empty()) || matches!(word.to_ascii_lowercase().as_str(), "bearer" | "basic");
+        words.push(clean);
+    }
+    words.join(" ")
+}
+
+/// Colours and cursor movements would let a log write anywhere on the terminal.
+fn without_control(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' if rest.peek() == Some(&'[') => {
+                rest.next();
+                // The sequence ends with its first letter (or any byte from @ to ~).
+                for c in rest.by_ref() {
+                    if ('@'..='~').contains(&c) {
+                        break;
+                    }
+                }
+            }
+            '\t' => plain.push(' '),
+            c if c.is_control() => {}
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+fn clean_word(word: &str) -> String {
+    if word.contains("-----BEGIN") || is_key(word) {
+        return "[redacted]".to_owned();
+    }
+    // `https://user:password@host`: what stands between the scheme and the @.
+    match word.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split('/').next()?, rest))) {
+        Some((scheme, authority, rest)) if authority.contains('@') => {
+            let host = rest.split_at(authority.rfind('@').unwrap_or_default()).1;
+            format!("{scheme}://[redacted]{host}")
+        }
+        _ => word.to_owned(),
+    }
+}
+
+/// A long run of base64 with both cases and digits: a key, or its middle. Digests are hex and stay.
+fn is_key(word: &str) -> bool {
+    let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-');
+    let bare = word.rsplit_once('=').filter(|(_, v)| !v.is_empty()).map_or(word, |(_, value)| value);
+    bare.len() >= 40
+        && bare.bytes().all(base64)
+        && bare.bytes().any(|b| b.is_ascii_uppercase())
+        && bare.bytes().any(|b| b.is_ascii_lowercase())
+        && bare.bytes().any(|b| b.is_ascii_digit())
+        && !bare.contains("//")
+        && bare.matches('/').count() < 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn log(entries: &[(&str, bool)]) -> String {
+        let entry = |(i, (output, hidden)): (usize, &(&str, bool))| json!({ "output": output, "hidden": hidden, "timestamp": i.to_string() });
+        Value::Array(entries.iter().enumerate().map(entry).collect()).to_string()
+    }
+
+    #[test]
+    fn a_growing_log_is_told_once_in_its_own_order() {
+        let mut cursor = Cursor::default();
+        let first = log(&[("b", false), ("secret command", true), ("a\nc", false)]);
+        assert_eq!(cursor.fresh(Some(&first), false), ["b", "a", "c"]);
+        assert!(cursor.fresh(Some(&first), false).is_empty());
+        // Two writers: an entry is lost, and later it is there again with another one.
+        assert!(cursor.fresh(Some(&log(&[("b", false)])), false).is_empty());
+        let last = log(&[("b", false), ("secret command", true), ("a\nc", false), ("d", false)]);
+        assert_eq!(cursor.fresh(Some(&last), false), ["d"]);
+        assert!(cursor.fresh(None, false).is_empty() && cursor.fresh(Some("no JSON"), false).is_empty());
+    }
+
+    #[test]
+    fn hidden_entries_are_told_only_if_they_are_wanted() {
+        assert_eq!(Cursor::default().fresh(Some(&log(&[("x", true)])), true), ["x"]);
+    }
+
+    #[test]
+    fn what_nobody_should_see_is_taken_out() {
+        for (text, clean) in [
+            ("plain text", "plain text"),
+            ("\u{1b}[31mred\u{1b}[0m \u{7}bell", "red bell"),
+            (
+                "git clone https://oauth2:tok-en@git.example/a/b.git x",
+                "git clone https://[redacted]@git.example/a/b.git x",
+            ),
+            ("see https://shop.example/a@b", "see https://shop.example/a@b"),
+            ("Authorization: Bearer abc123", "Authorization: Bearer [redacted]"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", "[redacted] OPENSSH PRIVATE KEY-----"),
+            ("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz", "[redacted]"),
+            ("KEY=b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz", "[redacted]"),
+            (
+                "sha256:9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c9f2c41d07ab39f2c41d07ab3",
+                "sha256:9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c9f2c41d07ab39f2c41d07ab3",
+            ),
+        ] {
+            assert_eq!(scrub(text), clean);
+        }
+    }
+}

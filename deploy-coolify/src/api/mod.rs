@@ -1,0 +1,175 @@
+//! Coolify's API, as far as it is needed. Only named fields are read, and no body is ever shown: an application's answer
+//! holds the server's secrets.
+
+mod application;
+mod client;
+mod deployment;
+mod log;
+mod version;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use step::{Failure, Permit};
+
+pub use application::{Application, Kind, Opinion};
+pub use client::{Api, Net, Sent, Trouble, cause};
+pub use deployment::{Row, is_commit};
+pub use log::Cursor;
+pub use version::{Pins, Version};
+
+impl Api<'_> {
+    /// Coolify's version.
+    pub async fn version(&self) -> Result<Version, Failure> {
+        let text = self.get("/version").await?.unwrap_or_default();
+        Ok(Version::parse(&text))
+    }
+
+    /// An application, which must be there.
+    pub async fn application(&self, uuid: &str) -> Result<Application, Failure> {
+        let missing = || {
+            let message = format!("Coolify has no application {uuid} that this token may see");
+            Failure::config("application", message)
+        };
+        self.json(&format!("/applications/{uuid}")).await?.ok_or_else(missing)
+    }
+
+    /// The uuids of the applications that carry a tag in Coolify.
+    pub async fn tagged(&self, tag: &str) -> Result<Vec<String>, Failure> {
+        let found: Vec<Application> =
+            self.json(&format!("/applications?tag={tag}")).await?.unwrap_or_default();
+        Ok(found.into_iter().map(|a| a.uuid).collect())
+    }
+
+    /// A deployment, if it is there: an id that Coolify answered with may never have been stored. Asked once, because whoever
+    /// follows a deployment has a patience of its own.
+    pub async fn peek(&self, app: &Application, uuid: &str, in_list: bool) -> Result<Option<Row>, Trouble> {
+        if in_list {
+            return Ok(self.peek_history(app, 10).await?.into_iter().find(|r| r.uuid == uuid));
+        }
+        let found: Option<Row> = self.peek_json(&format!("/deployments/{uuid}")).await?;
+        Ok(found.map(|row| row.of(app)))
+    }
+
+    /// The newest deployments, asked once.
+    pub async fn peek_history(&self, app: &Application, take: usize) -> Result<Vec<Row>, Trouble> {
+        let page: Page = self.peek_json(&history_path(app, 0, take)).await?.unwrap_or_default();
+        Ok(sorted(page, app))
+    }
+
+    /// The newest deployments of an application, newest first, without previews; those on other servers are among them.
+    pub async fn history(&self, app: &Application, take: usize) -> Result<Vec<Row>, Failure> {
+        self.rows(app, 0, take).await.map(|(_, rows)| rows)
+    }
+
+    /// As many deployments as `enough` asks for, at most 200, without their logs: previews and restarts may fill a page.
+    pub async fn history_until(
+        &self,
+        app: &Application,
+        enough: impl Fn(&[Row]) -> bool,
+    ) -> Result<Vec<Row>, Failure> {
+        let mut rows = Vec::new();
+        for skip in (0..200).step_by(20) {
+            let (came, page) = self.rows(app, skip, 20).await?;
+            rows.extend(page.into_iter().map(Row::without_log));
+            if came < 20 || enough(&rows) {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn rows(&self, app: &Application, skip: usize, take: usize) -> Result<(usize, Vec<Row>), Failure> {
+        let page: Page = self.json(&history_path(app, skip, take)).await?.unwrap_or_default();
+        let came = page.len();
+        Ok((came, sorted(page, app)))
+    }
+
+    /// Writes one field of an application.
+    pub async fn set(
+        &self,
+        permit: &Permit,
+        uuid: &str,
+        key: &str,
+        value: impl Into<Value>,
+    ) -> Result<Sent, Failure> {
+        let body = json!({ key: value.into() });
+        self.send(permit, Method::PATCH, &format!("/applications/{uuid}"), &body).await
+    }
+
+    /// The same on the way out: after a signal, or after the deadline, what was changed for the moment is put back.
+    pub async fn put_back(&self, permit: &Permit, uuid: &str, key: &str, value: &str) -> Sent {
+        let body = json!({ key: value });
+        self.send_last(permit, Method::PATCH, &format!("/applications/{uuid}"), &body).await
+    }
+
+    /// Queues one deployment. Forced where Coolify takes another build for a duplicate.
+    pub async fn deploy(&self, permit: &Permit, uuid: &str, force: bool) -> Result<Sent, Failure> {
+        self.send(permit, Method::POST, "/deploy", &json!({ "uuid": uuid, "force": force })).await
+    }
+
+    /// Queues a deployment of exactly this commit.
+    pub async fn deploy_commit(&self, permit: &Permit, uuid: &str, commit: &str) -> Result<Sent, Failure> {
+        let body = json!({ "commit": commit });
+        self.send(permit, Method::POST, &format!("/applications/{uuid}/rollback"), &body).await
+    }
+
+    /// Cancels a deployment, also on the way out.
+    pub async fn cancel(&self, permit: &Permit, uuid: &str) -> Sent {
+        self.send_last(permit, Method::POST, &format!("/deployments/{uuid}/cancel"), &json!({})).await
+    }
+
+    /// A deployment on the way out.
+    pub async fn last_look(&self, app: &Application, uuid: &str) -> Option<Row> {
+        self.last_json::<Row>(&format!("/deployments/{uuid}")).await.map(|row| row.of(app))
+    }
+
+    /// Whether the token may deploy, asked without deploying: the ability is looked at before the (missing) words are.
+    pub async fn may_deploy(&self) -> Option<bool> {
+        match self.peek_status("/deploy").await {
+            Ok(400 | 405) => Some(true),
+            Ok(403) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// Newest first, without previews, which have a life of their own.
+fn sorted(page: Page, app: &Application) -> Vec<Row> {
+    let mut rows: Vec<Row> =
+        page.rows().into_iter().filter(|r| r.pull_request == 0).map(|r| r.of(app)).collect();
+    // Before 4.3.0 rows of the same second come in any order.
+    rows.sort_by(|a, b| (&b.created_at, b.id).cmp(&(&a.created_at, a.id)));
+    rows
+}
+
+fn history_path(app: &Application, skip: usize, take: usize) -> String {
+    format!("/deployments/applications/{}?skip={skip}&take={take}", app.uuid)
+}
+
+/// The list of an application's deployments: an object, though the schema says an array.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Page {
+    Object { deployments: Vec<Row> },
+    Array(Vec<Row>),
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Page::Array(Vec::new())
+    }
+}
+
+impl Page {
+    fn len(&self) -> usize {
+        match self {
+            Page::Object { deployments } | Page::Array(deployments) => deployments.len(),
+        }
+    }
+
+    fn rows(self) -> Vec<Row> {
+        match self {
+            Page::Object { deployments } | Page::Array(deployments) => deployments,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Coolify's history, read as a stack: what ran, what ran before it, and whether the settings are still those of then. Pure.
+
+use crate::api::Row;
+
+/// Why the history does not say where a rollback goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// No deployment has finished, or Coolify has forgotten them (it keeps 60 days).
+    History,
+    /// What the last one brought cannot be told.
+    Current,
+    /// There was nothing before it.
+    Before,
+}
+
+impl Missing {
+    /// What a person has to know.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Missing::History => "Coolify knows no finished deployment of it (it forgets them after 60 days)",
+            Missing::Current => {
+                "Coolify does not say what its last deployment brought (an image's tag stands in the log, which needs read:sensitive)"
+            }
+            Missing::Before => "Coolify knows no build before the one that runs",
+        }
+    }
+}
+
+/// The builds that ran, oldest first: going back to an older one takes the newer ones off. The last is what runs now; the one before
+/// it is where a rollback goes. `rows` are newest first.
+pub fn stack(rows: &[Row]) -> Vec<&Row> {
+    let mut stack: Vec<&Row> = Vec::new();
+    for row in rows.iter().rev().filter(|r| r.is_primary && r.is_finished() && r.revision.is_some()) {
+        match stack.iter().position(|known| known.revision == row.revision) {
+            Some(at) => {
+                stack.truncate(at);
+                // The newer row has the newer time and the newer settings.
+                stack.push(row);
+            }
+            None => stack.push(row),
+        }
+    }
+    stack
+}
+
+/// What runs, and what ran before it.
+pub fn current_and_before(rows: &[Row]) -> Result<(&Row, &Row), Missing> {
+    let last = rows.iter().find(|r| r.is_primary && r.is_finished()).ok_or(Missing::History)?;
+    if last.revision.is_none() {
+        return Err(Missing::Current);
+    }
+    match stack(rows)[..] {
+        [.., before, current] => Ok((current, before)),
+        _ => Err(Missing::Before),
+    }
+}
+
+/// Whether the settings with which a revision ran then are those with which it runs now; `None` when Coolify does not say.
+pub fn drifted(rows: &[Row], now: &Row) -> Option<bool> {
+    let then = rows
+        .iter()
+        .find(|r| r.is_primary && r.is_finished() && r.uuid != now.uuid && r.revision == now.revision)?;
+    Some(then.configuration_hash.as_ref()? != now.configuration_hash.as_ref()?)
+}
+
+/// A newer deployment of another revision that has finished since: ours no longer runs.
+pub fn superseded<'a>(rows: &'a [Row], ours: &Row) -> Option<&'a Row> {
+    let newer = rows.iter().filter(|r| r.is_primary && r.is_finished() && r.id > ours.id);
+    newer.max_by_key(|r| r.id).filter(|r| r.revision != ours.revision)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Newest first.
+    fn rows(words: &[(&str, &str)]) -> Vec<Row> {
+        let all = words.iter().enumerate();
+        all.map(|(i, (revision, status))| {
+            let revision = Some(*revision).filter(|r| *r != "?");
+            let mut row = Row::sample(&i.to_string(), status, revision);
+            row.id = 100 - i64::try_from(i).expect("small");
+            row
+        })
+        .collect()
+    }
+
+    fn finished(revisions: &[&str]) -> Vec<Row> {
+        rows(&revisions.iter().map(|r| (*r, "finished")).collect::<Vec<_>>())
+    }
+
+    fn ways(rows: &[Row]) -> Result<(String, String), Missing> {
+        let name = |row: &Row| row.revision.clone().unwrap_or_default();
+        current_and_before(rows).map(|(current, before)| (name(current), name(before)))
+    }
+
+    #[test]
+    fn a_rollback_after_a_rollback_goes_further_back() {
+        let pair = |a: &str, b: &str| Ok((a.to_owned(), b.to_owned()));
+        assert_eq!(ways(&finished(&["C", "B", "A"])), pair("C", "B"));
+        // A, B, C, back to B: the next rollback goes to A, not forward to C.
+        assert_eq!(ways(&finished(&["B", "C", "B", "A"])), pair("B", "A"));
+        assert_eq!(ways(&finished(&["D", "B", "C", "B", "A"])), pair("D", "B"));
+        // The same build again is no new one.
+        assert_eq!(ways(&finished(&["C", "C", "B"])), pair("C", "B"));
+        assert_eq!(ways(&rows(&[("C", "failed"), ("B", "finished"), ("A", "finished")])), pair("B", "A"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_target() {
+        assert_eq!(ways(&[]), Err(Missing::History));
+        assert_eq!(ways(&rows(&[("A", "failed")])), Err(Missing::History));
+        assert_eq!(ways(&finished(&["A"])), Err(Missing::Before));
+        assert_eq!(ways(&finished(&["?", "B", "A"])), Err(Missing::Current));
+        let mut elsewhere = finished(&["B", "A"]);
+        elsewhere[0].is_primary = false;
+        assert_eq!(ways(&elsewhere), Err(Missing::Before));
+    }
+
+    #[test]
+    fn drift_is_told_only_when_both_sides_are_known() {
+        let mut rows = finished(&["A", "B", "A"]);
+        assert_eq!(drifted(&rows, &rows[0]), None);
+        rows[0].configuration_hash = Some("x".into());
+        rows[2].configuration_hash = Some("x".into());
+        assert_eq!(drifted(&rows, &rows[0]), Some(false));
+        rows[2].configuration_hash = Some("y".into());
+        assert_eq!(drifted(&rows, &rows[0]), Some(true));
+    }
+
+    #[test]
+    fn a_newer_build_of_somebody_else_supersedes_ours() {
+        let rows = finished(&["B", "A"]);
+        assert_eq!(superseded(&rows, &rows[1]).map(|r| r.uuid.as_str()), Some("0"));
+        assert!(superseded(&rows, &rows[0]).is_none());
+        let same = finished(&["A", "A"]);
+        assert!(superseded(&same, &same[1]).is_none());
+    }
+}

@@ -1,0 +1,215 @@
+//! Whether what was deployed is healthy. The public pages decide; Coolify's own status is a second opinion, and the only one
+//! for applications that no page speaks for.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use step::{Acted, Failure};
+
+use crate::api::{Application, Opinion};
+use crate::look;
+use crate::plan::{Wanted, split};
+use crate::probe::Seen;
+use crate::verdict::{Evidence, Watch, round};
+use crate::world::World;
+
+/// A build that was not proven.
+#[derive(Debug)]
+pub struct Unproven {
+    pub failure: Failure,
+    /// It is plainly sick, and it is what answers: only then may something be done about it.
+    pub sick: bool,
+}
+
+impl From<Failure> for Unproven {
+    fn from(failure: Failure) -> Self {
+        Unproven { failure, sick: false }
+    }
+}
+
+/// What one round has seen.
+struct Look {
+    pages: Vec<Seen>,
+    evidence: Vec<Evidence>,
+    silent: Vec<Application>,
+}
+
+/// Waits until the build is proven: a sentence that says by what.
+pub async fn prove(world: &World<'_>, wanted: &Wanted, seen: &look::Seen) -> Result<String, Unproven> {
+    let mut judge = Judge { world, wanted, seen, text: world.text(wanted)?, same: HashMap::new() };
+    let proven = judge.wait().await;
+    world.context.voice.progress_done();
+    proven
+}
+
+struct Judge<'a> {
+    world: &'a World<'a>,
+    wanted: &'a Wanted,
+    seen: &'a look::Seen,
+    text: Option<String>,
+    /// Whether a build that a page names is the wanted one by its digest.
+    same: HashMap<String, bool>,
+}
+
+impl Judge<'_> {
+    async fn wait(&mut self) -> Result<String, Unproven> {
+        let settings = self.world.settings;
+        let mut watch = Watch::new(settings.successes);
+        let end = Instant::now() + settings.health_timeout;
+        let mut right_since = Instant::now();
+        loop {
+            let look = self.look().await?;
+            let others = look.silent.iter().map(Application::opinion);
+            if watch.take(round(look.evidence.iter().copied(), others)) {
+                right_since = Instant::now();
+            }
+            self.world.context.voice.progress(&format!("health: {}", self.shown(&look).join(", ")));
+            if watch.is_enough() && right_since.elapsed() >= settings.bake {
+                self.second_opinion().await;
+                return Ok(self.proof());
+            }
+            // Whoever is right now gets the time to stay so.
+            if !watch.is_right() && Instant::now() >= end {
+                return Err(self.verdict(&watch, &look).await);
+            }
+            self.world.pause(settings.interval).await.map_err(|f| self.stopped(f))?;
+        }
+    }
+
+    fn stopped(&self, failure: Failure) -> Failure {
+        if failure.reason == "deadline" {
+            self.unknown("the time of the step is over", &[])
+        } else {
+            failure.acted(Acted::Yes)
+        }
+    }
+
+    async fn look(&mut self) -> Result<Look, Failure> {
+        let pages = self.world.probe.all(&self.seen.pages, self.text.as_deref()).await;
+        let mut evidence = Vec::with_capacity(pages.len());
+        for page in &pages {
+            evidence.push(if self.is_same_image(page).await {
+                Evidence::Right
+            } else {
+                page.evidence(&self.wanted.build)
+            });
+        }
+        let mut silent = Vec::new();
+        for target in self.seen.targets.iter().filter(|t| !self.is_covered(&t.app)) {
+            // What cannot be asked now is not known now.
+            let app = self.world.api.application(&target.app.uuid).await;
+            silent.push(app.or_else(|failure| match failure.kind {
+                step::Kind::Temporary if failure.reason != "deadline" && failure.reason != "interrupted" => {
+                    Ok(Application::unheard(&target.app.name))
+                }
+                _ => Err(self.stopped(failure)),
+            })?);
+        }
+        Ok(Look { pages, evidence, silent })
+    }
+
+    /// A candidate and its final are one image with two names: the registry knows.
+    async fn is_same_image(&mut self, page: &Seen) -> bool {
+        let Seen::Says(build) = page else { return false };
+        if page.is(&self.wanted.build) {
+            return true;
+        }
+        if !self.same.contains_key(build) {
+            let same = self.digests_agree(build).await;
+            self.same.insert(build.clone(), same);
+        }
+        self.same.get(build).copied().unwrap_or_default()
+    }
+
+    async fn digests_agree(&self, build: &str) -> bool {
+        let (Some(images), Some((name, tag))) =
+            (self.world.images(), self.wanted.images.first().and_then(|i| split(i)))
+        else {
+            return false;
+        };
+        let usable = |tag: &str| {
+            !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        };
+        let wanted = images.digest(name, &tag).await.ok().flatten().filter(|d| !d.is_empty());
+        for other in [build.to_owned(), format!("v{build}")].iter().filter(|tag| usable(tag)) {
+            let found = images.digest(name, other).await.ok().flatten();
+            if found.is_some() && found == wanted {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_covered(&self, app: &Application) -> bool {
+        self.world.is_covered(app, self.seen.targets.len(), &self.seen.pages)
+    }
+
+    /// Coolify may see what the pages do not show yet; it may also be minutes behind.
+    async fn second_opinion(&self) {
+        for target in self.seen.targets.iter().filter(|t| self.is_covered(&t.app)) {
+            let Ok(app) = self.world.api.application(&target.app.uuid).await else { continue };
+            if app.opinion() == Opinion::Down {
+                let message = format!(
+                    "the pages are right, but Coolify says that {} is {}; its word may be minutes old: look again soon",
+                    app.name, app.status
+                );
+                self.world.context.voice.warn(&message);
+            }
+        }
+    }
+
+    async fn verdict(&self, watch: &Watch, look: &Look) -> Unproven {
+        let shown = self.shown(look);
+        let mut sick = watch.at_the_end() == Evidence::Wrong;
+        let mut why = "the pages do not answer as they should".to_owned();
+        if !sick {
+            for target in &self.seen.targets {
+                let app = self.world.api.application(&target.app.uuid).await;
+                if let Some(app) = app.ok().filter(Application::is_gone) {
+                    why = format!(
+                        "{} is {} as Coolify says, and nothing else speaks for it",
+                        app.name, app.status
+                    );
+                    sick = true;
+                }
+            }
+        }
+        if !sick {
+            let failure = self.unknown("nobody has said how it is", &shown);
+            return Unproven { failure, sick };
+        }
+        let name = self.wanted.name();
+        let failure =
+            Failure::failed("not-live", format!("{name} was deployed, but {why}")).acted(Acted::Yes);
+        // Where the build before still answers, the new one has not replaced it.
+        let other = |page: &Seen| {
+            matches!(page, Seen::Says(_)) && page.evidence(&self.wanted.build) == Evidence::Wrong
+        };
+        let sick = !look.pages.iter().any(other);
+        Unproven { failure: shown.into_iter().fold(failure, Failure::cause), sick }
+    }
+
+    fn unknown(&self, why: &str, shown: &[String]) -> Failure {
+        let environment = self.world.context.environment.as_deref().unwrap_or("production");
+        let message =
+            format!("{} was deployed, but it is not known whether it is healthy: {why}", self.wanted.name());
+        let failure = Failure::temporary("health-unknown", message).acted(Acted::Yes);
+        shown.iter().fold(failure, Failure::cause).next(format!("deploy-coolify status --env {environment}"))
+    }
+
+    fn shown(&self, look: &Look) -> Vec<String> {
+        let pages = self.seen.pages.iter().zip(&look.pages).map(|(url, seen)| format!("{url} {seen}"));
+        pages
+            .chain(look.silent.iter().map(|app| format!("{} is {} in Coolify", app.name, app.status)))
+            .collect()
+    }
+
+    fn proof(&self) -> String {
+        let times = self.world.settings.successes;
+        match self.seen.pages.len() {
+            0 => "by Coolify's word alone".to_owned(),
+            1 => format!("1 page said so {times} times in a row"),
+            pages => format!("{pages} pages said so {times} times in a row"),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The settings: `[deploy-coolify]` of release.toml and what the command line says over it.
+
+use std::time::Duration;
+
+use step::{Context, Failure, Marker, Secret};
+
+use crate::args::Args;
+
+/// The keys of `[deploy-coolify]`.
+pub const KEYS: &[&str] = &[
+    "url",
+    "token_file",
+    "applications",
+    "coolify_tag",
+    "max_targets",
+    "image",
+    "registry",
+    "registry_user",
+    "registry_password_file",
+    "probe_urls",
+    "status",
+    "body",
+    "successes",
+    "bake",
+    "health_timeout",
+    "proof",
+    "interval",
+    "stall",
+    "attach_window",
+    "auto_rollback",
+    "keep_auto_deploy",
+    "cancel",
+];
+
+/// What proves that a build runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The public pages say so themselves.
+    Pages,
+    /// Coolify's word is enough: for what has no pages.
+    Coolify,
+}
+
+/// Where the registry is, and who asks.
+#[derive(Debug)]
+pub struct Registry {
+    /// Its base URL.
+    pub url: String,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+}
+
+/// Where Coolify is, which applications, which image, and how a build is proven.
+#[derive(Debug)]
+pub struct Settings {
+    /// The base URL, without `/api/v1`.
+    pub url: String,
+    pub token: Secret,
+    /// Their uuids.
+    pub applications: Vec<String>,
+    /// Or all that carry this tag in Coolify.
+    pub coolify_tag: Option<String>,
+    /// More applications and servers than this are not touched.
+    pub max_targets: usize,
+    /// The images with placeholders, one for each application that has an image of its own; the first is the document's.
+    pub images: Vec<String>,
+    pub registry: Option<Registry>,
+    /// The pages that people see.
+    pub public_urls: Vec<String>,
+    /// The pages that decide whether the build answers; past the edge's cache.
+    pub probe_urls: Vec<String>,
+    pub marker: Option<Marker>,
+    /// The status that a page must have.
+    pub status: u16,
+    /// A text that a page must hold; `{version}`, `{tag}` and `{commit}` are filled.
+    pub body: Option<String>,
+    pub proof: Proof,
+    /// How often Coolify and the pages are asked while waiting.
+    pub interval: Duration,
+    /// How many right answers in a row prove a page.
+    pub successes: u32,
+    /// For how long the answers must be right.
+    pub bake: Duration,
+    /// How long a finished deployment may take to answer right.
+    pub health_timeout: Duration,
+    /// How long a deployment in progress may be silent.
+    pub stall: Duration,
+    /// How long a push's deployment may take to appear.
+    pub attach_window: Duration,
+    pub auto_rollback: bool,
+    pub keep_auto_deploy: bool,
+    pub cancel: bool,
+    /// Whether hidden entries of the log are shown.
+    pub hidden_log: bool,
+}
+
+impl Settings {
+    /// Reads the settings of the environment; the command line lies over them.
+    pub fn read(context: &Context, args: &Args) -> Result<Self, Failure> {
+        context.environment()?;
+        let settings = &context.settings;
+        let wait = args.command().wait().cloned().unwrap_or_default();
+        let public_urls = settings.shared_list("public_urls")?;
+        let probe_urls = Some(settings.list("probe_urls")?).filter(|l| !l.is_empty());
+        let seconds = |key, usual| settings.duration(key).map(|d| d.unwrap_or(Duration::from_secs(usual)));
+        let (applications, coolify_tag) = selection(context)?;
+        Ok(Settings {
+            url: base(&settings.need("url")?).map_err(|why| settings.wrong("url", &why))?,
+            token: settings.need_secret("token", "COOLIFY_TOKEN")?,
+            applications,
+            coolify_tag,
+            max_targets: wait.max_targets.or(settings.number("max_targets")?).unwrap_or(10),
+            images: images(context)?,
+            registry: registry(context)?,
+            probe_urls: probe_urls.unwrap_or_else(|| public_urls.clone()),
+            public_urls,
+            marker: Marker::of(settings)?,
+            status: settings.number("status")?.unwrap_or(200),
+            body: settings.text("body")?.filter(|text| !text.is_empty()),
+            proof: proof(context)?,
+            interval: seconds("interval", 3)?,
+            successes: settings.number("successes")?.unwrap_or(2).max(1),
+            bake: seconds("bake", 10)?,
+            health_timeout: seconds("health_timeout", 60)?,
+            stall: wait.stall.map_or_else(|| seconds("stall", 600), Ok)?,
+            attach_window: seconds("attach_window", 60)?,
+            auto_rollback: settings.flag("auto_rollback")?.unwrap_or_default(),
+            keep_auto_deploy: settings.flag("keep_auto_deploy")?.unwrap_or_default(),
+            cancel: wait.cancel || settings.flag("cancel")?.unwrap_or_default(),
+            hidden_log: wait.hidden_log,
+        })
+    }
+}
+
+/// The applications by their uuids, or by a tag.
+fn selection(context: &Context) -> Result<(Vec<String>, Option<String>), Failure> {
+    let settings = &context.settings;
+    let mut applications = settings.list("applications")?;
+    let tag = settings.text("coolify_tag")?.filter(|t| !t.is_empty());
+    let plain = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    if let Some(odd) = applications.iter().find(|uuid| !plain(uuid)) {
+        return Err(settings.wrong("applications", &format!("`{odd}` is no uuid of Coolify's")));
+    }
+    if let Some(tag) = tag.as_ref().filter(|tag| !plain(tag)) {
+        return Err(settings.wrong("coolify_tag", &format!("`{tag}` is no tag of Coolify's")));
+    }
+    match (applications.is_empty(), &tag) {
+        (true, None) => Err(settings.missing("applications")),
+        (false, Some(_)) => {
+            Err(settings.wrong("coolify_tag", "name the applications or their tag, not both"))
+        }
+        _ => {
+            // Twice the same would be deployed twice.
+            let mut seen = std::collections::HashSet::new();
+            applications.retain(|uuid| seen.insert(uuid.clone()));
+            Ok((applications, tag))
+        }
+    }
+}
+
+fn images(context: &Context) -> Result<Vec<String>, Failure> {
+    let own = context.settings.list("image")?;
+    Ok(if own.is_empty() { context.settings.product("image")?.into_iter().collect() } else { own })
+}
+
+fn registry(context: &Context) -> Result<Option<Registry>, Failure> {
+    let settings = &context.settings;
+    let Some(text) = settings.text("registry")?.filter(|t| !t.is_empty()) else { return Ok(None) };
+    let url = plain_url(&text).map_err(|why| settings.wrong("registry", &why))?;
+    let user = settings.text("registry_user")?;
+    let password = match user {
+        Some(_) => Some(settings.need_secret("registry_password", "REGISTRY_PASSWORD")?),
+        None => None,
+    };
+    Ok(Some(Registry { url, user, password }))
+}
+
+fn proof(context: &Context) -> Result<Proof, Failure> {
+    match context.settings.text("proof")?.as_deref() {
+        None | Some("pages") => Ok(Proof::Pages),
+        Some("coolify") => Ok(Proof::Coolify),
+        Some(other) => {
+            Err(context.settings.wrong("proof", &format!("`{other}` is neither pages nor coolify")))
+        }
+    }
+}
+
+/// Coolify's base URL as people write it, without what they add to it.
+fn base(text: &str) -> Result<String, String> {
+    let url = plain_url(text)?;
+    let url = url.strip_suffix("/api/v1").or_else(|| url.strip_suffix("/api")).unwrap_or(&url);
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// An http or https URL without user, query and fragment.
+fn plain_url(text: &str) -> Result<String, String> {
+    let text = text.trim().trim_end_matches('/');
+    let good = url::Url::parse(text).ok().filter(|url| {
+        let bare = url.username().is_empty() && url.password().is_none();
+        matches!(url.scheme(), "http" | "https") && bare && url.query().is_none() && url.fragment().is_none()
+    });
+    // What was given is not shown: it may hold a password.
+    good.map(|_| text.to_owned())
+        .ok_or_else(|| "it must be an http or https URL without user, query or fragment".into())
+}
+
+/// Whether a token would travel in the clear to another machine.
+pub fn is_in_the_clear(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else { return false };
+    let local = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => true,
+    };
+    url.scheme() == "http" && !local
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_taken_as_people_write_it() {
+        for text in [
+            "https://c.example",
+            " https://c.example/ ",
+            "https://c.example/api/v1/",
+            "https://c.example/api",
+            "https://c.example//api/v1",
+        ] {
+            assert_eq!(base(text), Ok("https://c.example".into()), "{text}");
+        }
+        for text in [
+            "c.example",
+            "ftp://c.example",
+            "https://u:p@c.example",
+            "https://c.example/?a=b",
+            "https://",
+            "https://c.example/#x",
+        ] {
+            assert!(base(text).is_err(), "{text}");
+        }
+        assert!(!base("https://u:geheim@c.example").expect_err("refused").contains("geheim"));
+    }
+
+    #[test]
+    fn only_loopback_may_be_asked_in_the_clear() {
+        assert!(is_in_the_clear("http://10.0.0.7:8000"));
+        assert!(!is_in_the_clear("http://127.0.0.1:8000") && !is_in_the_clear("https://c.example"));
+    }
+}
