@@ -139,8 +139,10 @@ pub fn exact(name: &str) -> Option<&'static str> {
 
 /// The one of the six that differs only in case or decoration.
 pub fn decorated(name: &str) -> Option<&'static str> {
-    let plain = plain(name);
-    KEEP_A_CHANGELOG.into_iter().find(|known| known.eq_ignore_ascii_case(&plain))
+    exact(name).or_else(|| {
+        let plain = plain(name);
+        KEEP_A_CHANGELOG.into_iter().find(|known| known.eq_ignore_ascii_case(&plain))
+    })
 }
 
 /// The one of the six that is meant.
