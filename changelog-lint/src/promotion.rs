@@ -96,7 +96,10 @@ fn dated(log: &Changelog, section: &Section, day: &str) -> Promotion {
 
 /// Sections of the template that nobody filled.
 fn empty_groups(log: &Changelog, section: &Section) -> Vec<Edit> {
-    let bare = section.groups.iter().filter(|group| log.text[group.body.clone()].trim().is_empty());
+    let level = log.heading(section).level;
+    // One on the level of releases may be told from them only by being repeated: it stays.
+    let groups = section.groups.iter().filter(|group| log.headings[group.heading].level > level);
+    let bare = groups.filter(|group| log.text[group.body.clone()].trim().is_empty());
     bare.map(|group| Edit {
         span: log.headings[group.heading].span.start..group.body.end,
         text: String::new(),
