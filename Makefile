@@ -8,7 +8,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra demo bench deny install dist candidate release rollback status plan clean
+.PHONY: help build build-dev setup test lint extra corpus demo bench bench-peers deny install dist candidate release rollback status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ lint: setup
 extra: ## checks against official schemas and real changelogs, where SHARED=DIR has them
 	@scripts/extra-checks $(SHARED)
 
+corpus: ## changelog-lint against the real changelogs of SHARED=DIR (part of extra)
+	@scripts/corpus $(SHARED)/changelogs
+
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace
 	@scripts/demo
@@ -44,6 +47,9 @@ bench: setup build ## measure, and write docs/benchmarks.md
 	$(CARGO) build --release -p testkit
 	scripts/bench
 	scripts/bench-deploy-coolify
+
+bench-peers: ## install what changelog-lint is measured beside, into target/peers
+	@scripts/peers
 
 deny: ## licences, advisories and banned crates (needs cargo-deny)
 	$(CARGO) deny check

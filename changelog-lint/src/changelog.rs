@@ -1,255 +1,316 @@
-//! The changelog as data: which releases stand where. Pure, on pulldown-cmark, so that a heading in a code block or a
-//! comment is no heading; everything is a byte range of the text, so that a complaint can point at its place.
+//! The changelog as data: which releases stand where, and what is in them. Pure, linear, on pulldown-cmark, so that a
+//! heading in a code block or a comment is no heading. Everything is a byte range of the text, so that a complaint can point at
+//! its place and a repair can touch nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::ops::Range;
 
-use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
+use crate::{sections, source};
 
-/// Longer notes are cut in the document.
-const NOTES_LIMIT: usize = 32 << 10;
-
-/// A version's section.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Release {
-    /// The version as it is written, without a leading `v`.
-    pub version: String,
-    /// The whole heading.
-    pub heading: Range<usize>,
-    /// The version in the heading.
-    pub at: Range<usize>,
-    /// What stands where a date belongs.
-    pub date: Option<Range<usize>>,
-    /// From behind the heading to the next release.
-    pub body: Range<usize>,
-    level: u8,
-}
-
-impl Release {
-    /// The date as it is written.
-    pub fn date<'t>(&self, text: &'t str) -> Option<&'t str> {
-        self.date.clone().map(|range| &text[range])
-    }
-}
-
-/// A heading on the level of releases that is no version and not `Unreleased`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stranger {
-    /// The whole heading.
-    pub heading: Range<usize>,
-}
-
-/// The notes of one version.
-pub struct Notes {
-    /// Markdown.
-    pub text: String,
-    /// Whether they were cut at an entry.
-    pub cut: bool,
-}
+/// A byte range of the text.
+pub type Span = Range<usize>;
 
 /// A changelog.
 #[derive(Debug)]
 pub struct Changelog<'t> {
-    text: &'t str,
-    /// In the order of the file.
-    pub releases: Vec<Release>,
-    /// Headings among the releases that are not understood.
-    pub strangers: Vec<Stranger>,
-    entries: Vec<Range<usize>>,
-    /// Definitions of links: label, place.
-    definitions: Vec<(String, Range<usize>)>,
-    /// Where labels are used: label, place.
-    uses: Vec<(String, Range<usize>)>,
+    /// The whole text, a byte order mark included.
+    pub text: &'t str,
+    /// All headings outside of lists and quotes, in the order of the file.
+    pub headings: Vec<Heading>,
+    /// Releases and `Unreleased`, in the order of the file.
+    pub sections: Vec<Section>,
+    /// Headings on the level of releases that are not understood, as indices of `headings`.
+    pub strangers: Vec<usize>,
+    /// Blocks outside of lists and quotes, and the items of such lists, in the order of the file.
+    pub blocks: Vec<Block>,
+    /// Definitions of links, also those that an earlier one of the same label makes void.
+    pub definitions: Vec<Definition>,
+    /// The definition that counts for each folded label, as an index of `definitions`.
+    pub labels: HashMap<String, usize>,
+    /// Where labels are used.
+    pub uses: Vec<Use>,
+    /// `[text][label]` and `[label]` without a definition.
+    pub broken: Vec<Broken>,
+    /// HTML comments.
+    pub comments: Vec<Span>,
 }
 
-/// A heading before it is known what it means.
-struct Heading {
-    range: Range<usize>,
-    level: u8,
-    text: String,
+/// A heading outside of lists and quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// The whole heading.
+    pub span: Span,
+    /// 1 to 6.
+    pub level: u8,
+    /// Its text without Markdown.
+    pub text: String,
+    /// Where each piece of the text stands in the file: offset in the text, place.
+    pub pieces: Vec<(usize, Span)>,
+    /// The first link in it.
+    pub link: Option<HeadingLink>,
+}
+
+/// A link in a heading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeadingLink {
+    /// `[1.2.0](url)`; the place of the link, and the address.
+    Inline(Span, String),
+    /// `[1.2.0]`, `[1.2.0][]` or `[1.2.0][label]`, defined; the place of the link, and the label.
+    Label(Span, String),
+}
+
+/// What a section is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What is not released yet, without a version.
+    Unreleased,
+    /// A version.
+    Version(Version),
+}
+
+/// A version in a heading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// As it is written, without a leading `v`.
+    pub text: String,
+    /// Its place.
+    pub at: Span,
+    /// Whether a `v` stands before it.
+    pub prefixed: bool,
+    /// The package that the heading names before it.
+    pub package: Option<String>,
+    /// More versions of the same heading.
+    pub also: Vec<String>,
+    /// Whether the heading says that it is not released yet.
+    pub unreleased: bool,
+}
+
+/// The section of a version, or of what is not released yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// What it is about.
+    pub kind: Kind,
+    /// Its heading, as an index of [`Changelog::headings`].
+    pub heading: usize,
+    /// What stands where a day belongs.
+    pub date: Option<Span>,
+    /// The word that says that it was withdrawn.
+    pub yanked: Option<Span>,
+    /// The word that says that it is not released.
+    pub unreleased: Option<Span>,
+    /// From behind the heading to the next section.
+    pub body: Span,
+    /// `### Added` and the like.
+    pub groups: Vec<Group>,
+}
+
+/// `### Added` with what is below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its heading, as an index of [`Changelog::headings`].
+    pub heading: usize,
+    /// From behind the heading to the next one of this level.
+    pub body: Span,
+}
+
+/// What a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    /// A heading.
+    Heading,
+    /// A paragraph.
+    Paragraph,
+    /// An item of a list; `true` in a numbered one.
+    Item(bool),
+    /// A code block; `true` if it is fenced.
+    Code(bool),
+    /// HTML.
+    Html,
+    /// A line across.
+    Rule,
+    /// A quote, a table.
+    Other,
+}
+
+/// A block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// What it is.
+    pub kind: BlockKind,
+    /// Its place.
+    pub span: Span,
+}
+
+/// `[label]: address "title"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// The label, folded for comparison.
+    pub label: String,
+    /// The label's place, without brackets.
+    pub label_at: Span,
+    /// The address's place.
+    pub url_at: Span,
+    /// The whole definition.
+    pub span: Span,
+    /// Whether an earlier definition has the same label, so that this one is void.
+    pub void: bool,
+}
+
+/// A use of a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// The label, folded for comparison.
+    pub label: String,
+    /// The place of the whole link.
+    pub span: Span,
+}
+
+/// A reference without a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The label as it is written.
+    pub label: String,
+    /// The place of the whole reference.
+    pub span: Span,
+    /// Whether it is `[text][label]`, which can mean nothing but a link.
+    pub full: bool,
 }
 
 /// Reads a changelog.
 pub fn parse(text: &str) -> Changelog<'_> {
-    // A byte order mark would hide a heading on the first line; one blank more does not move anything.
-    let start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let options = Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_TASKLISTS;
-    let mut parser = Parser::new_ext(&text[start..], options).into_offset_iter();
-    let mut reader = Reader::default();
-    for (event, range) in parser.by_ref() {
-        reader.read(&event, range.start + start..range.end + start);
-    }
-    let definitions = parser.reference_definitions().iter();
-    let mut definitions: Vec<_> = definitions
-        .map(|(label, def)| (label.to_lowercase(), def.span.start + start..def.span.end + start))
-        .collect();
-    definitions.sort_by_key(|(_, span)| span.start);
-    let (releases, strangers) = sections(text, &reader.headings);
-    Changelog { text, releases, strangers, entries: reader.entries, definitions, uses: reader.uses }
-}
-
-/// Collects what matters from the events of the parser.
-#[derive(Default)]
-struct Reader {
-    headings: Vec<Heading>,
-    entries: Vec<Range<usize>>,
-    uses: Vec<(String, Range<usize>)>,
-    in_heading: bool,
-    /// Inside lists, quotes and other containers, where a heading opens no release.
-    depth: usize,
-}
-
-impl Reader {
-    fn read(&mut self, event: &Event, range: Range<usize>) {
-        match event {
-            Event::Start(Tag::Heading { level, .. }) if self.depth == 0 => {
-                self.in_heading = true;
-                self.headings.push(Heading { range, level: *level as u8, text: String::new() });
-            }
-            Event::End(TagEnd::Heading(_)) => self.in_heading = false,
-            Event::Start(Tag::List(_) | Tag::BlockQuote(_)) => self.depth += 1,
-            Event::End(TagEnd::List(_) | TagEnd::BlockQuote(_)) => self.depth -= 1,
-            Event::Start(Tag::Item) if self.depth == 1 => self.entries.push(range),
-            Event::Start(Tag::Paragraph) if self.depth == 0 => self.entries.push(range),
-            Event::Start(Tag::Link { link_type, id, .. } | Tag::Image { link_type, id, .. }) => {
-                let by_label =
-                    matches!(link_type, LinkType::Reference | LinkType::Collapsed | LinkType::Shortcut);
-                if by_label && !self.in_heading {
-                    self.uses.push((id.to_lowercase(), range));
-                }
-            }
-            Event::Text(text) | Event::Code(text) if self.in_heading => {
-                if let Some(heading) = self.headings.last_mut() {
-                    heading.text.push_str(text);
-                }
-            }
-            _ => {}
-        }
+    let read = source::read(text);
+    let counts = read.definitions.iter().enumerate().filter(|(_, definition)| !definition.void);
+    let labels = counts.map(|(index, definition)| (definition.label.clone(), index)).collect();
+    let sections::Found { sections, strangers } = sections::find(text.len(), &read.headings);
+    Changelog {
+        text,
+        headings: read.headings,
+        sections,
+        strangers,
+        blocks: read.blocks,
+        definitions: read.definitions,
+        labels,
+        uses: read.uses,
+        broken: read.broken,
+        comments: read.comments,
     }
 }
 
-/// Tells releases from other headings, and where each ends.
-fn sections(text: &str, headings: &[Heading]) -> (Vec<Release>, Vec<Stranger>) {
-    let mut releases: Vec<Release> = Vec::new();
-    let mut strangers = Vec::new();
-    let titles: Vec<Option<Title>> = headings.iter().map(|h| title(&h.text)).collect();
-    let level = headings.iter().zip(&titles).filter(|(_, t)| t.is_some()).map(|(h, _)| h.level).max();
-    for (index, (heading, title)) in headings.iter().zip(&titles).enumerate() {
-        let later = || headings.iter().zip(&titles).skip(index + 1);
-        let ends = later().find(|(h, t)| t.is_some() || h.level <= heading.level);
-        let end = ends.map_or(text.len(), |(h, _)| h.range.start);
-        let at = |part: &str| {
-            let found = text[heading.range.clone()].find(part).map(|at| heading.range.start + at);
-            found.map_or(heading.range.clone(), |start| start..start + part.len())
+/// A label folded for comparison: case and blanks do not count.
+pub fn folded(label: &str) -> String {
+    let words: Vec<&str> = label.split_whitespace().collect();
+    words.join(" ").to_lowercase()
+}
+
+impl Heading {
+    /// The place in the file of a range of the heading's text.
+    pub fn place(&self, range: &Span) -> Span {
+        let at = |offset: usize, end: bool| {
+            let before = |piece: &&(usize, Span)| if end { piece.0 < offset } else { piece.0 <= offset };
+            let piece = self.pieces.iter().rev().find(before);
+            piece.map_or(self.span.start, |(start, span)| (span.start + offset - start).min(span.end))
         };
-        match title {
-            Some(Title::Version { version, date }) => releases.push(Release {
-                version: version.clone(),
-                heading: heading.range.clone(),
-                at: at(version),
-                date: date.as_deref().map(at),
-                body: heading.range.end..end,
-                level: heading.level,
-            }),
-            Some(Title::Unreleased) => {}
-            // The title of the file stands above the releases and is none of them.
-            None if Some(heading.level) <= level && !releases.is_empty() => {
-                strangers.push(Stranger { heading: heading.range.clone() });
-            }
-            None => {}
-        }
+        let start = at(range.start, false);
+        start..at(range.end, true).max(start)
     }
-    let deepest = releases.iter().map(|r| r.level).max();
-    strangers.retain(|_| deepest.is_some());
-    (releases, strangers)
 }
 
-/// What a heading says.
-#[derive(Debug, PartialEq, Eq)]
-enum Title {
-    Unreleased,
-    Version { version: String, date: Option<String> },
+impl Section {
+    /// The version, if it is not plain `Unreleased`.
+    pub fn version(&self) -> Option<&Version> {
+        if let Kind::Version(version) = &self.kind { Some(version) } else { None }
+    }
+
+    /// Whether it is released: a version whose heading does not say otherwise.
+    pub fn is_released(&self) -> bool {
+        self.version().is_some_and(|version| !version.unreleased)
+    }
+
+    /// How it is called in messages.
+    pub fn name(&self) -> &str {
+        self.version().map_or("Unreleased", |version| &version.text)
+    }
 }
 
-/// Understands `[1.2.0] - 2025-10-14`, `v1.2.0 (2025-10-14)`, `Version 1.2.0`, `1.2.0 – 14 Oct 2025 [YANKED]`, `[Unreleased]`.
-fn title(text: &str) -> Option<Title> {
-    let bare = text.trim().trim_matches(['[', ']']).to_ascii_lowercase();
-    if bare == "unreleased" || bare.starts_with("unreleased]") || bare.starts_with("unreleased -") {
-        return Some(Title::Unreleased);
-    }
-    let rest = ["version ", "release "]
-        .iter()
-        .find_map(|word| {
-            text.get(..word.len()).filter(|t| t.eq_ignore_ascii_case(word)).map(|t| &text[t.len()..])
-        })
-        .unwrap_or(text);
-    let rest = rest.trim_start_matches(['[', ' ']);
-    let rest = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
-    let is_part = |c: char| c.is_ascii_alphanumeric() || ".-+_".contains(c);
-    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
-    let (version, rest) = rest.split_at(end);
-    let version = version.trim_end_matches('-');
-    if !version.starts_with(|c: char| c.is_ascii_digit()) || !version.contains('.') {
-        return None;
-    }
-    let date = rest.trim_matches(|c: char| c.is_whitespace() || "[]()-–—:,".contains(c));
-    let date = date.strip_suffix("YANKED").unwrap_or(date);
-    let date = date.trim_matches(|c: char| c.is_whitespace() || "[]()-–—:,".contains(c));
-    Some(Title::Version { version: version.to_owned(), date: (!date.is_empty()).then(|| date.to_owned()) })
-}
-
-impl Changelog<'_> {
-    /// The text.
-    pub fn text(&self) -> &str {
-        self.text
+impl<'t> Changelog<'t> {
+    /// The released versions, in the order of the file.
+    pub fn releases(&self) -> impl DoubleEndedIterator<Item = &Section> {
+        self.sections.iter().filter(|section| section.is_released())
     }
 
-    /// The entries of a release: its list items, or its paragraphs.
-    pub fn entries(&self, release: &Release) -> impl Iterator<Item = &Range<usize>> {
-        let body = release.body.clone();
-        self.entries.iter().filter(move |e| body.contains(&e.start))
+    /// The heading of a section.
+    pub fn heading(&self, section: &Section) -> &Heading {
+        &self.headings[section.heading]
     }
 
-    /// The notes for the document: at most 32 KiB, cut at an entry.
-    pub fn notes(&self, release: &Release) -> Notes {
-        let whole = self.whole_notes(release);
-        if whole.len() <= NOTES_LIMIT {
-            return Notes { text: whole, cut: false };
+    /// Where to point when the section as a whole is meant: its version, else its heading's first line.
+    pub fn at(&self, section: &Section) -> Span {
+        section
+            .version()
+            .map_or_else(|| self.line_of(&self.heading(section).span), |version| version.at.clone())
+    }
+
+    /// A span without the line ends behind it.
+    pub fn line_of(&self, span: &Span) -> Span {
+        span.start..span.start + self.text[span.clone()].trim_end().len()
+    }
+
+    /// The blocks that begin in a range.
+    pub fn blocks_in(&self, range: &Span) -> &[Block] {
+        let from = self.blocks.partition_point(|block| block.span.start < range.start);
+        let to = self.blocks.partition_point(|block| block.span.start < range.end);
+        &self.blocks[from..to.max(from)]
+    }
+
+    /// The entries of a section: its list items and its paragraphs.
+    pub fn entries(&self, section: &Section) -> impl Iterator<Item = &Block> {
+        let is_entry = |block: &&Block| matches!(block.kind, BlockKind::Item(_) | BlockKind::Paragraph);
+        self.blocks_in(&section.body).iter().filter(is_entry)
+    }
+
+    /// Whether a section says anything.
+    pub fn is_empty(&self, section: &Section) -> bool {
+        let says = |b: &Block| match b.kind {
+            BlockKind::Item(_) | BlockKind::Paragraph | BlockKind::Code(_) | BlockKind::Other => true,
+            BlockKind::Html => !self.text[b.span.clone()].trim_start().starts_with("<!--"),
+            BlockKind::Heading | BlockKind::Rule => false,
+        };
+        !self.blocks_in(&section.body).iter().any(says)
+    }
+
+    /// The definition that counts for a folded label.
+    pub fn definition(&self, label: &str) -> Option<&Definition> {
+        self.labels.get(label).map(|index| &self.definitions[*index])
+    }
+
+    /// The definition that a section's heading links by.
+    pub fn defined(&self, section: &Section) -> Option<&Definition> {
+        match &self.heading(section).link {
+            Some(HeadingLink::Label(_, label)) => self.definition(label),
+            _ => None,
         }
-        let starts = self.entries(release).map(|e| e.start);
-        let fits = starts.take_while(|start| start - release.body.start <= NOTES_LIMIT).last();
-        let end = fits.unwrap_or(release.body.start);
-        Notes { text: self.text[release.body.start..end].trim().to_owned(), cut: true }
     }
 
-    /// The notes of a release, with the definitions that they use and without those of others.
-    pub fn whole_notes(&self, release: &Release) -> String {
-        let body = &release.body;
-        let used: BTreeSet<&str> = self
-            .uses
-            .iter()
-            .filter(|(_, at)| body.contains(&at.start))
-            .map(|(label, _)| label.as_str())
-            .collect();
-        let mut notes = String::new();
-        let mut from = body.start;
-        for (_, span) in self.definitions.iter().filter(|(_, span)| body.contains(&span.start)) {
-            notes.push_str(&self.text[from..span.start]);
-            from = span.end.min(body.end);
-        }
-        notes.push_str(&self.text[from..body.end]);
-        let mut notes = notes.trim().replace("\r\n", "\n");
-        let own: Vec<&str> = self
-            .definitions
-            .iter()
-            .filter(|(label, _)| used.contains(label.as_str()))
-            .map(|(_, span)| self.text[span.clone()].trim())
-            .collect();
-        if !own.is_empty() {
-            notes.push_str("\n\n");
-            notes.push_str(&own.join("\n"));
-        }
-        notes
+    /// The address of a definition.
+    pub fn url(&self, definition: &Definition) -> &'t str {
+        &self.text[definition.url_at.clone()]
+    }
+
+    /// The section that a place lies in, its heading included.
+    pub fn section_at(&self, offset: usize) -> Option<&Section> {
+        let after = self.sections.partition_point(|section| self.heading(section).span.start <= offset);
+        self.sections[..after].last().filter(|section| offset < section.body.end)
+    }
+
+    /// What stands above the first section.
+    pub fn preamble(&self) -> Span {
+        0..self.sections.first().map_or(self.text.len(), |section| self.heading(section).span.start)
+    }
+
+    /// Whether the preamble says that the file keeps to Keep a Changelog.
+    pub fn declares_keep_a_changelog(&self) -> bool {
+        let preamble = &self.text[self.preamble()];
+        preamble.contains("keepachangelog") || preamble.contains("Keep a Changelog")
     }
 }
 
@@ -277,71 +338,43 @@ Only words.
 [QRIS]: https://qris.example
 [#412]: https://git.example/412
 [1.2.0]: https://git.example/compare/v1.1.4...v1.2.0
+[qris]: https://void.example
 ";
 
     #[test]
     fn releases_are_found_with_their_places() {
         let log = parse(FILE);
-        let found: Vec<_> = log.releases.iter().map(|r| (r.version.as_str(), r.date(FILE))).collect();
+        let found: Vec<_> = log.releases().map(|r| (r.name(), r.date.clone().map(|d| &FILE[d]))).collect();
         assert_eq!(found, [("1.2.0", Some("2025-10-14")), ("1.1.4", Some("2025-09-01"))]);
-        assert_eq!(&FILE[log.releases[0].at.clone()], "1.2.0");
-        assert_eq!(log.entries(&log.releases[0]).count(), 2);
-        assert_eq!(log.entries(&log.releases[1]).count(), 1);
-        assert_eq!(log.strangers, []);
+        assert_eq!(&FILE[log.at(&log.sections[1])], "1.2.0");
+        assert_eq!(log.sections[0].kind, Kind::Unreleased);
+        assert_eq!(log.entries(&log.sections[1]).count(), 2);
+        assert_eq!(log.entries(&log.sections[2]).count(), 1);
+        assert_eq!(log.sections[2].yanked.clone().map(|y| &FILE[y]), Some("YANKED"));
+        assert!(log.strangers.is_empty() && log.is_empty(&log.sections[0]));
     }
 
     #[test]
-    fn notes_carry_the_definitions_that_they_use_and_no_others() {
+    fn definitions_are_found_with_those_that_are_void() {
         let log = parse(FILE);
-        let notes = log.whole_notes(&log.releases[0]);
-        assert!(notes.starts_with("### Added\n- Pay with [QRIS]"), "{notes}");
-        assert!(notes.ends_with("[QRIS]: https://qris.example\n[#412]: https://git.example/412"), "{notes}");
-        assert_eq!(log.whole_notes(&log.releases[1]), "Only words.");
+        let found: Vec<_> = log.definitions.iter().map(|d| (d.label.as_str(), log.url(d), d.void)).collect();
+        assert_eq!(
+            found,
+            [
+                ("qris", "https://qris.example", false),
+                ("#412", "https://git.example/412", false),
+                ("1.2.0", "https://git.example/compare/v1.1.4...v1.2.0", false),
+                ("qris", "https://void.example", true),
+            ]
+        );
+        assert_eq!(&FILE[log.definitions[3].label_at.clone()], "qris");
     }
 
     #[test]
-    fn headings_are_understood_as_people_write_them() {
-        let version = |v: &str, d: Option<&str>| {
-            Some(Title::Version { version: v.to_owned(), date: d.map(str::to_owned) })
-        };
-        for (text, expected) in [
-            ("[1.2.0] - 2025-10-14", version("1.2.0", Some("2025-10-14"))),
-            ("1.2.0", version("1.2.0", None)),
-            ("v1.2.0 (2025-10-14)", version("1.2.0", Some("2025-10-14"))),
-            ("Version 1.2.0-rc1", version("1.2.0-rc1", None)),
-            ("1.2.0 — 14 Oct 2025 [YANKED]", version("1.2.0", Some("14 Oct 2025"))),
-            ("[Unreleased]", Some(Title::Unreleased)),
-            ("UNRELEASED", Some(Title::Unreleased)),
-            ("Changelog", None),
-            ("2025", None),
-        ] {
-            assert_eq!(title(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_byte_order_mark_and_windows_lines_hide_nothing() {
-        let text = "\u{feff}## [1.2.0] - 2025-10-14\r\n- One\r\n\r\n## [1.1.0]\r\n- Two\r\n";
+    fn what_lies_between_a_mark_and_an_escape_is_still_placed() {
+        let text = "\u{feff}## \\[1.2.0\\] - 2025-10-14\n- a\n";
         let log = parse(text);
-        assert_eq!(log.releases.len(), 2);
-        assert_eq!(&text[log.releases[0].at.clone()], "1.2.0");
-        assert_eq!(log.whole_notes(&log.releases[0]), "- One");
-    }
-
-    #[test]
-    fn long_notes_are_cut_at_an_entry() {
-        let entry = format!("- {}\n", "x".repeat(1000));
-        let text = format!("## [1.2.0] - 2025-10-14\n{}", entry.repeat(40));
-        let log = parse(&text);
-        let notes = log.notes(&log.releases[0]);
-        assert!(notes.cut && notes.text.len() <= NOTES_LIMIT && notes.text.len() > NOTES_LIMIT - 2000);
-        assert!(notes.text.ends_with('x'));
-    }
-
-    #[test]
-    fn a_heading_among_the_releases_that_is_not_understood_is_kept() {
-        let log = parse("# Changelog\n## [1.2.0]\n- a\n## Next big thing\n- b\n## [1.1.0]\n- c\n");
-        assert_eq!(log.strangers.len(), 1);
-        assert_eq!(log.whole_notes(&log.releases[0]), "- a");
+        assert_eq!(&text[log.at(&log.sections[0])], "1.2.0");
+        assert_eq!(log.sections[0].date.clone().map(|d| &text[d]), Some("2025-10-14"));
     }
 }

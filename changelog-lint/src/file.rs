@@ -1,77 +1,122 @@
-//! The file itself: read as UTF-8 or refused with the line, and shown with a caret where something is wrong.
+//! The file itself: read, and replaced as a whole.
 
-use std::path::Path;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use step::Failure;
+use changelog_lint::finding::Finding;
+use changelog_lint::text::{Lines, decode};
+use step::{Acted, Failure, Permit};
 
-use crate::plan::Finding;
+use crate::plan::Refusal;
 
 /// A changelog that was read.
+#[derive(Debug)]
 pub struct File {
     /// The path as it was given.
+    pub path: PathBuf,
+    /// The same as text.
     pub name: String,
-    /// Its text.
+    /// Its text; what is no UTF-8 is U+FFFD.
     pub text: String,
+    /// The line of the first byte that is no UTF-8.
+    pub not_utf8: Option<usize>,
 }
 
 /// Reads a file.
 pub fn read(path: &Path) -> Result<File, Failure> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| {
+    let bytes = fs::read(path).map_err(|e| {
         let message =
             format!("{name} cannot be read: {e}; name the file, or set [product] changelog in release.toml");
         Failure::refused("unreadable", message)
     })?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(File { name, text }),
-        Err(error) => {
-            let good = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..good].iter().filter(|b| **b == b'\n').count() + 1;
-            let message =
-                format!("{name}:{line}: the text is not UTF-8; convert the file, for example with iconv");
-            Err(Failure::refused("not-utf8", message))
+    let (text, not_utf8) = decode(bytes);
+    Ok(File { path: path.to_owned(), name, text, not_utf8 })
+}
+
+impl File {
+    /// The failure that a byte which is no text is.
+    pub fn not_utf8(&self) -> Option<Failure> {
+        let line = self.not_utf8?;
+        let message =
+            format!("{}:{line}: the text is not UTF-8; convert the file, for example with iconv", self.name);
+        Some(Failure::refused("not-utf8", message))
+    }
+
+    /// Replaces the text: written beside it, then renamed over it, so that nobody ever sees half of it.
+    pub fn write(&mut self, text: &str, _: &Permit) -> Result<(), Failure> {
+        let failed = |e: std::io::Error| {
+            Failure::failed("unwritable", format!("{} cannot be written: {e}", self.name)).acted(Acted::No)
+        };
+        // A link stays a link.
+        let target = fs::canonicalize(&self.path).map_err(failed)?;
+        if fs::read(&target).map_err(failed)? != self.text.as_bytes() {
+            let message = format!("{} was changed by somebody else in the meantime; run it again", self.name);
+            return Err(Failure::temporary("changed-meanwhile", message));
+        }
+        let folder = target.parent().unwrap_or(Path::new("."));
+        let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        beside.write_all(text.as_bytes()).map_err(failed)?;
+        let mode = fs::metadata(&target).map_err(failed)?.permissions();
+        beside.as_file().set_permissions(mode).map_err(failed)?;
+        beside.as_file().sync_all().map_err(failed)?;
+        beside.persist(&target).map_err(|e| failed(e.error))?;
+        // An API's "ok" is no proof: what is there now is read back.
+        if fs::read(&target).map_err(failed)? != text.as_bytes() {
+            let message = format!("{} does not hold what was written", self.name);
+            return Err(Failure::failed("unwritable", message).acted(Acted::Yes));
+        }
+        text.clone_into(&mut self.text);
+        Ok(())
+    }
+
+    /// `file:line:column`, the column in characters.
+    pub fn place(&self, lines: &Lines, offset: usize) -> String {
+        let at = lines.position(offset);
+        format!("{}:{}:{}", self.name, at.line, at.column)
+    }
+
+    /// The failure that there is no section to release.
+    pub fn refuse(&self, lines: &Lines, refusal: &Refusal) -> Failure {
+        let message = format!("{}: {}", self.place(lines, refusal.at.start), refusal.message);
+        let mut failure = Failure::refused(refusal.reason, message);
+        if let Some((at, what)) = &refusal.also {
+            failure = failure.cause(format!("{}: {what}", self.place(lines, at.start)));
+        }
+        failure.cause(&refusal.help)
+    }
+
+    /// The failure that a finding is.
+    pub fn failure(&self, lines: &Lines, reason: &str, finding: &Finding) -> Failure {
+        let message = format!("{}: {}", self.place(lines, finding.span.start), finding.message);
+        let mut failure = Failure::refused(reason, message);
+        if let Some(related) = &finding.related {
+            failure = failure.cause(format!("{}: {}", self.place(lines, related.span.start), related.label));
+        }
+        match &finding.help {
+            Some(help) => failure.cause(help),
+            None => failure,
         }
     }
 }
 
-impl File {
-    /// The 1-based line of a byte.
-    pub fn line(&self, offset: usize) -> usize {
-        self.text[..offset].matches('\n').count() + 1
+/// Writes a report beside its place and renames it.
+pub fn write_report(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| {
+        Failure::failed("report-unwritable", format!("{} cannot be written: {e}", path.display()))
+    };
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A device or a pipe is written to, not replaced.
+    if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+        return fs::write(path, text).map_err(failed);
     }
+    let mut beside = tempfile::Builder::new().permissions(open_mode()).tempfile_in(folder).map_err(failed)?;
+    beside.write_all(text.as_bytes()).map_err(failed)?;
+    beside.persist(path).map(|_| ()).map_err(|e| failed(e.error))
+}
 
-    /// `file:line:column`, the column in characters.
-    fn place(&self, offset: usize) -> String {
-        let before = &self.text[..offset];
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before[start..].trim_start_matches('\u{feff}').chars().count() + 1;
-        format!("{}:{}:{column}", self.name, self.line(offset))
-    }
-
-    /// The failure that a finding is.
-    pub fn failure(&self, finding: &Finding) -> Failure {
-        let mut failure = Failure::refused(
-            finding.reason,
-            format!("{}: {}", self.place(finding.at.start), finding.message),
-        );
-        if let Some((at, what)) = &finding.also {
-            failure = failure.cause(format!("{}: {what}", self.place(at.start)));
-        }
-        failure.cause(&finding.help)
-    }
-
-    /// The finding with its line and a caret.
-    pub fn show(&self, finding: &Finding, colour: bool) -> String {
-        let level = if finding.fatal { Level::ERROR } else { Level::WARNING };
-        let primary = AnnotationKind::Primary.span(finding.at.clone());
-        let mut snippet = Snippet::source(&self.text).path(&self.name).annotation(primary);
-        if let Some((at, what)) = &finding.also {
-            snippet = snippet.annotation(AnnotationKind::Context.span(at.clone()).label(*what));
-        }
-        let title = level.primary_title(&finding.message).id(finding.reason);
-        let group = title.element(snippet).element(Level::HELP.message(&finding.help));
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
-    }
+/// A report is for others to read; the umask takes away what the user does not want.
+fn open_mode() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
 }

@@ -89,3 +89,114 @@ fn a_file_that_is_not_there_is_named_with_the_remedy() {
     assert_eq!(code, Some(1));
     assert!(stderr.contains("none.md cannot be read") && stderr.contains("[product] changelog"), "{stderr}");
 }
+
+#[test]
+fn the_newest_is_taken_although_something_else_is_only_a_warning() {
+    let folder = folder(GOOD.as_bytes());
+    let (code, stdout, stderr) = lint(folder.path(), &[]);
+    assert_eq!(
+        (code, &document(&stdout)["steps"][0]["output"]["warnings"]),
+        (Some(0), &json!(3)),
+        "{stderr}"
+    );
+    assert!(stderr.contains("warning[CL501 undefined-link]"), "{stderr}");
+    let (code, _, stderr) = lint(folder.path(), &["--fail-on", "warning"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let (code, _, stderr) = lint(folder.path(), &["--off", "undefined-link", "--fail-on", "warning"]);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+#[test]
+fn what_is_wrong_in_an_old_version_stops_a_lint_and_not_a_release() {
+    let text = GOOD.replace("2025-09-01", "2025-02-30");
+    let folder = folder(text.as_bytes());
+    let (code, stdout, _) = lint(folder.path(), &[]);
+    assert_eq!((code, &document(&stdout)["failure"]["reason"]), (Some(1), &json!("version-date")));
+    let (code, stdout, stderr) = lint(folder.path(), &["--release", "1.2.0"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let summary = "CHANGELOG.md describes 1.2.0 in 2 entries; 1 error elsewhere in the file";
+    assert_eq!(document(&stdout)["steps"][0]["summary"], summary);
+}
+
+#[test]
+fn a_file_without_a_version_yet_lints_clean_and_opens_no_release() {
+    let folder = folder(b"# Changelog\n\n## Unreleased\n- a\n");
+    let (code, stdout, stderr) = lint(folder.path(), &[]);
+    assert_eq!((code, &document(&stdout)["facts"]), (Some(0), &json!({ "product": "shop" })), "{stderr}");
+    let (code, stdout, _) = lint(folder.path(), &["--procedure", "candidate"]);
+    assert_eq!((code, &document(&stdout)["failure"]["reason"]), (Some(1), &json!("version-missing")));
+}
+
+#[test]
+fn a_candidates_notes_say_where_they_come_from() {
+    let folder = folder(GOOD.as_bytes());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
+    let output =
+        command.current_dir(folder.path()).args(["notes", "1.2.0-rc2", "--json"]).output().expect("it runs");
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&answer["source"], &answer["section"]), (&json!("base-version"), &json!("1.2.0")));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the notes of 1.2.0-rc2 are those of 1.2.0"));
+    let (code, stdout, _) = lint(folder.path(), &["--release", "1.2.0-rc2"]);
+    let document = document(&stdout);
+    assert_eq!((code, &document["facts"]["version"]), (Some(0), &json!("1.2.0-rc2")));
+    assert_eq!(document["steps"][0]["output"]["source"], "base-version");
+}
+
+#[test]
+fn of_a_version_that_stands_twice_the_first_is_shown_and_the_exit_code_says_so() {
+    let folder = folder(b"## 1.0.0\n- first\n## 1.0.0\n- second\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
+    let output = command.current_dir(folder.path()).args(["notes", "1.0.0"]).output().expect("it runs");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), b"- first\n".as_slice()));
+    assert!(stderr.contains("CHANGELOG.md:3:4") && stderr.contains("CHANGELOG.md:1:4"), "{stderr}");
+}
+
+#[test]
+fn rules_are_explained_and_a_wrong_name_gets_the_right_one() {
+    let folder = folder(GOOD.as_bytes());
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
+        let output = command.current_dir(folder.path()).args(args).output().expect("it runs");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, text, _) = run(&["rule", "CL201"]);
+    assert!(code == Some(0) && text.starts_with("CL201 duplicate-version\n"), "{text}");
+    let (code, text, _) = run(&["rule"]);
+    assert!(code == Some(0) && text.lines().count() > 40, "{text}");
+    let (code, _, stderr) = run(&["rule", "duplicate-versoin"]);
+    assert!(code == Some(2) && stderr.contains("did you mean duplicate-version (CL201)?"), "{stderr}");
+}
+
+#[test]
+fn settings_stand_in_release_toml_which_may_hold_nothing_else() {
+    let folder = folder(GOOD.as_bytes());
+    let with = |settings: &str, args: &[&str]| {
+        std::fs::write(folder.path().join("release.toml"), settings).expect("written");
+        lint(folder.path(), args)
+    };
+    assert_eq!(with("[changelog-lint]\nprofile = 'strict'\n", &[]).0, Some(0));
+    assert_eq!(with("[changelog-lint]\nfail_on = 'warning'\noff = ['CL501']\n", &[]).0, Some(0));
+    let (code, _, stderr) = with("[changelog-lint]\nerror = ['undefined-link']\n", &[]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert_eq!(
+        with("[changelog-lint]\nerror = ['undefined-link']\n", &["--off", "CL501"]).0,
+        Some(0),
+        "a flag is stronger"
+    );
+    for (settings, advice) in [
+        ("[changelog-lint]\nprofle = 'strict'\n", "did you mean `profile`?"),
+        (
+            "[changelog-lint]\nprofile = 'strickt'\n",
+            "release.toml:2 [changelog-lint]: profile: `strickt` is none of",
+        ),
+        ("[changelog-lint]\noff = ['undefined-lnk']\n", "did you mean undefined-link (CL501)?"),
+    ] {
+        let (code, _, stderr) = with(settings, &[]);
+        assert!(code == Some(78) && stderr.contains(advice), "{stderr}");
+    }
+}

@@ -61,6 +61,13 @@ impl Outcome {
         Self::new(Status::Skipped, summary)
     }
 
+    /// Another status with the same sentence.
+    #[must_use]
+    pub fn status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
     /// Adds something to the record's `output`.
     #[must_use]
     pub fn output(mut self, key: &str, value: impl Into<Value>) -> Self {

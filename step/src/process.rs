@@ -42,6 +42,11 @@ pub trait Program: clap::Parser {
     fn is_question(&self) -> bool {
         false
     }
+    /// Whether this command line wants a report on stdout instead of the document. It is then answered like a question,
+    /// but a document that came in is handed on as a misuse: it would be lost.
+    fn replaces_document(&self) -> bool {
+        false
+    }
     /// The procedure that a document opened by this command line belongs to.
     fn opens(&self) -> &'static str {
         "manual"
@@ -152,6 +157,19 @@ impl<P: Program> Process<'_, P> {
                 voice.say(&format!("not run, because {} failed: {}", word("step"), word("message")));
                 hand_on(&voice, &bytes, document.failure_code().unwrap_or(1))
             }
+            Input::Document(mut document, _) if self.program.replaces_document() => {
+                let failure = Failure::usage(
+                    "stdout-taken",
+                    "a report cannot replace the document that came in: name a file for it",
+                );
+                let record =
+                    failed_record(self.name, self.program.action(), jiff::Timestamp::now(), 0, &failure);
+                document.push_record(record);
+                document.set_failure(failure.to_value(self.name));
+                let code = complain(&voice, &failure);
+                write_document(&voice, document, self.common.json, code)
+            }
+            Input::None if self.program.replaces_document() => self.question(voice),
             Input::Document(document, _) => self.step(voice, Some(document)),
             Input::None => self.step(voice, None),
         }

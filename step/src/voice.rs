@@ -48,6 +48,11 @@ impl Voice {
         self.colour
     }
 
+    /// Whether only errors are said.
+    pub fn is_quiet(&self) -> bool {
+        self.volume == Volume::Quiet
+    }
+
     /// A line that says what happened.
     pub fn say(&self, sentence: &str) {
         if self.volume > Volume::Quiet {

@@ -1,0 +1,21 @@
+//! The changelog of a project as data: a parser for every style that people write, rules that say what is wrong with it, exact
+//! repairs, and the notes of a version. Pure: no file, no clock, no process; the program around it is `main.rs`.
+
+pub mod changelog;
+pub mod date;
+mod disable;
+pub mod finding;
+pub mod fix;
+pub mod host;
+pub mod links;
+pub mod names;
+pub mod notes;
+pub mod promotion;
+pub mod report;
+pub mod rules;
+mod sections;
+pub mod show;
+mod source;
+pub mod text;
+pub mod title;
+pub mod version;
