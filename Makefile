@@ -8,7 +8,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra demo bench deny install dist candidate release rollback status plan clean
+.PHONY: help build build-dev setup test lint extra demo bench bench-peers deny install dist candidate release rollback status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,6 +43,11 @@ demo: setup ## a release and a rollback before your eyes, on real parts
 bench: setup build ## measure, and write docs/benchmarks.md
 	$(CARGO) build --release -p testkit
 	scripts/bench
+
+bench-peers: setup build ## tag-rc beside git-cliff and release-it, which npm puts into target/peers
+	npm install --silent --no-audit --no-fund --prefix target/peers git-cliff@2.14.2 release-it@20.2.1
+	$(CARGO) build --release -p testkit
+	scripts/bench-tag-rc
 
 deny: ## licences, advisories and banned crates (needs cargo-deny)
 	$(CARGO) deny check
