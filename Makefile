@@ -46,10 +46,12 @@ demo: setup ## a release and a rollback before your eyes, on real parts
 bench: setup build ## measure, and write docs/benchmarks.md
 	$(CARGO) build --release -p testkit
 	scripts/bench
-	scripts/bench-deploy-coolify
 
-bench-peers: ## install what changelog-lint is measured beside, into target/peers
+bench-peers: setup build ## changelog-lint and tag-rc beside their peers, which are put into target/peers
 	@scripts/peers
+	npm install --silent --no-audit --no-fund --prefix target/peers git-cliff@2.14.2 release-it@20.2.1
+	$(CARGO) build --release -p testkit
+	scripts/bench-tag-rc
 
 deny: ## licences, advisories and banned crates (needs cargo-deny)
 	$(CARGO) deny check

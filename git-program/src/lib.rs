@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use step::{Acted, Context, Failure};
@@ -64,8 +64,8 @@ impl<'a> Git<'a> {
             let _ = stdin.write_all(input);
         }
         let status = self.wait(&mut child)?;
-        let stderr = String::from_utf8_lossy(&joined(stderr)).into_owned();
-        Ok(Said { status, stdout: joined(stdout), stderr })
+        let stderr = String::from_utf8_lossy(&collected(&stderr)).into_owned();
+        Ok(Said { status, stdout: collected(&stdout), stderr })
     }
 
     /// Runs git for its answer.
@@ -109,6 +109,7 @@ impl<'a> Git<'a> {
     fn wait(&self, child: &mut Child) -> Result<ExitStatus, Failure> {
         let lost =
             |e| Failure::failed("git-lost", format!("git cannot be waited for: {e}")).acted(Acted::Unknown);
+        let mut nap = Duration::from_micros(500);
         loop {
             if let Some(status) = child.try_wait().map_err(lost)? {
                 return Ok(status);
@@ -119,7 +120,8 @@ impl<'a> Git<'a> {
                 let _ = child.wait();
                 return Err(self.context.deadline.over());
             }
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(nap);
+            nap = (nap * 2).min(Duration::from_millis(10));
         }
     }
 }
@@ -131,19 +133,28 @@ fn is_foreign_secret(name: &str) -> bool {
     secret && !for_git.iter().any(|start| name.starts_with(start))
 }
 
-fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+/// Reads a pipe to its end, beside everything else.
+fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            // What was read until an error is all there is to show.
-            let _ = pipe.read_to_end(&mut bytes);
+        let Some(mut pipe) = pipe else { return };
+        let mut chunk = vec![0; 64 << 10];
+        while let Ok(length @ 1..) = pipe.read(&mut chunk) {
+            // Nobody listens any more once git has ended.
+            let _ = sender.send(chunk[..length].to_vec());
         }
-        bytes
-    })
+    });
+    receiver
 }
 
-fn joined(thread: JoinHandle<Vec<u8>>) -> Vec<u8> {
-    thread.join().unwrap_or_default()
+/// What came. Git has ended: a helper that it left behind (ssh's master connection, a credential cache) may keep the pipe open
+/// for ever, and is not waited for.
+fn collected(pipe: &Receiver<Vec<u8>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Ok(chunk) = pipe.recv_timeout(Duration::from_secs(1)) {
+        bytes.extend(chunk);
+    }
+    bytes
 }
 
 #[cfg(test)]

@@ -1,62 +1,290 @@
 //! The command line and the settings.
 
-use clap::{Parser, Subcommand};
+use clap::{Args as Words, Parser, Subcommand};
 use step::{Common, Context, Failure};
 
-use crate::plan::Act;
+use crate::name::Style;
 
 /// The keys of `[tag-rc]`.
-pub const KEYS: &[&str] = &["remote", "branch"];
+pub const KEYS: &[&str] = &[
+    "remote",
+    "branch",
+    "main",
+    "staging",
+    "develop",
+    "features",
+    "hotfixes",
+    "rc_style",
+    "strict_semver",
+    "ignore",
+    "may_differ",
+    "no_candidate",
+    "require_notes",
+    "sign",
+    "require_signed",
+];
 
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub struct Args {
     #[command(subcommand)]
-    command: Option<Command>,
+    pub command: Option<Command>,
     #[command(flatten)]
     pub common: Common,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
-enum Command {
+/// What is asked for.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
     /// Tag the next release candidate (vX.Y.Z-rcN) on staging
+    Candidate {
+        /// Take the next number although this commit has a candidate of this version
+        #[arg(long)]
+        again: bool,
+        /// When somebody else takes the number in between, take the next one
+        #[arg(long)]
+        retry: bool,
+        /// How N is written: plain (rc3) or dotted (rc.3)
+        #[arg(long, value_name = "STYLE", value_parser = Style::parse)]
+        rc_style: Option<Style>,
+        /// Refuse a number that tools sort wrongly (rc10 in the plain style) instead of warning
+        #[arg(long)]
+        strict_semver: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Tag the final release (vX.Y.Z) on main, if main is what the last candidate was
+    Final {
+        /// Release without a candidate where there is none; the reason is kept in the tag
+        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        no_candidate: Option<String>,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Tag the next patch of the last final on a hotfix branch
+    Hotfix {
+        #[command(flatten)]
+        how: How,
+    },
+    /// Show versions and their candidates, in the order they were counted
+    List {
+        /// Only this version
+        version: Option<String>,
+        #[command(flatten)]
+        remote: RemoteName,
+    },
+    /// Show who made a tag, when, whether it is signed, on which branches and from which candidate; exit 1 if it is not sound
+    Verify {
+        /// The tag, such as v1.2.0
+        tag: String,
+        /// An unsigned tag, or a signature that cannot be proven, is not sound
+        #[arg(long)]
+        require_signed: bool,
+        #[command(flatten)]
+        remote: RemoteName,
+    },
+    /// Hold the remote's branches against the branching strategy; exit 1 if something is missing somewhere
+    Branches {
+        #[command(flatten)]
+        remote: RemoteName,
+    },
+}
+
+/// Which remote.
+#[derive(Clone, Debug, Default, Words)]
+pub struct RemoteName {
+    /// The remote; origin
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
+}
+
+/// What can be said to everything that tags.
+#[derive(Clone, Debug, Words)]
+pub struct How {
+    /// The branch whose tip is tagged; proven on the remote, whatever is checked out
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
+    /// Also accept a commit that the branch has left behind
+    #[arg(long)]
+    allow_behind: bool,
+    /// Sign the tag; otherwise git's own tag.gpgSign decides
+    #[arg(long)]
+    sign: bool,
+    /// Sign, and push only if `git verify-tag` accepts the signature
+    #[arg(long)]
+    require_signed: bool,
+    #[command(flatten)]
+    remote: RemoteName,
+}
+
+/// What is to be tagged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The next release candidate.
     Candidate,
-    /// Tag the final release (vX.Y.Z) on main
+    /// The final release.
     Final,
+    /// The final of a hotfix.
+    Hotfix,
+}
+
+/// The branches of the team's strategy.
+#[derive(Clone, Debug)]
+pub struct Strategy {
+    /// Production; `main`.
+    pub main: String,
+    /// QA and candidates; `staging`.
+    pub staging: String,
+    /// Integration; `develop`.
+    pub develop: String,
+    /// Patterns of feature branches; `feature/*`.
+    pub features: Vec<String>,
+    /// Patterns of hotfix branches; `hotfix/*`.
+    pub hotfixes: Vec<String>,
+}
+
+impl Strategy {
+    /// Reads the branches' names.
+    pub fn read(context: &Context) -> Result<Self, Failure> {
+        let name = |key: &str| Ok(context.settings.text(key)?.unwrap_or_else(|| key.to_owned()));
+        let patterns = |key: &str, usual: &str| {
+            let list = context.settings.list(key)?;
+            Ok(if list.is_empty() { vec![usual.to_owned()] } else { list })
+        };
+        Ok(Strategy {
+            main: name("main")?,
+            staging: name("staging")?,
+            develop: name("develop")?,
+            features: patterns("features", "feature/*")?,
+            hotfixes: patterns("hotfixes", "hotfix/*")?,
+        })
+    }
+}
+
+/// Where and how to tag.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What is to be tagged.
+    pub act: Act,
+    /// The remote's name or URL; `origin`.
+    pub remote: String,
+    /// The branch whose tip may be tagged; `None` for a hotfix whose branch is the one checked out.
+    pub branch: Option<String>,
+    /// `--branch` named it: what is checked out may have another name.
+    pub branch_given: bool,
+    /// A commit below the tip will do.
+    pub allow_behind: bool,
+    /// The next number although the commit has one.
+    pub again: bool,
+    /// The next number when this one is lost.
+    pub retry: bool,
+    /// How N is written.
+    pub style: Style,
+    /// Refuse rc10 in the plain style.
+    pub strict_semver: bool,
+    /// Paths (git pathspecs) that may be uncommitted.
+    pub ignore: Vec<String>,
+    /// Paths (git pathspecs) in which a final may differ from its candidate.
+    pub may_differ: Vec<String>,
+    /// Why there is no candidate.
+    pub no_candidate: Option<String>,
+    /// Notes are needed even when no changelog was read in this run.
+    pub require_notes: bool,
+    /// Sign.
+    pub sign: bool,
+    /// Prove the signature.
+    pub require_signed: bool,
+    /// The branches.
+    pub strategy: Strategy,
 }
 
 impl Args {
     /// What is to be tagged, if the command line says so: --check and --man need no word.
     pub fn act(&self) -> Option<Act> {
-        self.command.map(|command| match command {
-            Command::Candidate => Act::Candidate,
-            Command::Final => Act::Final,
-        })
+        match self.command.as_ref()? {
+            Command::Candidate { .. } => Some(Act::Candidate),
+            Command::Final { .. } => Some(Act::Final),
+            Command::Hotfix { .. } => Some(Act::Hotfix),
+            _ => None,
+        }
+    }
+
+    /// The settings for what is to be tagged.
+    pub fn settings(&self, context: &Context, act: Act) -> Result<Settings, Failure> {
+        let mut settings = Settings::read(context, act)?;
+        let how = match &self.command {
+            Some(Command::Candidate { again, retry, rc_style, strict_semver, how }) => {
+                (settings.again, settings.retry) = (*again, *retry);
+                settings.style = rc_style.unwrap_or(settings.style);
+                settings.strict_semver |= strict_semver;
+                Some(how)
+            }
+            Some(Command::Final { no_candidate, how }) => {
+                settings.no_candidate = no_candidate.clone().or(settings.no_candidate);
+                Some(how)
+            }
+            Some(Command::Hotfix { how }) => Some(how),
+            _ => None,
+        };
+        if let Some(how) = how {
+            settings.branch_given = how.branch.is_some();
+            settings.branch = how.branch.clone().or(settings.branch);
+            settings.allow_behind = how.allow_behind;
+            settings.sign |= how.sign;
+            settings.require_signed |= how.require_signed;
+            settings.remote = remote(context, &how.remote)?;
+        }
+        Ok(settings)
     }
 }
 
-/// Where to tag and where to push.
-#[derive(Debug)]
-pub struct Settings {
-    /// The remote's name; `origin`.
-    pub remote: String,
-    /// The branch whose tip may be tagged: that of the environment, else `staging` for candidates and `main` for finals.
-    pub branch: String,
+/// The remote: said, else set, else `origin`. A URL with a password would stand in documents and logs.
+pub fn remote(context: &Context, said: &RemoteName) -> Result<String, Failure> {
+    let set = context.settings.text("remote")?;
+    let remote = said.remote.clone().or(set).unwrap_or_else(|| "origin".to_owned());
+    let user = remote.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
+    if user.is_some_and(|(user, _)| user.contains(':') || remote.starts_with("http")) {
+        let message = "the remote's URL holds a name or password: give the URL without it, and that to git's credential helper";
+        return Err(Failure::config("setting", message));
+    }
+    Ok(remote)
 }
 
 impl Settings {
-    /// Reads the settings for an act.
-    pub fn read(context: &Context, act: Act) -> Result<Self, Failure> {
-        let own = context.settings.text("branch")?;
-        let shared = context.settings.shared("branch")?;
+    /// Reads `release.toml` for an act.
+    fn read(context: &Context, act: Act) -> Result<Self, Failure> {
+        let settings = &context.settings;
+        let strategy = Strategy::read(context)?;
+        let flag = |key: &str| Ok::<_, Failure>(settings.flag(key)?.unwrap_or(false));
+        let style = settings.text("rc_style")?.map_or(Ok(Style::Plain), |word| {
+            Style::parse(&word).map_err(|why| Failure::config("setting", format!("[tag-rc] rc_style: {why}")))
+        })?;
         let usual = match act {
-            Act::Candidate => "staging",
-            Act::Final => "main",
+            Act::Candidate => Some(strategy.staging.clone()),
+            Act::Final => Some(strategy.main.clone()),
+            Act::Hotfix => None,
         };
+        // The environment's branch is where it is deployed from; a hotfix comes from its own.
+        let set =
+            if act == Act::Hotfix { None } else { settings.text("branch")?.or(settings.shared("branch")?) };
         Ok(Settings {
-            remote: context.settings.text("remote")?.unwrap_or_else(|| "origin".to_owned()),
-            branch: own.or(shared).unwrap_or_else(|| usual.to_owned()),
+            act,
+            remote: remote(context, &RemoteName::default())?,
+            branch: set.or(usual),
+            branch_given: false,
+            allow_behind: false,
+            again: false,
+            retry: false,
+            style,
+            strict_semver: flag("strict_semver")?,
+            ignore: settings.list("ignore")?,
+            may_differ: settings.list("may_differ")?,
+            no_candidate: settings.text("no_candidate")?.filter(|reason| !reason.is_empty()),
+            require_notes: flag("require_notes")?,
+            sign: flag("sign")?,
+            require_signed: flag("require_signed")?,
+            strategy,
         })
     }
 }

@@ -1,37 +1,51 @@
-//! The git program: it does whatever talks to a remote or makes a tag, so that every credential method, hook and
-//! signing setting works as it does by hand. libgit2 reports a declined push as done; the program does not.
+//! The git program: it does whatever talks to a remote, makes a tag or judges a signature, so that every credential
+//! method, hook and signing setting works as it does by hand. libgit2 reports a declined push as done; the program does not.
 
-use std::io::{Read, Write};
-use std::process::{Child, Command, Output, Stdio};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::path::Path;
 
-use step::{Acted, Context, Failure, Permit};
+use git_program::Said;
+use step::{Context, Failure, Permit};
+use tempfile::TempDir;
 
-use crate::plan::Tag;
+use crate::remote::{Remote, Tag};
 
 /// The git program, in the working directory, against one remote.
 pub struct Git<'a> {
     context: &'a Context,
-    remote: &'a str,
-}
-
-/// What the remote has.
-pub struct Remote {
-    /// The branch's tip.
-    pub branch: Option<String>,
-    /// The tags of the version.
-    pub tags: Vec<Tag>,
+    /// The remote's name or URL.
+    pub remote: &'a str,
 }
 
 /// How a push ended, by git's own words; the remote is asked afterwards.
+#[derive(Debug)]
 pub enum Pushed {
-    /// Accepted.
+    /// Accepted, or there already.
     Done,
-    /// The remote said no.
+    /// The remote, or a hook here, said no.
     Declined(String),
+    /// Somebody else is at this very ref at this moment.
+    Busy(String),
     /// It is not known what happened, or it did not get that far.
     Unclear(String),
+}
+
+/// What git makes of a tag's signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// `git verify-tag` accepts it.
+    pub good: bool,
+    /// Its last words, such as `Good "git" signature for rina@luxima.example with ED25519 key ...`.
+    pub said: String,
+}
+
+/// Objects of the remote that are not here, kept aside: looking must not change the repository.
+pub struct Aside(TempDir);
+
+impl Aside {
+    /// The folder of objects.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 impl<'a> Git<'a> {
@@ -40,145 +54,146 @@ impl<'a> Git<'a> {
         Git { context, remote }
     }
 
-    /// Reads a branch and the tags of a version from the remote.
-    pub fn remote(&self, branch: &str, version: &str) -> Result<Remote, Failure> {
-        let branch = format!("refs/heads/{branch}");
-        let refs = self.ls_remote(&[&branch, &format!("refs/tags/v{version}*")])?;
-        let tip = refs.iter().find(|(_, name)| *name == branch).map(|(id, _)| id.clone());
-        let tags = refs.iter().filter_map(|(id, name)| {
-            let name = name.strip_prefix("refs/tags/")?;
-            // An annotated tag comes twice; the line that ends in ^{} names the commit.
-            let peeled = format!("refs/tags/{name}^{{}}");
-            let commit = refs.iter().find(|(_, n)| *n == peeled).map_or(id, |(commit, _)| commit);
-            (!name.ends_with("^{}")).then(|| Tag { name: name.to_owned(), commit: commit.clone() })
-        });
-        Ok(Remote { branch: tip, tags: tags.collect() })
+    /// Reads all branches and tags of the remote in one request.
+    pub fn remote(&self) -> Result<Remote, Failure> {
+        self.ls_remote(&[]).map(|lines| Remote::parse(&lines))
     }
 
-    /// The object that the remote has under a tag's name.
-    pub fn remote_object(&self, tag: &str) -> Result<Option<String>, Failure> {
+    /// What the remote has under a tag's name.
+    pub fn remote_tag(&self, tag: &str) -> Result<Option<Tag>, Failure> {
         let name = format!("refs/tags/{tag}");
-        Ok(self.ls_remote(&[&name])?.into_iter().find(|(_, n)| *n == name).map(|(id, _)| id))
+        Ok(Remote::parse(&self.ls_remote(&[&name, &format!("{name}^{{}}")])?).tags.remove(tag))
     }
 
-    /// The object that stands under a tag's name here.
-    pub fn object(&self, tag: &str) -> Result<String, Failure> {
-        let output = self.run(&["rev-parse", "--verify", &format!("refs/tags/{tag}")], None)?;
-        Ok(text(&output.stdout).trim().to_owned())
+    /// Who the tag would be by, as git itself sees it (settings and environment).
+    pub fn identity(&self) -> Result<String, Failure> {
+        let said = self.run(&["var", "GIT_COMMITTER_IDENT"], "", None)?;
+        let none = || {
+            Failure::config("identity", "git knows no name and e-mail address for the tag")
+                .cause(&said.stderr)
+                .next("git config user.name NAME; git config user.email ADDRESS")
+        };
+        // `Rina Wijaya <rina@luxima.example> 1764057600 +0700`
+        let ident = said.text();
+        let end = ident.rfind('>').filter(|_| said.status.success()).ok_or_else(none)?;
+        Ok(ident[..=end].to_owned())
     }
 
-    /// Makes an annotated tag; signed, if git is configured so.
-    pub fn tag(&self, _: &Permit, tag: &str, commit: &str, message: &str) -> Result<(), Failure> {
-        // Git's usual clean-up would drop the notes' headings as comments.
-        let args = ["tag", "--annotate", "--cleanup=whitespace", "--file=-", "--", tag, commit];
-        let output = self.run(&args, Some(message))?;
-        if output.status.success() {
+    /// The repository extensions that the configuration names, such as `extensions.refstorage=reftable`.
+    pub fn extensions(&self) -> Result<Vec<String>, Failure> {
+        let said = self.run(&["config", "--get-regexp", "^extensions\\."], "", None)?;
+        Ok(said.text().lines().map(|l| l.replacen(' ', "=", 1)).collect())
+    }
+
+    /// Fetches refs into a folder of its own that sees the repository's objects. No ref, no object, no setting here changes.
+    pub fn fetch_aside(&self, objects: &Path, refs: &[String]) -> Result<Aside, Failure> {
+        let failed = |e| Failure::failed("temporary-folder", format!("no temporary folder can be made: {e}"));
+        let aside = Aside(tempfile::Builder::new().prefix("tag-rc-").tempdir().map_err(failed)?);
+        // As a pack: unpacking would touch the packs here that have the same objects.
+        let mut args = vec!["-c", "fetch.writeCommitGraph=false", "-c", "fetch.unpackLimit=1"];
+        args.extend(["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-prune", "--refmap="]);
+        args.extend(["--no-recurse-submodules", "--no-auto-maintenance"]);
+        args.extend(["--", self.remote]);
+        args.extend(refs.iter().map(String::as_str));
+        let said = self.run(&args, "", Some((&aside, objects)))?;
+        if said.status.success() {
+            return Ok(aside);
+        }
+        let message = format!("{} cannot be fetched from {}", refs.join(", "), self.remote);
+        Err(Failure::temporary("remote-unreachable", message).cause(&said.stderr))
+    }
+
+    /// Makes an annotated tag; signed if asked for, else if git is configured so.
+    pub fn tag(&self, _: &Permit, tag: &str, commit: &str, message: &str, sign: bool) -> Result<(), Failure> {
+        // Without --annotate, which would override tag.forceSignAnnotated. Git's clean-up would drop the notes' headings.
+        let mut args = vec!["tag", "--cleanup=verbatim", "--file=-"];
+        args.extend(sign.then_some("--sign"));
+        args.extend(["--", tag, commit]);
+        let said = self.run(&args, message, None)?;
+        if said.status.success() {
             return Ok(());
         }
         let message = format!("git could not make the tag {tag}");
-        Err(Failure::failed("tag-failed", message).cause(text(&output.stderr)))
+        Err(Failure::failed("tag-failed", message).cause(&said.stderr))
     }
 
-    /// Pushes exactly one tag, without force.
+    /// What git makes of a tag object's signature. `objects` are the repository's, `aside` those that are not there.
+    pub fn verify(&self, object: &str, objects: &Path, aside: Option<&Aside>) -> Result<Signature, Failure> {
+        let said = self.run(&["verify-tag", "--", object], "", aside.map(|a| (a, objects)))?;
+        let mut lines = said.stderr.lines().map(|l| {
+            ["gpg: ", "gpgsm: ", "error: "].iter().fold(l, |l, program| l.trim_start_matches(program))
+        });
+        let judges =
+            |l: &&str| ["Good ", "Bad ", "BAD ", "Can't ", "No "].iter().any(|word| l.starts_with(word));
+        let line = lines.clone().find(judges).or(lines.next_back()).unwrap_or_default();
+        Ok(Signature { good: said.status.success(), said: line.trim().to_owned() })
+    }
+
+    /// Pushes exactly one tag: nothing follows it, nothing is forced, no submodule goes with it.
     pub fn push(&self, _: &Permit, tag: &str) -> Pushed {
         let spec = format!("refs/tags/{tag}:refs/tags/{tag}");
-        match self.run(&["push", "--porcelain", "--no-follow-tags", self.remote, &spec], None) {
-            Err(failure) => Pushed::Unclear(failure.message),
-            Ok(output) if output.status.success() => Pushed::Done,
-            Ok(output) => {
-                let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
-                if said.lines().any(|l| l.starts_with('!')) {
-                    Pushed::Declined(said)
-                } else {
-                    Pushed::Unclear(said)
-                }
-            }
+        let args =
+            ["push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", "--", self.remote, &spec];
+        let said = match self.run(&args, "", None) {
+            Ok(said) => said,
+            Err(failure) => return Pushed::Unclear(failure.message),
+        };
+        if said.status.success() {
+            return Pushed::Done;
+        }
+        let told = said.text();
+        let words = format!("{told}\n{}", said.stderr);
+        // `[remote failure]` is a remote that did not say how it ended. Without any line for the ref nothing may have been
+        // sent, as when the pre-push hook here declines, or the answer may be lost: then git complains of more.
+        let line = told.lines().find(|l| l.starts_with('!'));
+        let unclear = line.map_or(!only_not_pushed(&said.stderr), |l| l.contains("[remote failure]"));
+        if unclear {
+            Pushed::Unclear(words)
+        } else if line.is_some_and(is_locked) {
+            Pushed::Busy(words)
+        } else {
+            Pushed::Declined(words)
         }
     }
 
     /// Removes a tag here, only if it is still the object that this run made.
     pub fn forget(&self, _: &Permit, tag: &str, object: &str) -> Result<(), Failure> {
-        self.run(&["update-ref", "-d", &format!("refs/tags/{tag}"), object], None).map(|_| ())
+        self.run(&["update-ref", "-d", &format!("refs/tags/{tag}"), object], "", None).map(|_| ())
     }
 
-    fn ls_remote(&self, patterns: &[&str]) -> Result<Vec<(String, String)>, Failure> {
-        let mut args = vec!["ls-remote", "--", self.remote];
-        args.extend(patterns);
-        let output = self.run(&args, None)?;
-        if !output.status.success() {
-            let message = format!("the remote {} cannot be read", self.remote);
-            return Err(Failure::temporary("remote-unreachable", message).cause(text(&output.stderr)));
+    /// Branches and tags alone: code hosts keep many more refs.
+    fn ls_remote(&self, patterns: &[&str]) -> Result<String, Failure> {
+        let args = [&["ls-remote", "--heads", "--tags", "--", self.remote], patterns].concat();
+        let said = self.run(&args, "", None)?;
+        if said.status.success() {
+            return Ok(said.text());
         }
-        let line = |l: &str| l.split_once('\t').map(|(id, name)| (id.to_owned(), name.to_owned()));
-        Ok(text(&output.stdout).lines().filter_map(line).collect())
+        let message = format!("the remote {} cannot be read", self.remote);
+        Err(Failure::temporary("remote-unreachable", message).cause(&said.stderr))
     }
 
-    /// Runs git and waits for its end, at most until the deadline. A signal does not cut a push in two: git gets the
-    /// time to end, and the step stops before its next request.
-    fn run(&self, args: &[&str], input: Option<&str>) -> Result<Output, Failure> {
-        self.context.checkpoint()?;
-        self.context.voice.detail(&format!("git {}", args.join(" ")));
-        let missing = |e| Failure::config("git-missing", format!("the program git cannot be started: {e}"));
-        let mut child = command(args).spawn().map_err(missing)?;
-        let stdout = drain(child.stdout.take());
-        let stderr = drain(child.stderr.take());
-        if let (Some(mut stdin), Some(text)) = (child.stdin.take(), input) {
-            // If git does not read its input it says why on stderr.
-            let _ = stdin.write_all(text.as_bytes());
+    fn run(&self, args: &[&str], input: &str, aside: Option<(&Aside, &Path)>) -> Result<Said, Failure> {
+        let mut git = git_program::Git::new(self.context);
+        if let Some((aside, objects)) = aside {
+            let text = |path: &Path| path.to_string_lossy().into_owned();
+            git = git.with("GIT_OBJECT_DIRECTORY", text(aside.path()));
+            git = git.with("GIT_ALTERNATE_OBJECT_DIRECTORIES", text(objects));
         }
-        let status = self.wait(&mut child)?;
-        Ok(Output { status, stdout: joined(stdout), stderr: joined(stderr) })
-    }
-
-    fn wait(&self, child: &mut Child) -> Result<std::process::ExitStatus, Failure> {
-        let lost =
-            |e| Failure::failed("git-lost", format!("git cannot be waited for: {e}")).acted(Acted::Unknown);
-        loop {
-            if let Some(status) = child.try_wait().map_err(lost)? {
-                return Ok(status);
-            }
-            if self.context.deadline.left().is_zero() {
-                // Nothing more can be done about a child that cannot be killed.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(self.context.deadline.over());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        git.run(args, input.as_bytes())
     }
 }
 
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new("git");
-    command.args(args).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Git gets no secret that is not for git: its own helpers read the tokens of code hosts, and no others.
-    let for_git = ["GIT", "GH_", "GITEA", "FORGEJO", "BITBUCKET", "CI_JOB", "SSH", "GPG"];
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let secret = ["_TOKEN", "_PASSWORD", "_SECRET", "_KEY"].iter().any(|end| text.ends_with(end));
-        if secret && !for_git.iter().any(|start| text.starts_with(start)) {
-            command.env_remove(&name);
-        }
-    }
-    command
+/// Whether the remote could not take the ref because another push has it, and may not be done with it yet.
+fn is_locked(line: &str) -> bool {
+    let words =
+        ["lock ref", "failed to lock", "failed to update ref", "reference already exists", "File exists"];
+    line.contains("[remote rejected]") && words.iter().any(|word| line.contains(word))
 }
 
-fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            // What was read until an error is all there is to show.
-            let _ = pipe.read_to_end(&mut bytes);
-        }
-        bytes
-    })
-}
-
-fn joined(thread: JoinHandle<Vec<u8>>) -> Vec<u8> {
-    thread.join().unwrap_or_default()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// Whether git's one complaint is that it has not pushed; what a hook says besides has no such beginning.
+fn only_not_pushed(stderr: &str) -> bool {
+    let mut complaints =
+        stderr.lines().filter(|l| ["fatal:", "error:"].iter().any(|word| l.starts_with(word)));
+    let first = complaints.next().is_some_and(|l| l.starts_with("error: failed to push some refs"));
+    first && complaints.next().is_none()
 }

@@ -12,14 +12,15 @@ pub fn isolate(command: &mut Command) -> &mut Command {
         .env("GIT_TERMINAL_PROMPT", "0")
 }
 
-fn git(folder: &Path, args: &[&str]) -> Output {
+/// Runs git in a folder, whatever comes of it.
+pub fn try_git(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new("git");
     isolate(&mut command).current_dir(folder).args(args).stdin(Stdio::null()).output().expect("git starts")
 }
 
 /// What git says; panics when it fails.
 fn said(folder: &Path, args: &[&str]) -> String {
-    let output = git(folder, args);
+    let output = try_git(folder, args);
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -53,26 +54,29 @@ impl Remote {
 
     /// The commit that a name leads to, if it does.
     pub fn commit(&self, name: &str) -> Option<String> {
-        let output = git(&self.0, &["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]);
+        let output = try_git(&self.0, &["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]);
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     /// From now on every push is declined.
     pub fn decline_pushes(&self) {
-        let hook = self.0.join("hooks/pre-receive");
-        std::fs::write(&hook, "#!/bin/sh\necho 'not on a Friday' >&2\nexit 1\n").expect("written");
-        std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).expect("executable");
+        self.hook("pre-receive", "echo 'not on a Friday' >&2\nexit 1");
+    }
+
+    /// Gives it a hook, in sh.
+    pub fn hook(&self, name: &str, text: &str) {
+        write_hook(&self.0.join("hooks").join(name), text);
     }
 
     /// A clone with an identity.
     pub fn clone_to(&self, path: &Path) -> Repo {
-        let parent = path.parent().expect("a parent");
-        said(parent, &["clone", "--quiet", &self.0.display().to_string(), &path.display().to_string()]);
-        let repo = Repo(path.to_owned());
-        repo.git(&["config", "user.name", "Rina Wijaya"]);
-        repo.git(&["config", "user.email", "rina@luxima.example"]);
-        repo
+        Repo::clone(&self.0.display().to_string(), path, &[])
     }
+}
+
+fn write_hook(path: &Path, text: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).expect("written");
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("executable");
 }
 
 /// A clone.
@@ -80,6 +84,26 @@ impl Remote {
 pub struct Repo(PathBuf);
 
 impl Repo {
+    /// A clone of a URL with an identity; `more` are options of `git clone`.
+    pub fn clone(url: &str, path: &Path, more: &[&str]) -> Self {
+        let parent = path.parent().expect("a parent");
+        said(parent, &[&["clone", "--quiet"], more, &[url, &path.display().to_string()]].concat());
+        let repo = Repo(path.to_owned());
+        repo.git(&["config", "user.name", "Rina Wijaya"]);
+        repo.git(&["config", "user.email", "rina@luxima.example"]);
+        repo
+    }
+
+    /// Takes a folder that is a repository already, such as a linked worktree.
+    pub fn at(path: &Path) -> Self {
+        Repo(path.to_owned())
+    }
+
+    /// Gives it a hook, in sh.
+    pub fn hook(&self, name: &str, text: &str) {
+        write_hook(&self.0.join(".git/hooks").join(name), text);
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 
 pub mod cloudflare;
 pub mod coolify;
+pub mod cut;
 mod exchange;
 pub mod git;
+pub mod git_servers;
+pub mod gnupg;
 pub mod http;
 pub mod postgres;
 pub mod sandbox;

@@ -207,13 +207,25 @@ impl Sandbox {
         format!("{}@{}", self.production.database, newest.expect("a snapshot").file_name().to_string_lossy())
     }
 
-    /// QA is content: what is on staging goes to main.
+    /// QA is content: what is on staging, a candidate by then, goes to main.
     pub fn merge_staging_to_main(&self) {
+        self.tag_candidate("1.2.0", "refs/heads/staging");
         self.product.git(&["fetch", "--quiet", "origin"]);
         self.product.git(&["push", "--quiet", "origin", "refs/remotes/origin/staging:refs/heads/main"]);
     }
 
-    /// Somebody merges a release whose migration destroys what its page needs, straight to main.
+    /// A branch's tip becomes a candidate by hand, if nobody has made it one: for stories that begin after QA.
+    fn tag_candidate(&self, version: &str, branch: &str) {
+        if self.remote.git(&["tag", "--points-at", branch]).contains("-rc") {
+            return;
+        }
+        let by = ["-c", "user.name=Rina Wijaya", "-c", "user.email=rina@luxima.example"];
+        let tag = format!("v{version}-rc1");
+        let words = ["tag", "--annotate", "--message", "candidate", &tag, branch];
+        self.remote.git(&[&by[..], &words].concat());
+    }
+
+    /// Somebody brings a release to main whose migration destroys what its page needs; it was a candidate, and QA has not seen it.
     pub fn prepare_bad_release(&self, version: &str) {
         let path = self.root.join("colleague");
         let colleague = if path.is_dir() {
@@ -228,6 +240,7 @@ impl Sandbox {
         let migration = format!("db/migrations/20261124090000_{version}.sql");
         colleague.commit(&format!("Release {version}"), &[("CHANGELOG.md", &log), (&migration, DESTRUCTIVE)]);
         colleague.git(&["push", "--quiet", "origin", "main"]);
+        self.tag_candidate(version, "refs/heads/main");
     }
 
     fn write_secrets(&self) {

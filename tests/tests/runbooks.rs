@@ -100,7 +100,7 @@ fn released(messages: &[&str]) -> End {
         past_the_edge: "1.2.0".into(),
         image: Some("1.2.0".into()),
         deployments: 1,
-        tags: vec!["v1.1.4".into(), "v1.2.0".into()],
+        tags: vec!["v1.1.4".into(), "v1.2.0".into(), "v1.2.0-rc1".into()],
         prices: "1365000".into(),
         leftovers: 0,
         messages: messages.iter().map(|m| (*m).to_owned()).collect(),
@@ -108,8 +108,9 @@ fn released(messages: &[&str]) -> End {
 }
 
 fn back(messages: &[&str]) -> End {
-    let tags = vec!["v1.1.4".into(), "v1.2.0".into(), "v1.3.0".into()];
-    End { deployments: 3, tags, ..released(messages) }
+    let mut released = released(messages);
+    released.tags.extend(["v1.3.0".into(), "v1.3.0-rc1".into()]);
+    End { deployments: 3, ..released }
 }
 
 /// A folder of programs that run the real ones; `program action` is killed together with its runbook when its work is done and
@@ -335,6 +336,15 @@ fn planned_document(sandbox: &Sandbox) -> PathBuf {
     path
 }
 
+/// However busy the machine is: until the run stands at Coolify's door.
+fn coolify_is_asked(sandbox: &Sandbox) {
+    let started = std::time::Instant::now();
+    while sandbox.coolify.server().count("GET", "/api/v1/") == 0 {
+        assert!(started.elapsed().as_secs() < 60, "Coolify was never asked");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn only_one_hand_is_on_a_run() {
     let sandbox = ready();
@@ -347,7 +357,7 @@ fn only_one_hand_is_on_a_run() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("it starts");
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    coolify_is_asked(&sandbox);
     let (code, said) = run(sandbox.runbook("release").arg("1.2.0"));
     assert_eq!(code, Some(75), "{said}");
     assert!(said.contains("somebody else is at work"), "{said}");
@@ -366,7 +376,7 @@ fn an_interrupted_release_says_so_and_goes_on() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("it starts");
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    coolify_is_asked(&sandbox);
     let status = Command::new("sh")
         .args(["-c", &format!("kill -TERM {0} $(ps -o pid= --ppid {0})", child.id())])
         .status();

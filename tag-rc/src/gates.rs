@@ -1,0 +1,315 @@
+//! The checks of a tag, one function each. Pure.
+
+use semver::Version;
+use step::Failure;
+
+use crate::args::{Act, Settings};
+use crate::check::{Check, Checks};
+use crate::message::same_but_run;
+use crate::name::{self, Style};
+use crate::plan::{Notes, Seen, Target, no_final, short};
+use crate::repo::Relation;
+
+/// All checks in order. What is on the remote already is a fact, whatever the working copy looks like by now; only what the
+/// tag itself must be is held against it once more.
+pub fn checks(settings: &Settings, target: &Target, seen: &Seen, message: &str) -> Checks {
+    let mut all = vec![
+        Check::pass("version", format!("{} is a version", target.version)),
+        facts(target, seen),
+        exists(target, seen),
+    ];
+    if settings.act == Act::Candidate {
+        all.push(style(settings, target, seen));
+        all.push(sorting(settings, target));
+    }
+    all.extend(hotfix_branch(settings, target));
+    if target.there.is_none() {
+        all.extend(fit_to_tag(settings, target, seen));
+        all.push(goes_up(settings, target, seen));
+        all.push(notes(settings, seen));
+    }
+    all.extend(promotion(settings, target, seen));
+    if target.there.is_none() {
+        all.push(local(settings, target, seen, message));
+        all.push(Check::of("identity", seen.identity.clone()));
+    }
+    all.push(signature(settings, target, seen));
+    Checks(all)
+}
+
+/// Also of a final that is there already: who goes on with it puts it into production.
+fn promotion(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check> {
+    let without = match settings.act {
+        Act::Candidate => return None,
+        Act::Final => settings.no_candidate.as_deref(),
+        Act::Hotfix => Some("a hotfix may go without"),
+    };
+    Some(seen.proof.check(&target.version.to_string(), without, &target.branch, &settings.remote))
+}
+
+fn facts(target: &Target, seen: &Seen) -> Check {
+    let conflict = |name: &str, old: &Option<String>, new: &str| match old {
+        Some(old) if old != new => Err(Failure::refused(
+            "fact-conflict",
+            format!(
+                "the document's `{name}` is {old} already, and this would make it {new}: begin a new document"
+            ),
+        )),
+        _ => Ok(()),
+    };
+    let both = conflict("tag", &seen.facts.0, &target.name)
+        .and_then(|()| conflict("commit", &seen.facts.1, &seen.head.commit));
+    Check::of("facts", both.map(|()| "the document says nothing else".to_owned()))
+}
+
+/// A tag is never moved, and nothing comes after the final.
+fn exists(target: &Target, seen: &Seen) -> Check {
+    const NAME: &str = "tag-free";
+    if target.there.is_some() {
+        return Check::pass(NAME, format!("{} is on the remote already, at this commit", target.name));
+    }
+    if let Some(tag) = seen.remote.tags.get(&target.name) {
+        let (there, here) = (short(&tag.commit), short(&seen.head.commit));
+        let message = format!(
+            "{} is on the remote already, at {there}, and here is {here}; a tag is never moved",
+            tag.name
+        );
+        return Check::fail(NAME, Failure::refused("tag-exists", message));
+    }
+    let last = format!("v{}", target.version);
+    if seen.remote.tags.contains_key(&last) {
+        let message = format!(
+            "{} is released already ({last} is on the remote): a candidate comes before",
+            target.version
+        );
+        return Check::fail(NAME, Failure::refused("already-final", message));
+    }
+    Check::pass(NAME, format!("the remote has no {}", target.name))
+}
+
+/// One version has one style: `rc.1` sorts below every `rcN`, so what was counted in one cannot go on in the other.
+fn style(settings: &Settings, target: &Target, seen: &Seen) -> Check {
+    const NAME: &str = "style";
+    let refused = |message| Check::fail(NAME, Failure::refused("candidate-style", message));
+    if let Some(odd) = seen.remote.odd(&target.version).first() {
+        return refused(format!(
+            "the remote has {}, whose number is not written like -rc7 or -rc.7; mixed styles cannot be counted",
+            odd.name
+        ));
+    }
+    let candidates = seen.remote.candidates(&target.version);
+    let mut plain = candidates.iter().filter(|c| c.style == Style::Plain);
+    let mut dotted = candidates.iter().filter(|c| c.style == Style::Dotted);
+    match (plain.next(), dotted.next()) {
+        (Some(plain), Some(dotted)) => refused(format!(
+            "the remote has both {} and {}; mixed styles cannot be counted",
+            plain.tag.name, dotted.tag.name
+        )),
+        (Some(one), None) | (None, Some(one)) if target.there.is_none() && one.style != settings.style => {
+            refused(format!(
+                "{} has {} already, so its candidates are {}: change the style with the next version",
+                target.version,
+                one.tag.name,
+                one.style.word()
+            ))
+        }
+        (None, None) => Check::pass(NAME, format!("the first candidate, {}", settings.style.word())),
+        _ => Check::pass(NAME, "all candidates of the version are written alike"),
+    }
+}
+
+fn sorting(settings: &Settings, target: &Target) -> Check {
+    const NAME: &str = "semver-order";
+    match target.number {
+        Some((number, style)) if !name::sorts_as_counted(style, number) => {
+            let why = sorts_wrongly(&target.name);
+            if settings.strict_semver && target.there.is_none() {
+                let message = format!("{why}; change to --rc-style dotted with the next version");
+                Check::fail(NAME, Failure::refused("rc10-sorts-below-rc2", message))
+            } else {
+                Check::skip(NAME, why)
+            }
+        }
+        _ => Check::pass(NAME, "tools that sort by SemVer agree with the count"),
+    }
+}
+
+/// What tools that sort by `SemVer` make of a candidate from the tenth on.
+pub fn sorts_wrongly(tag: &str) -> String {
+    format!(
+        "{tag}: tools that sort by SemVer put rc10 before rc2; they will not take this for the newest candidate"
+    )
+}
+
+/// Higher than every final; a hotfix exactly one patch.
+fn goes_up(settings: &Settings, target: &Target, seen: &Seen) -> Check {
+    const NAME: &str = "goes-up";
+    let Some((last, _)) = &target.last_final else {
+        return if settings.act == Act::Hotfix {
+            Check::fail(NAME, no_final())
+        } else {
+            Check::pass(NAME, "the remote has no final yet")
+        };
+    };
+    let version = &target.version;
+    let next = Version::new(last.major, last.minor, last.patch + 1);
+    if settings.act == Act::Hotfix && *version != next {
+        let message = format!("a hotfix of {last} is {next}, not {version}");
+        return Check::fail(
+            NAME,
+            Failure::refused("hotfix-version", message).next(format!("tag-rc hotfix --release {next}")),
+        );
+    }
+    if version < last {
+        let message = format!("{version} is lower than {last}, which is released already");
+        return Check::fail(NAME, Failure::refused("version-order", message));
+    }
+    match seen.has_last_final {
+        Some(false) if settings.act == Act::Hotfix => {
+            let message =
+                format!("{} is not built on v{last}: a hotfix fixes what is in production", target.branch);
+            Check::fail(
+                NAME,
+                Failure::refused("hotfix-base", message).next(format!("git log --oneline HEAD..v{last}")),
+            )
+        }
+        None if settings.act == Act::Hotfix => {
+            let message =
+                format!("the history here is cut off, so it cannot be told whether v{last} is in it");
+            Check::fail(
+                NAME,
+                Failure::refused("shallow", message)
+                    .next(format!("git fetch --unshallow {}", settings.remote)),
+            )
+        }
+        _ => Check::pass(NAME, format!("{version} comes after {last}")),
+    }
+}
+
+fn notes(settings: &Settings, seen: &Seen) -> Check {
+    const NAME: &str = "notes";
+    let missing = |why: &str| {
+        let failure =
+            Failure::refused("notes-missing", format!("{why}: let changelog-lint open the document"));
+        Check::fail(NAME, failure.next("changelog-lint | tag-rc candidate"))
+    };
+    match seen.notes {
+        Notes::There(_) => Check::pass(NAME, "the changelog describes the version"),
+        Notes::Missing => missing("steps have run, but none has read the changelog"),
+        Notes::ByHand if settings.require_notes => missing("require_notes is set and no changelog was read"),
+        Notes::ByHand => Check::skip(NAME, "by hand: no changelog was read"),
+    }
+}
+
+/// Nothing going on, clean, on the branch, and at its tip on the remote.
+fn fit_to_tag(settings: &Settings, target: &Target, seen: &Seen) -> [Check; 4] {
+    let settled = match seen.busy {
+        Some(busy) => {
+            Err(Failure::refused("busy", format!("a {busy} is going on here; finish or abort it first")))
+        }
+        None => Ok("no merge or rebase is going on".to_owned()),
+    };
+    let clean = if seen.dirty.is_empty() {
+        Ok("nothing differs from the commit".to_owned())
+    } else {
+        let shown =
+            seen.dirty.iter().take(10).fold(Failure::refused("dirty", dirty(&seen.dirty)), Failure::cause);
+        Err(shown.next("git status"))
+    };
+    [
+        Check::of("settled", settled),
+        Check::of("clean", clean),
+        on_branch(settings, target, seen),
+        Check::of("tip", at_tip(settings, target, seen.relation)),
+    ]
+}
+
+fn dirty(paths: &[String]) -> String {
+    let word = if paths.len() == 1 { "path differs" } else { "paths differ" };
+    format!("{} {word} from the commit; commit or stash first", paths.len())
+}
+
+/// A hotfix is one by the name of its branch.
+fn hotfix_branch(settings: &Settings, target: &Target) -> Option<Check> {
+    const NAME: &str = "hotfix-branch";
+    let (branch, patterns) = (&target.branch, &settings.strategy.hotfixes);
+    if settings.act != Act::Hotfix {
+        return None;
+    }
+    if let Ok(true) = crate::repo::matches(patterns, branch) {
+        return Some(Check::pass(NAME, format!("{branch} is a hotfix branch")));
+    }
+    let message = format!("{branch} is no hotfix branch ({})", patterns.join(" or "));
+    Some(Check::fail(NAME, Failure::refused("branch", message)))
+}
+
+/// A detached head, as CI has it, is proven by the tip alone; so is whatever `--branch` names.
+fn on_branch(settings: &Settings, target: &Target, seen: &Seen) -> Check {
+    const NAME: &str = "branch";
+    let branch = &target.branch;
+    match &seen.head.branch {
+        Some(other) if other != branch && !settings.branch_given => {
+            let message = format!("on branch {other}, but this is tagged on {branch}");
+            Check::fail(NAME, Failure::refused("branch", message).next(format!("git switch {branch}")))
+        }
+        Some(other) if other == branch => Check::pass(NAME, format!("{branch} is checked out")),
+        Some(other) => Check::skip(NAME, format!("{other} is checked out; the tip of {branch} decides")),
+        None => Check::skip(NAME, format!("no branch is checked out; the tip of {branch} decides")),
+    }
+}
+
+fn at_tip(settings: &Settings, target: &Target, relation: Relation) -> Result<String, Failure> {
+    let (branch, remote) = (&target.branch, &settings.remote);
+    let refused = |reason, message: String, next: String| Err(Failure::refused(reason, message).next(next));
+    let pull = format!("git pull --ff-only {remote} {branch}");
+    let push = format!("git push {remote} HEAD:refs/heads/{branch}");
+    match relation {
+        Relation::Tip => Ok(format!("this is the tip of {branch} on {remote}")),
+        Relation::Behind if settings.allow_behind => {
+            Ok(format!("this is in the history of {branch} on {remote}, which has gone on"))
+        }
+        Relation::Behind => refused("behind", format!("{branch} is behind {remote}/{branch}"), pull),
+        Relation::Ahead => {
+            refused("not-pushed", format!("{branch} has commits that {remote} does not have"), push)
+        }
+        Relation::Diverged => {
+            refused("diverged", format!("{branch} and {remote}/{branch} have diverged"), pull)
+        }
+        Relation::Unknown => {
+            let message = format!("{remote}/{branch} is at a commit that is not known here");
+            refused("behind", message, format!("git fetch {remote} {branch}"))
+        }
+        Relation::NoBranch => refused("branch-missing", format!("{remote} has no branch {branch}"), push),
+    }
+}
+
+/// A tag of this name that is only here: taken over if a run of ours made it with the same words, else left alone.
+fn local(settings: &Settings, target: &Target, seen: &Seen, message: &str) -> Check {
+    const NAME: &str = "local-tag";
+    let name = &target.name;
+    let Some(local) = &seen.local else { return Check::pass(NAME, format!("there is no other {name} here")) };
+    let same =
+        |theirs: &String| crate::message::trailers(theirs).run.is_some() && same_but_run(theirs, message);
+    if local.commit == seen.head.commit && local.message.as_ref().is_some_and(same) {
+        return Check::pass(NAME, format!("an earlier run has made {name} here and could not push it"));
+    }
+    let message = format!(
+        "the tag {name} is here but not on {}, and it is not what this run would make; look at it, and remove it if nobody needs it",
+        settings.remote
+    );
+    Check::fail(
+        NAME,
+        Failure::refused("local-tag", message).next(format!("git show {name}; git tag -d {name}")),
+    )
+}
+
+fn signature(settings: &Settings, target: &Target, seen: &Seen) -> Check {
+    const NAME: &str = "signature";
+    match (&seen.signature, settings.require_signed) {
+        (Some(result), true) => Check::of(NAME, result.clone()),
+        (None, true) => {
+            Check::skip(NAME, format!("proven once {} is made, before it is pushed", target.name))
+        }
+        (_, false) => Check::skip(NAME, "not required; made as git is configured"),
+    }
+}

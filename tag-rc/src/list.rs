@@ -1,0 +1,81 @@
+//! `list`: the versions on the remote with their candidates, in the order in which they were counted.
+
+use semver::Version;
+use serde_json::{Value, json};
+use step::{Answer, Failure};
+
+use crate::git::Git;
+use crate::name;
+use crate::plan::short;
+use crate::remote::{Candidate, Remote};
+
+/// Asks the remote, and shows one version or all, the highest first.
+pub fn answer(git: &Git, version: Option<&str>) -> Result<Answer, Failure> {
+    let wanted = version.map(|text| name::version(text.strip_prefix('v').unwrap_or(text))).transpose()?;
+    let remote = git.remote()?;
+    let mut versions = remote.versions();
+    versions.retain(|v| wanted.as_ref().is_none_or(|w| w == v));
+    let value: Vec<Value> = versions.iter().map(|v| entry(&remote, v)).collect();
+    let text: Vec<String> = versions.iter().map(|v| lines(&remote, v)).collect();
+    let text = if text.is_empty() { format!("{} has no such tag", git.remote) } else { text.concat() };
+    Ok(Answer::new(text, value))
+}
+
+fn entry(remote: &Remote, version: &Version) -> Value {
+    let candidates = remote.candidates(version);
+    let shown: Vec<Value> = candidates
+        .iter()
+        .map(|c| json!({ "tag": c.tag.name, "number": c.number, "style": c.style.word(), "commit": c.tag.commit, "object": c.tag.object }))
+        .collect();
+    let odd: Vec<&str> = remote.odd(version).iter().map(|t| t.name.as_str()).collect();
+    let mut entry = json!({
+        "version": version.to_string(), "candidates": shown, "semver_precedence_agrees": agrees(&candidates),
+    });
+    if let Some(tag) = remote.tags.get(&format!("v{version}")) {
+        entry["final"] = json!({ "tag": tag.name, "commit": tag.commit, "object": tag.object });
+    }
+    if !odd.is_empty() {
+        entry["uncounted"] = json!(odd);
+    }
+    entry
+}
+
+fn lines(remote: &Remote, version: &Version) -> String {
+    let candidates = remote.candidates(version);
+    let last = remote.tags.get(&format!("v{version}"));
+    let mut text = String::new();
+    for tag in last.into_iter().chain(candidates.iter().rev().map(|c| c.tag)) {
+        let same = last.filter(|l| l.name != tag.name && l.commit == tag.commit);
+        let note = same.map(|l| format!("  = {}", l.name)).unwrap_or_default();
+        text.push_str(&format!("{:<18} {}{note}\n", tag.name, short(&tag.commit)));
+    }
+    for tag in remote.odd(version) {
+        text.push_str(&format!("{:<18} {}  its number cannot be counted\n", tag.name, short(&tag.commit)));
+    }
+    if !agrees(&candidates) {
+        text.push_str(
+            "  tools that sort by SemVer put rc10 before rc2 and take another one for the newest candidate\n",
+        );
+    }
+    text
+}
+
+/// Whether `SemVer` precedence puts the candidates in the order in which they were counted.
+fn agrees(candidates: &[Candidate]) -> bool {
+    let parsed = candidates.iter().map(|c| Version::parse(c.tag.name.trim_start_matches('v')));
+    parsed.collect::<Result<Vec<_>, _>>().is_ok_and(|all| all.is_sorted())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_and_semver_differ_from_the_tenth_on() {
+        let of = |tags: &str| {
+            let lines: String = tags.split(' ').map(|t| format!("11\trefs/tags/v1.2.0-{t}\n")).collect();
+            agrees(&Remote::parse(&lines).candidates(&Version::new(1, 2, 0)))
+        };
+        assert!(of("rc1 rc2 rc9") && of("rc.9 rc.10") && !of("rc2 rc10") && of("rc10"));
+    }
+}

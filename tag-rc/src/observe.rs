@@ -1,0 +1,228 @@
+//! Looking: the working copy and the remote, before anything is decided. Nothing here changes the repository; what is
+//! missing in it is fetched aside.
+
+use semver::Version;
+use step::{Failure, Run};
+
+use crate::args::{Act, Settings};
+use crate::git::{Aside, Git};
+use crate::message;
+use crate::name;
+use crate::plan::{Mine, Notes, Seen, Target, Warning, target};
+use crate::promotion::{Mode, Proof};
+use crate::remote::Tag;
+use crate::repo::{Head, Relation, Repo};
+
+/// Opens the repository; one that libgit2 cannot read is named by its extension.
+pub fn open(git: &Git) -> Result<Repo, Failure> {
+    Repo::open().map_err(|failure| match git.extensions() {
+        Ok(extensions) if failure.reason == "repository" && !extensions.is_empty() => {
+            let message = format!(
+                "this repository uses {}, which tag-rc cannot read yet (libgit2 does not know it); a clone made with \
+                 `git clone --ref-format=files` does, unless its objects are SHA-256",
+                extensions.join(", ")
+            );
+            Failure::refused("repository-format", message).cause(failure.message)
+        }
+        _ => failure,
+    })
+}
+
+/// Everything that the plan needs to know, and the tag that it is about.
+pub fn observe(run: &Run, git: &Git, settings: &Settings) -> Result<(Target, Seen), Failure> {
+    let version = version(run, settings)?;
+    let repo = open(git)?;
+    let remote = git.remote()?;
+    let head = repo.head()?;
+    let look = Look { run, git, settings, repo: &repo, head: &head };
+    // What was fetched aside stays until everything is read.
+    let (mine, _kept) = look.mine(remote.tags.values())?;
+    let target = target(settings, version, &head, &remote, &mine)?;
+    let aside = look.fetch(&target)?;
+    let there = target.there.is_some();
+    let seen = Seen {
+        dirty: if there { Vec::new() } else { repo.dirty(&settings.ignore)? },
+        busy: repo.busy(),
+        relation: look.relation(remote.heads.get(&target.branch))?,
+        proof: look.proof(&target)?,
+        has_last_final: look.has_last_final(&target)?,
+        local: if there { None } else { repo.tag(&target.name)? },
+        notes: look.notes()?,
+        identity: if there { Ok(String::new()) } else { git.identity() },
+        signature: look.signature(&target, aside.as_ref())?,
+        facts: (run.fact("tag")?, run.fact("commit")?),
+        surroundings: look.surroundings(&target),
+        run: run.document.id().to_owned(),
+        remote,
+        head: head.clone(),
+    };
+    Ok((target, seen))
+}
+
+/// The version that is wanted; a hotfix finds its own on the remote.
+fn version(run: &Run, settings: &Settings) -> Result<Option<Version>, Failure> {
+    if settings.act == Act::Hotfix && run.fact::<String>("version")?.is_none() {
+        return Ok(None);
+    }
+    let text: String = run.need("version", "give --release, or let changelog-lint open the document")?;
+    name::version(&text).map(Some)
+}
+
+struct Look<'a> {
+    run: &'a Run,
+    git: &'a Git<'a>,
+    settings: &'a Settings,
+    repo: &'a Repo,
+    head: &'a Head,
+}
+
+impl Look<'_> {
+    /// With --again: the tag on this commit that an earlier attempt of this very run has pushed. It is not made twice.
+    fn mine<'t>(&self, tags: impl Iterator<Item = &'t Tag>) -> Result<(Mine, Option<Aside>), Failure> {
+        if !self.settings.again {
+            return Ok((None, None));
+        }
+        let here: Vec<&Tag> = tags.filter(|t| t.commit == self.head.commit && t.object != t.commit).collect();
+        let missing = here.iter().filter(|t| !self.repo.has(&t.object)).map(|t| full(&t.name));
+        let aside = self.fetch_aside(&missing.collect::<Vec<_>>())?;
+        for tag in here {
+            let message = self.repo.tag_object(&tag.object)?.message.unwrap_or_default();
+            if message::trailers(&message).run.as_deref() == Some(self.run.document.id()) {
+                return Ok((Some(tag.name.clone()), aside));
+            }
+        }
+        Ok((None, aside))
+    }
+
+    /// In a cut-off history the way to the tip may be missing.
+    fn relation(&self, tip: Option<&String>) -> Result<Relation, Failure> {
+        match self.repo.relation(&self.head.commit, tip.map(String::as_str)) {
+            Err(_) if self.repo.is_shallow() => Ok(Relation::Unknown),
+            relation => relation,
+        }
+    }
+
+    /// What has to be looked into and is not here.
+    fn fetch(&self, target: &Target) -> Result<Option<Aside>, Failure> {
+        let mut missing = Vec::new();
+        // With a cut-off history more commits would not tell what lies between them.
+        if !self.repo.is_shallow() {
+            let candidate = target.candidate.as_ref().filter(|_| self.settings.act != Act::Candidate);
+            let last = target.last_final.as_ref().map(|(_, tag)| tag);
+            let commits = candidate.into_iter().chain(last).filter(|t| !self.repo.has(&t.commit));
+            missing.extend(commits.map(|t| full(&t.name)));
+        }
+        let signed =
+            target.there.as_ref().filter(|t| self.settings.require_signed && !self.repo.has(&t.object));
+        missing.extend(signed.map(|t| full(&t.name)));
+        self.fetch_aside(&missing)
+    }
+
+    fn fetch_aside(&self, refs: &[String]) -> Result<Option<Aside>, Failure> {
+        if refs.is_empty() {
+            return Ok(None);
+        }
+        let aside = self.git.fetch_aside(&self.repo.objects(), refs)?;
+        self.repo.see(&aside)?;
+        Ok(Some(aside))
+    }
+
+    fn proof(&self, target: &Target) -> Result<Proof, Failure> {
+        let Some(candidate) = target.candidate.as_ref().filter(|_| self.settings.act != Act::Candidate)
+        else {
+            return Ok(Proof::NoCandidate);
+        };
+        let shallow = self.repo.is_shallow();
+        let cut = || Ok(Proof::Shallow(candidate.name.clone()));
+        if shallow && !self.repo.has(&candidate.commit) {
+            return cut();
+        }
+        let mode = match self.repo.mode(&candidate.commit, &self.head.commit) {
+            // What is not found in a cut-off history may still be in the whole one.
+            Ok(Mode::Squash) | Err(_) if shallow => return cut(),
+            mode => mode?,
+        };
+        let allowed = &self.settings.may_differ;
+        let (differs, permitted) = self.repo.differences(&candidate.commit, &self.head.commit, allowed)?;
+        Ok(Proof::Compared { candidate: candidate.name.clone(), mode, differs, permitted })
+    }
+
+    /// Whether nothing of the last final gets lost: asked of the candidate where there is one, else of the commit.
+    fn has_last_final(&self, target: &Target) -> Result<Option<bool>, Failure> {
+        let Some((_, last)) = &target.last_final else { return Ok(None) };
+        let candidate = target.candidate.as_ref().filter(|_| self.settings.act == Act::Final);
+        let commit = candidate.map_or(&self.head.commit, |c| &c.commit);
+        if !self.repo.has(&last.commit) || !self.repo.has(commit) {
+            return Ok(None);
+        }
+        match self.repo.is_ancestor(&last.commit, commit) {
+            Ok(true) => Ok(Some(true)),
+            _ if self.repo.is_shallow() => Ok(None),
+            answer if self.settings.act == Act::Hotfix => answer.map(Some),
+            // Only a warning hangs on it: what cannot be read (a partial clone has no old blobs) stays unknown.
+            _ => Ok(self.repo.adds_nothing(&last.commit, commit).ok()),
+        }
+    }
+
+    fn notes(&self) -> Result<Notes, Failure> {
+        Ok(match self.run.fact("notes")? {
+            Some(notes) => Notes::There(notes),
+            None if !self.run.document.steps().is_empty() => Notes::Missing,
+            None => Notes::ByHand,
+        })
+    }
+
+    fn signature(
+        &self,
+        target: &Target,
+        aside: Option<&Aside>,
+    ) -> Result<Option<Result<String, Failure>>, Failure> {
+        let Some(tag) = target.there.as_ref().filter(|_| self.settings.require_signed) else {
+            return Ok(None);
+        };
+        proven(self.git, self.repo, &tag.name, &tag.object, aside).map(Some)
+    }
+
+    /// What makes others misread a tag.
+    fn surroundings(&self, target: &Target) -> Vec<Warning> {
+        let mut all = Vec::new();
+        if std::env::var_os("GITHUB_ACTIONS").is_some() {
+            let text = "a tag that is pushed with GITHUB_TOKEN starts no other workflow; push with a deploy key or an app's token";
+            all.push(("github-token", text.to_owned()));
+        }
+        let goreleaser = [".goreleaser.yaml", ".goreleaser.yml", "goreleaser.yaml", "goreleaser.yml"];
+        let shared = target.candidate.as_ref().is_some_and(|c| c.commit == self.head.commit);
+        if self.settings.act == Act::Final && shared && goreleaser.iter().any(|name| self.repo.has_file(name))
+        {
+            let text = "candidate and final are on one commit: goreleaser takes the candidate unless git.prerelease_suffix is \"-\" or \
+                        GORELEASER_CURRENT_TAG is set";
+            all.push(("goreleaser-takes-candidate", text.to_owned()));
+        }
+        all
+    }
+}
+
+/// Whether a tag is signed so that `git verify-tag` accepts it: what it said, or why not.
+pub fn proven(
+    git: &Git,
+    repo: &Repo,
+    name: &str,
+    object: &str,
+    aside: Option<&Aside>,
+) -> Result<Result<String, Failure>, Failure> {
+    let message = repo.tag_object(object)?.message.unwrap_or_default();
+    if !message::unsigned(&message).1 {
+        return Ok(Err(Failure::refused("unsigned", format!("{name} is not signed"))));
+    }
+    let signature = git.verify(object, &repo.objects(), aside)?;
+    Ok(if signature.good {
+        Ok(signature.said)
+    } else {
+        let message = format!("the signature of {name} cannot be proven");
+        Err(Failure::refused("signature", message).cause(signature.said))
+    })
+}
+
+fn full(tag: &str) -> String {
+    format!("refs/tags/{tag}")
+}

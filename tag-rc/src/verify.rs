@@ -1,0 +1,216 @@
+//! `verify TAG`: who made it, when, whether the signature holds, on which branches of the remote it is, and from which
+//! candidate it came.
+
+use serde_json::{Value, json};
+use step::{Answer, Context, Failure};
+
+use crate::args::Strategy;
+use crate::git::{Aside, Git, Signature};
+use crate::message::{self, Trailers};
+use crate::name::Name;
+use crate::observe::open;
+use crate::plan::short;
+use crate::promotion::Proof;
+use crate::remote::{Remote, Tag};
+use crate::repo::{Repo, TagObject};
+
+/// Everything that was found out about a tag.
+struct Found {
+    tag: Tag,
+    object: TagObject,
+    trailers: Trailers,
+    signature: Option<Signature>,
+    branches: Vec<String>,
+    /// A cut-off history may hide branches.
+    shallow: bool,
+    proof: Proof,
+    /// What stands under the name here, if it is something else.
+    here: Option<String>,
+}
+
+/// Asks the remote and judges.
+pub fn answer(context: &Context, git: &Git, tag: &str, require_signed: bool) -> Result<Answer, Failure> {
+    let name = tag.strip_prefix("refs/tags/").unwrap_or(tag);
+    let repo = open(git)?;
+    let remote = git.remote()?;
+    let Some(there) = remote.tags.get(name).cloned() else { return Err(absent(git, &repo, name)) };
+    let aside = fetch(git, &repo, &remote, &there)?;
+    if let Some(aside) = &aside {
+        repo.see(aside)?;
+    }
+    let found = find(context, git, &repo, &remote, there, aside.as_ref())?;
+    let required = require_signed || context.settings.flag("require_signed")?.unwrap_or(false);
+    let problems = problems(&found, required);
+    let answer = Answer::new(text(&found, &problems), value(&found, &problems));
+    Ok(match problems.first() {
+        Some((reason, problem)) => answer.but(Failure::refused(reason, problem.clone())),
+        None => answer,
+    })
+}
+
+fn absent(git: &Git, repo: &Repo, name: &str) -> Failure {
+    let here = matches!(repo.tag(name), Ok(Some(_)));
+    let but = if here { "; it is only here" } else { "" };
+    Failure::refused("tag-missing", format!("{} has no tag {name}{but}", git.remote)).next("tag-rc list")
+}
+
+/// The tag, its candidate and the tips of all branches, as far as they are not here.
+fn fetch(git: &Git, repo: &Repo, remote: &Remote, tag: &Tag) -> Result<Option<Aside>, Failure> {
+    let mut refs = Vec::new();
+    if !repo.has(&tag.object) {
+        refs.push(format!("refs/tags/{}", tag.name));
+    }
+    if !repo.is_shallow() {
+        let candidate = candidate(remote, tag).filter(|c| !repo.has(&c.commit));
+        refs.extend(candidate.map(|c| format!("refs/tags/{}", c.name)));
+        let heads = remote.heads.iter().filter(|(_, tip)| !repo.has(tip));
+        refs.extend(heads.map(|(branch, _)| format!("refs/heads/{branch}")));
+    }
+    if refs.is_empty() { Ok(None) } else { git.fetch_aside(&repo.objects(), &refs).map(Some) }
+}
+
+/// The last candidate of a final.
+fn candidate<'a>(remote: &'a Remote, tag: &Tag) -> Option<&'a Tag> {
+    let Some(Name::Final(version)) = Name::parse(&tag.name) else { return None };
+    remote.candidates(&version).last().map(|c| c.tag)
+}
+
+fn find(
+    context: &Context,
+    git: &Git,
+    repo: &Repo,
+    remote: &Remote,
+    tag: Tag,
+    aside: Option<&Aside>,
+) -> Result<Found, Failure> {
+    let object = repo.tag_object(&tag.object)?;
+    let text = object.message.clone().unwrap_or_default();
+    let signed = message::unsigned(&text).1;
+    let signature = signed.then(|| git.verify(&tag.object, &repo.objects(), aside)).transpose()?;
+    let on = |tip: &String| repo.has(tip) && repo.is_ancestor(&tag.commit, tip).unwrap_or(false);
+    let mut branches: Vec<String> =
+        remote.heads.iter().filter(|(_, tip)| on(tip)).map(|(b, _)| b.clone()).collect();
+    let strategy = Strategy::read(context)?;
+    let stations = [&strategy.main, &strategy.staging, &strategy.develop];
+    let rank = |branch: &String| stations.iter().position(|s| *s == branch).unwrap_or(stations.len());
+    branches.sort_by_key(rank);
+    let here = repo.tag(&tag.name)?.map(|here| here.object).filter(|here| *here != tag.object);
+    Ok(Found {
+        trailers: message::trailers(&text),
+        proof: proof(context, repo, remote, &tag)?,
+        shallow: repo.is_shallow(),
+        object,
+        signature,
+        branches,
+        here,
+        tag,
+    })
+}
+
+fn proof(context: &Context, repo: &Repo, remote: &Remote, tag: &Tag) -> Result<Proof, Failure> {
+    let Some(candidate) = candidate(remote, tag) else { return Ok(Proof::NoCandidate) };
+    if !repo.has(&candidate.commit) || !repo.has(&tag.commit) {
+        return Ok(Proof::Shallow(candidate.name.clone()));
+    }
+    let allowed = context.settings.list("may_differ")?;
+    let (differs, permitted) = repo.differences(&candidate.commit, &tag.commit, &allowed)?;
+    match repo.mode(&candidate.commit, &tag.commit) {
+        Err(_) if repo.is_shallow() => Ok(Proof::Shallow(candidate.name.clone())),
+        mode => Ok(Proof::Compared { candidate: candidate.name.clone(), mode: mode?, differs, permitted }),
+    }
+}
+
+/// What is not sound, the worst first.
+fn problems(found: &Found, require_signed: bool) -> Vec<(&'static str, String)> {
+    let name = &found.tag.name;
+    let mut all = Vec::new();
+    if let Some(here) = &found.here {
+        all.push((
+            "tag-differs",
+            format!("{name} is another object here ({}) than on the remote", short(here)),
+        ));
+    }
+    match &found.signature {
+        // Unless it is required, a signature by a key that is not known here is no evidence against the tag.
+        Some(signature) if !signature.good && (require_signed || bad(signature)) => {
+            all.push(("signature", format!("the signature of {name} is not good: {}", signature.said)));
+        }
+        None if require_signed => all.push(("unsigned", format!("{name} is not signed"))),
+        _ => {}
+    }
+    if let Proof::Compared { candidate, differs, .. } = &found.proof
+        && !differs.is_empty()
+    {
+        let text = format!("{name} is not what {candidate} was: {}", differs.join(", "));
+        all.push(("not-the-candidate", text));
+    }
+    if found.branches.is_empty() && !found.shallow {
+        all.push(("no-branch", format!("{name} is on no branch of the remote")));
+    }
+    all
+}
+
+fn bad(signature: &Signature) -> bool {
+    signature.said.to_ascii_lowercase().starts_with("bad signature")
+        || signature.said.contains("incorrect signature")
+}
+
+fn text(found: &Found, problems: &[(&str, String)]) -> String {
+    let mut lines = vec![format!("{} is at {} on the remote", found.tag.name, short(&found.tag.commit))];
+    let who = found.object.tagger.as_deref();
+    lines.push(match (who, when(found)) {
+        (Some(who), Some(when)) => format!("made by {who}, {when}"),
+        _ => "a lightweight tag: it does not say who made it or when".to_owned(),
+    });
+    lines.push(match &found.signature {
+        Some(signature) => signature.said.clone(),
+        None => "not signed".to_owned(),
+    });
+    let branches = if found.branches.is_empty() {
+        "no branch that is known here".to_owned()
+    } else {
+        found.branches.join(", ")
+    };
+    let cut = if found.shallow { " (the history here is cut off: there may be more)" } else { "" };
+    lines.push(format!("on {branches}{cut}"));
+    let claims = [
+        ("from", &found.trailers.candidate),
+        ("without a candidate:", &found.trailers.no_candidate),
+        ("run", &found.trailers.run),
+    ];
+    lines.extend(claims.iter().filter_map(|(word, claim)| Some(format!("{word} {}", claim.as_ref()?))));
+    lines.extend(problems.iter().map(|(_, problem)| format!("NOT SOUND: {problem}")));
+    lines.join("\n")
+}
+
+fn when(found: &Found) -> Option<String> {
+    let seconds = found.object.seconds?;
+    jiff::Timestamp::from_second(seconds).ok().map(|t| t.to_string())
+}
+
+fn value(found: &Found, problems: &[(&str, String)]) -> Value {
+    let kind = match Name::parse(&found.tag.name) {
+        Some(Name::Final(_)) => "final",
+        Some(Name::Candidate(..)) => "candidate",
+        _ => "other",
+    };
+    let mut value = json!({
+        "tag": found.tag.name, "kind": kind, "commit": found.tag.commit, "object": found.tag.object,
+        "annotated": found.object.message.is_some(), "branches": found.branches, "history_cut_off": found.shallow,
+        "problems": problems.iter().map(|(code, message)| json!({ "code": code, "message": message })).collect::<Vec<_>>(),
+    });
+    let signature = found.signature.as_ref().map(|s| json!({ "good": s.good, "said": s.said }));
+    let optional = [
+        ("tagger", found.object.tagger.clone().map(Value::from)),
+        ("tagged_at", when(found).map(Value::from)),
+        ("signature", signature),
+        ("run", found.trailers.run.clone().map(Value::from)),
+        ("no_candidate", found.trailers.no_candidate.clone().map(Value::from)),
+        ("promotion", found.proof.to_value()),
+        ("here", found.here.clone().map(Value::from)),
+    ];
+    for (key, it) in optional.into_iter().filter_map(|(key, it)| Some((key, it?))) {
+        value[key] = it;
+    }
+    value
+}

@@ -1,0 +1,10 @@
+//! The real binary on real repositories and real remotes.
+
+mod basics;
+mod promotion;
+mod questions;
+mod races;
+mod remotes;
+mod repositories;
+mod signing;
+mod team;

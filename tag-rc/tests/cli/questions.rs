@@ -1,0 +1,218 @@
+//! `list`, `verify` and `branches`: what they say, and when they say no.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use testkit::exchange;
+use testkit::git::isolate;
+use testkit::git_servers::ssh_key;
+
+use crate::team::{Team, changed, fingerprint, opened_for, tagged};
+
+/// Exit code and text.
+fn says(team: &Team, args: &[&str]) -> (i32, String) {
+    let output = team.command(args).output().expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().expect("a code"), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn codes(answer: &Value) -> Vec<&str> {
+    answer["problems"].as_array().expect("a list").iter().filter_map(|p| p["code"].as_str()).collect()
+}
+
+#[test]
+fn versions_are_listed_as_they_were_counted() {
+    let team = Team::start();
+    assert_eq!(says(&team, &["list"]), (0, "origin has no such tag\n".into()));
+    assert_eq!(team.ask(&["list"]), (0, json!([])));
+    for tag in [
+        "v1.2.0-rc2",
+        "v1.2.0-rc10",
+        "v1.2.0-rc1",
+        "v1.10.0-rc.1",
+        "v1.1.0",
+        "v1.2.0",
+        "v1.2.0-rc03",
+        "nightly",
+    ] {
+        team.remote.git(&["tag", tag, "staging"]);
+    }
+    let (code, text) = says(&team, &["list"]);
+    let tags: Vec<&str> =
+        text.lines().filter_map(|l| l.split_whitespace().next()).filter(|w| w.starts_with('v')).collect();
+    assert_eq!(code, 0);
+    assert_eq!(
+        tags,
+        ["v1.10.0-rc.1", "v1.2.0", "v1.2.0-rc10", "v1.2.0-rc2", "v1.2.0-rc1", "v1.2.0-rc03", "v1.1.0"],
+        "{text}"
+    );
+    assert!(text.contains("rc10 before rc2") && text.contains("cannot be counted"), "{text}");
+    let (_, list) = team.ask(&["list", "v1.2.0"]);
+    assert_eq!(list.as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&list[0]["final"]["tag"], &list[0]["uncounted"]),
+        (&json!("v1.2.0"), &json!(["v1.2.0-rc03"]))
+    );
+    assert_eq!(says(&team, &["list", "next"]).0, 1);
+}
+
+#[test]
+fn a_tag_is_told_as_it_is() {
+    let team = Team::start();
+    assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));
+    // Asked from a clone that has nothing of it.
+    team.ours.git(&["tag", "--delete", "v1.2.0-rc1"]);
+    let before = fingerprint(&team.ours.path().join(".git"));
+    let (code, answer) = team.ask(&["verify", "v1.2.0-rc1"]);
+    assert_eq!(
+        (code, &answer["kind"], &answer["tagger"]),
+        (0, &json!("candidate"), &json!("Rina Wijaya <rina@luxima.example>"))
+    );
+    assert!(
+        answer["branches"].to_string().contains("staging") && answer["tagged_at"].is_string(),
+        "{answer}"
+    );
+    assert_eq!((&answer["run"], codes(&answer).len()), (&json!(crate::team::ID), 0));
+    assert!(before == fingerprint(&team.ours.path().join(".git")), "a question changes nothing");
+    let (code, text) = says(&team, &["verify", "v1.2.0-rc1"]);
+    assert!(code == 0 && text.contains("made by Rina Wijaya") && text.contains("not signed"), "{text}");
+}
+
+#[test]
+fn what_is_not_sound_is_named() {
+    let team = Team::start();
+    let reason = |tag: &str| {
+        let (code, answer) = team.ask(&["verify", tag]);
+        assert_eq!(code, 1, "{answer}");
+        codes(&answer).join(" ")
+    };
+    let (code, text) = says(&team, &["verify", "v9.9.9"]);
+    assert!(code == 1 && text.contains("origin has no tag v9.9.9"), "{text}");
+    // Another object of the same name here.
+    assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));
+    team.ours.git(&["tag", "--force", "--annotate", "--message", "mine", "v1.2.0-rc1"]);
+    assert_eq!(reason("v1.2.0-rc1"), "tag-differs");
+    team.ours.git(&["tag", "--delete", "v1.2.0-rc1"]);
+    // A final that nobody has tested, on no branch.
+    team.ours.git(&["switch", "--quiet", "--detach"]);
+    team.ours.commit("secretly", &[("secretly", "x")]);
+    team.ours.git(&["push", "--quiet", "origin", "HEAD:refs/tags/v1.2.0"]);
+    assert_eq!(reason("v1.2.0"), "not-the-candidate no-branch");
+}
+
+#[test]
+fn a_signature_that_was_taken_from_another_tag_is_not_good() {
+    let team = Team::start();
+    ssh_key(&team.path("key"));
+    let public = std::fs::read_to_string(team.path("key.pub")).expect("the key");
+    std::fs::write(team.path("signers"), format!("rina@luxima.example {public}")).expect("written");
+    for (key, value) in
+        [("gpg.format", "ssh"), ("user.signingKey", "key"), ("gpg.ssh.allowedSignersFile", "signers")]
+    {
+        let value =
+            if key == "gpg.format" { value.to_owned() } else { team.path(value).display().to_string() };
+        team.ours.git(&["config", key, &value]);
+    }
+    assert_eq!(team.tags(&["candidate", "--require-signed"]), changed("v1.2.0-rc1"));
+    let raw =
+        team.ours.git(&["cat-file", "tag", "v1.2.0-rc1"]).replace("Pay with QRIS", "Pay to somebody else");
+    let mut hash = Command::new("git");
+    isolate(&mut hash).args(["hash-object", "-t", "tag", "-w", "--stdin"]).current_dir(team.remote.path());
+    let mut child = hash.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("git");
+    child.stdin.take().expect("a pipe").write_all(format!("{raw}\n").as_bytes()).expect("written");
+    let object = String::from_utf8(child.wait_with_output().expect("it ends").stdout).expect("hex");
+    team.remote.git(&["update-ref", "refs/tags/v1.2.0-rc1", object.trim()]);
+    let (code, answer) = team.ask(&["verify", "v1.2.0-rc1"]);
+    assert_eq!((code, codes(&answer)), (1, vec!["tag-differs", "signature"]), "{answer}");
+}
+
+/// 1.1.0 is released; main, staging and develop are where the team's process leaves them.
+fn released() -> Team {
+    let team = Team::start();
+    team.ours.git(&["tag", "v1.1.0", "origin/main"]);
+    team.ours.git(&["push", "--quiet", "origin", "refs/tags/v1.1.0"]);
+    team
+}
+
+fn new_branch(team: &Team, name: &str, from: &str) {
+    team.ours.git(&["switch", "--quiet", "--no-track", "--create", name, from]);
+    team.go_on(&name.replace('/', "-"));
+}
+
+fn merge(team: &Team, into: &str, words: &[&str]) {
+    team.on(into);
+    team.ours.git(&[&["merge", "--quiet"], words].concat());
+    if words.contains(&"--squash") {
+        team.ours.git(&["commit", "--quiet", "-m", "squashed"]);
+    }
+    team.ours.git(&["push", "--quiet", "origin", "HEAD"]);
+}
+
+fn arrived<'a>(answer: &'a Value, list: &str, name: &str) -> &'a Value {
+    let all = answer[list].as_array().expect("a list");
+    &all.iter().find(|b| b["name"] == name).unwrap_or_else(|| panic!("{name}: {answer}"))["arrived"]
+}
+
+#[test]
+fn branches_are_held_against_the_strategy() {
+    let team = released();
+    let (code, answer) = team.ask(&["branches"]);
+    assert_eq!((code, &answer["unreleased_commits"]), (0, &json!(0)), "{answer}");
+    for name in ["feature/merged", "feature/squashed", "feature/at-work"] {
+        new_branch(&team, name, "origin/develop");
+    }
+    merge(&team, "develop", &["--no-ff", "-m", "merged", "feature/merged"]);
+    merge(&team, "develop", &["--squash", "feature/squashed"]);
+    let (code, answer) = team.ask(&["branches"]);
+    assert_eq!((code, codes(&answer).len()), (0, 0), "{answer}");
+    assert_eq!(
+        arrived(&answer, "features", "feature/merged"),
+        &json!({ "develop": "merged", "staging": "no", "main": "no" })
+    );
+    assert_eq!(arrived(&answer, "features", "feature/squashed")["develop"], "squashed");
+    assert_eq!(arrived(&answer, "features", "feature/at-work")["develop"], "no");
+
+    // A hotfix that went to main only is lost by the next release.
+    new_branch(&team, "hotfix/pay", "v1.1.0");
+    let fixed = exchange(&mut team.command(&["hotfix"]), Some(&opened_for(None)));
+    assert_eq!(tagged(fixed), changed("v1.1.1"));
+    merge(&team, "main", &["--no-ff", "-m", "hotfix", "hotfix/pay"]);
+    let (code, answer) = team.ask(&["branches"]);
+    assert_eq!((code, codes(&answer)), (1, vec!["hotfix-missing", "last-final-missing"]), "{answer}");
+    assert_eq!(answer["unreleased_commits"], 1, "the merge");
+    let (_, text) = says(&team, &["branches"]);
+    assert!(text.contains("hotfix/pay is in main, but missing in develop and staging"), "{text}");
+    merge(&team, "develop", &["--no-ff", "-m", "hotfix", "hotfix/pay"]);
+    team.on("staging");
+    team.go_on("staging-goes-on");
+    team.ours.git(&["cherry-pick", "hotfix/pay"]);
+    team.ours.git(&["push", "--quiet", "origin", "HEAD"]);
+    let (code, answer) = team.ask(&["branches"]);
+    assert_eq!((code, codes(&answer).len()), (0, 0), "{answer}");
+    assert_eq!(
+        arrived(&answer, "hotfixes", "hotfix/pay"),
+        &json!({ "develop": "merged", "staging": "squashed", "main": "merged" })
+    );
+
+    // A feature that went past develop.
+    new_branch(&team, "feature/hasty", "origin/main");
+    merge(&team, "main", &["--no-ff", "-m", "hasty", "feature/hasty"]);
+    let (code, answer) = team.ask(&["branches"]);
+    assert_eq!((code, codes(&answer)), (1, vec!["feature-skipped"]), "{answer}");
+}
+
+#[test]
+fn branches_are_looked_at_without_changing_the_clone() {
+    let team = released();
+    team.theirs.git(&["switch", "--quiet", "--create", "feature/theirs"]);
+    team.theirs.commit("theirs", &[("theirs", "x")]);
+    team.theirs.git(&["push", "--quiet", "origin", "HEAD"]);
+    let before = fingerprint(&team.ours.path().join(".git"));
+    let (code, answer) = team.ask(&["branches"]);
+    assert_eq!((code, arrived(&answer, "features", "feature/theirs")["develop"].as_str()), (0, Some("no")));
+    assert!(before == fingerprint(&team.ours.path().join(".git")));
+    team.ours.git(&["push", "--quiet", "origin", ":develop"]);
+    let (code, answer) = team.ask(&["branches"]);
+    assert_eq!((code, codes(&answer)), (1, vec!["branch-missing"]));
+}
