@@ -8,7 +8,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra demo bench deny install dist candidate release rollback status plan clean
+.PHONY: help build build-dev setup test lint extra matrix demo bench deny install dist candidate release rollback status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +35,10 @@ lint: setup
 
 extra: ## checks against official schemas and real changelogs, where SHARED=DIR has them
 	@scripts/extra-checks $(SHARED)
+
+matrix: setup ## db-restore on PostgreSQL 15, 16 and 18 (fetches a Python wheel, once)
+	$(CARGO) build -p db-restore
+	scripts/matrix
 
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace
