@@ -8,7 +8,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra corpus demo bench bench-peers deny install dist candidate release rollback status plan clean
+.PHONY: help build build-dev setup test lint extra corpus matrix demo bench bench-peers deny install dist candidate release rollback status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,10 @@ extra: ## checks against official schemas and real changelogs, where SHARED=DIR 
 
 corpus: ## changelog-lint against the real changelogs of SHARED=DIR (part of extra)
 	@scripts/corpus $(SHARED)/changelogs
+
+matrix: setup ## db-restore on PostgreSQL 15, 16 and 18 (fetches a Python wheel, once)
+	$(CARGO) build -p db-restore
+	scripts/matrix
 
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace

@@ -1,23 +1,38 @@
 //! Takes PostgreSQL snapshots, proves the recovery point, and brings the data back beside the live database.
 
-mod archive;
 mod args;
-mod database;
+mod bring;
+mod demands;
+mod header;
+mod in_place;
+mod loss;
+mod manifest;
+mod plain;
 mod plan;
+mod preflight;
+mod prune;
+mod rehearse;
+mod remark;
 mod restore;
+mod server;
 mod side;
 mod snapshot;
+mod sources;
 mod swap;
+mod tls;
 mod tools;
+mod undo;
+mod verify;
+mod work;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Args, Command, Settings};
-use database::Server;
-use plan::Moment;
+use plan::{Moment, Snapshot};
 use serde_json::json;
 use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+use work::Work;
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -27,7 +42,9 @@ impl Program for Args {
     const EXAMPLES: &'static str = "
         db-restore --env production                        which snapshots there are, and whether one is young enough
         db-restore snapshot --env production               take one now
+        db-restore rehearse --env production               restore the newest beside the live database, verify it, keep it ready
         db-restore restore --env production                bring the newest back; asks before it does
+        db-restore undo --env production                   swap back what the last restore has put aside
         db-restore recovery-point --env production --incident-at 2026-11-24T09:00:00Z";
     const KEYS: &'static [&'static str] = args::KEYS;
     const TIMEOUT: Duration = Duration::from_secs(2 * 3600);
@@ -49,7 +66,10 @@ impl Program for Args {
         match self.command() {
             Command::RecoveryPoint { .. } => Err(Failure::bug("recovery-point is a question")),
             Command::Snapshot => snapshot::run(run, &settings),
+            Command::Rehearse { snapshot } => rehearse::run(run, &settings, snapshot.as_deref()),
             Command::Restore(wish) => restore::run(run, &settings, wish),
+            Command::Undo(sure) => undo::run(run, &settings, sure),
+            Command::Prune(sure) => prune::run(run, &settings, sure),
         }
     }
 
@@ -60,36 +80,25 @@ impl Program for Args {
             _ => None,
         };
         let moment = incident.map_or(Moment::Now, |at| Moment::Incident { at, run: None });
-        let server = Server::new(context, &settings);
-        let live = server.identity(&settings.database)?;
-        let snapshots = archive::list(&settings, context, &live.system_identifier)?;
+        let work = Work::new(context, &settings);
+        let live = work.live()?;
+        let source = sources::of(&work)?;
+        let snapshots = source.list(&live, &moment)?;
         let verdict = plan::recovery_point(&snapshots, &moment, live.now, settings.rpo)
-            .and_then(|chosen| archive::verify(&settings, chosen).map(|()| chosen));
-        let lines: Vec<String> = snapshots.iter().map(|s| s.line(live.now)).collect();
-        let list: Vec<_> = snapshots.iter().map(archive::Snapshot::to_value).collect();
-        let text = |verdict: &str| {
-            format!("{}{}{verdict}", lines.join("\n"), if lines.is_empty() { "" } else { "\n" })
-        };
-        match verdict {
-            Ok(chosen) => {
-                let verdict =
-                    format!("recovery point: {} ({})", chosen.id, plan::age(chosen, &moment, live.now));
-                Ok(Answer::new(text(&verdict), json!({ "recovery_point": chosen.id, "snapshots": list })))
-            }
-            Err(failure) => {
-                let verdict = format!("no recovery point: {}", failure.message);
-                Ok(Answer::new(text(&verdict), json!({ "recovery_point": false, "snapshots": list }))
-                    .but(failure))
-            }
-        }
+            .and_then(|chosen| source.prove(&live, chosen).map(|()| chosen));
+        Ok(said(&snapshots, verdict, &moment, live.now, settings.rpo))
     }
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = Settings::read(context)?;
-        let live = Server::new(context, &settings).identity(&settings.database)?;
-        tools::find(&settings, "pg_dump", live.major())?;
-        tools::find(&settings, "pg_restore", live.major())?;
-        if !live.may_restore {
+        let work = Work::new(context, &settings);
+        let live = work.live()?;
+        sources::of(&work)?.list(&live, &Moment::Now)?;
+        if settings.source != args::Kind::Database {
+            tools::find(&settings, "pg_dump", live.major())?;
+            tools::find(&settings, "pg_restore", live.major())?;
+        }
+        if !live.may_restore && settings.source != args::Kind::Supabase {
             let message = format!(
                 "{} may not create and rename databases; make it a superuser, or the owner with CREATEDB",
                 settings.user
@@ -104,5 +113,32 @@ impl Program for Args {
             settings.snapshots.display()
         );
         Ok(Answer::new(text, json!({ "version": live.version, "system_identifier": live.system_identifier })))
+    }
+}
+
+/// The list and the verdict, for people and for programs.
+fn said(
+    snapshots: &[Snapshot],
+    verdict: Result<&Snapshot, Failure>,
+    moment: &Moment,
+    now: jiff::Timestamp,
+    rpo: Duration,
+) -> Answer {
+    let lines: String = snapshots.iter().map(|s| format!("{}\n", s.line(now))).collect();
+    let list: Vec<_> = snapshots.iter().map(Snapshot::to_value).collect();
+    match verdict {
+        Ok(chosen) => {
+            let text = format!("{lines}recovery point: {} ({})", chosen.id, plan::age(chosen, moment, now));
+            let proof = json!({
+                "snapshot_at": plan::instant(chosen.taken_at), "loss_s": plan::gap(chosen, moment, now).as_secs(),
+                "uncertainty_s": chosen.uncertainty.as_secs(), "limit_s": rpo.as_secs(), "pass": true,
+            });
+            Answer::new(text, json!({ "recovery_point": chosen.id, "proof": proof, "snapshots": list }))
+        }
+        Err(failure) => {
+            let text = format!("{lines}no recovery point: {}", failure.message);
+            Answer::new(text, json!({ "recovery_point": false, "reason": failure.reason, "snapshots": list }))
+                .but(failure)
+        }
     }
 }

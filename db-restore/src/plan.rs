@@ -4,12 +4,121 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use step::Failure;
 
-use crate::archive::Snapshot;
-
-/// Clocks of two machines may differ by this much before a snapshot counts as one from the future.
+/// Clocks of two machines may differ by this much before a snapshot counts as one from the future, and before no age is proven.
 const SKEW: Duration = Duration::from_secs(60);
+
+/// A snapshot as it is listed.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// `archive`, `database` or `supabase`.
+    pub source: &'static str,
+    /// Its name there.
+    pub id: String,
+    /// How it is stored; only sizes of one form can be compared.
+    pub form: &'static str,
+    /// The instant whose data it holds.
+    pub taken_at: Timestamp,
+    /// By how much that may be wrong.
+    pub uncertainty: Duration,
+    pub bytes: u64,
+    /// The document in whose run it was taken.
+    pub document: Option<String>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+    /// What it cannot prove.
+    pub remark: Option<String>,
+}
+
+impl Snapshot {
+    /// One that can be used as far as it is known.
+    pub fn new(source: &'static str, id: &str, form: &'static str, taken_at: Timestamp) -> Self {
+        let (uncertainty, bytes) = (Duration::ZERO, 0);
+        let id = id.to_owned();
+        Snapshot {
+            source,
+            id,
+            form,
+            taken_at,
+            uncertainty,
+            bytes,
+            document: None,
+            problem: None,
+            remark: None,
+        }
+    }
+
+    /// One that cannot be used.
+    pub fn unusable(source: &'static str, id: &str, form: &'static str, problem: impl Into<String>) -> Self {
+        Snapshot { problem: Some(problem.into()), ..Self::new(source, id, form, Timestamp::UNIX_EPOCH) }
+    }
+
+    /// A line for people.
+    pub fn line(&self, now: Timestamp) -> String {
+        if let Some(problem) = &self.problem {
+            return format!("{}  not usable: {problem}", self.id);
+        }
+        let remark = self.remark.as_ref().map(|r| format!("  ({r})")).unwrap_or_default();
+        let size =
+            if self.bytes == 0 { String::new() } else { format!("  {} KiB", self.bytes.div_ceil(1024)) };
+        format!("{}  {}  {}{size}{remark}", self.id, instant(self.taken_at), age(self, &Moment::Now, now))
+    }
+
+    /// As the document names it.
+    pub fn fact(&self) -> step::Snapshot {
+        step::Snapshot {
+            source: self.source.to_owned(),
+            id: self.id.clone(),
+            taken_at: instant(self.taken_at),
+        }
+    }
+
+    /// For an answer.
+    pub fn to_value(&self) -> Value {
+        if let Some(problem) = &self.problem {
+            return json!({ "id": self.id, "source": self.source, "problem": problem });
+        }
+        let mut value = json!({
+            "id": self.id, "source": self.source, "form": self.form, "taken_at": instant(self.taken_at),
+            "uncertainty_s": self.uncertainty.as_secs(), "bytes": self.bytes,
+        });
+        if let Some(remark) = &self.remark {
+            value["remark"] = json!(remark);
+        }
+        value
+    }
+}
+
+/// Marks as incomplete what is much smaller than the usable one before it of the same form. `least` is the part that it must be.
+pub fn mark_shrunken(snapshots: &mut [Snapshot], least: f64) {
+    let mut before: BTreeMap<&'static str, (String, u64)> = BTreeMap::new();
+    for snapshot in snapshots.iter_mut().filter(|s| s.problem.is_none() && s.bytes > 0) {
+        if let Some((id, bytes)) = before.get(snapshot.form) {
+            #[expect(clippy::cast_precision_loss, reason = "sizes are compared roughly")]
+            if (snapshot.bytes as f64) < *bytes as f64 * least {
+                let (ours, theirs) = (snapshot.bytes, bytes);
+                snapshot.problem = Some(format!(
+                    "it has {ours} bytes and {id} before it has {theirs}: incomplete? (`shrink` in the settings says how much smaller it may be)"
+                ));
+                continue;
+            }
+        }
+        before.insert(snapshot.form, (snapshot.id.clone(), snapshot.bytes));
+    }
+}
+
+/// Whether two clocks are close enough for an age to mean something; `skew` is the server's lead in seconds.
+pub fn clocks(skew: f64) -> Result<(), Failure> {
+    if skew.abs() <= SKEW.as_secs_f64() {
+        return Ok(());
+    }
+    let message = format!(
+        "the database server's clock is {skew:.0} s away from this machine's: no age can be proven; set both by NTP"
+    );
+    Err(Failure::refused("clock-skew", message))
+}
 
 /// What the age of a snapshot is measured against.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +144,9 @@ pub fn newest<'s>(
     let usable = || snapshots.iter().filter(|s| s.problem.is_none() && s.taken_at <= now + SKEW);
     let before = |s: &&Snapshot| match moment {
         Moment::Now => true,
-        Moment::Incident { at, run } => s.taken_at <= *at || (run.is_some() && s.document == *run),
+        Moment::Incident { at, run } => {
+            s.taken_at + s.uncertainty <= *at || (run.is_some() && s.document == *run)
+        }
     };
     usable()
         .filter(before)
@@ -70,7 +181,7 @@ pub fn recovery_point<'s>(
     rpo: Duration,
 ) -> Result<&'s Snapshot, Failure> {
     let chosen = newest(snapshots, moment, now)?;
-    if gap(chosen, moment, now) <= rpo {
+    if gap(chosen, moment, now) + chosen.uncertainty <= rpo {
         return Ok(chosen);
     }
     let message = format!(
@@ -149,16 +260,33 @@ pub struct Names {
 
 /// The names that a restore uses; PostgreSQL would cut longer ones.
 pub fn names(database: &str, document: &str) -> Result<Names, Failure> {
+    let name = |word: &str| beside(database, word, document);
+    Ok(Names { live: database.to_owned(), side: name("dbr")?, old: name("old")? })
+}
+
+/// A database beside another one, named after what it is and the run that made it.
+pub fn beside(database: &str, word: &str, document: &str) -> Result<String, Failure> {
     // The document's id ends in its time and four digits.
     let mut parts = document.rsplit('-');
     let (digits, time) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let suffix = format!("{}_{digits}", time.to_ascii_lowercase());
-    let (side, old) = (format!("{database}__dbr_{suffix}"), format!("{database}__old_{suffix}"));
-    if old.len() > 63 {
-        let message = format!("the name {old} of the database that is kept would be longer than 63 bytes");
+    let name = format!("{database}__{word}_{}_{digits}", time.to_ascii_lowercase());
+    if name.len() > 63 {
+        let message = format!("the name {name} of a database beside it would be longer than 63 bytes");
         return Err(Failure::refused("name-too-long", message));
     }
-    Ok(Names { live: database.to_owned(), side, old })
+    Ok(name)
+}
+
+/// Whether a name is one that [`beside`] makes with this word.
+pub fn is_beside(name: &str, database: &str, word: &str) -> bool {
+    let rest =
+        name.strip_prefix(database).and_then(|r| r.strip_prefix("__")?.strip_prefix(word)?.strip_prefix('_'));
+    let made = |rest: &str| {
+        let (time, digits) = rest.split_once('_')?;
+        let clock = time.len() == 16 && time.bytes().all(|b| b.is_ascii_digit() || b == b't' || b == b'z');
+        Some(clock && digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+    };
+    rest.and_then(made).unwrap_or(false)
 }
 
 /// Whole seconds between two instants.
@@ -166,16 +294,16 @@ pub fn seconds(from: Timestamp, to: Timestamp) -> u64 {
     Duration::try_from(to.duration_since(from)).unwrap_or_default().as_secs()
 }
 
-/// Rows by which tables have grown.
-pub fn surplus(now: &BTreeMap<String, u64>, then: &BTreeMap<String, u64>) -> u64 {
-    now.iter().map(|(table, rows)| rows.saturating_sub(then.get(table).copied().unwrap_or_default())).sum()
-}
-
-/// Where the tables of a restored database are not those of the snapshot.
-pub fn differences(found: &BTreeMap<String, u64>, expected: &BTreeMap<String, u64>) -> Vec<String> {
-    let said = |rows: Option<&u64>| rows.map_or_else(|| "no table".to_owned(), |n| format!("{n} rows"));
-    let tables: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
-    let differ = tables.into_iter().filter(|t| found.get(*t) != expected.get(*t));
+/// Where what was counted is not what was expected.
+pub fn differences(
+    found: &BTreeMap<String, u64>,
+    expected: &BTreeMap<String, u64>,
+    unit: &str,
+    thing: &str,
+) -> Vec<String> {
+    let said = |n: Option<&u64>| n.map_or_else(|| format!("no {thing}"), |n| format!("{n} {unit}"));
+    let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+    let differ = names.into_iter().filter(|t| found.get(*t) != expected.get(*t));
     differ.map(|t| format!("{t}: {} instead of {}", said(found.get(t)), said(expected.get(t)))).collect()
 }
 
@@ -190,13 +318,8 @@ mod tests {
     }
 
     fn snapshot(id: &str, taken_at: &str) -> Snapshot {
-        Snapshot {
-            id: id.into(),
-            taken_at: at(taken_at),
-            bytes: 1000,
-            document: Some(format!("run-{id}")),
-            problem: None,
-        }
+        let snapshot = Snapshot::new("archive", id, "directory", at(taken_at));
+        Snapshot { bytes: 1000, document: Some(format!("run-{id}")), ..snapshot }
     }
 
     fn incident(text: &str) -> Moment {
@@ -264,6 +387,39 @@ mod tests {
         assert_eq!(names.side, "shop__dbr_20261124t120000z_7f3a");
         assert_eq!(names.old, "shop__old_20261124t120000z_7f3a");
         assert!(super::names(&"x".repeat(50), "p-20261124T120000Z-7f3a").is_err());
+        assert!(is_beside(&names.side, "shop", "dbr") && !is_beside(&names.side, "shop", "old"));
+        for other in
+            ["shop__dbr_x", "shop__dbr_20261124t120000z_7f3", "shop2__dbr_20261124t120000z_7f3a", "shop"]
+        {
+            assert!(!is_beside(other, "shop", "dbr"), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_much_smaller_than_the_one_before_is_incomplete() {
+        let of = |id: &str, bytes, form| Snapshot { bytes, form, ..snapshot(id, "2026-11-24T11:30:00Z") };
+        let mut list = [
+            of("a", 1000, "directory"),
+            of("plain", 100, "plain"),
+            of("b", 499, "directory"),
+            of("c", 600, "directory"),
+            of("d", 301, "directory"),
+        ];
+        mark_shrunken(&mut list, 0.5);
+        let marked: Vec<_> = list.iter().filter(|s| s.problem.is_some()).map(|s| s.id.as_str()).collect();
+        assert_eq!(marked, ["b"], "one that is marked is no measure for the next");
+        mark_shrunken(&mut list, 0.0);
+        assert!(clocks(59.0).is_ok() && clocks(-61.0).is_err());
+    }
+
+    #[test]
+    fn what_is_not_certain_counts_against_the_snapshot() {
+        let unsure = |taken_at| Snapshot { uncertainty: Duration::from_secs(30), ..snapshot("a", taken_at) };
+        assert_eq!(chosen(&[unsure("2026-11-24T11:00:20Z")], &Moment::Now), Err("too-old".into()));
+        assert_eq!(chosen(&[unsure("2026-11-24T11:00:40Z")], &Moment::Now), Ok("a".into()));
+        let before = incident("2026-11-24T11:30:00Z");
+        assert_eq!(chosen(&[unsure("2026-11-24T11:29:40Z")], &before), Err("after-incident".into()));
+        assert_eq!(chosen(&[unsure("2026-11-24T11:29:20Z")], &before), Ok("a".into()));
     }
 
     #[test]
@@ -273,9 +429,8 @@ mod tests {
         };
         let then = tables(&[("orders", 5), ("products", 3), ("gone", 1)]);
         let now = tables(&[("orders", 7), ("products", 1), ("new", 2)]);
-        assert_eq!(surplus(&now, &then), 4, "what shrank does not make up for what grew");
         assert_eq!(
-            differences(&now, &then),
+            differences(&now, &then, "rows", "table"),
             [
                 "gone: no table instead of 1 rows",
                 "new: 2 rows instead of no table",
@@ -283,6 +438,6 @@ mod tests {
                 "products: 1 rows instead of 3 rows"
             ]
         );
-        assert!(differences(&then, &then).is_empty());
+        assert!(differences(&then, &then, "rows", "table").is_empty());
     }
 }

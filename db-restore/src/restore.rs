@@ -1,22 +1,39 @@
-//! Brings a snapshot back: into a database of its own beside the live one, checked there, then swapped in. The live data is
+//! Brings a snapshot back: into a database of its own beside the live one, verified there, then swapped in. The live data is
 //! not touched by it; it is kept under another name, readable.
 
-use step::{Context, Failure, Loss, Outcome, Permit, Replaces, Run};
+use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run};
 
-use crate::archive::{self, Manifest, Snapshot};
 use crate::args::{Settings, Wish};
-use crate::database::{Live, Server, Session};
-use crate::plan::{self, Moment, Names};
-use crate::side;
-use crate::swap::{self, Record};
+use crate::bring::{Clock, Way};
+use crate::loss::{self, Report};
+use crate::plan::{self, Moment, Names, Snapshot};
+use crate::remark::{self, Record, Remark};
+use crate::server::{Live, Session};
+use crate::sources::{self, Brought, Source};
+use crate::swap::Swap;
+use crate::work::{Act, Work};
+use crate::{in_place, side, verify};
+
+/// What the document is told.
+pub struct Ended {
+    pub snapshot: step::Snapshot,
+    pub loss: Option<Loss>,
+    pub outcome: Outcome,
+}
 
 /// The step.
 pub fn run(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Failure> {
     let moment = moment(run, wish)?;
-    let server = Server::new(&run.context, settings);
-    let live = server.identity(&settings.database)?;
-    let names = plan::names(&settings.database, run.document.id())?;
-    let ended = Work { run, settings, server, live, names }.go(&moment, wish)?;
+    let work = Work::new(&run.context, settings);
+    let live = work.live()?;
+    let source = sources::of(&work)?;
+    let ended = if source.beside().is_some() {
+        let names = plan::names(&settings.database, run.document.id())?;
+        Restore { run, work, source: &*source, live: &live, names: &names, moment: &moment, wish }.go()?
+    } else {
+        in_place::restore(run, &work, &live, &moment, wish)?
+    };
+    drop(source);
     run.set("snapshot", ended.snapshot)?;
     if let Some(loss) = ended.loss {
         run.set("loss", loss)?;
@@ -42,142 +59,163 @@ fn moment(run: &mut Run, wish: &Wish) -> Result<Moment, Failure> {
     Ok(Moment::Incident { at, run: replaces.run.filter(|_| deployed_at == Some(at)) })
 }
 
-/// What the document is told.
-struct Ended {
-    snapshot: step::Snapshot,
-    loss: Option<Loss>,
-    outcome: Outcome,
-}
-
-struct Work<'a> {
+struct Restore<'a> {
     run: &'a Run,
-    settings: &'a Settings,
-    server: Server<'a>,
-    live: Live,
-    names: Names,
+    work: Work<'a>,
+    source: &'a dyn Source,
+    live: &'a Live,
+    names: &'a Names,
+    moment: &'a Moment,
+    wish: &'a Wish,
 }
 
-impl Work<'_> {
-    fn go(&self, moment: &Moment, wish: &Wish) -> Result<Ended, Failure> {
-        let mut keeper = self.lock()?;
-        if let Some(record) =
-            swap::record(&mut keeper, &self.names.live)?.filter(|r| r.run == self.run.document.id())
-        {
-            return Ok(self.ended(&record, false));
+impl Restore<'_> {
+    fn go(&self) -> Result<Ended, Failure> {
+        let id = self.run.document.id();
+        let mut keeper = self.work.lock(self.live)?;
+        match remark::of(&mut keeper, &self.names.live)? {
+            Some(Remark::Live(record)) if record.run == id => return self.done_before(keeper, &record),
+            _ => {}
         }
-        self.preflight(&mut keeper)?;
-        let chosen = self.choose(moment, wish)?;
-        let age = plan::age(&chosen, moment, self.live.now);
+        self.work.marker(&self.names.live)?;
+        let chosen = self.choose()?;
+        let age = plan::age(&chosen, self.moment, self.live.now);
+        let way = Way { work: self.work, source: self.source, live: self.live, names: self.names, run: id };
+        way.preflight(&mut keeper, &chosen)?;
         let Some(permit) = self.run.permit() else {
             let message =
                 format!("would bring back {} ({age}) and keep the present data beside it", chosen.id);
             return Ok(Ended { snapshot: chosen.fact(), loss: None, outcome: Outcome::planned(message) });
         };
-        self.confirm(&chosen, &age, wish)?;
-        let record = self.bring_back(&permit, keeper, &chosen)?;
-        Ok(self.ended(&record, true))
+        let act = act(self.run, &self.work, self.wish, &chosen, &age)?;
+        self.work.confirmable(&act, self.wish.sure.confirm.as_deref())?;
+        self.work.repair(&mut keeper, &permit)?;
+        side::sweep(&mut keeper, &permit, &self.names.live)?;
+        let mut clock = Clock::default();
+        let (brought, report, proof) = way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
+        let mut report = report.unwrap_or_default();
+        self.tell(&chosen, &report);
+        let confirmed = self.work.confirm(&act, self.wish.sure.confirm.as_deref());
+        confirmed.map_err(|f| {
+            f.output("live_database", "not touched").output("staged_in", brought.name.as_str())
+        })?;
+        let record = self.swap(&permit, keeper, &chosen, &brought, &report, &mut clock)?;
+        let loss = clock.time("finish", || self.finish(&permit, record, &mut report))?;
+        self.application(&loss)?;
+        let ended = self.ended(&loss, true);
+        let proof = proof.map(|p| p.to_value()).unwrap_or_default();
+        let outcome = ended
+            .outcome
+            .output("lost", report.to_value())
+            .output("ms", clock.into_value())
+            .output("proof", proof);
+        Ok(Ended { outcome, ..ended })
     }
 
-    /// One restore of a database at a time, whoever starts it and from where; the lock goes with the session.
-    fn lock(&self) -> Result<Session<'_>, Failure> {
-        let mut keeper = self.server.connect(&self.settings.maintenance)?;
-        let key = format!("db-restore:{}:{}", self.live.system_identifier, self.names.live);
-        let got = keeper.one("select pg_try_advisory_lock(hashtextextended($1, 0))", &[&key])?;
-        if got == Some(true) {
-            return Ok(keeper);
-        }
-        let message = format!("another db-restore is at work on {}: wait for it", self.names.live);
-        Err(Failure::temporary("locked", message))
-    }
-
-    /// What would make the swap fail in the end is said at the beginning.
-    fn preflight(&self, keeper: &mut Session) -> Result<(), Failure> {
-        let live = &self.names.live;
-        if self.live.standby {
-            let message = format!("{} is a standby: restore on the primary", self.settings.host);
-            return Err(Failure::refused("standby", message));
-        }
-        if !self.live.may_restore {
-            let message = format!(
-                "{} may not create and rename databases; make it a superuser, or the owner with CREATEDB",
-                self.settings.user
-            );
-            return Err(Failure::config("rights", message));
-        }
-        let prepared = keeper.texts("select gid from pg_prepared_xacts where database = $1", &[live])?;
-        if !prepared.is_empty() {
-            let message = format!(
-                "{live} has prepared transactions, which forbid its renaming: commit or roll them back"
-            );
-            return Err(prepared
-                .iter()
-                .fold(Failure::refused("prepared-transactions", message), Failure::cause));
-        }
-        let taken: Option<bool> =
-            keeper.one("select true from pg_database where datname = $1", &[&self.names.old])?;
-        if taken.is_some() {
-            let message = format!(
-                "this run has restored {live} before, and somebody else has since: {} is still there",
-                self.names.old
-            );
-            return Err(Failure::refused("superseded", message));
-        }
-        Ok(())
-    }
-
-    fn choose(&self, moment: &Moment, wish: &Wish) -> Result<Snapshot, Failure> {
-        let snapshots = archive::list(self.settings, &self.run.context, &self.live.system_identifier)?;
-        let chosen = match &wish.snapshot {
-            Some(id) => plan::named(&snapshots, id, moment, self.live.now)?,
-            None => plan::newest(&snapshots, moment, self.live.now)?,
+    fn choose(&self) -> Result<Snapshot, Failure> {
+        let snapshots = self.source.list(self.live, self.moment)?;
+        let chosen = match &self.wish.snapshot {
+            Some(id) => plan::named(&snapshots, id, self.moment, self.live.now)?,
+            None => plan::newest(&snapshots, self.moment, self.live.now)?,
         };
-        self.run.context.voice.say(&format!("reading {} to its end", chosen.id));
-        archive::verify(self.settings, chosen)?;
         Ok(chosen.clone())
     }
 
-    fn confirm(&self, chosen: &Snapshot, age: &str, wish: &Wish) -> Result<(), Failure> {
-        let context: &Context = &self.run.context;
-        let phrase = format!("{}@{}", self.names.live, chosen.id);
-        let act = format!("replacing {} by {} ({age})", self.names.live, chosen.id);
-        let incident =
-            wish.incident_at.map(|at| format!(" --incident-at {}", plan::instant(at))).unwrap_or_default();
-        let environment = context.environment()?;
-        let next = format!(
-            "db-restore restore --env {environment} --snapshot {}{incident} --confirm {phrase}",
-            chosen.id
-        );
-        context.confirm(&act, &phrase, wish.confirm.as_deref(), &next)
+    /// What will be lost, before it is lost.
+    fn tell(&self, chosen: &Snapshot, report: &Report) {
+        let voice = &self.work.context.voice;
+        let from = plan::instant(chosen.taken_at);
+        let (rows, changed, tables) = (report.rows(), report.changed(), report.tables.len());
+        voice.say(&format!(
+            "since {from}: {rows} rows only in the present data and {changed} changed, in {tables} tables; all stay in {}",
+            self.names.old
+        ));
+        let mut tables: Vec<_> = report.tables.iter().collect();
+        tables.sort_by_key(|t| std::cmp::Reverse(t.only_in_old + t.changed));
+        tables.iter().take(12).for_each(|table| voice.say(&format!("  {}", table.line())));
     }
 
-    fn bring_back(&self, permit: &Permit, mut keeper: Session, chosen: &Snapshot) -> Result<Record, Failure> {
-        let manifest = self.manifest(&chosen.id)?;
-        let tool = crate::tools::find(self.settings, "pg_restore", self.live.major())?;
-        swap::repair(&mut keeper, permit, &self.names, &self.run.context)?;
-        let oid = side::make(&mut keeper, permit, &self.names)?;
-        let dump = archive::dump(&self.settings.snapshots.join(&chosen.id));
-        let filled = side::fill(&self.run.context, self.settings, &tool, &self.names.side, &dump)
-            .and_then(|()| side::verify(self.server, permit, &self.names.side, &manifest));
-        if let Err(failure) = filled {
-            // The live database was not touched; the copy is of no use, and its failure is what counts.
-            let _ = side::discard(&mut keeper, permit, &self.names);
-            return Err(failure);
-        }
-        let record = Record {
-            run: self.run.document.id().to_owned(),
+    fn swap(
+        &self,
+        permit: &Permit,
+        mut keeper: Session,
+        chosen: &Snapshot,
+        brought: &Brought,
+        report: &Report,
+        clock: &mut Clock,
+    ) -> Result<Record, Failure> {
+        let Names { live, old, .. } = self.names;
+        side::dress(&mut keeper, permit, live, &brought.name)?;
+        let swap = Swap {
+            server: self.work.server,
+            permit,
+            run: self.run.document.id(),
+            live,
+            side: &brought.name,
+            kept: old,
+            old: self.live.oid,
+            new: brought.oid,
+        };
+        let mut record = Record {
+            run: swap.run.to_owned(),
+            source: self.source.word().to_owned(),
             snapshot: chosen.id.clone(),
             taken_at: chosen.taken_at,
             frozen_at: chosen.taken_at,
-            kept_in: self.names.old.clone(),
+            kept_in: old.clone(),
+            from_xid: 0,
+            rows: Some(report.rows()),
         };
-        let swap =
-            swap::Swap { server: self.server, permit, names: &self.names, old: self.live.oid, new: oid };
-        swap.run(keeper, record)
+        let began = std::time::Instant::now();
+        let swapped = swap.run(keeper, |keeper, swapped| {
+            (record.frozen_at, record.from_xid) = (swapped.frozen_at, swapped.from_xid);
+            exchange(keeper, &record, live, swap.side)
+        })?;
+        clock.note("swap", began.elapsed());
+        clock.note("outage", swapped.outage);
+        Ok(record)
     }
 
-    fn manifest(&self, id: &str) -> Result<Manifest, Failure> {
-        let wrong = |why: String| Failure::refused("corrupt", format!("{id}: {why}"));
-        archive::manifest(&self.settings.snapshots.join(id)).map_err(wrong)
+    /// The old database is quiet now: what was written between the report and the swap is counted too. That cannot fail a restore
+    /// that is done.
+    fn finish(&self, permit: &Permit, mut record: Record, report: &mut Report) -> Result<Record, Failure> {
+        let counted =
+            loss::finish(self.work.server, &record.kept_in, &self.names.live, report).and_then(|()| {
+                record.rows = Some(report.rows());
+                self.remember(permit, &record)
+            });
+        if let Err(failure) = counted {
+            let message =
+                format!("what was written just before the swap could not be counted: {}", failure.message);
+            self.work.context.voice.warn(&message);
+        }
+        Ok(record)
+    }
+
+    fn remember(&self, permit: &Permit, record: &Record) -> Result<(), Failure> {
+        let mut keeper = self.work.server.connect(&self.work.settings.maintenance)?;
+        side::mark(&mut keeper, permit, &self.names.live, &Remark::Live(record.clone()))
+    }
+
+    /// Asked as the application asks, by the public name.
+    fn application(&self, record: &Record) -> Result<(), Failure> {
+        let role = self.work.settings.app_role.as_deref();
+        verify::probe(&self.work, &self.names.live, role).map(|_| ()).map_err(|mut failure| {
+            "application".clone_into(&mut failure.reason);
+            let next = format!(
+                "db-restore undo --env {} --confirm {}@{}",
+                self.work.context.environment().unwrap_or_default(),
+                self.names.live,
+                record.kept_in
+            );
+            failure.acted(Acted::Yes).next(next)
+        })
+    }
+
+    fn done_before(&self, keeper: Session, record: &Record) -> Result<Ended, Failure> {
+        drop(keeper);
+        self.application(record)?;
+        Ok(self.ended(record, false))
     }
 
     /// The report on a swap that this run has done now or before.
@@ -186,31 +224,52 @@ impl Work<'_> {
             from: plan::instant(record.taken_at),
             to: plan::instant(record.frozen_at),
             seconds: plan::seconds(record.taken_at, record.frozen_at),
-            rows: self.lost_rows(record),
+            rows: record.rows,
             kept_in: Some(record.kept_in.clone()),
         };
         let rows = loss
             .rows
-            .map_or_else(|| "rows written since then".into(), |n| format!("{n} rows written since then"));
+            .map_or_else(|| "rows that are only there".into(), |n| format!("{n} rows that are only there"));
         let since = plan::instant(record.taken_at);
-        let text =
-            format!("{} is as it was at {since}; {rows} are kept in {}", self.names.live, record.kept_in);
+        let text = format!(
+            "{} is as it was at {since}; the data before, with {rows}, is kept in {}",
+            self.names.live, record.kept_in
+        );
         let outcome = if now { Outcome::changed(text) } else { Outcome::unchanged(text) };
-        let snapshot = archive::fact(&record.snapshot, record.taken_at);
+        let snapshot = step::Snapshot {
+            source: record.source.clone(),
+            id: record.snapshot.clone(),
+            taken_at: plan::instant(record.taken_at),
+        };
         Ended { snapshot, loss: Some(loss), outcome: outcome.output("kept_in", record.kept_in.as_str()) }
     }
+}
 
-    /// The old database is quiet now: its tables have grown by this many rows since the snapshot. `None` if it cannot be told,
-    /// which does not undo a restore that is done.
-    fn lost_rows(&self, record: &Record) -> Option<u64> {
-        let counted = self.manifest(&record.snapshot).and_then(|manifest| {
-            let old = self.server.connect(&record.kept_in)?.counts()?;
-            Ok(plan::surplus(&old, &manifest.tables))
-        });
-        let warn = |failure: &Failure| {
-            let message = format!("the rows of {} cannot be counted: {}", record.kept_in, failure.message);
-            self.run.context.voice.warn(&message);
-        };
-        counted.inspect_err(warn).ok()
-    }
+/// The statements that go with the renaming: what people have written stays with the public name, and what is kept is not
+/// written to by accident.
+fn exchange(keeper: &mut Session, record: &Record, live: &str, side: &str) -> Result<Vec<String>, Failure> {
+    let sql = "select split_part(c, '=', 2) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
+               where d.datname = $1 and s.setrole = 0 and c like 'default\\_transaction\\_read\\_only=%'";
+    let read_only = keeper.texts(sql, &[&live])?.pop();
+    let kept = Remark::Kept { run: record.run.clone(), since: record.frozen_at, read_only };
+    Ok(vec![
+        remark::replace(keeper, live, side, Some(&Remark::Live(record.clone())))?,
+        remark::replace(keeper, live, live, Some(&kept))?,
+        format!("alter database {} set default_transaction_read_only to on", crate::server::name(live)),
+    ])
+}
+
+/// What a person confirms.
+pub fn act(run: &Run, work: &Work, wish: &Wish, chosen: &Snapshot, age: &str) -> Result<Act, Failure> {
+    let database = &work.settings.database;
+    let phrase = format!("{database}@{}", chosen.id);
+    let what = format!("replacing {database} by {} ({age})", chosen.id);
+    let incident =
+        wish.incident_at.map(|at| format!(" --incident-at {}", plan::instant(at))).unwrap_or_default();
+    let environment = run.context.environment()?;
+    let next = format!(
+        "db-restore restore --env {environment} --snapshot {}{incident} --confirm {phrase}",
+        chosen.id
+    );
+    Ok(Act { what, phrase, next })
 }

@@ -2,113 +2,159 @@
 
 use std::path::Path;
 
-use step::{Failure, Outcome, Permit, Run};
+use step::{Acted, Failure, Outcome, Permit, Run};
 
-use crate::archive::{self, Manifest};
 use crate::args::Settings;
-use crate::database::{Live, Server};
-use crate::plan::{self, Moment};
-use crate::tools;
+use crate::manifest::{self, Manifest};
+use crate::plan::{self, Moment, Snapshot};
+use crate::server::Live;
+use crate::sources::archive::{self, Archive};
+use crate::sources::{self, Stamp};
+use crate::tools::{self, Job};
+use crate::verify;
+use crate::work::{self, Work};
 
 /// The step: takes a snapshot unless this run has a young one.
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
-    let document = run.document.id().to_owned();
-    let live = Server::new(&run.context, settings).identity(&settings.database)?;
-    let snapshots = archive::list(settings, &run.context, &live.system_identifier)?;
-    let own: Vec<_> = snapshots.into_iter().filter(|s| s.document.as_deref() == Some(&document)).collect();
+    let stamp = work::stamp(run)?;
+    let work = Work::new(&run.context, settings);
+    let live = work.live()?;
+    let source = sources::of(&work)?;
+    let snapshots = source.list(&live, &Moment::Now)?;
+    let own: Vec<_> =
+        snapshots.into_iter().filter(|s| s.document.as_deref() == Some(&stamp.document)).collect();
     if let Ok(own) = plan::recovery_point(&own, &Moment::Now, live.now, settings.rpo) {
-        archive::verify(settings, own)?;
-        run.set("snapshot", own.fact())?;
-        return Ok(Outcome::unchanged(format!("this run has the snapshot {} already", own.id)));
+        source.prove(&live, own)?;
+        let (fact, id) = (own.fact(), own.id.clone());
+        drop(source);
+        run.set("snapshot", fact)?;
+        return Ok(Outcome::unchanged(format!("this run has the snapshot {id} already")));
     }
-    let dump = tools::find(settings, "pg_dump", live.major())?;
-    let restore = tools::find(settings, "pg_restore", live.major())?;
+    work.marker(&settings.database)?;
     let Some(permit) = run.permit() else {
-        let id = plan::id(&settings.database, live.now, &document);
-        run.set("snapshot", archive::fact(&id, live.now))?;
-        let to = settings.snapshots.display();
-        return Ok(Outcome::planned(format!("would take a snapshot of {} into {to}", settings.database)));
+        tools::find(settings, "pg_dump", live.major())?;
+        let id = plan::id(&settings.database, live.now, &stamp.document);
+        let planned = Snapshot::new(source.word(), &id, "", live.now).fact();
+        drop(source);
+        run.set("snapshot", planned)?;
+        return Ok(Outcome::planned(format!("would take a snapshot of {}", settings.database)));
     };
-    let work = Work { run, settings, live: &live, dump: &dump, restore: &restore };
-    let manifest = work.take(&permit, &document)?;
-    run.set("snapshot", archive::fact(&manifest.id, manifest.taken_at))?;
-    let rows: u64 = manifest.tables.values().sum();
-    let bytes: u64 = manifest.files.values().map(|f| f.bytes).sum();
-    let kib = bytes.div_ceil(1024);
-    let summary = format!(
-        "snapshot {} holds {rows} rows of {} tables in {kib} KiB",
-        manifest.id,
-        manifest.tables.len()
-    );
-    Ok(Outcome::changed(summary).output("bytes", bytes).output("rows", rows))
+    let taken = source.take(&permit, &live, &stamp)?;
+    let listed = source.list(&live, &Moment::Now)?.into_iter().find(|s| s.id == taken.id);
+    if let Some(problem) = listed.and_then(|s| s.problem) {
+        // Better known now than when it is needed.
+        return Err(
+            Failure::refused("unusable", format!("{} was taken, but {problem}", taken.id)).acted(Acted::Yes)
+        );
+    }
+    drop(source);
+    run.set("snapshot", taken.fact())?;
+    let kib = taken.bytes.div_ceil(1024);
+    let what = taken.remark.as_deref().unwrap_or_default();
+    let size = if taken.bytes == 0 { String::new() } else { format!(" in {kib} KiB") };
+    let summary = format!("snapshot {} holds {what}{size}", taken.id);
+    Ok(Outcome::changed(summary).output("bytes", taken.bytes))
 }
 
-struct Work<'a> {
-    run: &'a Run,
-    settings: &'a Settings,
-    live: &'a Live,
+/// Dumps into a temporary folder and publishes it; a failed one is removed.
+pub fn dump(archive: &Archive, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
+    let folder = &archive.settings.snapshots;
+    let unwritable = |e: std::io::Error| {
+        Failure::config("snapshots", format!("{} cannot be written: {e}", folder.display()))
+    };
+    // What makes it impossible is found before a folder is made.
+    let dump = tools::find(archive.settings, "pg_dump", live.major())?;
+    let restore = tools::find(archive.settings, "pg_restore", dump.major)?;
+    let temporary = archive::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
+    let tools = Tools { dump: &dump.path, restore: &restore.path };
+    let made = fill(archive, live, &temporary, stamp, &tools).and_then(|manifest| {
+        archive::publish(&temporary, &folder.join(&manifest.id), &manifest, permit).map_err(unwritable)?;
+        Ok(manifest)
+    });
+    if made.is_err() {
+        // The failure is what counts; a leftover goes with the next attempt of this run.
+        let _ = std::fs::remove_dir_all(&temporary);
+    }
+    let manifest = made?;
+    let rows: u64 = manifest.tables.values().sum();
+    let snapshot = Snapshot::new("archive", &manifest.id, "directory", manifest.taken_at);
+    Ok(Snapshot {
+        bytes: manifest.files.values().map(|f| f.bytes).sum(),
+        document: Some(manifest.document),
+        remark: Some(format!("{rows} rows of {} tables", manifest.tables.len())),
+        ..snapshot
+    })
+}
+
+struct Tools<'a> {
     dump: &'a Path,
     restore: &'a Path,
 }
 
-impl Work<'_> {
-    /// Dumps into a temporary folder and publishes it; a failed one is removed.
-    fn take(&self, permit: &Permit, document: &str) -> Result<Manifest, Failure> {
-        let at = self.settings.snapshots.display();
-        let unwritable =
-            |e: std::io::Error| Failure::config("snapshots", format!("{at} cannot be written: {e}"));
-        let temporary = archive::temporary(&self.settings.snapshots, document, permit).map_err(unwritable)?;
-        let made = self.fill(&temporary, document).and_then(|manifest| {
-            let folder = self.settings.snapshots.join(&manifest.id);
-            archive::publish(&temporary, &folder, &manifest, permit).map_err(unwritable)?;
-            Ok(manifest)
-        });
-        if made.is_err() {
-            // The failure is what counts; a leftover goes with the next attempt of this run.
-            let _ = std::fs::remove_dir_all(&temporary);
-        }
-        made
-    }
-
-    fn fill(&self, temporary: &Path, document: &str) -> Result<Manifest, Failure> {
-        let (context, settings) = (&self.run.context, self.settings);
-        let folder = archive::dump(temporary);
-        let path = folder.display().to_string();
-        let mut session = Server::new(context, settings).connect(&settings.database)?;
-        let (sight, taken_at) = session.hold()?;
-        // Counted in the very sight that is dumped: what is restored must have the same rows.
-        let tables = session.counts()?;
-        let jobs = settings.jobs.to_string();
-        let snapshot = format!("--snapshot={sight}");
-        let args = ["--format=directory", "--no-sync", "--jobs", &jobs, &snapshot, "--file", &path];
-        let target = Some(settings.database.as_str());
-        tools::run(context, settings, self.dump, target, &args, &format!("dumping {}", settings.database))?;
-        let finished_at = session.now()?;
+fn fill(
+    archive: &Archive,
+    live: &Live,
+    temporary: &Path,
+    stamp: &Stamp,
+    tools: &Tools,
+) -> Result<Manifest, Failure> {
+    let (context, settings) = (archive.context, archive.settings);
+    let folder = archive::dump_of(temporary);
+    let path = folder.display().to_string();
+    let mut session = archive.server.connect(&settings.database)?;
+    let (sight, taken_at) = session.hold()?;
+    let (tables, objects) = std::thread::scope(|scope| {
+        // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
+        let counted = scope.spawn(|| Ok::<_, Failure>((session.counts()?, verify::objects(&mut session)?)));
+        let dumped = write(archive, live, tools.dump, &folder, &sight);
+        let counted =
+            counted.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
+        dumped.and(counted)
+    })?;
+    let finished_at = archive.server.connect(&settings.maintenance)?.now()?;
+    let unreadable =
+        |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
+    let files = std::thread::scope(|scope| {
+        let files = scope.spawn(|| manifest::fingerprints(&folder));
         // Reading it to its end finds what is cut off or cannot be unpacked.
-        tools::run(
-            context,
-            settings,
-            self.restore,
-            None,
-            &["--file=/dev/null", &path],
-            "reading the dump back",
-        )?;
-        let unreadable =
-            |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
-        Ok(Manifest {
-            schema: 1,
-            id: plan::id(&settings.database, taken_at, document),
-            product: context.settings.product("name")?,
-            environment: context.environment()?.to_owned(),
-            database: settings.database.clone(),
-            system_identifier: self.live.system_identifier.clone(),
-            server_version: self.live.version.clone(),
-            taken_at,
-            finished_at,
-            document: document.to_owned(),
-            version: self.run.fact("version")?,
-            tables,
-            files: archive::fingerprints(&folder).map_err(unreadable)?,
-        })
-    }
+        let read = Job::new(context, settings, tools.restore, "reading the dump back")
+            .run(&["--file=/dev/null", &path]);
+        let files = files.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread has panicked")));
+        read.and(files.map_err(unreadable))
+    })?;
+    Ok(Manifest {
+        schema: 1,
+        id: plan::id(&settings.database, taken_at, &stamp.document),
+        product: context.settings.product("name")?,
+        environment: context.environment()?.to_owned(),
+        database: settings.database.clone(),
+        system_identifier: live.system_identifier.clone(),
+        server_version: live.version.clone(),
+        taken_at,
+        finished_at,
+        document: stamp.document.clone(),
+        version: stamp.version.clone(),
+        commit: stamp.commit.clone(),
+        database_bytes: live.bytes,
+        tables,
+        objects,
+        files,
+    })
+}
+
+fn write(archive: &Archive, live: &Live, tool: &Path, folder: &Path, sight: &str) -> Result<(), Failure> {
+    let settings = archive.settings;
+    let (jobs, compress) = (format!("--jobs={}", settings.jobs), format!("--compress={}", settings.compress));
+    let (snapshot, file) = (format!("--snapshot={sight}"), format!("--file={}", folder.display()));
+    let schemas = settings.supabase.iter().flat_map(|s| &s.schemas).map(|s| format!("--schema={s}"));
+    let args = ["--format=directory", "--no-sync", "--verbose", &jobs, &compress, &snapshot, &file];
+    let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).chain(schemas).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let doing = format!("dumping {}", settings.database);
+    let progress = |tables: u64| {
+        let written = archive::folder_size(folder).ok()? >> 20;
+        Some(format!("{tables} tables, {written} MiB written of a database of {} MiB", live.bytes >> 20))
+    };
+    let job = Job::new(archive.context, settings, tool, &doing);
+    Job { database: Some(&settings.database), progress: Some(&progress), ..job }.run(&args)
 }

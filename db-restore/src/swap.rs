@@ -1,139 +1,124 @@
 //! The swap: the live database is closed, its sessions end, and one transaction renames both. Whatever happens on the way, the
-//! public name ends up open. What was done stands in the comment of the database that is live then, where a later run reads it.
+//! public name ends up open. OIDs do not change with the names: they say which database is which.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use step::{Acted, Context, Failure, Permit};
+use step::{Acted, Failure, Permit};
 
-use crate::database::{Server, Session, name};
-use crate::plan::Names;
-use crate::side::comment;
+use crate::remark;
+use crate::server::{Server, Session, name};
 
 /// How long sessions get to end after they were told to.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Begins our line of a database's comment.
-const MARK: &str = "db-restore ";
-/// The comment of a side database while the live one is closed for it.
-const CLOSING: &str = "db-restore closing";
 
-/// What a swapped-in database says of itself.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Record {
-    /// The document in whose run it was swapped in.
-    pub run: String,
-    pub snapshot: String,
-    /// The instant whose data it held then.
-    pub taken_at: Timestamp,
-    /// When the old database had lost its last session.
-    pub frozen_at: Timestamp,
-    /// The old database's name.
-    pub kept_in: String,
-}
-
-/// The record of the database behind a name, if it was swapped in.
-pub fn record(session: &mut Session, database: &str) -> Result<Option<Record>, Failure> {
-    let comment = remarks(session, database)?;
-    let line = comment.lines().find_map(|line| line.strip_prefix(MARK));
-    Ok(line.and_then(|json| serde_json::from_str(json).ok()))
-}
-
-fn remarks(session: &mut Session, database: &str) -> Result<String, Failure> {
-    let sql =
-        "select coalesce(shobj_description(oid, 'pg_database'), '') from pg_database where datname = $1";
-    Ok(session.one(sql, &[&database])?.unwrap_or_default())
-}
-
-/// Opens a live database that a killed swap has left closed; one that a person has closed stays so.
-pub fn repair(
-    keeper: &mut Session,
-    permit: &Permit,
-    names: &Names,
-    context: &Context,
-) -> Result<(), Failure> {
-    let sql = "select true from pg_database d where datname = $1 and not datallowconn and exists
-                 (select from pg_database s where shobj_description(s.oid, 'pg_database') = $2 || ' ' || d.datname)";
-    let closed: Option<bool> = keeper.one(sql, &[&names.live, &CLOSING])?;
-    if closed.is_some() {
-        context.voice.warn(&format!("{} was left closed by a run that was killed; opening it", names.live));
-        keeper.change(permit, &open(&names.live))?;
-    }
-    Ok(())
-}
-
-fn open(database: &str) -> String {
-    format!("alter database {} allow_connections true", name(database))
-}
-
-/// A swap about to happen: the oids say which database is which, whatever their names are.
+/// A swap about to happen.
 pub struct Swap<'a> {
     pub server: Server<'a>,
     pub permit: &'a Permit,
-    pub names: &'a Names,
+    /// Who does it.
+    pub run: &'a str,
+    /// The public name.
+    pub live: &'a str,
+    /// What shall have it.
+    pub side: &'a str,
+    /// What the one that has it now will be called.
+    pub kept: &'a str,
     pub old: u32,
     pub new: u32,
 }
 
+/// When and how it happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Swapped {
+    /// The old database had no session any more.
+    pub frozen_at: Timestamp,
+    /// The first transaction that can be of the new one.
+    pub from_xid: u64,
+    /// From the closing of the old database to the commit.
+    pub outage: Duration,
+}
+
+/// Opens a database, and takes our note that it is closed from its comment.
+pub fn open(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
+    let note = remark::closed(keeper, database, None)?;
+    let name = name(database);
+    keeper.change(permit, &format!("begin; alter database {name} allow_connections true; {note}; commit"))
+}
+
+/// Closes a database, with a note that it was us, and ends its sessions. Gives the instant at which none was left.
+pub fn close(keeper: &mut Session, permit: &Permit, database: &str, run: &str) -> Result<Timestamp, Failure> {
+    // From here on a signal or the deadline would leave the public name closed.
+    keeper.see_through();
+    let note = remark::closed(keeper, database, Some(run))?;
+    let quoted = name(database);
+    keeper
+        .change(permit, &format!("begin; alter database {quoted} allow_connections false; {note}; commit"))?;
+    empty(keeper, permit, database)
+}
+
+/// Ends every session of a database that nobody can enter any more.
+fn empty(keeper: &mut Session, permit: &Permit, database: &str) -> Result<Timestamp, Failure> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let left = keeper.end_sessions(permit, database)?;
+        if left == 0 {
+            return keeper.now();
+        }
+        if Instant::now() >= end {
+            let message = format!("{left} sessions of {database} do not end; nothing was swapped");
+            return Err(Failure::temporary("busy", message));
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
 impl Swap<'_> {
-    /// Swaps, and proves it by asking which database is behind the public name.
-    pub fn run(&self, mut keeper: Session, mut record: Record) -> Result<Record, Failure> {
-        let Names { live, side, .. } = self.names;
-        keeper.change(self.permit, &comment(side, &format!("{CLOSING} {live}")))?;
-        // From here on a signal or the deadline would leave the public name closed.
-        keeper.see_through();
-        keeper.change(self.permit, &format!("alter database {} allow_connections false", name(live)))?;
-        let swapped = self.empty(&mut keeper).and_then(|at| {
-            record.frozen_at = at;
-            self.exchange(&mut keeper, &record)
+    /// Swaps, and proves it by asking which database is behind the public name. `more` gives statements for the same transaction:
+    /// they still see the old names.
+    pub fn run(
+        &self,
+        mut keeper: Session,
+        more: impl FnOnce(&mut Session, &Swapped) -> Result<Vec<String>, Failure>,
+    ) -> Result<Swapped, Failure> {
+        let side = name(self.side);
+        // Our own sessions there take a moment to end; the live database does not wait for them.
+        keeper.change(self.permit, &format!("alter database {side} allow_connections false"))?;
+        empty(&mut keeper, self.permit, self.side)?;
+        let began = Instant::now();
+        let swapped = close(&mut keeper, self.permit, self.live, self.run).and_then(|frozen_at| {
+            let sql = "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+            let from_xid = keeper.one::<i64>(sql, &[])?.unwrap_or_default().unsigned_abs();
+            let swapped = Swapped { frozen_at, from_xid, outage: Duration::ZERO };
+            let more = more(&mut keeper, &swapped)?;
+            self.exchange(&mut keeper, &more)?;
+            Ok(Swapped { outage: began.elapsed(), ..swapped })
         });
         // A session that breaks off during the commit says nothing: the names do.
-        let live_oid = self.behind(keeper)?;
+        let behind = self.behind(keeper)?;
         match swapped {
-            _ if live_oid == Some(self.new) => Ok(record),
-            Ok(()) => {
-                Err(Failure::failed("swap", format!("{live} is not the restored database"))
-                    .acted(Acted::Unknown))
+            Ok(swapped) if behind == Some(self.new) => Ok(swapped),
+            Ok(_) => Err(self.unknown("it is not what was swapped in")),
+            Err(failure) if behind == Some(self.new) => {
+                Err(failure.acted(Acted::Yes).next("run it again: it reports what was done"))
             }
             Err(failure) => Err(failure),
         }
     }
 
-    /// Ends every session of the live database; gives the instant at which none was left.
-    fn empty(&self, keeper: &mut Session) -> Result<Timestamp, Failure> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let left = keeper.end_sessions(self.permit, &self.names.live)?;
-            if left == 0 {
-                return keeper.now();
-            }
-            if Instant::now() >= end {
-                let message =
-                    format!("{left} sessions of {} do not end; nothing was swapped", self.names.live);
-                return Err(Failure::temporary("busy", message));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn exchange(&self, keeper: &mut Session, record: &Record) -> Result<(), Failure> {
-        let Names { live, side, old } = self.names;
-        let json = serde_json::to_string(record).map_err(|e| Failure::bug(e.to_string()))?;
-        // What people have written there goes along.
-        let remarks = remarks(keeper, live)?;
-        let kept = remarks.lines().filter(|line| !line.starts_with(MARK)).map(|line| format!("{line}\n"));
-        let said = kept.collect::<String>() + MARK + &json;
-        let (live_name, side_name, old_name) = (name(live), name(side), name(old));
+    /// The renaming comes last: whoever connects while it is not committed waits, and is then told that the database has just been
+    /// renamed and to come again.
+    fn exchange(&self, keeper: &mut Session, more: &[String]) -> Result<(), Failure> {
+        let (live, side, kept) = (name(self.live), name(self.side), name(self.kept));
         let sql = format!(
             "begin;
-             alter database {live_name} rename to {old_name};
-             alter database {side_name} rename to {live_name};
              {};
-             alter database {old_name} set default_transaction_read_only to on;
-             {};
+             alter database {live} allow_connections true;
+             alter database {side} allow_connections true;
+             alter database {live} rename to {kept};
+             alter database {side} rename to {live};
              commit",
-            comment(live, &said),
-            open(old),
+            more.join(";\n")
         );
         keeper.change(self.permit, &sql)
     }
@@ -142,22 +127,21 @@ impl Swap<'_> {
     fn behind(&self, keeper: Session) -> Result<Option<u32>, Failure> {
         drop(keeper);
         let asked = self.server.connect_regardless(&self.server.maintenance()).and_then(|mut session| {
-            let oid = session.one("select oid from pg_database where datname = $1", &[&self.names.live])?;
+            let oid = session.one("select oid from pg_database where datname = $1", &[&self.live])?;
             if oid == Some(self.old) {
-                session.change(self.permit, &open(&self.names.live))?;
+                open(&mut session, self.permit, self.live)?;
             }
             Ok(oid)
         });
-        let live = &self.names.live;
+        asked.map_err(|failure| self.unknown(&failure.message))
+    }
+
+    fn unknown(&self, why: &str) -> Failure {
+        let live = self.live;
+        let message = format!("whether {live} was swapped, and whether it is open, cannot be told: {why}");
         let next = format!(
             "psql --list; while {live} is closed: psql -c 'alter database \"{live}\" allow_connections true' postgres"
         );
-        asked.map_err(|failure| {
-            let message = format!(
-                "whether {live} was swapped, and whether it is open, cannot be told: {}",
-                failure.message
-            );
-            Failure::temporary("swap-unknown", message).acted(Acted::Unknown).next(next)
-        })
+        Failure::temporary("swap-unknown", message).acted(Acted::Unknown).next(next)
     }
 }

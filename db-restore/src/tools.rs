@@ -1,122 +1,210 @@
-//! pg_dump and pg_restore as children: the right version of them, with the password in a file that only they are told of.
+//! pg_dump, pg_restore and psql as children: the right version of them, with the password in a file that only they are told of.
 
 use std::fs::{File, Permissions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use step::{Context, Failure};
 
-use crate::args::Settings;
+use crate::args::{Settings, Tls};
 
-/// A program of PostgreSQL that is able to serve a server of this major version: `pg_bin`, else Debian's folder of that
-/// version, else the newest of Debian's, else PATH. An older one than the server is refused.
-pub fn find(settings: &Settings, name: &str, major: u32) -> Result<PathBuf, Failure> {
-    let debian = Path::new("/usr/lib/postgresql");
-    let mut versions: Vec<u32> = std::fs::read_dir(debian)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|e| e.file_name().to_str()?.parse().ok())
-        .filter(|v| *v > major)
-        .collect();
-    versions.sort_unstable();
-    versions.insert(0, major);
-    let debians = versions.iter().map(|v| debian.join(v.to_string()).join("bin").join(name));
-    let given = settings.pg_bin.as_ref().map(|folder| folder.join(name));
-    let path = match given {
-        Some(path) => path,
-        None => debians.into_iter().find(|p| p.is_file()).unwrap_or_else(|| PathBuf::from(name)),
-    };
-    let remedy = format!("install PostgreSQL {major}'s client programs, or set pg_bin to their folder");
-    let missing = |e: &dyn std::fmt::Display| {
-        Failure::config("tool-missing", format!("{} cannot be started: {e}; {remedy}", path.display()))
-    };
-    let output = Command::new(&path).arg("--version").env_clear().env("PATH", search()).output();
-    let output = output.map_err(|e| missing(&e))?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let version = said.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse::<u32>().ok());
-    match version {
-        Some(version) if version >= major => Ok(path),
-        Some(version) => {
-            let message =
-                format!("{} is of version {version}, the server of {major}; {remedy}", path.display());
-            Err(Failure::config("tool-too-old", message))
+/// The message that a pg_restore from 17 on gets from a server before 17, which does not know the setting; nothing else is
+/// wrong then (a fact of PostgreSQL 17's release).
+const HARMLESS: &str = "unrecognized configuration parameter \"transaction_timeout\"";
+/// How many lines of a child's complaints are kept.
+const LINES: usize = 200;
+
+/// A program of PostgreSQL.
+#[derive(Debug)]
+pub struct Tool {
+    pub path: PathBuf,
+    pub major: u32,
+}
+
+/// The oldest program that is at least of this major version: in `pg_bin`, else in Debian's folders, else from PATH.
+pub fn find(settings: &Settings, name: &str, least: u32) -> Result<Tool, Failure> {
+    let remedy = format!(
+        "install PostgreSQL {least}'s client programs (on Debian: postgresql-client-{least}), or add their folder to pg_bin"
+    );
+    let mut older = Vec::new();
+    for folder in folders(settings, name, least) {
+        let path = folder.join(name);
+        match version(&path) {
+            Some(major) if major >= least => return Ok(Tool { path, major }),
+            Some(major) => older.push(format!("{} is of version {major}", path.display())),
+            None => {}
         }
-        None => Err(missing(&"it does not say its version")),
     }
+    if older.is_empty() {
+        return Err(Failure::config("tool-missing", format!("{name} cannot be started; {remedy}")));
+    }
+    let message = format!("{name} of version {least} or newer is needed; {remedy}");
+    Err(older.iter().fold(Failure::config("tool-too-old", message), Failure::cause))
+}
+
+fn folders(settings: &Settings, name: &str, least: u32) -> Vec<PathBuf> {
+    if !settings.pg_bin.is_empty() {
+        return settings.pg_bin.clone();
+    }
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions =
+        debian.filter_map(|e| Some((e.file_name().to_str()?.parse::<u32>().ok()?, e.path().join("bin"))));
+    let mut versions: Vec<_> = versions.filter(|(v, bin)| *v >= least && bin.join(name).is_file()).collect();
+    versions.sort();
+    versions.into_iter().map(|(_, bin)| bin).chain([PathBuf::new()]).collect()
+}
+
+fn version(path: &Path) -> Option<u32> {
+    let output = Command::new(path).arg("--version").env_clear().env("PATH", search()).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.split(|c: char| !c.is_ascii_digit()).find_map(|n| n.parse().ok())
 }
 
 fn search() -> String {
     std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned())
 }
 
-/// Runs a tool against a database until it ends, the deadline passes or a signal comes; then it is killed. It gets a clean
-/// environment and the password by a file that goes away with it. Without a database it only reads files.
-pub fn run(
-    context: &Context,
-    settings: &Settings,
-    tool: &Path,
-    database: Option<&str>,
-    args: &[&str],
-    doing: &str,
-) -> Result<(), Failure> {
-    let name = tool.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let secret = database.map(|_| Passfile::write(settings)).transpose()?;
-    let mut command = Command::new(tool);
-    command.env_clear().env("PATH", search()).env("LC_ALL", "C");
-    if let (Some(database), Some(secret)) = (database, &secret) {
-        command
-            .env("PGPASSFILE", secret.path())
-            .env("PGCONNECT_TIMEOUT", "15")
-            .env("PGAPPNAME", "db-restore");
-        command.env("PGSSLMODE", "disable").args([
-            "--host",
-            &settings.host,
-            "--port",
-            &settings.port.to_string(),
-        ]);
-        command.args(["--username", &settings.user, "--no-password", "--dbname", database]);
-    }
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    context.checkpoint()?;
-    context.voice.detail(&format!("{name} {}", args.join(" ")));
-    let mut child = command
-        .spawn()
-        .map_err(|e| Failure::config("tool-missing", format!("{name} cannot be started: {e}")))?;
-    let lines = child.stderr.take().map(|pipe| {
-        std::thread::spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).collect::<Vec<_>>())
-    });
-    context.voice.progress(doing);
-    let ended = wait(context, &mut child);
-    context.voice.progress_done();
-    let lines = lines.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    if ended? {
-        return Ok(());
-    }
-    let failure = Failure::failed("tool-failed", format!("{name} failed"));
-    Err(lines.iter().fold(failure, Failure::cause))
+/// A child's work.
+pub struct Job<'a> {
+    pub context: &'a Context,
+    pub settings: &'a Settings,
+    pub tool: &'a Path,
+    /// The database it works on; without one it only reads files, and is told no password.
+    pub database: Option<&'a str>,
+    /// For people.
+    pub doing: &'a str,
+    /// Says how far it is, given how many objects it has finished; asked now and then on a terminal.
+    pub progress: Option<&'a dyn Fn(u64) -> Option<String>>,
+    /// Whether the one harmless message of a newer pg_restore is no error.
+    pub lenient: bool,
 }
 
-fn wait(context: &Context, child: &mut Child) -> Result<bool, Failure> {
-    let mut ticks = 0_u32;
-    loop {
-        let lost = |e| Failure::failed("tool-failed", format!("a child process cannot be waited for: {e}"));
-        if let Some(status) = child.try_wait().map_err(lost)? {
-            return Ok(status.success());
-        }
-        if let Err(failure) = context.checkpoint() {
-            // It writes only beside the live database, so it may end in the middle.
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(failure);
-        }
-        std::thread::sleep(Duration::from_millis(if ticks < 50 { 5 } else { 20 }));
-        ticks = ticks.saturating_add(1);
+impl<'a> Job<'a> {
+    /// A job without a progress line.
+    pub fn new(context: &'a Context, settings: &'a Settings, tool: &'a Path, doing: &'a str) -> Self {
+        Job { context, settings, tool, database: None, doing, progress: None, lenient: false }
     }
+
+    /// Runs it until it ends, the deadline passes or a signal comes; then it is ended.
+    pub fn run(&self, args: &[&str]) -> Result<(), Failure> {
+        self.lines(args, None)
+    }
+
+    /// The same, with each line of its stdout.
+    pub fn lines(&self, args: &[&str], each: Option<&mut (dyn FnMut(&str) + Send)>) -> Result<(), Failure> {
+        let name = self.tool.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let secret = self.database.map(|_| Passfile::write(self.settings)).transpose()?;
+        let mut command = self.command(secret.as_ref());
+        command.args(args).stdin(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(if each.is_some() { Stdio::piped() } else { Stdio::null() });
+        self.context.checkpoint()?;
+        self.context.voice.detail(&format!("{name} {}", args.join(" ")));
+        let missing = |e| Failure::config("tool-missing", format!("{name} cannot be started: {e}"));
+        let mut child = command.spawn().map_err(missing)?;
+        let objects = AtomicU64::new(0);
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (ended, said) = std::thread::scope(|scope| {
+            let said = err.map(|pipe| scope.spawn(|| complaints(pipe, &objects)));
+            if let (Some(pipe), Some(each)) = (out, each) {
+                scope
+                    .spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).for_each(|l| each(&l)));
+            }
+            let ended = self.wait(&mut child, &objects);
+            (ended, said.and_then(|thread| thread.join().ok()).unwrap_or_default())
+        });
+        self.context.voice.progress_done();
+        if ended? || (self.lenient && harmless(&said)) {
+            return Ok(());
+        }
+        Err(said.iter().fold(Failure::failed("tool-failed", format!("{name} failed")), Failure::cause))
+    }
+
+    /// A clean environment, and the password by a file that goes away with us.
+    fn command(&self, secret: Option<&Passfile>) -> Command {
+        let mut command = Command::new(self.tool);
+        command.env_clear().env("PATH", search()).env("LC_ALL", "C").env("TZ", "UTC");
+        if let (Some(database), Some(secret)) = (self.database, secret) {
+            let Settings { host, port, user, tls, tls_root, .. } = self.settings;
+            command
+                .env("PGPASSFILE", secret.path())
+                .env("PGCONNECT_TIMEOUT", "15")
+                .env("PGAPPNAME", "db-restore");
+            command.env("PGSSLMODE", tls.word());
+            if *tls == Tls::VerifyFull {
+                command.env("PGSSLROOTCERT", tls_root);
+            }
+            command.args(["--host", host, "--port", &port.to_string()]);
+            command.args(["--username", user, "--no-password", "--dbname", database]);
+        }
+        command
+    }
+
+    fn wait(&self, child: &mut Child, objects: &AtomicU64) -> Result<bool, Failure> {
+        let terminal = std::io::stderr().is_terminal();
+        self.context.voice.progress(self.doing);
+        let (mut ticks, mut shown) = (0_u32, Instant::now());
+        loop {
+            let lost =
+                |e| Failure::failed("tool-failed", format!("a child process cannot be waited for: {e}"));
+            if let Some(status) = child.try_wait().map_err(lost)? {
+                return Ok(status.success());
+            }
+            if let Err(failure) = self.context.checkpoint() {
+                end(child);
+                return Err(failure);
+            }
+            if let Some(progress) = self.progress.filter(|_| terminal && shown.elapsed().as_millis() > 500) {
+                shown = Instant::now();
+                if let Some(far) = progress(objects.load(Ordering::Relaxed)) {
+                    self.context.voice.progress(&format!("{}: {far}", self.doing));
+                }
+            }
+            std::thread::sleep(Duration::from_millis(if ticks < 50 { 5 } else { 20 }));
+            ticks = ticks.saturating_add(1);
+        }
+    }
+}
+
+/// It writes only beside the live database, so it may end in the middle; told to, it ends its workers too.
+fn end(child: &mut Child) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // If it cannot be told it has ended already.
+    let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
+    let patience = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < patience && matches!(child.try_wait(), Ok(None)) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// What a child complains about; the lines in which pg_restore says what it has finished are counted instead.
+fn complaints(pipe: impl Read, objects: &AtomicU64) -> Vec<String> {
+    let mut kept = Vec::new();
+    for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if line.contains(": finished item ") || line.contains(": dumping contents of table ") {
+            objects.fetch_add(1, Ordering::Relaxed);
+        }
+        let talk = line.starts_with("pg_restore: ") || line.starts_with("pg_dump: ");
+        let trouble = ["error:", "warning:", "detail:", "hint:", "from TOC entry", "while PROCESSING"];
+        if kept.len() < LINES && (!talk || trouble.iter().any(|word| line.contains(word))) {
+            kept.push(line);
+        }
+    }
+    kept
+}
+
+/// Whether every error is the one that a newer pg_restore gets from an older server.
+fn harmless(said: &[String]) -> bool {
+    let mut errors = said.iter().filter(|l| l.contains("error:") || l.contains("FATAL:")).peekable();
+    said.len() < LINES && errors.peek().is_some() && errors.all(|l| l.contains(HARMLESS))
 }
 
 /// A password file without a name: a child finds it by way of our own process, and it is gone with us, however we end.

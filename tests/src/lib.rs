@@ -12,10 +12,12 @@ pub mod git;
 pub mod git_servers;
 pub mod gnupg;
 pub mod http;
+pub mod lockstep;
 pub mod postgres;
 pub mod sandbox;
 pub mod schema;
 pub mod shop;
+pub mod supabase;
 pub mod telegram;
 mod telegram_html;
 pub mod varnish;
@@ -25,6 +27,7 @@ pub use coolify::Coolify;
 pub use exchange::exchange;
 pub use sandbox::Sandbox;
 pub use shop::Shop;
+pub use supabase::Supabase;
 pub use telegram::Telegram;
 
 /// The folder that holds the workspace's binaries: that of our own executable, or the one above a test's.
@@ -62,7 +65,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// Waits until something is there, at most `seconds`.
-pub(crate) fn wait_for(what: &str, seconds: u64, mut there: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, seconds: u64, mut there: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
     while !there() {
         assert!(std::time::Instant::now() < end, "{what} is not there after {seconds} s");

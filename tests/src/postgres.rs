@@ -4,6 +4,7 @@
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -14,12 +15,21 @@ pub const PASSWORD: &str = "canary-database-5vQ2m8Rk";
 pub struct Cluster {
     folder: tempfile::TempDir,
     port: u16,
-    server: Child,
+    /// Where its programs lie.
+    bin: PathBuf,
+    /// More of the command line.
+    extra: Vec<String>,
+    server: Mutex<Child>,
 }
 
 impl Cluster {
     /// Makes a cluster and starts it.
     pub fn start() -> Self {
+        Self::of(program("postgres").parent().expect("a folder"), &[])
+    }
+
+    /// Makes a cluster with the programs of a folder, and starts it with more words on its command line.
+    pub fn of(bin: &Path, extra: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("rilis-postgres-").tempdir().expect("a folder");
         let path = folder.path();
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("readable");
@@ -31,7 +41,7 @@ impl Cluster {
             chown(path.join("initial"), Some(uid), Some(gid)).expect("we are root");
         }
         let data = path.join("data");
-        let made = as_owner(&program("initdb"))
+        let made = as_owner(&bin.join("initdb"))
             .args([
                 "--no-sync",
                 "--username=postgres",
@@ -44,20 +54,89 @@ impl Cluster {
             .output()
             .expect("initdb starts");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let port = crate::free_port();
-        let server = serve(path, &data, port);
-        let mut cluster = Cluster { folder, port, server };
+        certificate(path);
+        let (port, bin) = (crate::free_port(), bin.to_owned());
+        let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
+        let server = Mutex::new(serve(&bin, path, port, &extra));
+        let cluster = Cluster { folder, port, bin, extra, server };
         cluster.wait();
         cluster
     }
 
-    fn wait(&mut self) {
+    fn wait(&self) {
         let config = self.config("postgres");
-        let server = &mut self.server;
         crate::wait_for("PostgreSQL", 30, || {
-            assert!(server.try_wait().expect("asked").is_none(), "PostgreSQL ended at once");
+            let ended = self.server.lock().expect("the server").try_wait().expect("asked");
+            assert!(ended.is_none(), "PostgreSQL ended at once");
             config.connect(NoTls).is_ok()
         });
+    }
+
+    /// Stops it and starts it again on the same port.
+    pub fn restart(&self) {
+        self.stop("-INT");
+        *self.server.lock().expect("the server") =
+            serve(&self.bin, self.folder.path(), self.port, &self.extra);
+        self.wait();
+    }
+
+    /// Kills it as a power cut would, without a word to anybody, and starts it again.
+    pub fn crash(&self) {
+        self.stop("-KILL");
+        // Its children end when they see that it is gone.
+        let left = || self.postmaster_file().exists() && self.busy();
+        crate::wait_for("the end of the crashed server's children", 30, || !left());
+        let _ = std::fs::remove_file(self.postmaster_file());
+        *self.server.lock().expect("the server") =
+            serve(&self.bin, self.folder.path(), self.port, &self.extra);
+        self.wait();
+    }
+
+    fn postmaster_file(&self) -> PathBuf {
+        self.folder.path().join("data/postmaster.pid")
+    }
+
+    /// Whether a process still works in the data folder.
+    fn busy(&self) -> bool {
+        let data = self.folder.path().join("data");
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        processes.filter_map(|p| std::fs::read_link(p.path().join("cwd")).ok()).any(|cwd| cwd == data)
+    }
+
+    fn stop(&self, signal: &str) {
+        let mut server = self.server.lock().expect("the server");
+        // If it cannot be sent the server has ended already.
+        let _ = Command::new("kill").args([signal, &server.id().to_string()]).status();
+        let _ = server.wait();
+    }
+
+    /// Starts it again so that none of its files can grow beyond this: what a full disk does to it.
+    pub fn limit_files(&self, bytes: u64) {
+        self.stop("-INT");
+        let mut command = Command::new("prlimit");
+        let serving = served(&self.bin, self.folder.path(), self.port, &self.extra);
+        command.arg(format!("--fsize={bytes}")).arg(serving.get_program()).args(serving.get_args());
+        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log(self.folder.path()));
+        *self.server.lock().expect("the server") = command.spawn().expect("prlimit, of util-linux");
+        self.wait();
+    }
+
+    /// A program of this cluster's version.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.env("PGPASSWORD", PASSWORD).env("PGHOST", self.host()).env("PGPORT", self.port.to_string());
+        command.env("PGUSER", "postgres").stdin(Stdio::null());
+        command
+    }
+
+    /// The folder of the server's Unix socket.
+    pub fn socket_folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The certificate that a client must trust; it is made out to `localhost`.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("server.crt")
     }
 
     /// `127.0.0.1`.
@@ -117,26 +196,69 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // SIGINT is PostgreSQL's fast shutdown. If it cannot be sent the child has ended already.
-        let _ = Command::new("kill").args(["-INT", &self.server.id().to_string()]).status();
-        let _ = self.server.wait();
+        // PostgreSQL's fast shutdown.
+        self.stop("-INT");
     }
 }
 
-fn serve(folder: &Path, data: &Path, port: u16) -> Child {
-    let log = std::fs::File::create(folder.join("log")).expect("a log");
+fn serve(bin: &Path, folder: &Path, port: u16, extra: &[String]) -> Child {
+    served(bin, folder, port, extra).spawn().expect("postgres starts")
+}
+
+fn log(folder: &Path) -> std::fs::File {
+    std::fs::File::options().append(true).create(true).open(folder.join("log")).expect("a log")
+}
+
+fn served(bin: &Path, folder: &Path, port: u16, extra: &[String]) -> Command {
     // The server gets a signal when we die without a word; setpriv is part of util-linux.
-    let mut command = as_owner(&program("postgres"));
+    let mut command = as_owner(&bin.join("postgres"));
     command
         .arg("-D")
-        .arg(data)
+        .arg(folder.join("data"))
         .args(["-p", &port.to_string(), "-k"])
         .arg(folder)
         .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off"])
         .args(["-c", "shared_buffers=16MB", "-c", "max_connections=60"])
+        .args(extra)
         .stdout(Stdio::null())
-        .stderr(log);
-    command.spawn().expect("postgres starts")
+        .stderr(log(folder));
+    command
+}
+
+/// A key and a certificate for `localhost`, for servers that are started with `ssl=on`.
+fn certificate(folder: &Path) {
+    let (key, cert) = (folder.join("server.key"), folder.join("server.crt"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "30",
+        ])
+        .args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("private");
+    if let Some((uid, gid)) = unprivileged() {
+        chown(&key, Some(uid), Some(gid)).expect("we are root");
+    }
 }
 
 /// A command that runs as the user who owns the cluster, and that ends when we do.

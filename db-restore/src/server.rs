@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use postgres::config::SslMode;
 use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::ToSql;
-use postgres::{Client, Config, NoTls, Row};
+use postgres::{Client, Config, NoTls, Row, RowIter};
 use step::{Context, Failure, Permit};
 
-use crate::args::Settings;
+use crate::args::{Settings, Tls};
+use crate::tls;
 
 /// A query's instant as RFC 3339 in UTC with whole milliseconds, never later than it was.
 const INSTANT: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'"#;
@@ -32,7 +35,7 @@ pub struct Server<'a> {
 }
 
 /// What the server says of itself and of the database.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Live {
     /// Of the cluster: two servers never have the same one, but copies of each other do.
     pub system_identifier: String,
@@ -42,12 +45,16 @@ pub struct Live {
     pub number: u32,
     /// The server's clock.
     pub now: Timestamp,
+    /// By how many seconds the server's clock is ahead of ours, and how wrong that may be.
+    pub skew: f64,
     /// The database's own identity, which a new name does not change.
     pub oid: u32,
     /// Whether we may create databases and rename this one.
     pub may_restore: bool,
     /// Whether it only repeats what another server does.
     pub standby: bool,
+    /// How much the database holds.
+    pub bytes: u64,
 }
 
 impl Live {
@@ -85,14 +92,21 @@ impl<'a> Server<'a> {
     fn open(&self, database: &str, budget: Duration) -> Result<Client, Failure> {
         let mut config = Config::new();
         config.host(&self.settings.host).port(self.settings.port).user(&self.settings.user).dbname(database);
-        config.application_name("db-restore").connect_timeout(budget.min(Duration::from_secs(15)));
+        config.application_name(&who()).connect_timeout(budget.min(Duration::from_secs(15)));
         // What is counted must be all of it, not what a policy lets us see.
-        config.options(&format!("-c statement_timeout={} -c row_security=off", budget.as_millis()));
+        config.options(&format!(
+            "-c statement_timeout={} -c row_security=off -c timezone=UTC",
+            budget.as_millis()
+        ));
         if let Some(password) = &self.settings.password {
             config.password(password.expose());
         }
         self.context.voice.detail(&format!("connecting to {database} on {}", self.settings.host));
-        config.connect(NoTls).map_err(|e| self.unreachable(database, &e))
+        let opened = match tls::connector(self.settings)? {
+            Some(tls) => config.ssl_mode(SslMode::Require).connect(tls),
+            None => config.ssl_mode(SslMode::Disable).connect(NoTls),
+        };
+        opened.map_err(|e| self.unreachable(database, &e))
     }
 
     /// Asks the server who it is.
@@ -100,20 +114,27 @@ impl<'a> Server<'a> {
         let sql = format!(
             "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {INSTANT}),
-                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid), pg_is_in_recovery()
+                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid), pg_is_in_recovery(), pg_database_size(d.oid)
              from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user"
         );
         let mut session = self.connect(&self.settings.maintenance)?;
+        let before = Timestamp::now();
         let rows = session.ask(&sql, &[&database])?;
+        let after = Timestamp::now();
         let row = rows.first().ok_or_else(|| self.no_database(database))?;
+        let now = instant(row, 3)?;
+        // The server looked at its clock between our two looks: the middle is wrong by half of it at most.
+        let middle = before + after.duration_since(before) / 2;
         Ok(Live {
             system_identifier: get(row, 0)?,
             version: get(row, 1)?,
             number: get::<i32>(row, 2)?.unsigned_abs(),
-            now: instant(row, 3)?,
+            now,
+            skew: now.duration_since(middle).as_secs_f64(),
             oid: get(row, 4)?,
             may_restore: get(row, 5)?,
             standby: get(row, 6)?,
+            bytes: get::<i64>(row, 7)?.unsigned_abs(),
         })
     }
 
@@ -137,6 +158,12 @@ impl<'a> Server<'a> {
                 let message = format!("{host} does not open a session on {database} now");
                 Failure::temporary("database-unreachable", message).cause(said(error))
             }
+            None if self.settings.tls != Tls::Disable && distrusted(error) => {
+                let message =
+                    format!("the TLS of {host} is not as tls = \"{}\" wants it", self.settings.tls.word());
+                let failure = Failure::config("tls", message).cause(said(error));
+                failure.cause("set tls_root to the authority's certificate, or tls to require or disable if the network between is yours")
+            }
             None if error.to_string().contains("password missing") => {
                 let message =
                     format!("{host} asks {user} for a password: set password_file, or DATABASE_PASSWORD");
@@ -150,6 +177,20 @@ impl<'a> Server<'a> {
     }
 }
 
+/// Who we are, for whoever finds us at work: shown in pg_stat_activity.
+fn who() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let user =
+        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into());
+    format!("db-restore {user}@{} {}", host.trim(), std::process::id()).chars().take(63).collect()
+}
+
+/// Whether it was TLS that kept us out.
+fn distrusted(error: &postgres::Error) -> bool {
+    let text = said(error);
+    ["certificate", "TLS", "tls", "InvalidContentType"].iter().any(|word| text.contains(word))
+}
+
 /// A session on one database.
 pub struct Session<'a> {
     client: Client,
@@ -161,6 +202,11 @@ impl Session<'_> {
     /// From here on neither a signal nor the deadline stops it: what is begun now must be ended.
     pub fn see_through(&mut self) {
         self.heeds = false;
+    }
+
+    /// Heeds signals and the deadline again.
+    pub fn heed(&mut self) {
+        self.heeds = true;
     }
 
     fn checkpoint(&self) -> Result<(), Failure> {
@@ -185,6 +231,15 @@ impl Session<'_> {
     /// Asks for a column of texts.
     pub fn texts(&mut self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<String>, Failure> {
         self.ask(sql, values)?.iter().map(|row| get(row, 0)).collect()
+    }
+
+    /// Asks for rows one after the other, so that a long answer is never held.
+    pub fn rows(&mut self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Rows<'_>, Failure> {
+        self.checkpoint()?;
+        self.context.voice.detail(&flat(sql));
+        let rows =
+            self.client.query_raw(sql, values.iter().map(|v| *v as &dyn ToSql)).map_err(|e| broken(&e))?;
+        Ok(Rows { rows, context: self.context, seen: 0 })
     }
 
     /// Begins a transaction whose sight does not change and that others can share: its name and its instant.
@@ -226,14 +281,50 @@ impl Session<'_> {
         self.ask_only(sql)
     }
 
+    /// Tries something in a transaction that is always rolled back.
+    pub fn attempt<T>(
+        &mut self,
+        _permit: &Permit,
+        what: impl FnOnce(&mut postgres::Transaction) -> Result<T, postgres::Error>,
+    ) -> Result<T, Failure> {
+        self.checkpoint()?;
+        let mut transaction = self.client.transaction().map_err(|e| broken(&e))?;
+        let done = what(&mut transaction).map_err(|e| broken(&e));
+        transaction.rollback().map_err(|e| broken(&e))?;
+        done
+    }
+
     fn ask_only(&mut self, sql: &str) -> Result<(), Failure> {
         self.checkpoint()?;
-        self.context.voice.detail(sql.split_whitespace().collect::<Vec<_>>().join(" ").as_str());
+        self.context.voice.detail(&flat(sql));
         self.client.batch_execute(sql).map_err(|e| broken(&e))
     }
 }
 
-fn broken(error: &postgres::Error) -> Failure {
+/// An answer as it comes in.
+pub struct Rows<'a> {
+    rows: RowIter<'a>,
+    context: &'a Context,
+    seen: usize,
+}
+
+impl Rows<'_> {
+    /// The next row. A signal or the deadline is heeded now and then.
+    pub fn next(&mut self) -> Result<Option<Row>, Failure> {
+        self.seen += 1;
+        if self.seen.is_multiple_of(4096) {
+            self.context.checkpoint()?;
+        }
+        self.rows.next().map_err(|e| broken(&e))
+    }
+}
+
+fn flat(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What went wrong with a statement.
+pub fn broken(error: &postgres::Error) -> Failure {
     match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
             Failure::config("rights", "the database user may not do this").cause(said(error))
@@ -258,7 +349,8 @@ fn said(error: &postgres::Error) -> String {
     }
 }
 
-fn get<T: for<'r> postgres::types::FromSql<'r>>(row: &Row, column: usize) -> Result<T, Failure> {
+/// A column of a row.
+pub fn get<T: for<'r> postgres::types::FromSql<'r>>(row: &Row, column: usize) -> Result<T, Failure> {
     row.try_get(column).map_err(|e| Failure::bug(format!("an answer of PostgreSQL: {e}")))
 }
 

@@ -1,0 +1,206 @@
+//! From a snapshot to a verified database beside the live one: what restore and rehearse have in common.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use step::{Failure, Permit};
+
+use crate::loss::{self, Report};
+use crate::plan::{Names, Snapshot};
+use crate::remark::{self, Remark, Staged};
+use crate::server::{Live, Session};
+use crate::sources::{Bringing, Brought, Source};
+use crate::verify::{self, Proof};
+use crate::work::Work;
+use crate::{preflight, side};
+
+/// How long each stage took, in milliseconds.
+#[derive(Debug, Default)]
+pub struct Clock(Map<String, Value>);
+
+impl Clock {
+    /// Times a stage.
+    pub fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        let began = Instant::now();
+        let done = work();
+        self.note(stage, began.elapsed());
+        done
+    }
+
+    /// Notes a time that was taken elsewhere.
+    pub fn note(&mut self, stage: &str, took: std::time::Duration) {
+        self.0.insert(stage.to_owned(), json!(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)));
+    }
+
+    /// For the record.
+    pub fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+}
+
+/// A restore or a rehearsal under way.
+pub struct Way<'a> {
+    pub work: Work<'a>,
+    pub source: &'a dyn Source,
+    pub live: &'a Live,
+    pub names: &'a Names,
+    pub run: &'a str,
+}
+
+/// The copy that holds a snapshot already, if there is one.
+pub fn staged(
+    keeper: &mut Session,
+    live: &str,
+    snapshot: &str,
+) -> Result<Option<(Brought, Staged)>, Failure> {
+    let copies = remark::beside(keeper, live)?;
+    let found = copies.into_values().find_map(|beside| match beside.remark {
+        Some(Remark::Staged(staged)) if staged.snapshot == snapshot && (!beside.open || beside.noted) => {
+            Some((Brought { name: beside.name, oid: beside.oid, manifest: None, proven: true }, staged))
+        }
+        _ => None,
+    });
+    Ok(found)
+}
+
+impl Way<'_> {
+    /// Everything that is in the way, in one answer. A copy that is staged needs no room.
+    pub fn preflight(&self, keeper: &mut Session, chosen: &Snapshot) -> Result<(), Failure> {
+        let mut problems = preflight::swap(&self.work, self.live, keeper, self.names)?;
+        let beside = self
+            .source
+            .beside()
+            .ok_or_else(|| Failure::bug("nothing can be put beside the live database"))?;
+        if staged(keeper, &self.names.live, &chosen.id)?.is_none() {
+            let demands = beside.demands(self.live, chosen)?;
+            preflight::demands(&self.work, self.live, keeper, &demands, &mut problems)?;
+        }
+        problems.verdict()
+    }
+
+    /// The snapshot as a database beside the live one: staged, cloned, or restored and verified now. With `lose`, also the report on
+    /// what the swap would lose. A copy that does not hold what it should is thrown away.
+    pub fn bring(
+        &self,
+        keeper: &mut Session,
+        permit: &Permit,
+        chosen: &Snapshot,
+        lose: bool,
+        clock: &mut Clock,
+    ) -> Result<(Brought, Option<Report>, Option<Proof>), Failure> {
+        if let Some((copy, staged)) = staged(keeper, &self.names.live, &chosen.id)? {
+            let since = crate::plan::instant(staged.staged_at);
+            self.work
+                .context
+                .voice
+                .say(&format!("{} holds {}, restored and verified at {since}", copy.name, chosen.id));
+            return self.look(keeper, permit, copy, lose, clock);
+        }
+        let Some(beside) = self.source.beside() else {
+            return Err(Failure::bug("nothing can be put beside the live database"));
+        };
+        clock.time("prove", || self.source.prove(self.live, chosen))?;
+        let mut bringing = Bringing { permit, keeper, live: self.live, names: self.names, run: self.run };
+        let brought = clock.time("restore", || beside.bring(&mut bringing, chosen));
+        let brought = brought.map_err(|failure| self.thrown_away(keeper, permit, failure))?;
+        if brought.proven {
+            return self.look(keeper, permit, brought, lose, clock);
+        }
+        let proven = self.prove(keeper, permit, chosen, &brought, lose, clock);
+        let (report, proof) = proven.map_err(|failure| self.thrown_away(keeper, permit, failure))?;
+        Ok((brought, report, Some(proof)))
+    }
+
+    /// A copy that was verified before is only compared.
+    fn look(
+        &self,
+        keeper: &mut Session,
+        permit: &Permit,
+        copy: Brought,
+        lose: bool,
+        clock: &mut Clock,
+    ) -> Result<(Brought, Option<Report>, Option<Proof>), Failure> {
+        side::look(keeper, permit, &copy.name, Some(self.run))?;
+        let looked = clock.time("loss", || {
+            self.work.marker(&copy.name)?;
+            let probes = verify::probe(&self.work, &copy.name, None)?;
+            let report = lose
+                .then(|| loss::report(self.work.server, &self.names.live, &copy.name, || Ok(())))
+                .transpose()?;
+            let proof = Proof { probes, marker: self.work.settings.marker.is_some(), ..Proof::default() };
+            Ok((report.map(|(report, ())| report), proof))
+        });
+        // Whatever was seen, nobody else shall enter it.
+        keeper.see_through();
+        let closed = side::look(keeper, permit, &copy.name, None);
+        keeper.heed();
+        let (report, proof) = looked.and_then(|looked| closed.map(|()| looked))?;
+        Ok((copy, report, Some(proof)))
+    }
+
+    /// Verifies a database that was just restored, and says so in its comment: from here on a killed run goes on with it.
+    fn prove(
+        &self,
+        keeper: &mut Session,
+        permit: &Permit,
+        chosen: &Snapshot,
+        brought: &Brought,
+        lose: bool,
+        clock: &mut Clock,
+    ) -> Result<(Option<Report>, Proof), Failure> {
+        let began = Instant::now();
+        let Way { work, names, .. } = self;
+        let check = || verify::amcheck(work, permit, &brought.name);
+        let (report, counts, amcheck) = if lose {
+            let (report, amcheck) = loss::report(work.server, &names.live, &brought.name, check)?;
+            let counts = report.counts.clone();
+            (Some(report), counts, amcheck)
+        } else {
+            (None, work.server.connect(&brought.name)?.counts()?, check()?)
+        };
+        let proof = verify::verify(work, permit, &brought.name, brought.manifest.as_ref(), &counts, amcheck)?;
+        if brought.manifest.is_none() {
+            self.rights(permit, chosen, &brought.name)?;
+        }
+        clock.note("verify", began.elapsed());
+        let staged = Staged {
+            run: self.run.to_owned(),
+            snapshot: chosen.id.clone(),
+            taken_at: chosen.taken_at,
+            staged_at: Timestamp::now(),
+            ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        side::mark(keeper, permit, &brought.name, &Remark::Staged(staged))?;
+        side::look(keeper, permit, &brought.name, None)?;
+        Ok((report, proof))
+    }
+
+    /// An archive without rights gets those of the live database: an application that lived on them would read nothing.
+    fn rights(&self, permit: &Permit, chosen: &Snapshot, name: &str) -> Result<(), Failure> {
+        let Some(beside) = self.source.beside() else { return Ok(()) };
+        if beside.demands(self.live, chosen)?.rights {
+            return Ok(());
+        }
+        let Work { context, settings, server } = self.work;
+        let granted = side::Side { context, settings, server, name }.grant(permit)?;
+        if granted > 0 {
+            context.voice.warn(&format!(
+                "the archive holds no rights (--no-acl): {granted} grants were taken from {}",
+                self.names.live
+            ));
+        }
+        Ok(())
+    }
+
+    /// The live database was not touched; the copy is of no use, and its failure is what counts.
+    fn thrown_away(&self, keeper: &mut Session, permit: &Permit, failure: Failure) -> Failure {
+        // A signal or the deadline must not leave it lying about.
+        keeper.see_through();
+        let side = &self.names.side;
+        match side::discard(keeper, permit, side) {
+            Ok(()) => failure.output("live_database", "not touched").output("side_database", "removed"),
+            Err(_) => failure.output("live_database", "not touched").output("side_database", side.as_str()),
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Setting a Supabase project back: what cannot be undone is dumped first, the request goes out once, and it is done only when the
+//! database itself says so. "ACTIVE_HEALTHY" is what a project says before, during and after.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use step::{Acted, Failure, Loss, Outcome, Permit, Run};
+
+use crate::args::Wish;
+use crate::plan::{self, Moment, Snapshot};
+use crate::restore::{self, Ended};
+use crate::server::{Live, Session};
+use crate::sources::archive::Archive;
+use crate::sources::supabase::{self, Posted, Project};
+use crate::sources::{Source, Stamp};
+use crate::verify;
+use crate::work::{self, Work};
+
+/// A row in it is of the present: where it is gone, the data went back.
+const WITNESS: &str = "public.db_restore_witness";
+
+/// What was asked for, kept on disk from just before the request: whoever finds it never asks again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Journal {
+    run: String,
+    target: i64,
+    /// Just before the request, by the server's clock.
+    asked_at: Timestamp,
+    /// The dump of what was there.
+    kept_in: String,
+    /// When the server had been started, and its timeline.
+    started: String,
+    timeline: i32,
+    tables: BTreeMap<String, u64>,
+}
+
+/// What the database says of itself.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// It does not answer yet.
+    Silent(String),
+    /// The row of the present is still there.
+    Unchanged,
+    /// The row is gone, but the server was never restarted: something else removed it.
+    NotRestarted,
+    /// There is no table, or not one row.
+    Empty,
+    /// It went back.
+    Back(BTreeMap<String, u64>),
+}
+
+/// The step, for `source = "supabase"`.
+pub fn restore(run: &Run, work: &Work, live: &Live, moment: &Moment, wish: &Wish) -> Result<Ended, Failure> {
+    let project = Project::new(work)?;
+    let step = Step { run, work, live, project: &project };
+    if let Some(journal) = step.journal()? {
+        work.context.voice.say("this run has asked for it before: looking whether it was done");
+        return step.observe(&journal, false);
+    }
+    let mut keeper = work.lock(live)?;
+    work.marker(&work.settings.database)?;
+    let chosen = step.choose(moment, wish)?;
+    step.preflight(&mut keeper)?;
+    let age = plan::age(&chosen, moment, live.now);
+    let Some(permit) = run.permit() else {
+        let message = format!(
+            "would dump the present, and set the project back to {} ({age})",
+            plan::instant(chosen.taken_at)
+        );
+        return Ok(Ended { snapshot: chosen.fact(), loss: None, outcome: Outcome::planned(message) });
+    };
+    let mut act = restore::act(run, work, wish, &chosen, &age)?;
+    act.what.push_str("; it is done in place, takes the database offline, and cannot be undone by Supabase");
+    work.confirmable(&act, wish.sure.confirm.as_deref())?;
+    let kept = step.dump(&permit)?;
+    work.context.voice.say(&format!(
+        "the present is kept in {}: {}",
+        kept.id,
+        kept.remark.as_deref().unwrap_or_default()
+    ));
+    work.confirm(&act, wish.sure.confirm.as_deref())?;
+    let journal = step.before(&permit, &chosen, &kept)?;
+    step.ask(&permit, &journal)?;
+    drop(keeper);
+    step.observe(&journal, true)
+}
+
+struct Step<'a> {
+    run: &'a Run,
+    work: &'a Work<'a>,
+    live: &'a Live,
+    project: &'a Project<'a>,
+}
+
+impl Step<'_> {
+    fn choose(&self, moment: &Moment, wish: &Wish) -> Result<Snapshot, Failure> {
+        if let Some(id) = &wish.snapshot {
+            let odd = || {
+                Failure::refused(
+                    "no-snapshot",
+                    format!("{id} is no recovery point; one looks like pitr-1764061200"),
+                )
+            };
+            let named = supabase::point(supabase::seconds(id).ok_or_else(odd)?)?;
+            return plan::named(&self.within(named)?, id, moment, self.live.now).cloned();
+        }
+        if *moment == Moment::Now {
+            let message = "a project can be set back to any second, so say to which: --incident-at TIME, since when the data is wrong";
+            return Err(Failure::refused("no-incident", message));
+        }
+        let list = self.project.list(self.live, moment)?;
+        plan::newest(&list, moment, self.live.now).cloned()
+    }
+
+    fn within(&self, named: Snapshot) -> Result<Vec<Snapshot>, Failure> {
+        let problem = match self.project.window()? {
+            Err(problem) => Some(problem),
+            Ok(window) if named.taken_at.as_second() < window.earliest => {
+                Some("it is before the window of the project".into())
+            }
+            Ok(_) => None,
+        };
+        Ok(vec![Snapshot { problem, ..named }])
+    }
+
+    /// Supabase refuses these, and only after it was asked.
+    fn preflight(&self, keeper: &mut Session) -> Result<(), Failure> {
+        let status = self.project.status()?;
+        if status != "ACTIVE_HEALTHY" {
+            let message = format!("the project is {status}; only one that is ACTIVE_HEALTHY can be set back");
+            return Err(Failure::temporary("project-busy", message));
+        }
+        // Realtime's own slot is exempt.
+        let slots = keeper.texts(
+            "select slot_name::text from pg_replication_slots where slot_name !~ '^supabase_realtime'",
+            &[],
+        )?;
+        if !slots.is_empty() {
+            let message = format!("all replication slots must be dropped before: {}", slots.join(", "));
+            return Err(Failure::refused("replication-slots", message));
+        }
+        let subscriptions = keeper.one::<i64>("select count(*) from pg_stat_subscription", &[])?;
+        if subscriptions.is_some_and(|n| n > 0) {
+            return Err(Failure::refused("subscriptions", "all subscriptions must be dropped before"));
+        }
+        Ok(())
+    }
+
+    fn dump(&self, permit: &Permit) -> Result<Snapshot, Failure> {
+        let Work { context, settings, server } = *self.work;
+        let Stamp { document, version, commit } = work::stamp(self.run)?;
+        Archive { context, settings, server }.take(permit, self.live, &Stamp { document, version, commit })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.work.settings.snapshots.join(format!(".supabase-{}.json", self.run.document.id()))
+    }
+
+    fn journal(&self) -> Result<Option<Journal>, Failure> {
+        let path = self.path();
+        let wrong = |e: &dyn std::fmt::Display| {
+            Failure::refused("journal", format!("{} cannot be read: {e}", path.display()))
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| wrong(&e)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(wrong(&error)),
+        }
+    }
+
+    fn write(&self, journal: &Journal) -> std::io::Result<()> {
+        let path = self.path();
+        let mut file = tempfile::NamedTempFile::new_in(&self.work.settings.snapshots)?;
+        file.write_all(&serde_json::to_vec(journal)?)?;
+        file.as_file().sync_all()?;
+        file.persist(&path)?;
+        std::fs::File::open(&self.work.settings.snapshots)?.sync_all()
+    }
+
+    /// What is known just before the request: the evidence afterwards is held against it. A row in our table is of the present.
+    fn before(&self, permit: &Permit, chosen: &Snapshot, kept: &Snapshot) -> Result<Journal, Failure> {
+        let mut session = self.work.server.connect(&self.work.settings.database)?;
+        let run = crate::server::text(self.run.document.id());
+        session.change(
+            permit,
+            &format!(
+                "create table if not exists {WITNESS} (run text primary key, at timestamptz not null default now());
+                 insert into {WITNESS} (run) values ({run}) on conflict do nothing"
+            ),
+        )?;
+        let (started, timeline) = age(&mut session)?;
+        Ok(Journal {
+            run: self.run.document.id().to_owned(),
+            target: chosen.taken_at.as_second(),
+            tables: session.counts()?,
+            asked_at: session.now()?,
+            kept_in: kept.id.clone(),
+            started,
+            timeline,
+        })
+    }
+
+    /// Sends the one request. What was certainly not carried out leaves nothing behind.
+    fn ask(&self, permit: &Permit, journal: &Journal) -> Result<(), Failure> {
+        let at = self.path();
+        let unwritable = |e: std::io::Error| {
+            Failure::config("snapshots", format!("{} cannot be written: {e}", at.display()))
+        };
+        let end = Instant::now() + self.project.settings().settle;
+        loop {
+            self.reachable(journal.target, end)?;
+            self.write(journal).map_err(unwritable)?;
+            match self.project.post(permit, journal.target) {
+                Ok(Posted::Accepted) => return Ok(()),
+                Ok(Posted::Unknown(why)) => {
+                    let message = format!(
+                        "whether the request was carried out is not known ({why}); it is not sent again"
+                    );
+                    self.work.context.voice.warn(&message);
+                    return Ok(());
+                }
+                Ok(Posted::OutOfRange(why)) => {
+                    self.withdraw().map_err(unwritable)?;
+                    self.work.context.voice.say(&why);
+                    self.work.context.pause(self.project.settings().interval)?;
+                }
+                Ok(Posted::Refused(failure)) | Err(failure) => {
+                    self.withdraw().map_err(unwritable)?;
+                    // Our table does no harm if it stays.
+                    let session = self.work.server.connect(&self.work.settings.database);
+                    let _ = session.and_then(|mut s| s.change(permit, &format!("drop table {WITNESS}")));
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    fn withdraw(&self) -> std::io::Result<()> {
+        std::fs::remove_file(self.path())
+    }
+
+    /// Supabase archives every two minutes; what is not archived yet cannot be gone back to.
+    fn reachable(&self, target: i64, end: Instant) -> Result<(), Failure> {
+        loop {
+            let window = self.project.window()?.map_err(|problem| Failure::refused("no-window", problem))?;
+            if target <= window.latest {
+                return Ok(());
+            }
+            let latest = plan::instant(supabase::point(window.latest)?.taken_at);
+            if Instant::now() >= end {
+                let message =
+                    format!("Supabase has archived up to {latest} only, and nothing newer for a while");
+                return Err(Failure::temporary("not-archived", message));
+            }
+            self.work.context.voice.progress(&format!("Supabase has archived up to {latest}; waiting"));
+            self.work.context.pause(self.project.settings().interval)?;
+        }
+    }
+
+    /// Waits for evidence: the row of the present is gone, the server was started anew, and there is data.
+    fn observe(&self, journal: &Journal, now: bool) -> Result<Ended, Failure> {
+        let end = Instant::now() + self.project.settings().settle;
+        let unknown =
+            |failure: Failure| failure.acted(Acted::Unknown).output("kept_in", journal.kept_in.as_str());
+        loop {
+            let status = self.project.status().unwrap_or_else(|failure| failure.message);
+            if ["RESTORE_FAILED", "INIT_FAILED", "REMOVED"].contains(&status.as_str()) {
+                let message = format!(
+                    "the project is {status}: ask Supabase's support; the data from before is in {}",
+                    journal.kept_in
+                );
+                return Err(Failure::failed("restore-failed", message)
+                    .acted(Acted::Yes)
+                    .output("kept_in", journal.kept_in.as_str()));
+            }
+            let seen =
+                if status == "ACTIVE_HEALTHY" { self.look(journal) } else { Seen::Silent(status.clone()) };
+            if let Seen::Back(tables) = &seen {
+                return self.done(journal, tables, now);
+            }
+            if Instant::now() >= end {
+                return Err(unknown(self.unproven(journal, &status, &seen)));
+            }
+            self.work.context.voice.progress(&format!("the project is {status}"));
+            self.work.context.pause(self.project.settings().interval).map_err(unknown)?;
+        }
+    }
+
+    fn look(&self, journal: &Journal) -> Seen {
+        let looked = self.work.server.connect(&self.work.settings.database).and_then(|mut session| {
+            let there = "select to_regclass($1) is not null";
+            if session.one(there, &[&WITNESS])? == Some(true) {
+                let ours = format!("select true from {WITNESS} where run = $1");
+                if session.one::<bool>(&ours, &[&journal.run])?.is_some() {
+                    return Ok(Seen::Unchanged);
+                }
+            }
+            let (started, timeline) = age(&mut session)?;
+            if started == journal.started && timeline == journal.timeline {
+                return Ok(Seen::NotRestarted);
+            }
+            let tables = session.counts()?;
+            let empty = tables.values().sum::<u64>() == 0 && journal.tables.values().sum::<u64>() > 1;
+            Ok(if empty { Seen::Empty } else { Seen::Back(tables) })
+        });
+        looked.unwrap_or_else(|failure| Seen::Silent(failure.message))
+    }
+
+    fn unproven(&self, journal: &Journal, status: &str, seen: &Seen) -> Failure {
+        let what = match seen {
+            Seen::Silent(why) => format!("the database does not answer ({why})"),
+            Seen::Unchanged => "the data is what it was before".into(),
+            Seen::NotRestarted => "the server was never restarted, so nothing went back".into(),
+            Seen::Empty | Seen::Back(_) => "the database is empty".into(),
+        };
+        let message = format!(
+            "Supabase says {status}, but {what}: whether the restore was done is not known; the data from before is in {}",
+            journal.kept_in
+        );
+        let next = format!(
+            "db-restore restore --env {} (looks again and asks for nothing; to ask once more remove {})",
+            self.work.context.environment().unwrap_or_default(),
+            self.path().display()
+        );
+        Failure::failed("unproven", message).next(next)
+    }
+
+    fn done(&self, journal: &Journal, tables: &BTreeMap<String, u64>, now: bool) -> Result<Ended, Failure> {
+        let proven = self.work.marker(&self.work.settings.database).and_then(|()| {
+            verify::probe(self.work, &self.work.settings.database, self.work.settings.app_role.as_deref())
+        });
+        proven.map_err(|failure| failure.acted(Acted::Yes).output("kept_in", journal.kept_in.as_str()))?;
+        for ill in self.project.ailing().unwrap_or_default() {
+            self.work.context.voice.warn(&ill);
+        }
+        let snapshot = supabase::point(journal.target)?;
+        let surplus = |(table, rows): (&String, &u64)| {
+            rows.saturating_sub(tables.get(table).copied().unwrap_or_default())
+        };
+        let witness = u64::from(journal.tables.contains_key(WITNESS));
+        let rows = journal.tables.iter().map(surplus).sum::<u64>().saturating_sub(witness);
+        let loss = Loss {
+            from: plan::instant(snapshot.taken_at),
+            to: plan::instant(journal.asked_at),
+            seconds: plan::seconds(snapshot.taken_at, journal.asked_at),
+            rows: Some(rows),
+            kept_in: Some(journal.kept_in.clone()),
+        };
+        let text = format!(
+            "the project is as it was at {}; {rows} rows more than now are in {}",
+            loss.from, journal.kept_in
+        );
+        let outcome = if now { Outcome::changed(text) } else { Outcome::unchanged(text) };
+        Ok(Ended {
+            snapshot: snapshot.fact(),
+            loss: Some(loss),
+            outcome: outcome.output("kept_in", journal.kept_in.as_str()),
+        })
+    }
+}
+
+/// When the server was started, and its timeline: a restore moves both.
+fn age(session: &mut Session) -> Result<(String, i32), Failure> {
+    let started = session.one("select pg_postmaster_start_time()::text", &[])?.unwrap_or_default();
+    let timeline = session.one("select timeline_id from pg_control_checkpoint()", &[])?.unwrap_or_default();
+    Ok((started, timeline))
+}

@@ -1,0 +1,89 @@
+//! Restores the newest snapshot beside the live database before it is needed, verifies and times it, and keeps it: the restore is
+//! proven, and a rollback is a rename away.
+
+use step::{Failure, Outcome, Permit, Run};
+
+use crate::args::{Kind, Settings};
+use crate::bring::{self, Clock, Way};
+use crate::plan::{self, Moment, Snapshot};
+use crate::remark::{self, Remark};
+use crate::server::Session;
+use crate::work::Work;
+use crate::{side, sources};
+
+/// The step.
+pub fn run(run: &mut Run, settings: &Settings, wanted: Option<&str>) -> Result<Outcome, Failure> {
+    let skipped = match settings.source {
+        Kind::Archive => None,
+        Kind::Database => Some("a clone is ready as it is: there is nothing to rehearse"),
+        Kind::Supabase => {
+            Some("a Supabase project can only be set back in place: there is nothing to rehearse on")
+        }
+    };
+    if let Some(why) = skipped {
+        return Ok(Outcome::skipped(why));
+    }
+    let document: Option<step::Snapshot> = run.fact("snapshot")?;
+    // The document's own snapshot is what its rollback will need.
+    let wanted = wanted.map(str::to_owned).or(document.map(|s| s.id));
+    let (fact, outcome) = rehearse(run, settings, wanted.as_deref())?;
+    run.set("snapshot", fact)?;
+    Ok(outcome)
+}
+
+fn rehearse(
+    run: &Run,
+    settings: &Settings,
+    wanted: Option<&str>,
+) -> Result<(step::Snapshot, Outcome), Failure> {
+    let work = Work::new(&run.context, settings);
+    let live = work.live()?;
+    let source = sources::of(&work)?;
+    let names = plan::names(&settings.database, run.document.id())?;
+    let mut keeper = work.lock(&live)?;
+    work.marker(&settings.database)?;
+    let snapshots = source.list(&live, &Moment::Now)?;
+    let chosen = match wanted {
+        Some(id) => plan::named(&snapshots, id, &Moment::Now, live.now)?,
+        None => plan::newest(&snapshots, &Moment::Now, live.now)?,
+    };
+    if let Some((copy, staged)) = bring::staged(&mut keeper, &names.live, &chosen.id)? {
+        let at = plan::instant(staged.staged_at);
+        return Ok((
+            chosen.fact(),
+            Outcome::unchanged(format!("{} holds {} since {at}", copy.name, chosen.id)),
+        ));
+    }
+    let way = Way { work, source: &*source, live: &live, names: &names, run: run.document.id() };
+    way.preflight(&mut keeper, chosen)?;
+    let outcome = match run.permit() {
+        Some(permit) => stage(&way, &permit, &mut keeper, chosen)?,
+        None => Outcome::planned(format!("would restore {} into {} and verify it", chosen.id, names.side)),
+    };
+    Ok((chosen.fact(), outcome))
+}
+
+fn stage(way: &Way, permit: &Permit, keeper: &mut Session, chosen: &Snapshot) -> Result<Outcome, Failure> {
+    way.work.repair(keeper, permit)?;
+    side::sweep(keeper, permit, &way.names.live)?;
+    let mut clock = Clock::default();
+    let (copy, _, proof) = way.bring(keeper, permit, chosen, false, &mut clock)?;
+    drop_others(keeper, permit, chosen, &way.names.live)?;
+    let proof = proof.unwrap_or_default();
+    let amcheck =
+        proof.amcheck.map_or("without amcheck".to_owned(), |n| format!("{n} relations read by amcheck"));
+    let message =
+        format!("{} is restored and verified in {}: {} rows, {amcheck}", chosen.id, copy.name, proof.rows);
+    let outcome = Outcome::changed(message).output("staged_in", copy.name);
+    Ok(outcome.output("ms", clock.into_value()).output("proof", proof.to_value()))
+}
+
+/// One staged copy is enough: the newer one.
+fn drop_others(keeper: &mut Session, permit: &Permit, chosen: &Snapshot, live: &str) -> Result<(), Failure> {
+    for beside in remark::beside(keeper, live)?.values() {
+        if matches!(&beside.remark, Some(Remark::Staged(staged)) if staged.snapshot != chosen.id) {
+            side::discard(keeper, permit, &beside.name)?;
+        }
+    }
+    Ok(())
+}

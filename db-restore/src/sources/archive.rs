@@ -1,0 +1,364 @@
+//! pg_dump's archives in a folder. `<snapshots>/<id>/` with a manifest is one that we took: its dump in the directory format, with the
+//! fingerprint of each file. Archives that others have made (directory, custom, tar or plain) lie beside them under their own names.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use step::{Context, Failure, Permit};
+
+use super::{Beside, Bringing, Brought, Source, Stamp};
+use crate::args::Settings;
+use crate::demands::Demands;
+use crate::header::{self, Header};
+use crate::manifest::{self, Manifest};
+use crate::plan::{self, Moment, Snapshot};
+use crate::server::{Live, Server};
+use crate::tools::{self, Job, Tool};
+use crate::{plain, side, snapshot};
+
+/// The dump's name in a folder of ours.
+const DUMP: &str = "dump";
+
+/// Archives in the folder of the settings.
+pub struct Archive<'a> {
+    pub context: &'a Context,
+    pub settings: &'a Settings,
+    pub server: Server<'a>,
+}
+
+/// An archive that others have made.
+struct Foreign {
+    form: &'static str,
+    header: Option<Header>,
+    bytes: u64,
+}
+
+/// A dump and who can read it.
+pub struct Dump {
+    pub path: PathBuf,
+    pub form: &'static str,
+    pub tool: Tool,
+    /// Whether several tables can be restored at once.
+    pub parallel: bool,
+    /// Whether pg_restore's one harmless complaint is none.
+    pub lenient: bool,
+}
+
+impl Source for Archive<'_> {
+    fn word(&self) -> &'static str {
+        "archive"
+    }
+
+    fn list(&self, live: &Live, _moment: &Moment) -> Result<Vec<Snapshot>, Failure> {
+        let at = self.settings.snapshots.display();
+        let entries = match std::fs::read_dir(&self.settings.snapshots) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Failure::config("snapshots", format!("{at} cannot be read: {error}"))),
+        };
+        let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+        let ours = names.filter(|n| !n.starts_with('.') && !n.ends_with(".sha256"));
+        let mut list: Vec<Snapshot> = ours.map(|name| self.one(&name, live)).collect();
+        list.sort_by(|a, b| (a.taken_at, &a.id).cmp(&(b.taken_at, &b.id)));
+        plan::mark_shrunken(&mut list, self.settings.shrink);
+        Ok(list)
+    }
+
+    fn prove(&self, live: &Live, snapshot: &Snapshot) -> Result<(), Failure> {
+        self.context.voice.say(&format!("reading {} to its end", snapshot.id));
+        let path = self.settings.snapshots.join(&snapshot.id);
+        if path.join(manifest::FILE).exists() {
+            unchanged(&snapshot.id, &path)
+        } else {
+            self.readable(live, &path)
+        }
+    }
+
+    fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
+        snapshot::dump(self, permit, live, stamp)
+    }
+
+    fn beside(&self) -> Option<&dyn Beside> {
+        Some(self)
+    }
+}
+
+impl Archive<'_> {
+    fn one(&self, name: &str, live: &Live) -> Snapshot {
+        let path = self.settings.snapshots.join(name);
+        if path.is_dir() && !path.join("toc.dat").is_file() {
+            return self.own(&path, name, live);
+        }
+        match foreign(&path) {
+            Ok(found) => self.theirs(&path, name, &found, live),
+            Err(error) => Snapshot::unusable("archive", name, "unknown", error.to_string()),
+        }
+    }
+
+    fn own(&self, path: &Path, name: &str, live: &Live) -> Snapshot {
+        let manifest = match manifest::read(path) {
+            Ok(manifest) => manifest,
+            Err(problem) => return Snapshot::unusable("archive", name, "directory", problem),
+        };
+        let problem = self.of_another(&manifest, name, live).or_else(|| incomplete(path, &manifest));
+        let bytes = manifest.files.values().map(|f| f.bytes).sum();
+        let snapshot = Snapshot::new("archive", name, "directory", manifest.taken_at);
+        Snapshot { bytes, problem, document: Some(manifest.document), ..snapshot }
+    }
+
+    /// A snapshot of something else is never restored here.
+    fn of_another(&self, manifest: &Manifest, id: &str, live: &Live) -> Option<String> {
+        let product = self.context.settings.product("name").ok().flatten().unwrap_or_default();
+        let environment = self.context.environment.clone().unwrap_or_default();
+        let pairs = [
+            ("snapshot", manifest.id.as_str(), id),
+            ("product", manifest.product.as_deref().unwrap_or_default(), &product),
+            ("environment", &manifest.environment, &environment),
+            ("database", &manifest.database, &self.settings.database),
+            ("cluster", &manifest.system_identifier, &live.system_identifier),
+        ];
+        let (what, theirs, ours) = pairs.into_iter().find(|(_, theirs, ours)| theirs != ours)?;
+        Some(format!("it is of the {what} {theirs}, and this is {ours}"))
+    }
+
+    fn theirs(&self, path: &Path, name: &str, found: &Foreign, live: &Live) -> Snapshot {
+        let unusable = |problem: String| Snapshot::unusable("archive", name, found.form, problem);
+        if let Some(other) =
+            found.header.as_ref().map(|h| &h.database).filter(|d| **d != self.settings.database)
+        {
+            return unusable(format!(
+                "it is of the database {other}, and this is {}",
+                self.settings.database
+            ));
+        }
+        let written = std::fs::metadata(witness(path)).and_then(|m| m.modified());
+        let written = written.ok().and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(live.now);
+        match header::began(found.header.as_ref(), &self.settings.zone, name, written) {
+            Err(problem) => unusable(problem),
+            Ok(began) => Snapshot {
+                // Whole seconds, of another machine's clock; ours stands for it as well as it can.
+                uncertainty: Duration::from_secs(1) + Duration::from_secs_f64(live.skew.abs()),
+                bytes: found.bytes,
+                remark: Some(
+                    if path.is_file() && sidecar(path).is_file() {
+                        "made by others"
+                    } else {
+                        "made by others, without a .sha256"
+                    }
+                    .into(),
+                ),
+                ..Snapshot::new("archive", name, found.form, began)
+            },
+        }
+    }
+
+    /// The archive of others is read by who will restore it; a checksum beside it finds what pg_restore does not.
+    fn readable(&self, live: &Live, path: &Path) -> Result<(), Failure> {
+        let corrupt = |why: String| Failure::refused("corrupt", format!("{}: {why}", path.display()));
+        if let Some(text) = std::fs::read_to_string(sidecar(path)).ok().filter(|_| path.is_file()) {
+            let found = manifest::fingerprint(path).map_err(|e| corrupt(e.to_string()))?;
+            if text.split_whitespace().next() != Some(found.sha256.as_str()) {
+                return Err(corrupt("it is not what its .sha256 says".into()));
+            }
+        }
+        let dump = self.open(live, path)?;
+        if dump.form == "plain" {
+            return plain::check(path).map_err(corrupt);
+        }
+        let text = path.display().to_string();
+        let job = Job::new(self.context, self.settings, &dump.tool.path, "reading the archive");
+        job.run(&["--file=/dev/null", &text]).map_err(|f| {
+            if f.reason == "tool-failed" {
+                f.causes.iter().fold(corrupt("it cannot be read to its end".into()), Failure::cause)
+            } else {
+                f
+            }
+        })
+    }
+
+    /// A dump with the program that can restore it into this server.
+    pub fn open(&self, live: &Live, path: &Path) -> Result<Dump, Failure> {
+        let path = if path.join(manifest::FILE).exists() { path.join(DUMP) } else { path.to_owned() };
+        let found =
+            foreign(&path).map_err(|e| Failure::refused("corrupt", format!("{}: {e}", path.display())))?;
+        let name = if found.form == "plain" { "psql" } else { "pg_restore" };
+        let needs = found.header.as_ref().map_or(0, Header::needs);
+        let tool = tools::find(self.settings, name, live.major().max(needs)).map_err(|failure| {
+            let version = found
+                .header
+                .as_ref()
+                .map(|h| format!("the archive has format {}.{}", h.version.0, h.version.1));
+            version.into_iter().fold(failure, Failure::cause)
+        })?;
+        let lenient = tool.major >= 17 && live.major() < 17;
+        Ok(Dump {
+            path,
+            form: found.form,
+            parallel: matches!(found.form, "directory" | "custom"),
+            lenient,
+            tool,
+        })
+    }
+}
+
+impl Beside for Archive<'_> {
+    fn demands(&self, live: &Live, snapshot: &Snapshot) -> Result<Demands, Failure> {
+        let dump = self.open(live, &self.settings.snapshots.join(&snapshot.id))?;
+        let mut demands = Demands { restored: true, ..Demands::default() };
+        let path = dump.path.display().to_string();
+        let mut each = |line: &str| demands.line(line);
+        if dump.form == "plain" {
+            let wrong = |e: std::io::Error| Failure::refused("corrupt", format!("{path}: {e}"));
+            plain::statements(&dump.path, &mut each).map_err(wrong)?;
+        } else {
+            let job = Job::new(self.context, self.settings, &dump.tool.path, "reading the schema");
+            job.lines(&["--schema-only", "--file=-", &path], Some(&mut each))?;
+        }
+        Ok(demands)
+    }
+
+    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure> {
+        let folder = self.settings.snapshots.join(&snapshot.id);
+        let dump = self.open(work.live, &folder)?;
+        let oid = side::make(work.keeper, work.permit, work.names, work.run)?;
+        let side = side::Side {
+            context: self.context,
+            settings: self.settings,
+            server: self.server,
+            name: &work.names.side,
+        };
+        let expected = manifest::read(&folder).ok();
+        let bytes = expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(work.live.bytes);
+        side.fill(&dump, bytes)?;
+        Ok(Brought { name: work.names.side.clone(), oid, manifest: expected, proven: false })
+    }
+}
+
+/// The file that stands for an archive.
+fn witness(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("toc.dat") } else { path.to_owned() }
+}
+
+fn sidecar(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".sha256");
+    PathBuf::from(name)
+}
+
+/// What an archive is, from its first bytes.
+fn foreign(path: &Path) -> std::io::Result<Foreign> {
+    let mut file = File::open(witness(path))?;
+    let bytes = if path.is_dir() { folder_size(path)? } else { file.metadata()?.len() };
+    let form = if path.is_dir() { "directory" } else { form(&mut file)? };
+    let header = match form {
+        "plain" => None,
+        "tar" => {
+            // toc.dat is tar's first member.
+            file.seek(SeekFrom::Start(512))?;
+            Some(Header::read(&mut BufReader::new(file))?)
+        }
+        _ => Some(Header::read(&mut BufReader::new(file))?),
+    };
+    Ok(Foreign { form, header, bytes })
+}
+
+fn form(file: &mut File) -> std::io::Result<&'static str> {
+    let mut start = Vec::new();
+    file.take(600).read_to_end(&mut start)?;
+    file.rewind()?;
+    let at = |from: usize, bytes: &[u8]| start.get(from..).is_some_and(|s| s.starts_with(bytes));
+    if at(0, b"PGDMP") {
+        Ok("custom")
+    } else if at(257, b"ustar") && at(512, b"PGDMP") {
+        Ok("tar")
+    } else if at(0, b"--\n-- PostgreSQL database dump\n") {
+        Ok("plain")
+    } else if at(0, &[0x1f, 0x8b]) {
+        Err(std::io::Error::other("it is compressed from outside: unpack it first"))
+    } else {
+        Err(std::io::Error::other(format!("it is no dump of PostgreSQL ({} bytes)", file.metadata()?.len())))
+    }
+}
+
+/// The size of all files of a folder.
+pub fn folder_size(folder: &Path) -> std::io::Result<u64> {
+    std::fs::read_dir(folder)?.map(|entry| entry?.metadata().map(|m| m.len())).sum()
+}
+
+fn incomplete(folder: &Path, manifest: &Manifest) -> Option<String> {
+    if manifest.files.is_empty() {
+        return Some("it holds no files".to_owned());
+    }
+    manifest.files.iter().find_map(|(name, expected)| match std::fs::metadata(folder.join(DUMP).join(name)) {
+        Err(error) => Some(format!("{name}: {error}")),
+        Ok(found) if found.len() != expected.bytes => {
+            Some(format!("{name} has {} bytes instead of {}", found.len(), expected.bytes))
+        }
+        Ok(_) => None,
+    })
+}
+
+/// Every file of ours must be what it was.
+fn unchanged(id: &str, folder: &Path) -> Result<(), Failure> {
+    let corrupt = |why: String| Failure::refused("corrupt", format!("{id}: {why}"));
+    let manifest = manifest::read(folder).map_err(corrupt)?;
+    for (name, expected) in &manifest.files {
+        let found = manifest::fingerprint(&folder.join(DUMP).join(name));
+        if found.map_err(|e| corrupt(format!("{name}: {e}")))? != *expected {
+            return Err(corrupt(format!("{name} is not what was dumped (its SHA-256 differs)")));
+        }
+    }
+    Ok(())
+}
+
+/// An empty folder for a dump that is not finished, which nobody but us may read; one that a killed attempt of the same run left
+/// is thrown away.
+pub fn temporary(snapshots: &Path, document: &str, _permit: &Permit) -> std::io::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = snapshots.join(format!(".tmp-{document}"));
+    if path.exists() {
+        std::fs::remove_dir_all(&path)?;
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+    Ok(path)
+}
+
+/// The folder of a snapshot's dump.
+pub fn dump_of(folder: &Path) -> PathBuf {
+    folder.join(DUMP)
+}
+
+/// Makes a finished dump a snapshot: the manifest, everything on disk, then the name.
+pub fn publish(
+    temporary: &Path,
+    folder: &Path,
+    manifest: &Manifest,
+    _permit: &Permit,
+) -> std::io::Result<()> {
+    let text = serde_json::to_string_pretty(manifest).map_err(std::io::Error::other)?;
+    std::fs::write(temporary.join(manifest::FILE), text)?;
+    for entry in std::fs::read_dir(dump_of(temporary))? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    for path in [&temporary.join(manifest::FILE), &dump_of(temporary), temporary] {
+        File::open(path)?.sync_all()?;
+    }
+    std::fs::rename(temporary, folder)?;
+    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+/// Removes a snapshot of ours: its name first, so that what is half gone is none.
+pub fn remove(snapshots: &Path, id: &str, _permit: &Permit) -> std::io::Result<()> {
+    let gone = snapshots.join(format!(".gone-{id}"));
+    std::fs::rename(snapshots.join(id), &gone)?;
+    std::fs::remove_dir_all(gone)
+}
+
+/// Lines of a file, whatever its bytes are.
+pub fn lines(path: &Path) -> std::io::Result<impl Iterator<Item = std::io::Result<String>>> {
+    let file = BufReader::new(File::open(path)?);
+    Ok(file.split(b'\n').map(|line| line.map(|l| String::from_utf8_lossy(&l).into_owned())))
+}

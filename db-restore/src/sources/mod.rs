@@ -1,0 +1,81 @@
+//! Where snapshots come from: one file each, behind one small trait. What can be put beside the live database is swapped in;
+//! Supabase sets its project back in place, which is a procedure of its own.
+
+pub mod archive;
+pub mod database;
+pub mod supabase;
+
+use step::{Failure, Permit};
+
+use crate::args::Kind;
+use crate::demands::Demands;
+use crate::manifest::Manifest;
+use crate::plan::{Moment, Names, Snapshot};
+use crate::server::{Live, Session};
+use crate::work::Work;
+
+/// Snapshots of one kind.
+pub trait Source {
+    /// Its word in the document.
+    fn word(&self) -> &'static str;
+    /// Every snapshot, usable or not, the oldest first, as far as it can be told without reading all of it. Where every instant is one,
+    /// the newest that fits the moment.
+    fn list(&self, live: &Live, moment: &Moment) -> Result<Vec<Snapshot>, Failure>;
+    /// Reads a snapshot to its end.
+    fn prove(&self, live: &Live, snapshot: &Snapshot) -> Result<(), Failure>;
+    /// Takes one now.
+    fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure>;
+    /// The same as something to be swapped in, if it can be.
+    fn beside(&self) -> Option<&dyn Beside>;
+}
+
+/// Snapshots that can be put beside the live database.
+pub trait Beside {
+    /// What the snapshot needs of the server.
+    fn demands(&self, live: &Live, snapshot: &Snapshot) -> Result<Demands, Failure>;
+    /// Makes a database of it, called as `names.side` says, or already there under a name of its own. It is not verified yet.
+    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure>;
+}
+
+/// In whose name a snapshot is taken.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    pub document: String,
+    pub version: Option<String>,
+    pub commit: Option<String>,
+}
+
+/// What bringing a snapshot needs.
+pub struct Bringing<'a, 's> {
+    pub permit: &'a Permit,
+    pub keeper: &'a mut Session<'s>,
+    pub live: &'a Live,
+    pub names: &'a Names,
+    pub run: &'a str,
+}
+
+/// A database beside the live one.
+#[derive(Debug)]
+pub struct Brought {
+    pub name: String,
+    pub oid: u32,
+    /// What it must hold, if the snapshot says so.
+    pub manifest: Option<Manifest>,
+    /// Whether it was verified before, or is a copy of the files themselves.
+    pub proven: bool,
+}
+
+/// The source of the settings.
+pub fn of<'a>(work: &Work<'a>) -> Result<Box<dyn Source + 'a>, Failure> {
+    Ok(match work.settings.source {
+        Kind::Archive => {
+            Box::new(archive::Archive { context: work.context, settings: work.settings, server: work.server })
+        }
+        Kind::Database => Box::new(database::Siblings {
+            context: work.context,
+            settings: work.settings,
+            server: work.server,
+        }),
+        Kind::Supabase => Box::new(supabase::Project::new(work)?),
+    })
+}

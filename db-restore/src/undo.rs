@@ -1,0 +1,187 @@
+//! Swaps back what the last restore has put aside. What was written since that restore is counted first; the database that is live
+//! now is kept as well.
+
+use jiff::Timestamp;
+use step::{Acted, Failure, Loss, Outcome, Permit, Run};
+
+use crate::args::{Settings, Sure};
+use crate::bring::Clock;
+use crate::plan::{self, Names};
+use crate::remark::{self, Record, Remark};
+use crate::server::{Live, Session, name};
+use crate::swap::Swap;
+use crate::work::{Act, Work};
+use crate::{loss, preflight, side, verify};
+
+/// The step.
+pub fn run(run: &mut Run, settings: &Settings, sure: &Sure) -> Result<Outcome, Failure> {
+    if run.fact::<Loss>("loss")?.is_some() {
+        let message = "the document tells of a restore already: an undo is a document of its own (--fresh)";
+        return Err(Failure::refused("fact-conflict", message).next("db-restore undo --fresh"));
+    }
+    let work = Work::new(&run.context, settings);
+    // No age is asked for: what the clocks say does not matter here.
+    let live = work.server.identity(&settings.database)?;
+    let (outcome, loss) = Undo { run, work, live: &live }.go(sure)?;
+    if let Some(loss) = loss {
+        run.set("loss", loss)?;
+    }
+    Ok(outcome)
+}
+
+struct Undo<'a> {
+    run: &'a Run,
+    work: Work<'a>,
+    live: &'a Live,
+}
+
+impl Undo<'_> {
+    fn go(&self, sure: &Sure) -> Result<(Outcome, Option<Loss>), Failure> {
+        let database = &self.work.settings.database;
+        let mut keeper = self.work.lock(self.live)?;
+        let record = match remark::of(&mut keeper, database)? {
+            Some(Remark::Live(record)) => record,
+            Some(Remark::Back(record)) if record.run == self.run.document.id() => {
+                return Ok(self.ended(&record, false));
+            }
+            Some(Remark::Back(record)) => {
+                let (at, kept) = (plan::instant(record.frozen_at), record.kept_in);
+                let message =
+                    format!("the last restore was undone at {at}; what it had brought is in {kept}");
+                return Err(Failure::refused("nothing-to-undo", message));
+            }
+            _ => {
+                let message = format!("{database} was not swapped in by a restore");
+                return Err(Failure::refused("nothing-to-undo", message));
+            }
+        };
+        self.back(keeper, record, sure)
+    }
+
+    fn back(
+        &self,
+        mut keeper: Session,
+        record: Record,
+        sure: &Sure,
+    ) -> Result<(Outcome, Option<Loss>), Failure> {
+        let database = &self.work.settings.database;
+        let undone = plan::beside(database, "undone", self.run.document.id())?;
+        let names = Names { live: database.clone(), side: record.kept_in.clone(), old: undone.clone() };
+        preflight::swap(&self.work, self.live, &mut keeper, &names)?.verdict()?;
+        let old = self.kept(&mut keeper, &record)?;
+        let written = loss::written_since(&mut self.work.server.connect(database)?, record.from_xid)?;
+        let rows: u64 = written.values().sum();
+        let Some(permit) = self.run.permit() else {
+            let message =
+                format!("would swap {} back; {rows} rows were written since the restore", record.kept_in);
+            return Ok((Outcome::planned(message), None));
+        };
+        self.tell(&written, &record, &undone);
+        self.work.confirm(&self.act(&record)?, sure.confirm.as_deref())?;
+        self.work.repair(&mut keeper, &permit)?;
+        let (run, taken_at) = (self.run.document.id().to_owned(), record.frozen_at);
+        let mut back = Record { run, taken_at, kept_in: undone, rows: Some(rows), ..record };
+        let mut clock = Clock::default();
+        let outage = clock.time("swap", || self.swap(&permit, keeper, &names, old, &mut back))?;
+        clock.note("outage", outage);
+        verify::probe(&self.work, database, self.work.settings.app_role.as_deref())
+            .map_err(|failure| failure.acted(Acted::Yes))?;
+        let (outcome, loss) = self.ended(&back, true);
+        Ok((outcome.output("ms", clock.into_value()).output("written", serde_json::json!(written)), loss))
+    }
+
+    /// What the restore has put aside: its oid, and how it was set.
+    fn kept(&self, keeper: &mut Session, record: &Record) -> Result<(u32, Option<String>), Failure> {
+        let kept = &record.kept_in;
+        let gone = || {
+            Failure::refused(
+                "nothing-to-undo",
+                format!("{kept}, which the restore had kept, is not there any more"),
+            )
+        };
+        let there: Option<bool> = keeper.one("select true from pg_database where datname = $1", &[kept])?;
+        there.ok_or_else(gone)?;
+        match remark::of(keeper, kept)? {
+            Some(Remark::Kept { run, read_only, .. }) if run == record.run => {
+                Ok((side::oid(keeper, kept)?, read_only))
+            }
+            _ => Err(Failure::refused(
+                "nothing-to-undo",
+                format!("{kept} does not say that this restore has kept it"),
+            )),
+        }
+    }
+
+    fn tell(&self, written: &std::collections::BTreeMap<String, u64>, record: &Record, undone: &str) {
+        let rows: u64 = written.values().sum();
+        let since = plan::instant(record.frozen_at);
+        let voice = &self.work.context.voice;
+        voice.say(&format!("{rows} rows were written since the restore at {since}; they stay in {undone}"));
+        written.iter().take(12).for_each(|(table, rows)| voice.say(&format!("  {table}: {rows} rows")));
+    }
+
+    fn act(&self, record: &Record) -> Result<Act, Failure> {
+        let database = &self.work.settings.database;
+        let phrase = format!("{database}@{}", record.kept_in);
+        let next =
+            format!("db-restore undo --fresh --env {} --confirm {phrase}", self.run.context.environment()?);
+        Ok(Act { what: format!("swapping {} back to {database}", record.kept_in), phrase, next })
+    }
+
+    fn swap(
+        &self,
+        permit: &Permit,
+        keeper: Session,
+        names: &Names,
+        (old, read_only): (u32, Option<String>),
+        back: &mut Record,
+    ) -> Result<std::time::Duration, Failure> {
+        let Names { live, side, old: undone } = names;
+        let swap = Swap {
+            server: self.work.server,
+            permit,
+            run: self.run.document.id(),
+            live,
+            side,
+            kept: undone,
+            old: self.live.oid,
+            new: old,
+        };
+        let swapped = swap.run(keeper, |keeper, swapped| {
+            back.frozen_at = swapped.frozen_at;
+            let note = Remark::Undone { run: back.run.clone(), since: back.frozen_at };
+            let setting = "default_transaction_read_only";
+            let reset = match read_only {
+                Some(value) => {
+                    format!("alter database {} set {setting} to {}", name(side), crate::server::text(&value))
+                }
+                None => format!("alter database {} reset {setting}", name(side)),
+            };
+            Ok(vec![
+                remark::replace(keeper, live, side, Some(&Remark::Back(back.clone())))?,
+                remark::replace(keeper, live, live, Some(&note))?,
+                reset,
+                format!("alter database {} set {setting} to on", name(live)),
+            ])
+        })?;
+        Ok(swapped.outage)
+    }
+
+    fn ended(&self, back: &Record, now: bool) -> (Outcome, Option<Loss>) {
+        let rows = back.rows.unwrap_or_default();
+        let text = format!(
+            "{} is what it was before the restore; {rows} rows written since are kept in {}",
+            self.work.settings.database, back.kept_in
+        );
+        let outcome = if now { Outcome::changed(text) } else { Outcome::unchanged(text) };
+        let seconds = |from: Timestamp, to: Timestamp| plan::seconds(from, to);
+        let loss = Loss {
+            from: plan::instant(back.taken_at),
+            to: plan::instant(back.frozen_at),
+            seconds: seconds(back.taken_at, back.frozen_at),
+            rows: back.rows,
+            kept_in: Some(back.kept_in.clone()),
+        };
+        (outcome.output("kept_in", back.kept_in.as_str()), Some(loss))
+    }
+}

@@ -1,0 +1,182 @@
+//! Whether a side database is what the snapshot holds, and whether it can be lived with: rows, objects, indexes, the files' own
+//! consistency, the marker and the team's own questions. Everything that is wrong is said at once.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use step::{Failure, Permit};
+
+use crate::manifest::Manifest;
+use crate::plan;
+use crate::server::{Session, name};
+use crate::work::Work;
+
+/// How many relations, constraints, functions and triggers users have made, by kind.
+pub const OBJECTS: &str = "
+    with ours as (select oid from pg_namespace n where nspname !~ '^pg_' and nspname <> 'information_schema'),
+         of_extensions as (select classid, objid from pg_depend where deptype = 'e')
+    select 'relation ' || c.relkind::text, count(*) from pg_class c
+        where relnamespace in (select oid from ours) and relpersistence <> 't'
+          and (1259, c.oid) not in (select classid::int, objid from of_extensions) group by 1
+    union all select 'constraint ' || contype::text, count(*) from pg_constraint c join pg_class r on r.oid = c.conrelid
+        where contype <> 'n' and r.relnamespace in (select oid from ours)
+          and (1259, r.oid) not in (select classid::int, objid from of_extensions) group by 1
+    union all select 'trigger', count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid
+        where not tgisinternal and c.relnamespace in (select oid from ours)
+    union all select 'routine', count(*) from pg_proc p
+        where pronamespace in (select oid from ours) and (1255, p.oid) not in (select classid::int, objid from of_extensions)";
+
+/// What was looked at, for the record.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// How many tables and indexes amcheck has read; `None` when it could not be asked.
+    pub amcheck: Option<u64>,
+    pub rows: u64,
+    pub probes: usize,
+    pub marker: bool,
+}
+
+impl Proof {
+    /// For the record.
+    pub fn to_value(&self) -> Value {
+        let mut value = json!({ "probes": self.probes, "marker": self.marker });
+        if let Some(relations) = self.amcheck {
+            value["amcheck"] = json!(relations);
+        }
+        value
+    }
+}
+
+/// Objects by kind.
+pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> {
+    let rows = session.ask(OBJECTS, &[])?;
+    let one = |row: &postgres::Row| {
+        Ok((crate::server::get(row, 0)?, crate::server::get::<i64>(row, 1)?.unsigned_abs()))
+    };
+    rows.iter()
+        .map(one)
+        .filter(|r: &Result<(String, u64), Failure>| r.as_ref().map_or(true, |(_, n)| *n > 0))
+        .collect()
+}
+
+/// Verifies a side database whose rows were counted.
+pub fn verify(
+    work: &Work,
+    permit: &Permit,
+    side: &str,
+    manifest: Option<&Manifest>,
+    counts: &BTreeMap<String, u64>,
+    amcheck: Option<u64>,
+) -> Result<Proof, Failure> {
+    let mut session = work.server.connect(side)?;
+    let mut wrong = Vec::new();
+    if let Some(manifest) = manifest {
+        wrong.extend(plan::differences(counts, &manifest.tables, "rows", "table"));
+        if !manifest.objects.is_empty() {
+            wrong.extend(plan::differences(&objects(&mut session)?, &manifest.objects, "objects", "object"));
+        }
+    }
+    let unusable =
+        "select 'index ' || indexrelid::regclass::text || ' is not valid' from pg_index where not indisvalid";
+    wrong.extend(session.texts(unusable, &[])?);
+    if !wrong.is_empty() {
+        let failure =
+            Failure::failed("unproven", "what was restored is not what the snapshot holds".to_owned());
+        return Err(wrong.iter().fold(failure, Failure::cause));
+    }
+    work.marker(side)?;
+    let probes = probe(work, side, None)?;
+    // Without statistics the first queries of the shop would be slow.
+    session.change(permit, "analyze")?;
+    Ok(Proof { amcheck, rows: counts.values().sum(), probes, marker: work.settings.marker.is_some() })
+}
+
+/// Asks the team's own questions, as a role if one is given; each must answer with one row whose one value is true.
+pub fn probe(work: &Work, database: &str, role: Option<&str>) -> Result<usize, Failure> {
+    let mut session = work.server.connect(database)?;
+    let probes = &work.settings.probes;
+    let wrong = |probe: &str, why: String| {
+        let by = role.map(|r| format!(" as {r}")).unwrap_or_default();
+        Failure::failed("probe", format!("{database} does not answer{by} as it should"))
+            .cause(format!("{probe}: {why}"))
+    };
+    if let Some(role) = role {
+        session
+            .ask(&format!("set role {}", name(role)), &[])
+            .map_err(|f| wrong("set role", f.causes.join(" ")))?;
+    }
+    for probe in probes {
+        let sql = probe.trim().trim_end_matches(';');
+        let answer = session.texts(&format!("select (select ({sql}))::text"), &[]);
+        match answer {
+            Ok(rows) if rows == ["true"] => {}
+            Ok(rows) => return Err(wrong(probe, format!("it says {}", rows.join(", ")))),
+            Err(failure) => return Err(wrong(probe, failure.causes.join(" "))),
+        }
+    }
+    Ok(probes.len())
+}
+
+/// Has amcheck read every table and every B-tree, in a transaction that leaves no trace of the extension. `None` when the server does
+/// not have it or does not let us.
+pub fn amcheck(work: &Work, permit: &Permit, side: &str) -> Result<Option<u64>, Failure> {
+    if !work.settings.amcheck {
+        return Ok(None);
+    }
+    let mut session = work.server.connect(side)?;
+    let there = "select coalesce((select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where extname = 'amcheck'), '')
+                 from pg_available_extensions, pg_roles r where name = 'amcheck' and r.rolname = current_user and r.rolsuper";
+    let Some(schema) = session.one::<String>(there, &[])? else {
+        work.context
+            .voice
+            .warn("amcheck is not to be had on this server: the files of the copy are not checked");
+        return Ok(None);
+    };
+    let found = session.attempt(permit, |transaction| {
+        let schema = if schema.is_empty() {
+            transaction.batch_execute(
+                "create schema db_restore_amcheck; create extension amcheck schema db_restore_amcheck",
+            )?;
+            "db_restore_amcheck"
+        } else {
+            &schema
+        };
+        check(transaction, schema)
+    });
+    match found {
+        Ok((checked, wrong)) if wrong.is_empty() => Ok(Some(checked)),
+        Ok((_, wrong)) => Err(wrong.iter().fold(damaged(side), Failure::cause)),
+        Err(failure) if failure.reason == "query" => {
+            Err(failure.causes.iter().fold(damaged(side), Failure::cause))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn damaged(side: &str) -> Failure {
+    Failure::failed("unproven", format!("amcheck finds {side} damaged"))
+}
+
+/// How many relations were read, and what is wrong with them. An index that is damaged is an error of its own.
+fn check(
+    transaction: &mut postgres::Transaction,
+    schema: &str,
+) -> Result<(u64, Vec<String>), postgres::Error> {
+    let ours = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't'";
+    let heaps = format!(
+        "select c.oid::regclass::text || ': ' || v.msg from pg_class c join pg_namespace n on n.oid = c.relnamespace,
+                lateral {schema}.verify_heapam(c.oid) v where c.relkind in ('r', 'm') and {ours} limit 20"
+    );
+    let trees = format!(
+        "select count(*), count({schema}.bt_index_check(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                join pg_index i on i.indexrelid = c.oid join pg_am a on a.oid = c.relam
+         where a.amname = 'btree' and c.relkind = 'i' and i.indisvalid and {ours}"
+    );
+    let tables = format!(
+        "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and {ours}"
+    );
+    let wrong = transaction.query(&heaps, &[])?.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let mut count = |sql: &str| transaction.query_one(sql, &[])?.try_get::<_, i64>(0);
+    let checked = count(&trees)? + count(&tables)?;
+    Ok((checked.unsigned_abs(), wrong))
+}
