@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+pub mod chats;
 pub mod cloudflare;
 pub mod coolify;
 mod exchange;
@@ -14,7 +15,7 @@ pub mod sandbox;
 pub mod schema;
 pub mod shop;
 pub mod telegram;
-mod telegram_html;
+pub mod telegram_html;
 pub mod varnish;
 
 pub use cloudflare::Cloudflare;
