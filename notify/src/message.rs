@@ -67,6 +67,9 @@ pub struct Message {
     /// The run whose message this one answers, if it is not the own one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<String>,
+    /// Why it says more than its own text; a line of HTML before it.
+    #[serde(skip)]
+    pub mark: Option<String>,
     /// When it was made, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
@@ -123,6 +126,7 @@ impl Message {
             document: document_text
                 .map(|text| Attachment { name: "failure.txt".to_owned(), text: markup::clean(text) }),
             answers: replaced_run(document),
+            mark: None,
             at: story.ended.clone(),
             data,
         }
@@ -163,6 +167,7 @@ impl Message {
             plain_links: plain.into_iter().map(|l| l.label).collect(),
             document: None,
             answers: None,
+            mark: None,
             at: None,
         })
     }
@@ -170,6 +175,25 @@ impl Message {
     /// Its first line for people.
     pub fn headline(&self) -> String {
         html::plain(self.html.lines().next().unwrap_or_default())
+    }
+
+    /// All of it, the mark first.
+    pub fn whole(&self) -> String {
+        match &self.mark {
+            Some(mark) => format!("{mark}\n{}", self.html),
+            None => self.html.clone(),
+        }
+    }
+
+    /// The first line as text, and the rest as HTML, for channels that show a title; all of it where an element goes over
+    /// the line's end. The mark stands before the rest.
+    pub fn headed(&self) -> (String, String) {
+        let (first, rest) = self.html.split_once('\n').unwrap_or((&self.html, ""));
+        let torn = html::broken(first).is_some() || html::broken(rest).is_some();
+        let rest = if torn { &self.html } else { rest };
+        let rest = [self.mark.as_deref().unwrap_or_default(), rest];
+        let rest = rest.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+        (markup::cut(&html::plain(first), 1, 300), rest)
     }
 
     /// The same, with why it says more.
@@ -180,7 +204,7 @@ impl Message {
             Some(Mark::Delayed(ms)) => words.say("delayed", &[("span", &words.span(*ms))]),
             Some(Mark::Instead(channel)) => words.say("instead", &[("channel", channel)]),
         };
-        Message { html: format!("{}\n{}", markup::text(&line), self.html), ..self.clone() }
+        Message { mark: Some(markup::text(&line)), ..self.clone() }
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use team::{Team, channel, failed, released, status};
 use testkit::chats::Chat;
 use testkit::http::{Fault, Reply, Request};
+use testkit::telegram::refusal;
 
 /// A team that is told in one other channel.
 fn one(kind: &str, chat: &Chat, more: &str) -> Team {
@@ -77,6 +78,13 @@ fn slack_by_its_web_api() {
         (&taken[1]["thread_ts"], &taken[1]["reply_broadcast"]),
         (&json!("1700000000.000000"), &json!(true))
     );
+}
+
+#[test]
+fn what_slack_says_no_with() {
+    let chat = Chat::slack_api("xoxb-canary-slack-token", "C012345");
+    let team = one("slack", &chat, "channel = \"C012345\"\ntoken_file = \"slack\"\nurl = \"URL\"\n");
+    team.secret("slack", "xoxb-canary-slack-token");
     let error = |word: &str| Reply::json(200, json!({ "ok": false, "error": word }));
     answers(
         &team,
@@ -272,14 +280,21 @@ fn ntfy() {
             ),
         ],
     );
+}
+
+#[test]
+fn ntfy_takes_4096_bytes_and_may_not_show_a_topic() {
+    let chat = Chat::ntfy("tk_canary-ntfy", "ops");
+    let team = one("ntfy", &chat, "topic = \"ops\"\ntoken_file = \"token\"\nurl = \"URL\"\n");
+    team.secret("token", "tk_canary-ntfy");
     // 4,096 bytes are its limit: longer ones are divided, by bytes.
     let (code, _, stderr) = team.say(&["send", &"漢字🚨 ".repeat(900)]);
     assert_eq!(code, 0, "{stderr}");
     let parts = chat.taken();
     assert!(
-        parts.len() > 3 && parts[1]["title"].as_str().expect("a title").starts_with("(1/"),
+        parts.len() > 2 && parts[0]["title"].as_str().expect("a title").starts_with("(1/"),
         "{}",
-        parts[1]
+        parts[0]
     );
     chat.server().fault(
         "GET",
@@ -321,30 +336,32 @@ fn apprise() {
     assert_eq!(team.say(&["--check"]).0, 78);
 }
 
+/// Code, description, what becomes of the message, and why.
+const TELEGRAM: &[(u16, &str, &str, &str)] = &[
+    (401, "Unauthorized", "refused", "token"),
+    (401, "Unauthorized: invalid token specified", "refused", "token"),
+    (404, "Not Found", "refused", "token"),
+    (421, "Misdirected Request: unallowed token specified", "refused", "token"),
+    (400, "Bad Request: chat_id is empty", "refused", "chat"),
+    (400, "Bad Request: chat not found", "refused", "chat"),
+    (403, "Forbidden: bot was kicked from the supergroup chat", "refused", "chat"),
+    (403, "Forbidden: bot is not a member of the channel chat", "refused", "chat"),
+    (403, "Forbidden: bot was blocked by the user", "refused", "chat"),
+    (403, "Forbidden: the group chat was deleted", "refused", "chat"),
+    (400, "Bad Request: need administrator rights in the channel chat", "refused", "chat"),
+    (400, "Bad Request: not enough rights to send text messages to the chat", "refused", "chat"),
+    (400, "Bad Request: text must be non-empty", "refused", "refused"),
+    (400, "Bad Request: message is too long", "refused", "refused"),
+    (413, "Request Entity Too Large", "refused", "refused"),
+    (502, "Bad Gateway", "unknown", "delivery-unknown"),
+    (504, "Gateway Timeout", "unknown", "delivery-unknown"),
+];
+
 #[test]
 fn telegrams_own_table_of_errors() {
-    use testkit::telegram::refusal;
-    for (code, description, fate, reason) in [
-        (401, "Unauthorized", "refused", "token"),
-        (401, "Unauthorized: invalid token specified", "refused", "token"),
-        (404, "Not Found", "refused", "token"),
-        (421, "Misdirected Request: unallowed token specified", "refused", "token"),
-        (400, "Bad Request: chat_id is empty", "refused", "chat"),
-        (400, "Bad Request: chat not found", "refused", "chat"),
-        (403, "Forbidden: bot was kicked from the supergroup chat", "refused", "chat"),
-        (403, "Forbidden: bot is not a member of the channel chat", "refused", "chat"),
-        (403, "Forbidden: bot was blocked by the user", "refused", "chat"),
-        (403, "Forbidden: the group chat was deleted", "refused", "chat"),
-        (400, "Bad Request: need administrator rights in the channel chat", "refused", "chat"),
-        (400, "Bad Request: not enough rights to send text messages to the chat", "refused", "chat"),
-        (400, "Bad Request: text must be non-empty", "refused", "refused"),
-        (400, "Bad Request: message is too long", "refused", "refused"),
-        (413, "Request Entity Too Large", "refused", "refused"),
-        (502, "Bad Gateway", "unknown", "delivery-unknown"),
-        (504, "Gateway Timeout", "unknown", "delivery-unknown"),
-    ] {
+    for (code, description, fate, reason) in TELEGRAM {
         let team = Team::start();
-        team.telegram.server().fault("POST", "/bot", 1, Fault::Answer(refusal(code, description)));
+        team.telegram.server().fault("POST", "/bot", 1, Fault::Answer(refusal(*code, description)));
         let (_, record, stderr) = team.tell(&released());
         let told = channel(&record, "luxima-alerts");
         assert_eq!(
@@ -354,6 +371,10 @@ fn telegrams_own_table_of_errors() {
         );
         assert_eq!(team.telegram.server().log().len(), 1, "{description}");
     }
+}
+
+#[test]
+fn what_telegram_refuses_is_got_round_where_it_can_be() {
     // What can be got round is got round, each once, and said.
     for (description, given_up) in [
         (

@@ -385,9 +385,8 @@ fn where_the_chat_is_wrong_is_said_before_any_request() {
 }
 
 #[test]
-fn a_teams_own_templates_are_used_proven_and_never_in_the_way() {
+fn a_teams_own_templates_are_used_and_proven() {
     let team = Team::start();
-    std::fs::create_dir_all(team.folder.path().join("words")).expect("made");
     team.settings_with("channel = \"luxima-alerts\"\nlang = \"id\"\ntemplates = \"own\"\n", "");
     let (code, _, stderr) = team.say(&["templates"]);
     assert!(code == 78 && stderr.contains("there is no folder"), "{stderr}");
@@ -408,8 +407,12 @@ fn a_teams_own_templates_are_used_proven_and_never_in_the_way() {
     assert_eq!(status(&record), "changed", "{stderr}");
     let text = team.texts().pop().expect("a message");
     assert!(text.starts_with("✅ Rilis shop 1.2.0\n") && text.contains("\nYang jalan: 1.2.0\n"), "{text}");
+}
 
-    // Each is named with its line; the message goes out with the built-in one.
+#[test]
+fn a_broken_template_is_named_with_its_line_and_not_in_the_way() {
+    let team = Team::start();
+    team.settings_with("channel = \"luxima-alerts\"\ntemplates = \"own\"\n", "");
     for (n, (template, why)) in [
         ("a\nb\n{{ build ", "release_ok.html:3: "),
         ("a\n\n<b>{{ no_such_field }}</b>", "release_ok.html:3: undefined value"),

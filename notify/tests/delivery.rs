@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use team::{CHAT, TOKEN, Team, channel, failed, released, status};
+use testkit::chats::Chat;
 use testkit::http::{Fault, Reply};
 use testkit::telegram::{refusal, too_many};
 
@@ -175,7 +176,7 @@ fn best_effort_makes_it_a_warning() {
             "/bot",
             1,
             Fault::Answer(refusal(403, "Forbidden: bot was kicked")),
-        )
+        );
     };
     kicked();
     let (code, record, stderr) = team.tell_with(&["--best-effort"], &released());
@@ -191,21 +192,11 @@ fn best_effort_makes_it_a_warning() {
 
 #[test]
 fn every_channel_is_told_at_once_and_none_waits_for_another() {
-    use testkit::chats::Chat;
     let team = Team::start();
     let slack = Chat::slack_api("xoxb-canary-slack-token", "C012345");
     let discord = Chat::discord("/api/webhooks/1/canary-discord");
     let ntfy = Chat::ntfy("tk_canary-ntfy", "ops");
-    team.secret("slack", "xoxb-canary-slack-token");
-    team.secret("discord", &format!("{}/api/webhooks/1/canary-discord", discord.server().url()));
-    team.secret("ntfy", "tk_canary-ntfy");
-    let more = format!(
-        "[notify.channels.slack]\nkind = \"slack\"\nchannel = \"C012345\"\ntoken_file = \"slack\"\nurl = \"{}\"\n\
-         [notify.channels.discord]\nkind = \"discord\"\nwebhook_file = \"discord\"\nrequired = false\n\
-         [notify.channels.ops]\nkind = \"ntfy\"\ntopic = \"ops\"\ntoken_file = \"ntfy\"\nurl = \"{}\"\n",
-        slack.server().url(),
-        ntfy.server().url()
-    );
+    let more = three(&team, &slack, &discord, &ntfy);
     team.settings_with("channel = [\"luxima-alerts\", \"slack\", \"discord\"]\nfallback = \"ops\"\n", &more);
     let broken = || refusal(500, "Internal Server Error: restart");
     team.telegram.server().fault("POST", "/bot", 20, Fault::Answer(broken()));
@@ -229,12 +220,36 @@ fn every_channel_is_told_at_once_and_none_waits_for_another() {
     assert!(channel(&record, "discord")["ms"].as_u64() < channel(&record, "slack")["ms"].as_u64());
     let told = &ntfy.taken()[0];
     assert!(
-        told["message"].as_str().expect("text").len() > 5
-            && told["title"] == "(here because luxima-alerts, slack may not have got it)",
+        told["title"] == "✅ shop 1.2.0 → production"
+            && told["message"]
+                .as_str()
+                .expect("text")
+                .starts_with("(here because luxima-alerts, slack may not have got it)\n"),
         "{told}"
     );
     assert!(stderr.contains("(told: discord, ops)"), "{stderr}");
-    // A channel that nobody requires is a warning.
+}
+
+/// The settings of three more channels.
+fn three(team: &Team, slack: &Chat, discord: &Chat, ntfy: &Chat) -> String {
+    team.secret("slack", "xoxb-canary-slack-token");
+    team.secret("discord", &format!("{}/api/webhooks/1/canary-discord", discord.server().url()));
+    team.secret("ntfy", "tk_canary-ntfy");
+    format!(
+        "[notify.channels.slack]\nkind = \"slack\"\nchannel = \"C012345\"\ntoken_file = \"slack\"\nurl = \"{}\"\n\
+         [notify.channels.discord]\nkind = \"discord\"\nwebhook_file = \"discord\"\nrequired = false\n\
+         [notify.channels.ops]\nkind = \"ntfy\"\ntopic = \"ops\"\ntoken_file = \"ntfy\"\nurl = \"{}\"\n",
+        slack.server().url(),
+        ntfy.server().url()
+    )
+}
+
+#[test]
+fn a_channel_that_nobody_requires_is_a_warning() {
+    let team = Team::start();
+    let slack = Chat::slack_api("xoxb-canary-slack-token", "C012345");
+    let discord = Chat::discord("/api/webhooks/1/canary-discord");
+    let more = three(&team, &slack, &discord, &Chat::ntfy("tk_canary-ntfy", "ops"));
     team.settings_with("channel = [\"discord\"]\n", &more);
     discord.server().fault(
         "POST",
@@ -253,7 +268,6 @@ fn every_channel_is_told_at_once_and_none_waits_for_another() {
 
 #[test]
 fn each_channel_gets_what_it_wants_in_its_language() {
-    use testkit::chats::Chat;
     let team = Team::start();
     let ntfy = Chat::ntfy("tk_canary-ntfy", "ops");
     team.secret("ntfy", "tk_canary-ntfy");

@@ -5,7 +5,7 @@ use http_client::Call;
 use serde_json::json;
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, headed, words};
+use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, words};
 use crate::html;
 use crate::message::Message;
 
@@ -32,7 +32,7 @@ impl Apprise {
 
 impl Channel for Apprise {
     fn payloads(&self, message: &Message, _earlier: &Earlier) -> Vec<Payload> {
-        let (headline, rest) = headed(&message.html);
+        let (headline, rest) = message.headed();
         let mut body = html::plain(&rest).trim().to_owned();
         if body.is_empty() {
             body = html::plain(&message.html);

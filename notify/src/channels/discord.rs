@@ -6,7 +6,7 @@ use http_client::{Call, Reply};
 use serde_json::json;
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, headed, words};
+use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, words};
 use crate::html::{Dialect, translate};
 use crate::markup::cut;
 use crate::message::Message;
@@ -59,8 +59,8 @@ impl Discord {
 
 impl Channel for Discord {
     fn payloads(&self, message: &Message, _earlier: &Earlier) -> Vec<Payload> {
-        let (headline, rest) = headed(&message.html);
-        let headline = escape(&cut(&headline, 1, 300));
+        let (headline, rest) = message.headed();
+        let headline = escape(&headline);
         let links: Vec<String> = message.links.iter().map(|l| link(&l.url, &escape(&l.label))).collect();
         // Nobody is called by what stands in a commit.
         let nobody = json!({ "parse": [] });

@@ -280,15 +280,6 @@ pub fn open(reader: &Reader, kind: &str) -> Result<Box<dyn Channel>, Failure> {
     })
 }
 
-/// The first line as text, and the rest as HTML; all of it where an element goes over the line's end.
-fn headed(html: &str) -> (String, String) {
-    let (first, rest) = html.split_once('\n').unwrap_or((html, ""));
-    if html::broken(first).is_some() || html::broken(rest).is_some() {
-        return (markup::cut(&html::plain(html), 1, 120), html.to_owned());
-    }
-    (html::plain(first), rest.to_owned())
-}
-
 /// Divides HTML so that each part, written by `write`, is at most `most` by `measure`.
 fn fit(
     html: &str,

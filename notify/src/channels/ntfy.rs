@@ -4,7 +4,7 @@ use http_client::Call;
 use serde_json::{Value, json};
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, headed, words};
+use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, words};
 use crate::html;
 use crate::markup::cut;
 use crate::message::Message;
@@ -46,7 +46,7 @@ impl Ntfy {
 
 impl Channel for Ntfy {
     fn payloads(&self, message: &Message, _earlier: &Earlier) -> Vec<Payload> {
-        let (headline, rest) = headed(&message.html);
+        let (headline, rest) = message.headed();
         let plain = |part: &str| html::plain(part).trim().to_owned();
         let mut parts = fit(&rest, MESSAGE, plain, str::len);
         parts.retain(|part| !part.is_empty());

@@ -92,7 +92,7 @@ fn refused(error: &str, place: &str) -> Said {
 impl Channel for Slack {
     fn payloads(&self, message: &Message, earlier: &Earlier) -> Vec<Payload> {
         let mut parts =
-            fit(&message.html, PART, |part| translate(part, &MRKDWN), |text| text.chars().count());
+            fit(&message.whole(), PART, |part| translate(part, &MRKDWN), |text| text.chars().count());
         let links: Vec<String> = message.links.iter().map(|l| link(&l.url, &escape(&l.label))).collect();
         if let (Some(last), false) = (parts.last_mut(), links.is_empty()) {
             last.push_str(&format!("\n{}", links.join(" · ")));

@@ -219,7 +219,7 @@ impl Telegram {
 
 impl Channel for Telegram {
     fn payloads(&self, message: &Message, earlier: &Earlier) -> Vec<Payload> {
-        let parts = numbered(html::split(&message.html, PART - 16));
+        let parts = numbered(html::split(&message.whole(), PART - 16));
         let single = parts.len() == 1;
         let mut payloads: Vec<Payload> =
             parts.iter().map(|part| Payload::new("sendMessage", self.body(part, message))).collect();
