@@ -294,7 +294,7 @@ impl Post<'_> {
 
 /// What the channel was told before about the same run, or the one that this message answers.
 pub fn earlier(outbox: &Outbox, target: &Target, entry: &Entry) -> Earlier {
-    let mut earlier = Earlier { key: entry.key(), ..Earlier::default() };
+    let mut earlier = Earlier { key: entry.key(), parts: entry.receipts.len(), ..Earlier::default() };
     let Some(message) = &entry.message else { return earlier };
     let own = outbox.told(&target.name, &entry.run);
     let other = || message.answers.as_ref().and_then(|run| outbox.told(&target.name, run));

@@ -11,8 +11,8 @@ use crate::templates::Layout;
 use crate::words::Words;
 use crate::{html, markup};
 
-/// A message of this length is not divided by any channel. Telegram's limit is 4096.
-pub const LIMIT: usize = 4000;
+/// A message of this length is not divided by Telegram, whose limit is 4096: a mark has to fit too.
+pub const LIMIT: usize = 3900;
 
 /// A place to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,23 +177,12 @@ impl Message {
         html::plain(self.html.lines().next().unwrap_or_default())
     }
 
-    /// All of it, the mark first.
-    pub fn whole(&self) -> String {
-        match &self.mark {
-            Some(mark) => format!("{mark}\n{}", self.html),
-            None => self.html.clone(),
-        }
-    }
-
     /// The first line as text, and the rest as HTML, for channels that show a title; all of it where an element goes over
-    /// the line's end. The mark stands before the rest.
-    pub fn headed(&self) -> (String, String) {
+    /// the line's end.
+    pub fn headed(&self) -> (String, &str) {
         let (first, rest) = self.html.split_once('\n').unwrap_or((&self.html, ""));
         let torn = html::broken(first).is_some() || html::broken(rest).is_some();
-        let rest = if torn { &self.html } else { rest };
-        let rest = [self.mark.as_deref().unwrap_or_default(), rest];
-        let rest = rest.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
-        (markup::cut(&html::plain(first), 1, 300), rest)
+        (markup::cut(&html::plain(first), 1, 300), if torn { &self.html } else { rest })
     }
 
     /// The same, with why it says more.

@@ -31,11 +31,12 @@ pub fn todo(entry: Option<&Entry>, urgent: bool) -> Todo {
     }
 }
 
-/// Whether a channel wants this kind of message; patterns may end in `*`. None wants all.
+/// Whether a channel wants this kind of message; patterns may begin or end in `*`. None wants all.
 pub fn wants(patterns: &[String], kind: &str) -> bool {
-    let fits = |pattern: &String| match pattern.strip_suffix('*') {
-        Some(beginning) => kind.starts_with(beginning),
-        None => pattern == kind,
+    let fits = |pattern: &String| match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(end), _) => kind.ends_with(end),
+        (_, Some(beginning)) => kind.starts_with(beginning),
+        _ => pattern == kind,
     };
     patterns.is_empty() || kind == "text" || patterns.iter().any(fits)
 }
@@ -108,6 +109,9 @@ mod tests {
         assert!(wants(&[], "release_ok"));
         assert!(wants(&patterns(&["release_failed", "rollback_*"]), "rollback_ok"));
         assert!(!wants(&patterns(&["release_failed", "rollback_*"]), "release_ok"));
+        assert!(
+            wants(&patterns(&["*_failed"]), "hotfix_failed") && !wants(&patterns(&["*_failed"]), "hotfix_ok")
+        );
         assert!(wants(&patterns(&["rollback_*"]), "text"), "what a person sends goes where they say");
     }
 

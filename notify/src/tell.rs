@@ -93,7 +93,7 @@ pub fn all(
         told.iter().filter(|t| t.required && !t.fate.is_good()).map(|t| t.name.as_str()).collect();
     let other = settings.fallback.as_ref().filter(|f| settings.targets.iter().all(|t| t.name != f.name));
     if let (Some(fallback), false) = (other, lost.is_empty())
-        && let Some(entry) = fresh(fallback)
+        && let Some(entry) = fresh(fallback).filter(|_| wants(fallback, messages))
     {
         told.push(instead(post, languages, fallback, entry, &lost.join(", "))?);
     }
@@ -126,7 +126,10 @@ fn one(post: &Post, languages: &Languages, job: Job) -> Result<Option<Told>, Fai
             if begun.is_early() {
                 return Ok(Some(Told::early(job.target, &begun)));
             }
-            post.deliver(job.target, words, Entry { message: new.message, ..begun }, None).map(Some)
+            // Parts that have arrived are parts of that text.
+            let message =
+                if begun.receipts.is_empty() { new.message } else { begun.message.clone().or(new.message) };
+            post.deliver(job.target, words, Entry { message, ..begun }, None).map(Some)
         }
         Todo::Repeat => post.deliver(job.target, words, new, Some(Mark::Repeat)).map(Some),
         Todo::Skip(why) => {

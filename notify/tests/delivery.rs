@@ -144,6 +144,11 @@ fn the_parts_that_have_arrived_are_not_sent_again() {
     let texts = team.texts();
     let beginnings: Vec<&str> = texts.iter().map(|t| &t[..5]).collect();
     assert_eq!(beginnings, ["(1/3)", "(2/3)", "(3/3)"]);
+    assert_eq!(
+        texts.iter().map(|t| t.matches("word").count()).sum::<usize>(),
+        1700,
+        "none twice and none lost"
+    );
 }
 
 #[test]

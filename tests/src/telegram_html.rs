@@ -161,8 +161,8 @@ mod tests {
         assert_eq!(plain(good), Ok("a b c".into()));
         for (html, complaint) in [
             ("Vec<String>", "Unsupported start tag \"string\" at byte offset 3"),
-            ("a < b", "Unclosed start tag at byte offset 2"),
-            ("a < b>", "Unsupported start tag \"\" at byte offset 2"),
+            ("a <b", "Unclosed start tag at byte offset 2"),
+            ("a < b", "Unsupported start tag \"\" at byte offset 2"),
             ("<b>x", "Can't find end tag corresponding to start tag \"b\""),
             ("<b><i>x</b></i>", "Unmatched end tag at byte offset 7, expected \"</i>\", found \"</b>\""),
             ("x</b>", "Unexpected end tag at byte offset 1"),

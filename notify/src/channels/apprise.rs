@@ -33,9 +33,12 @@ impl Apprise {
 impl Channel for Apprise {
     fn payloads(&self, message: &Message, _earlier: &Earlier) -> Vec<Payload> {
         let (headline, rest) = message.headed();
-        let mut body = html::plain(&rest).trim().to_owned();
+        let mut body = html::plain(rest).trim().to_owned();
         if body.is_empty() {
             body = html::plain(&message.html);
+        }
+        if let Some(mark) = &message.mark {
+            body = format!("{}\n{body}", html::plain(mark));
         }
         for link in &message.links {
             body.push_str(&format!("\n{}: {}", link.label, link.url));

@@ -6,7 +6,7 @@ use http_client::{Call, Reply};
 use serde_json::json;
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, words};
+use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, mark, words};
 use crate::html::{Dialect, translate};
 use crate::markup::cut;
 use crate::message::Message;
@@ -58,18 +58,19 @@ impl Discord {
 }
 
 impl Channel for Discord {
-    fn payloads(&self, message: &Message, _earlier: &Earlier) -> Vec<Payload> {
+    fn payloads(&self, message: &Message, earlier: &Earlier) -> Vec<Payload> {
         let (headline, rest) = message.headed();
         let headline = escape(&headline);
         let links: Vec<String> = message.links.iter().map(|l| link(&l.url, &escape(&l.label))).collect();
         // Nobody is called by what stands in a commit.
         let nobody = json!({ "parse": [] });
         let mut parts =
-            fit(&rest, DESCRIPTION - 300, |part| translate(part, &MARKDOWN), |text| text.chars().count());
+            fit(rest, DESCRIPTION - 300, |part| translate(part, &MARKDOWN), |text| text.chars().count());
+        parts.retain(|part| !part.trim().is_empty());
+        mark(&mut parts, message, earlier, |text| translate(text, &MARKDOWN));
         if let (Some(last), false) = (parts.last_mut(), links.is_empty()) {
             last.push_str(&format!("\n{}", links.join(" · ")));
         }
-        parts.retain(|part| !part.trim().is_empty());
         let colour = if message.failed { RED } else { GREEN };
         let embed = |(i, part): (usize, &String)| {
             let mut body = json!({

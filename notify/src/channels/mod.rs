@@ -70,6 +70,8 @@ pub struct Earlier {
     pub edit: Option<String>,
     /// By which a receiver may know the message again.
     pub key: String,
+    /// How many parts it has already.
+    pub parts: usize,
 }
 
 /// A part that has arrived.
@@ -278,6 +280,16 @@ pub fn open(reader: &Reader, kind: &str) -> Result<Box<dyn Channel>, Failure> {
             return Err(reader.wrong("kind", &why));
         }
     })
+}
+
+/// Puts why a message says more before the first part that has not arrived: the parts themselves stay as they were.
+fn mark(parts: &mut Vec<String>, message: &Message, earlier: &Earlier, write: impl Fn(&str) -> String) {
+    let Some(mark) = &message.mark else { return };
+    if parts.is_empty() {
+        parts.push(write(mark));
+    } else if let Some(part) = parts.get_mut(earlier.parts) {
+        *part = format!("{}\n{part}", write(mark));
+    }
 }
 
 /// Divides HTML so that each part, written by `write`, is at most `most` by `measure`.

@@ -4,13 +4,13 @@ use http_client::Call;
 use serde_json::{Value, json};
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, words};
+use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, mark, words};
 use crate::html;
 use crate::markup::cut;
 use crate::message::Message;
 
-/// A longer one becomes an attachment; bytes.
-const MESSAGE: usize = 4096;
+/// 4,096 bytes, or it becomes an attachment; a mark has to fit too.
+const MESSAGE: usize = 3900;
 
 pub struct Ntfy {
     url: String,
@@ -45,14 +45,15 @@ impl Ntfy {
 }
 
 impl Channel for Ntfy {
-    fn payloads(&self, message: &Message, _earlier: &Earlier) -> Vec<Payload> {
+    fn payloads(&self, message: &Message, earlier: &Earlier) -> Vec<Payload> {
         let (headline, rest) = message.headed();
         let plain = |part: &str| html::plain(part).trim().to_owned();
-        let mut parts = fit(&rest, MESSAGE, plain, str::len);
+        let mut parts = fit(rest, MESSAGE, plain, str::len);
         parts.retain(|part| !part.is_empty());
         if parts.is_empty() {
             parts = fit(&message.html, MESSAGE, plain, str::len);
         }
+        mark(&mut parts, message, earlier, html::plain);
         let actions: Vec<Value> = message
             .links
             .iter()

@@ -5,7 +5,7 @@ use http_client::{Call, Reply};
 use serde_json::{Value, json};
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, words};
+use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, mark, words};
 use crate::html::{Dialect, translate};
 use crate::message::Message;
 
@@ -92,7 +92,8 @@ fn refused(error: &str, place: &str) -> Said {
 impl Channel for Slack {
     fn payloads(&self, message: &Message, earlier: &Earlier) -> Vec<Payload> {
         let mut parts =
-            fit(&message.whole(), PART, |part| translate(part, &MRKDWN), |text| text.chars().count());
+            fit(&message.html, PART, |part| translate(part, &MRKDWN), |text| text.chars().count());
+        mark(&mut parts, message, earlier, |text| translate(text, &MRKDWN));
         let links: Vec<String> = message.links.iter().map(|l| link(&l.url, &escape(&l.label))).collect();
         if let (Some(last), false) = (parts.last_mut(), links.is_empty()) {
             last.push_str(&format!("\n{}", links.join(" · ")));

@@ -6,13 +6,13 @@ use http_client::{Call, Reply};
 use serde_json::{Value, json};
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire};
+use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, mark};
 use crate::html;
 use crate::markup::cut;
 use crate::message::Message;
 
-/// Telegram takes 4096; the numbers of the parts have to fit too.
-const PART: usize = 4080;
+/// Telegram takes 4096; a mark and the numbers of the parts have to fit too.
+const PART: usize = 3920;
 /// Telegram's limit for what stands below a document.
 const CAPTION: usize = 1000;
 
@@ -219,7 +219,9 @@ impl Telegram {
 
 impl Channel for Telegram {
     fn payloads(&self, message: &Message, earlier: &Earlier) -> Vec<Payload> {
-        let parts = numbered(html::split(&message.whole(), PART - 16));
+        let mut parts = html::split(&message.html, PART);
+        mark(&mut parts, message, earlier, str::to_owned);
+        let parts = numbered(parts);
         let single = parts.len() == 1;
         let mut payloads: Vec<Payload> =
             parts.iter().map(|part| Payload::new("sendMessage", self.body(part, message))).collect();
