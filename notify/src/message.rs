@@ -331,11 +331,12 @@ Perubahan
         let failed = document("release", &facts, &steps, Some(failure("yes")));
         let expected = "❌ aceh-commerce 1.3.0 → production FAILED at deploy-coolify deploy
 2.0s · 24 Nov 2026 12:00 UTC
-What is live now is not known
+What is live now is not known; it was 1.2.0 before
 Error not-live: this step has changed something
 the pages answer with HTTP 500
 relation \"x\" does not exist
 Next rollback --database restore
+Way back 1.2.0
 Steps
 ✗ deploy-coolify deploy · 2.0s
 #aceh_commerce #production #release_failed";

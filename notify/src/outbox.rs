@@ -180,14 +180,15 @@ impl Outbox {
         Ok(())
     }
 
-    /// Notes a new one that has to be sent, unless another notify was quicker.
+    /// Notes a new one that has to be sent, unless another notify was quicker. A kill cannot lose it; should the machine lose it,
+    /// then nothing has been sent, and there is nothing to remember: what must be on disk is put there before the first request.
     pub fn add(&self, entry: &Entry) -> Result<(), Failure> {
         self.make("outbox")?;
         let path = self.folder.join("outbox").join(entry.file());
         let temporary = temporary(&path);
-        let added = save(&temporary, entry, true).and_then(|()| std::fs::hard_link(&temporary, &path));
+        let added = save(&temporary, entry, false).and_then(|()| std::fs::hard_link(&temporary, &path));
         let _ = std::fs::remove_file(&temporary);
-        match added.and_then(|()| sync(&path)) {
+        match added {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(&path, &error)),
             _ => Ok(()),
         }

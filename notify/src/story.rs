@@ -120,8 +120,10 @@ impl Story {
             error: problem(document),
             next: failure(document, "next").map(|next| cut(next, 6, 600)),
             untouched_data: rollback && failed.is_none() && loss.is_none(),
-            previous: before.version.filter(|_| good).map(|v| cut(&v, 1, 40)),
-            snapshot: typed::<Snapshot>(document, "snapshot").filter(|_| good).map(|s| cut(&s.id, 1, 80)),
+            previous: before.version.filter(|_| !rollback).map(|v| cut(&v, 1, 40)),
+            snapshot: typed::<Snapshot>(document, "snapshot")
+                .filter(|_| !rollback)
+                .map(|s| cut(&s.id, 1, 80)),
             changes: entries.iter().take(CHANGES).filter(|_| good).map(|e| cut(e, 1, 180)).collect(),
             changes_more: if good { entries.len().saturating_sub(CHANGES) } else { 0 },
             steps: document.steps().iter().rev().take(STEPS).rev().map(Step::of).collect(),
@@ -193,7 +195,8 @@ fn live(document: &Document, failed: bool, before: &Option<String>) -> Option<Li
         (None, false, _) => return None,
         (None, true, Some(before)) if untouched => ("live_as_before", Some(before.as_str())),
         (None, true, _) if untouched => ("live_before", None),
-        (None, true, _) => ("live_unknown", None),
+        (None, true, Some(before)) => ("live_unknown_after", Some(before.as_str())),
+        (None, true, None) => ("live_unknown", None),
     };
     Some(Live { words, version: version.map(|v| cut(v, 1, 60)) })
 }

@@ -18,6 +18,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("changes.html", include_str!("../templates/changes.html")),
     ("data.html", include_str!("../templates/data.html")),
     ("error.html", include_str!("../templates/error.html")),
+    ("way_back.html", include_str!("../templates/way_back.html")),
     ("release_ok.html", include_str!("../templates/release_ok.html")),
     ("release_failed.html", include_str!("../templates/release_failed.html")),
     ("candidate_ok.html", include_str!("../templates/candidate_ok.html")),

@@ -499,10 +499,10 @@ mod tests {
     }
 
     proptest::proptest! {
-        #![proptest_config(proptest::test_runner::Config { cases: 120, failure_persistence: None, ..Default::default() })]
+        #![proptest_config(proptest::test_runner::Config { cases: 64, failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn whatever_somebody_writes_arrives(text in hostile(), times in 1..30_usize) {
+        fn whatever_somebody_writes_arrives(text in hostile(), times in 1..16_usize) {
             let text = text.repeat(times);
             let cleaned = crate::markup::clean(&crate::scrub::scrub(&text));
             match Message::written(&text, false, &[], "r".into()) {
