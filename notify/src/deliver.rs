@@ -202,10 +202,15 @@ impl Post<'_> {
             told.attempts += 1;
             let left = self.wire.context.deadline.left();
             let (wait, fate, failure) = match said {
-                Said::Sent(receipt) => return Ok(Ok(receipt)),
+                Said::Sent(receipt) => {
+                    entry.lost -= 1;
+                    return Ok(Ok(receipt));
+                }
                 Said::Refused(failure) => return Ok(Err((Fate::Refused, failure))),
+                // It will be known again: whether it has arrived does not matter for sending it.
                 Said::Unknown(why) if target.channel.repeatable(payload) => {
-                    (plan::pause(attempt, None, left / 2), Fate::Unknown, unknown(&why))
+                    self.wait(entry, None, &why)?;
+                    (plan::pause(attempt, None, left / 2), Fate::Waiting, later("unreachable", &why))
                 }
                 Said::Unknown(why) => return Ok(Err((Fate::Unknown, unknown(&why)))),
                 Said::Later { wait: asked, reason, why } => {
@@ -223,10 +228,10 @@ impl Post<'_> {
         Err(Failure::bug("attempts do not end"))
     }
 
-    /// Notes that it was surely not sent.
+    /// Notes that it was surely not sent this time; it may have been before.
     fn wait(&self, entry: &mut Entry, asked: Option<Duration>, why: &str) -> Result<(), Failure> {
-        entry.state = State::Waiting;
-        entry.lost = entry.lost.saturating_sub(1);
+        entry.lost -= 1;
+        entry.state = if entry.lost == 0 { State::Waiting } else { State::Begun };
         let until = asked.and_then(|wait| jiff::Timestamp::now().checked_add(wait).ok());
         entry.not_before = until.map(|t| t.to_string());
         entry.why = Some(step::redact(why));

@@ -119,19 +119,16 @@ fn one(post: &Post, languages: &Languages, job: Job) -> Result<Option<Told>, Fai
     let Some(new) = job.entry else { return Ok(None) };
     let known = post.outbox.find(&new)?;
     let urgent = new.message.as_ref().is_some_and(|m| m.urgent);
-    match plan::todo(known.as_ref(), urgent) {
-        Todo::Send => {
-            // The parts that have arrived are not sent again, and its age is that of the first attempt.
-            let begun = known.filter(|k| k.state == State::Waiting).unwrap_or_else(|| new.clone());
-            if begun.is_early() {
-                return Ok(Some(Told::early(job.target, &begun)));
+    let todo = plan::todo(known.as_ref(), urgent);
+    match todo {
+        Todo::Send | Todo::Repeat => {
+            let mark = (todo == Todo::Repeat).then_some(Mark::Repeat);
+            let entry = resumed(new, known);
+            if entry.is_early() {
+                return Ok(Some(Told::early(job.target, &entry)));
             }
-            // Parts that have arrived are parts of that text.
-            let message =
-                if begun.receipts.is_empty() { new.message } else { begun.message.clone().or(new.message) };
-            post.deliver(job.target, words, Entry { message, ..begun }, None).map(Some)
+            post.deliver(job.target, words, entry, mark).map(Some)
         }
-        Todo::Repeat => post.deliver(job.target, words, new, Some(Mark::Repeat)).map(Some),
         Todo::Skip(why) => {
             if let Some(mut known) = known {
                 // Begun, and not to be heard twice: it stays unknown.
@@ -143,6 +140,13 @@ fn one(post: &Post, languages: &Languages, job: Job) -> Result<Option<Told>, Fai
             Ok(Some(Told::skipped(job.target, why)))
         }
     }
+}
+
+/// Goes on with what was begun: the parts that have arrived are not sent again, and are parts of the text that they were.
+fn resumed(new: Entry, known: Option<Entry>) -> Entry {
+    let Some(known) = known.filter(|k| k.state != State::Unknown) else { return new };
+    let message = if known.receipts.is_empty() { new.message } else { known.message.clone().or(new.message) };
+    Entry { message, at: if known.at.contains('T') { known.at.clone() } else { new.at }, ..known }
 }
 
 fn instead(

@@ -388,3 +388,18 @@ fn no_secret_is_in_anything_that_is_left() {
     assert!(code == 2 && stderr.contains("unexpected argument"), "{stderr}");
     assert!(team.notes().contains("luxima-alerts") && !team.notes().contains(&format!("{CHAT}:")));
 }
+
+#[test]
+fn what_may_have_arrived_before_is_never_said_again_as_new() {
+    let team = Team::start();
+    // It arrives, the answer is lost, and the second message is turned away for longer than there is time.
+    team.telegram.server().fault("POST", "/bot", 1, Fault::DropAfter);
+    team.telegram.server().fault("POST", "/bot", 1, Fault::Answer(too_many(600)));
+    let (_, record, stderr) = team.tell(&failed());
+    assert_eq!(channel(&record, "luxima-alerts")["status"], "not-sent", "{stderr}");
+    assert_eq!(team.texts().len(), 1);
+    let (code, _, stderr) = team.say(&["flush"]);
+    let texts = team.texts();
+    assert_eq!((code, texts.len()), (0, 2), "{stderr}");
+    assert!(texts[1].starts_with("(repeat: "), "{texts:?}");
+}
