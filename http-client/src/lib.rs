@@ -21,12 +21,19 @@ pub struct Call {
     url: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    timeout: Option<Duration>,
 }
 
 impl Call {
     /// A request without a body. The method may be one of no standard (`PURGE`).
     pub fn new(method: &str, url: impl Into<String>) -> Self {
-        Call { method: method.to_owned(), url: url.into(), headers: Vec::new(), body: Vec::new() }
+        Call {
+            method: method.to_owned(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: None,
+        }
     }
 
     /// With a header.
@@ -38,9 +45,22 @@ impl Call {
 
     /// With a JSON body.
     #[must_use]
-    pub fn json(mut self, body: &Value) -> Self {
-        self.body = body.to_string().into_bytes();
-        self.header("Content-Type", "application/json")
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// With a body of some type.
+    #[must_use]
+    pub fn body(mut self, kind: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header("Content-Type", kind)
+    }
+
+    /// At most this long, and never longer than the step's own time allows.
+    #[must_use]
+    pub fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 
     fn request(&self) -> Result<Request<Vec<u8>>, String> {
@@ -120,12 +140,16 @@ impl<'a> Client<'a> {
     /// The inner one when no answer came; the outer one when the step has to stop before anything was sent.
     pub fn send(&self, call: &Call) -> Result<Result<Reply, Lost>, Failure> {
         self.context.checkpoint()?;
-        let timeout = self.context.deadline.request()?;
+        let left = self.context.deadline.request()?;
+        let timeout = call.timeout.map_or(left, |wanted| wanted.min(left));
         let request = match call.request() {
             Ok(request) => request,
             Err(why) => return Ok(Err(Lost { why: redact(&why), sent: false })),
         };
-        let request = self.agent.configure_request(request).timeout_global(Some(timeout)).build();
+        // A connection that does not come about ends before the whole does: only so it is known that nothing was sent.
+        let connect = Some(CONNECT.min(timeout * 4 / 5));
+        let request = self.agent.configure_request(request).timeout_global(Some(timeout));
+        let request = request.timeout_resolve(connect).timeout_connect(connect).build();
         let answer = self.agent.run(request).map_err(|e| lost(&e)).and_then(read);
         let said = match &answer {
             Ok(reply) => format!("HTTP {}", reply.status),

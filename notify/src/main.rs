@@ -2,22 +2,31 @@
 
 mod args;
 mod channels;
-mod ledger;
+mod deliver;
+mod hand;
+mod html;
 mod markup;
 mod message;
+mod outbox;
 mod plan;
+mod samples;
+mod scrub;
+mod story;
 mod tell;
+mod templates;
+mod words;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Args, Command, Settings};
-use channels::{Channel, Telegram};
+use channels::Wire;
+use deliver::Post;
 use http_client::Client;
 use message::Message;
-use serde_json::{Value, json};
+use outbox::Outbox;
 use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+use tell::Languages;
 
 /// How we call ourselves to others.
 const NAME: &str = concat!("notify/", env!("CARGO_PKG_VERSION"));
@@ -30,9 +39,11 @@ impl Program for Args {
     const EXAMPLES: &'static str = "
         ... | cdn-purge | notify                            tell how the release, candidate or rollback ended
         notify send \"the sale starts at nine\"               tell something else
-        notify preview --of runs/*/06-purge.json            see the message, send nothing";
+        notify preview --of runs/*/06-purge.json            see the message, send nothing
+        notify flush                                        send what could not be sent before
+        notify --check                                      prove token and chat";
     const KEYS: &'static [&'static str] = args::KEYS;
-    const TIMEOUT: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(30);
     const TAKES_FAILED: bool = true;
 
     fn common(&self) -> &Common {
@@ -44,50 +55,46 @@ impl Program for Args {
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
-        let settings = Settings::read(&run.context)?;
-        let message = message::of(&run.document, self.stopped);
-        let client = Client::new(&run.context, NAME);
-        let channel = Telegram { settings: &settings.channel, client: &client, context: &run.context };
-        tell::run(run, &settings, &channel, &message)
+        let context = &run.context;
+        let settings = Settings::read(context, self, false)?;
+        let languages = Languages::new(&settings, context);
+        let messages = languages.messages(|layout| {
+            let mut warn = |why: String| context.voice.warn(&why);
+            Ok(Message::about(&run.document, self.stopped, &settings.links, layout, &mut warn))
+        })?;
+        let Some(permit) = run.permit() else { return Ok(planned(&settings, &messages)) };
+        let client = Client::new(context, NAME);
+        let wire = Wire { client: &client, context };
+        let outbox = Outbox::new(settings.state.clone());
+        let post = Post { wire: &wire, permit: &permit, outbox: &outbox };
+        let told = tell::all(&post, &settings, &languages, &messages)?;
+        tell::outcome(&told, context, settings.best_effort)
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
         match &self.command {
-            Some(Command::Preview { of }) => preview(of),
-            Some(Command::Send { text }) => send(context, text),
+            Some(Command::Preview { of }) => hand::preview(context, self, of),
+            Some(Command::Send { text, html, file }) => {
+                hand::send(context, self, text.as_deref().unwrap_or_default(), *html, file.as_deref())
+            }
+            Some(Command::Outbox) => hand::outbox(context),
+            Some(Command::Flush { dead }) => hand::flush(context, self, *dead),
+            Some(Command::Templates { write }) => hand::templates(context, write.as_deref()),
             None => Err(Failure::bug("without a subcommand nothing is asked")),
         }
     }
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
-        let settings = Settings::read(context)?;
-        let client = Client::new(context, NAME);
-        let title = Telegram { settings: &settings.channel, client: &client, context }.check()?;
-        Ok(Answer::new(
-            format!("{} is the chat {title}", settings.name),
-            json!({ "channel": settings.name, "title": title }),
-        ))
+        hand::check(context, self)
     }
 }
 
-fn preview(of: &Path) -> Result<Answer, Failure> {
-    let at = of.display();
-    let bytes = std::fs::read(of).map_err(|e| Failure::usage("file", format!("{at} cannot be read: {e}")))?;
-    let document =
-        step::Document::parse(&bytes).map_err(|why| Failure::usage("file", format!("{at}: {why}")))?;
-    let message = message::of(&document, None);
-    let value = json!({ "html": message.html, "silent": message.silent });
-    Ok(Answer::new(markup::plain(&message.html), value))
-}
-
-fn send(context: &Context, text: &str) -> Result<Answer, Failure> {
-    let settings = Settings::read(context)?;
-    let message = Message::of_text(text)?;
-    let Some(permit) = context.permit() else {
-        return Ok(Answer::new(format!("would send to {}: {text}", settings.name), json!({ "sent": false })));
-    };
-    let client = Client::new(context, NAME);
-    let channel = Telegram { settings: &settings.channel, client: &client, context };
-    let id = channel.send(&permit, &message.html, message.silent)?.or_unknown()?;
-    Ok(Answer::new(format!("sent to {}", settings.name), json!({ "sent": true, "message": Value::from(id) })))
+fn planned(settings: &Settings, messages: &std::collections::BTreeMap<String, Message>) -> Outcome {
+    let wanted = |t: &&args::Target| messages.get(&t.lang).is_some_and(|m| plan::wants(&t.on, &m.kind));
+    let names: Vec<&str> = settings.targets.iter().filter(wanted).map(|t| t.name.as_str()).collect();
+    let headline = messages.values().next().map(Message::headline).unwrap_or_default();
+    if names.is_empty() {
+        return Outcome::planned("would tell nobody: no channel wants this message");
+    }
+    Outcome::planned(format!("would tell {}: {headline}", names.join(", ")))
 }

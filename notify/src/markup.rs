@@ -1,4 +1,4 @@
-//! Telegram's HTML: the few tags that a message needs, and text made harmless for it.
+//! What people wrote, made harmless for Telegram's HTML: without control characters, without tags, without calling anybody.
 
 /// Text between tags: nothing in it is a tag, a mention or a control character.
 pub fn text(text: &str) -> String {
@@ -8,33 +8,46 @@ pub fn text(text: &str) -> String {
 
 /// Text inside `<code>` and `<pre>`, where nothing is a mention.
 pub fn code(text: &str) -> String {
-    let escape = |c: char| match c {
-        '&' => "&amp;".to_owned(),
-        '<' => "&lt;".to_owned(),
-        '>' => "&gt;".to_owned(),
-        c => c.to_string(),
-    };
-    bare(text).chars().map(escape).collect()
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    for c in clean(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
-/// Without terminal colours and other control characters.
-fn bare(text: &str) -> String {
+/// Without terminal colours, control characters and the characters that turn the direction of writing around.
+pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\u{1b}' => {
-                // `ESC [` parameters, up to a letter.
-                if chars.clone().next() == Some('[') {
-                    chars.by_ref().skip(1).find(char::is_ascii_alphabetic);
-                }
-            }
+            '\u{1b}' => skip_sequence(&mut chars),
             '\t' => out.push(' '),
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             c if c.is_control() && c != '\n' => {}
             c => out.push(c),
         }
     }
     out
+}
+
+/// `ESC [` parameters, up to a letter. Anything else after an escape is text.
+fn skip_sequence(chars: &mut std::str::Chars) {
+    if chars.as_str().starts_with('[') {
+        chars.next();
+        let end =
+            chars.as_str().find(|c: char| !c.is_ascii_digit() && !";:?<=> !\"#$%&'()*+,-./".contains(c));
+        if let Some(skip) = end {
+            *chars = chars.as_str()[skip..].chars();
+            chars.next();
+        }
+    }
 }
 
 /// A word that Telegram finds as a hashtag.
@@ -43,21 +56,13 @@ pub fn hashtag(word: &str) -> String {
     format!("#{word}")
 }
 
-/// What a reader sees of our HTML.
-pub fn plain(html: &str) -> String {
-    let mut out = String::new();
-    let mut rest = html;
-    while let Some((before, after)) = rest.split_once('<') {
-        out.push_str(before);
-        rest = after.split_once('>').map_or("", |(_, after)| after);
+/// At most so many lines and characters; what is left out is shown by an ellipsis.
+pub fn cut(text: &str, lines: usize, length: usize) -> String {
+    let mut kept: String = text.lines().take(lines).collect::<Vec<_>>().join("\n");
+    if kept.chars().count() > length {
+        kept = kept.chars().take(length.saturating_sub(1)).chain(['…']).collect();
     }
-    out.push_str(rest);
-    out.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
-}
-
-/// The length that Telegram's limit of 4096 is about, on the safe side: UTF-16 units of what a reader sees.
-pub fn length(html: &str) -> usize {
-    plain(html).encode_utf16().count()
+    kept
 }
 
 #[cfg(test)]
@@ -70,16 +75,10 @@ mod tests {
             text("Vec<String> & a > b, says @rina"),
             "Vec&lt;String&gt; &amp; a &gt; b, says @\u{2060}rina"
         );
-        assert_eq!(code("\u{1b}[31mred\u{1b}[0m\tand\r\nplain\u{7}"), "red and\nplain");
+        assert_eq!(code("\u{1b}[31;1mred\u{1b}[0m\tand\r\nplain\u{7}"), "red and\nplain");
+        assert_eq!(clean("a\u{202e}b\u{1b}c\u{1b}[3"), "abc[3".replace("[3", "3"));
         assert_eq!(hashtag("aceh-commerce"), "#aceh_commerce");
-    }
-
-    #[test]
-    fn a_reader_sees_the_text() {
-        assert_eq!(
-            plain("<b>a &lt; b</b> <tg-time unix=\"1\" format=\"r\">now</tg-time> &amp;lt;"),
-            "a < b now &lt;"
-        );
-        assert_eq!(length("<b>✅ 🚨</b>"), 4);
+        assert_eq!(cut("a\nb\nc", 2, 80), "a\nb");
+        assert_eq!(cut("abcdef", 1, 4), "abc…");
     }
 }

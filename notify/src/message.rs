@@ -1,76 +1,205 @@
-//! The message about a document: what happened, what is live, what is lost, what to do next. Pure, and from facts, records and
-//! the failure alone: nothing here knows what a step is for.
+//! The message about a document or about what somebody wrote, as every kind of channel needs it: HTML as Telegram knows it, what it is
+//! about, how urgent it is, links, and the whole of a log that is too long for a message. Pure.
 
-use jiff::Timestamp;
-use serde_json::Value;
-use step::{Document, Failure, Loss, Previous, Replaces};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use step::{Document, Failure};
 
-use crate::markup::{code, hashtag, length, plain, text};
+use crate::scrub::{scrub, scrub_value};
+use crate::story::Story;
+use crate::templates::Layout;
+use crate::words::Words;
+use crate::{html, markup};
 
-/// Telegram's limit is 4096.
-const LIMIT: usize = 4000;
-const CHANGES: usize = 5;
-const ERROR_LINES: usize = 15;
-const ERROR_LENGTH: usize = 1200;
+/// A message of this length is not divided by Telegram, whose limit is 4096: a mark has to fit too.
+pub const LIMIT: usize = 3900;
 
-/// A message, ready to be sent.
-#[derive(Clone, Debug)]
+/// A place to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub label: String,
+    pub url: String,
+}
+
+impl Link {
+    /// Telegram refuses the whole message for a button whose host has no dot, such as `http://coolify:8000`.
+    pub fn is_public(&self) -> bool {
+        let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
+        let host = rest.and_then(|r| r.split(['/', '?', '#']).next()).unwrap_or_default();
+        let host = host.rsplit('@').next().unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        name.contains('.')
+            && !name.starts_with('.')
+            && !name.ends_with('.')
+            && !self.url.contains(char::is_whitespace)
+    }
+}
+
+/// A text that goes beside the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    pub name: String,
+    pub text: String,
+}
+
+/// A message, ready to be sent anywhere, now or later.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
+    /// The run that it is about.
+    pub run: String,
     /// What it is about, within its run.
     pub event: String,
+    /// `release_ok`, `rollback_failed`, `text`, ...
+    pub kind: String,
     pub html: String,
     /// Without a sound.
     pub silent: bool,
     /// Rather twice than not at all.
     pub urgent: bool,
+    pub failed: bool,
+    #[serde(default)]
+    pub links: Vec<Link>,
+    /// Links whose host no chat can reach as a button; they stand in the text.
+    #[serde(default)]
+    pub plain_links: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Attachment>,
+    /// The run whose message this one answers, if it is not the own one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<String>,
+    /// Why it says more than its own text; a line of HTML before it.
+    #[serde(skip)]
+    pub mark: Option<String>,
+    /// When it was made, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// What a webhook hands on.
+    #[serde(default)]
+    pub data: Value,
+}
+
+/// Why a message says more than its own text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Repeat,
+    /// By so many milliseconds.
+    Delayed(u64),
+    /// Of that channel.
+    Instead(String),
 }
 
 impl Message {
-    /// A message that somebody wrote.
-    pub fn of_text(said: &str) -> Result<Self, Failure> {
-        let html = text(said.trim());
-        match length(&html) {
-            0 => Err(Failure::usage("text", "there is nothing to say")),
-            1..=LIMIT => Ok(Message { event: "text".to_owned(), html, silent: false, urgent: true }),
-            n => Err(Failure::usage("text", format!("the text has {n} characters; Telegram takes {LIMIT}"))),
+    /// The message about a document. `stopped` is the exit code of a run that ended behind it without a document that says why.
+    pub fn about(
+        document: &Document,
+        stopped: Option<u8>,
+        links: &[Link],
+        layout: &Layout,
+        warn: &mut dyn FnMut(String),
+    ) -> Self {
+        let mut data = document.to_value();
+        scrub_value(&mut data);
+        let document = &Document::parse(data.to_string().as_bytes()).unwrap_or_else(|_| document.clone());
+        let mut story = Story::of(document, stopped);
+        let links: Vec<Link> =
+            links.iter().map(|link| filled(link, document)).chain(page(&story, layout)).collect();
+        let (links, plain): (Vec<Link>, Vec<Link>) = links.into_iter().partition(Link::is_public);
+        let plain_links = plain.iter().map(|link| link.label.clone()).collect();
+        story.plain_links = plain;
+        let mut html = layout.render(&story, warn);
+        // One message is better than two: the last sections can best be done without.
+        while html::length(&html) > LIMIT && story.room > 0 {
+            story.room -= 1;
+            html = layout.render(&story, &mut |_| {});
         }
+        let document_text = story.error.as_ref().and_then(|e| e.whole.as_deref());
+        Message {
+            run: document.id().to_owned(),
+            event: event(document, stopped),
+            kind: story.event.clone(),
+            html,
+            silent: !story.urgent(),
+            urgent: story.urgent(),
+            failed: story.failed.is_some(),
+            links,
+            plain_links,
+            document: document_text
+                .map(|text| Attachment { name: "failure.txt".to_owned(), text: markup::clean(text) }),
+            answers: replaced_run(document),
+            mark: None,
+            at: story.ended.clone(),
+            data,
+        }
+    }
+
+    /// A message that somebody wrote, as text or as HTML.
+    ///
+    /// # Errors
+    /// `usage`, `text` when there is nothing to say, or the HTML is none that Telegram takes.
+    pub fn written(said: &str, as_html: bool, links: &[Link], run: String) -> Result<Self, Failure> {
+        let said = scrub(said.trim());
+        let mut html = if as_html { said } else { markup::text(&said) };
+        if let Some((at, why)) = html::broken(&html).filter(|_| as_html) {
+            return Err(Failure::usage("text", format!("--html: byte {at}: {why}")));
+        }
+        if html::plain(&html).trim().is_empty() {
+            return Err(Failure::usage("text", "there is nothing to say"));
+        }
+        let (links, plain): (Vec<Link>, Vec<Link>) = links.iter().cloned().partition(Link::is_public);
+        for link in &plain {
+            html.push_str(&format!(
+                "\n{} <code>{}</code>",
+                markup::text(&link.label),
+                markup::code(&link.url)
+            ));
+        }
+        Ok(Message {
+            run,
+            event: "text".to_owned(),
+            kind: "text".to_owned(),
+            data: json!({ "text": html::plain(&html) }),
+            html,
+            silent: false,
+            // Who sends by hand can look, and say it again.
+            urgent: false,
+            failed: false,
+            links,
+            plain_links: plain.into_iter().map(|l| l.label).collect(),
+            document: None,
+            answers: None,
+            mark: None,
+            at: None,
+        })
     }
 
     /// Its first line for people.
     pub fn headline(&self) -> String {
-        plain(self.html.lines().next().unwrap_or_default())
+        html::plain(self.html.lines().next().unwrap_or_default())
     }
 
-    /// The same, said again.
-    pub fn repeated(&self) -> String {
-        format!("(repeat: it is not known whether this has arrived before)\n{}", self.html)
+    /// The first line as text, and the rest as HTML, for channels that show a title; all of it where an element goes over
+    /// the line's end.
+    pub fn headed(&self) -> (String, &str) {
+        let (first, rest) = self.html.split_once('\n').unwrap_or((&self.html, ""));
+        let torn = html::broken(first).is_some() || html::broken(rest).is_some();
+        (markup::cut(&html::plain(first), 1, 300), if torn { &self.html } else { rest })
+    }
+
+    /// The same, with why it says more.
+    pub fn marked(&self, mark: Option<&Mark>, words: &Words) -> Self {
+        let line = match mark {
+            None => return self.clone(),
+            Some(Mark::Repeat) => words.word("repeat").to_owned(),
+            Some(Mark::Delayed(ms)) => words.say("delayed", &[("span", &words.span(*ms))]),
+            Some(Mark::Instead(channel)) => words.say("instead", &[("channel", channel)]),
+        };
+        Message { mark: Some(markup::text(&line)), ..self.clone() }
     }
 }
 
-/// The message about a document. `stopped` is the exit code of a run that ended behind it without a document that says why.
-pub fn of(document: &Document, stopped: Option<u8>) -> Message {
-    let story = Story { stopped, ..Story::of(document) };
-    let sections = [
-        Some(story.headline()),
-        story.when(),
-        story.live(),
-        story.error(),
-        story.next(),
-        story.data(),
-        story.way_back(),
-        story.changes(),
-        Some(story.steps()),
-    ];
-    let tags = story.hashtags();
-    let mut sections: Vec<String> = sections.into_iter().flatten().filter(|s| !s.is_empty()).collect();
-    // The last ones can best be done without.
-    while length(&sections.join("\n")) + length(&tags) >= LIMIT && sections.len() > 1 {
-        sections.pop();
-    }
-    sections.push(tags);
-    let failed = story.failed_at().is_some();
-    let rollback = story.procedure == "rollback";
-    let event = match story.failure {
+/// What it is about within its run: the same again is not said again.
+fn event(document: &Document, stopped: Option<u8>) -> String {
+    let what = match document.failure() {
         Some(failure) => {
             let word = |key: &str| failure.get(key).and_then(Value::as_str).unwrap_or_default();
             format!("failed-{}-{}-{}", word("step"), word("reason"), word("acted"))
@@ -78,253 +207,34 @@ pub fn of(document: &Document, stopped: Option<u8>) -> Message {
         None => stopped
             .map_or_else(|| "ok".to_owned(), |code| format!("stopped-{code}-{}", document.steps().len())),
     };
-    Message {
-        event: format!("{}-{event}", story.procedure),
-        html: sections.join("\n"),
-        silent: !(failed || rollback),
-        urgent: failed || rollback,
-    }
+    format!("{}-{what}", document.procedure())
 }
 
-/// What the document tells.
-struct Story<'a> {
-    document: &'a Document,
-    procedure: &'a str,
-    environment: Option<&'a str>,
-    failure: Option<&'a serde_json::Map<String, Value>>,
-    previous: Previous,
-    replaces: Replaces,
-    loss: Option<Loss>,
-    stopped: Option<u8>,
+/// The first public page, for a good end.
+fn page(story: &Story, layout: &Layout) -> Option<Link> {
+    let url = story.urls.first().filter(|_| story.failed.is_none())?;
+    Some(Link { label: layout.words().word("open").to_owned(), url: url.clone() })
 }
 
-impl<'a> Story<'a> {
-    fn of(document: &'a Document) -> Self {
-        Story {
-            document,
-            procedure: document.procedure(),
-            environment: fact(document, "environment"),
-            failure: document.failure(),
-            previous: typed(document, "previous").unwrap_or_default(),
-            replaces: typed(document, "replaces").unwrap_or_default(),
-            loss: typed(document, "loss"),
-            stopped: None,
+/// `{version}`, `{tag}`, `{environment}`, `{product}` and `{commit}` in a link's address.
+fn filled(link: &Link, document: &Document) -> Link {
+    let mut url = link.url.clone();
+    for name in ["version", "tag", "environment", "product", "commit"] {
+        if let Some(value) = document.facts().get(name).and_then(Value::as_str) {
+            url = url.replace(&format!("{{{name}}}"), value);
         }
     }
-
-    fn failed(&self, key: &str) -> Option<&'a str> {
-        self.failure?.get(key)?.as_str()
-    }
-
-    /// Where it failed, if it did: the step with its action, or behind which one it stopped.
-    fn failed_at(&self) -> Option<String> {
-        let Some(step) = self.failed("step") else {
-            let last = self.document.steps().last().map_or_else(|| "the beginning".to_owned(), name);
-            return self.stopped.map(|_| format!("the step after {last}"));
-        };
-        let record =
-            self.document.steps().iter().rev().find(|r| r["name"] == step && r["status"] == "failed");
-        Some(record.map_or_else(|| step.to_owned(), name))
-    }
-
-    /// Alone on a locked screen it must say what, where, and how it ended.
-    fn headline(&self) -> String {
-        let product = fact(self.document, "product").unwrap_or("somebody's product");
-        let version = fact(self.document, "version");
-        let wanted = fact(self.document, "tag").filter(|_| self.procedure == "candidate").or(version);
-        let what = [Some(product), wanted].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        let to = self.environment.map(|e| format!(" → {e}")).unwrap_or_default();
-        let place = self.environment.map(|e| format!(", {e}")).unwrap_or_default();
-        let back =
-            [self.replaces.version.as_deref(), version].into_iter().flatten().collect::<Vec<_>>().join(" → ");
-        let line = match (self.procedure, self.failed_at()) {
-            ("rollback", Some(at)) => format!("🚨 {product} {back} ROLLBACK FAILED at {at}{place}"),
-            ("rollback", None) => format!("↩️ {product} {back} rolled back{place}"),
-            (_, Some(at)) => format!("❌ {what}{to} FAILED at {at}"),
-            ("manual", None) => format!("✅ {what}{place}: done by hand"),
-            (_, None) => format!("✅ {what}{to}"),
-        };
-        let (sign, rest) = line.split_once(' ').unwrap_or_default();
-        format!("{sign} <b>{}</b>", text(&cut(rest, 1, 250)))
-    }
-
-    fn when(&self) -> Option<String> {
-        let opened: Timestamp = self.document.opened().parse().ok()?;
-        let end = self.document.steps().last().and_then(|r| {
-            let started: Timestamp = r["started"].as_str()?.parse().ok()?;
-            Some(started + std::time::Duration::from_millis(r["ms"].as_u64()?))
-        });
-        let end = end.unwrap_or(opened);
-        let took = std::time::Duration::try_from(end.duration_since(opened)).unwrap_or_default();
-        Some(format!("{} · {}", duration(took.as_millis()), instant(end, "r")))
-    }
-
-    /// What runs now; only what is known.
-    fn live(&self) -> Option<String> {
-        let untouched = self.failed("acted") == Some("no");
-        let before =
-            if self.procedure == "rollback" { &self.replaces.version } else { &self.previous.version };
-        let words = match (fact(self.document, "live"), self.failed_at().is_some(), before) {
-            (Some(live), _, _) => format!("Live now: {live}"),
-            (None, false, _) => return None,
-            (None, true, Some(before)) if untouched => format!("Live now: {before}, as before"),
-            (None, true, _) if untouched => "What was live before is live".to_owned(),
-            (None, true, _) => "What is live now is not known".to_owned(),
-        };
-        Some(format!("<b>{}</b>", text(&words)))
-    }
-
-    fn error(&self) -> Option<String> {
-        let died = |code: u8| {
-            format!(
-                "<b>Error</b> the step ended without a word, exit {code}: whether it changed something is not known"
-            )
-        };
-        let Some(failure) = self.failure else { return self.stopped.map(died) };
-        let reason = cut(self.failed("reason").unwrap_or("no reason"), 1, 80);
-        let acted = match self.failed("acted") {
-            Some("no") => "this step changed nothing",
-            Some("yes") => "this step has changed something",
-            _ => "whether this step changed something is not known",
-        };
-        let causes =
-            failure.get("causes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        let lines: Vec<&str> = self.failed("message").into_iter().chain(causes).collect();
-        let said = cut(&lines.join("\n"), ERROR_LINES, ERROR_LENGTH);
-        Some(format!("<b>Error</b> <code>{}</code>: {acted}\n<pre>{}</pre>", code(&reason), code(&said)))
-    }
-
-    fn next(&self) -> Option<String> {
-        self.failed("next").map(|next| format!("<b>Next</b> <code>{}</code>", code(&cut(next, 6, 600))))
-    }
-
-    /// What a rollback has done to the data.
-    fn data(&self) -> Option<String> {
-        let Some(loss) = &self.loss else {
-            let done = self.procedure == "rollback" && self.failed_at().is_none();
-            return done.then(|| "<b>Data</b> untouched: only the code went back".to_owned());
-        };
-        let at = |time: &str| time.parse().map_or_else(|_| text(time), |at| instant(at, "t"));
-        let rows = match loss.rows {
-            Some(0) => ", no new rows".to_owned(),
-            Some(1) => ", 1 new row".to_owned(),
-            Some(rows) => format!(", {rows} new rows"),
-            None => String::new(),
-        };
-        let kept = loss
-            .kept_in
-            .as_deref()
-            .map(|name| format!("; kept in <code>{}</code>", code(name)))
-            .unwrap_or_default();
-        let span = duration(u128::from(loss.seconds) * 1000);
-        Some(format!("<b>Data</b> as of {}: {span} of writes taken out{rows}{kept}", at(&loss.from)))
-    }
-
-    /// What a rollback would go back to.
-    fn way_back(&self) -> Option<String> {
-        if self.procedure == "rollback" || self.failed_at().is_some() {
-            return None;
-        }
-        let version = self.previous.version.as_deref()?;
-        let snapshot: Option<step::Snapshot> = typed(self.document, "snapshot");
-        let data = snapshot.map(|s| format!(", data <code>{}</code>", code(&s.id))).unwrap_or_default();
-        Some(format!("<b>Way back</b> {}{data}", text(version)))
-    }
-
-    fn changes(&self) -> Option<String> {
-        let shown = self.failed_at().is_none() && self.procedure != "rollback";
-        let notes = fact(self.document, "notes").filter(|_| shown)?;
-        let entries: Vec<&str> =
-            notes.lines().filter_map(|l| l.strip_prefix("- ").or_else(|| l.strip_prefix("* "))).collect();
-        let more = entries.len().saturating_sub(CHANGES);
-        let mut lines: Vec<String> =
-            entries.iter().take(CHANGES).map(|e| format!("• {}", text(&cut(e, 1, 180)))).collect();
-        if more > 0 {
-            lines.push(format!("…and {more} more"));
-        }
-        (!lines.is_empty()).then(|| format!("<blockquote expandable>{}</blockquote>", lines.join("\n")))
-    }
-
-    fn steps(&self) -> String {
-        let rows: Vec<(String, String, &str)> = self
-            .document
-            .steps()
-            .iter()
-            .map(|r| {
-                (
-                    name(r),
-                    duration(u128::from(r["ms"].as_u64().unwrap_or_default())),
-                    r["status"].as_str().unwrap_or(""),
-                )
-            })
-            .collect();
-        let width = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
-        let names = width(&mut rows.iter().map(|r| r.0.chars().count()));
-        let times = width(&mut rows.iter().map(|r| r.1.chars().count()));
-        let line = |(name, time, status): &(String, String, &str)| {
-            format!("{name:names$}  {time:>times$}  {status}")
-        };
-        let table = rows.iter().map(line).collect::<Vec<_>>().join("\n");
-        if table.is_empty() { table } else { format!("<pre>{}</pre>", code(&cut(&table, 30, 800))) }
-    }
-
-    fn hashtags(&self) -> String {
-        let ended = if self.failed_at().is_some() {
-            format!("{}_failed", self.procedure)
-        } else {
-            self.procedure.to_owned()
-        };
-        let words = [fact(self.document, "product"), self.environment, Some(ended.as_str())];
-        words.into_iter().flatten().map(|word| hashtag(&cut(word, 1, 60))).collect::<Vec<_>>().join(" ")
-    }
+    Link { label: link.label.clone(), url }
 }
 
-fn fact<'a>(document: &'a Document, name: &str) -> Option<&'a str> {
-    document.facts().get(name)?.as_str()
-}
-
-/// A fact with a shape; a malformed one is left out, because an incident's message must not die of it.
-fn typed<T: serde::de::DeserializeOwned>(document: &Document, name: &str) -> Option<T> {
-    serde_json::from_value(document.facts().get(name)?.clone()).ok()
-}
-
-fn name(record: &Value) -> String {
-    let words = [record["name"].as_str(), record["action"].as_str()];
-    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
-}
-
-fn duration(ms: u128) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0..=59 => format!("{seconds}.{}s", ms % 1000 / 100),
-        60..=3599 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
-/// An instant that every reader sees in their own time zone. `format` is Telegram's: r relative, t time.
-fn instant(at: Timestamp, format: &str) -> String {
-    let shown = at.strftime("%-d %b %Y %H:%M UTC");
-    format!("<tg-time unix=\"{}\" format=\"{format}\">{shown}</tg-time>", at.as_second())
-}
-
-/// At most so many lines and characters; what is left out is said.
-fn cut(text: &str, lines: usize, length: usize) -> String {
-    let total = text.lines().count();
-    let mut kept: String = text.lines().take(lines).collect::<Vec<_>>().join("\n");
-    if kept.chars().count() > length {
-        kept = kept.chars().take(length - 1).collect::<String>() + "…";
-    }
-    if total > lines && lines > 1 {
-        kept.push_str(&format!("\n({} more lines)", total - lines));
-    }
-    kept
+/// A rollback answers the message about the release that it takes back.
+fn replaced_run(document: &Document) -> Option<String> {
+    Some(document.facts().get("replaces")?.get("run")?.as_str()?.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn document(procedure: &str, facts: &Value, steps: &Value, failure: Option<Value>) -> Document {
         let mut value = json!({ "schema": 1, "id": "aceh-commerce-1.2.0-20261124T120000Z-7f3a", "procedure": procedure, "mode": "apply",
@@ -335,80 +245,130 @@ mod tests {
         Document::parse(value.to_string().as_bytes()).expect("a document")
     }
 
-    fn read(document: &Document) -> String {
-        plain(&of(document, None).html)
+    fn told(document: &Document, lang: &str, stopped: Option<u8>) -> Message {
+        let quiet = &mut |why: String| panic!("{why}");
+        let message = Message::about(document, stopped, &[], &Layout::new(lang, None, quiet), quiet);
+        assert_eq!(html::broken(&message.html), None, "{}", message.html);
+        assert!(!message.html.contains("null") && !message.html.contains("none"), "{}", message.html);
+        message
     }
 
-    #[test]
-    fn a_release_says_what_is_live_and_the_way_back() {
+    fn read(document: &Document) -> String {
+        html::plain(&told(document, "en", None).html)
+    }
+
+    fn release() -> (Value, Value) {
         let facts = json!({ "product": "aceh-commerce", "environment": "production", "version": "1.2.0", "live": "1.2.0", "tag": "v1.2.0",
             "notes": "### Added\n- Pay with <QRIS> & @rina\n- A\n- B\n### Fixed\n- C\n- D\n- E\n- F\n", "previous": { "version": "1.1.4" },
             "snapshot": { "source": "archive", "id": "shop-20261124T120000Z-7f3a", "taken_at": "2026-11-24T12:00:01.000Z" } });
         let steps = json!([
-            { "name": "changelog-lint", "status": "unchanged", "started": "2026-11-24T12:00:00.000Z", "ms": 12 },
-            { "name": "deploy-coolify", "action": "deploy", "status": "changed", "started": "2026-11-24T12:00:01.000Z", "ms": 101_500 },
+            { "name": "changelog-lint", "status": "unchanged", "started": "2026-11-24T12:00:00.000Z", "ms": 12, "summary": "7 entries" },
+            { "name": "deploy-coolify", "action": "deploy", "status": "changed", "started": "2026-11-24T12:00:01.000Z", "ms": 101_500, "summary": "1.2.0 runs" },
         ]);
+        (facts, steps)
+    }
+
+    fn failure(acted: &str) -> Value {
+        json!({ "step": "deploy-coolify", "kind": "failed", "reason": "not-live", "code": 1, "acted": acted,
+        "message": "the pages answer with HTTP 500", "causes": ["relation \u{1b}[31m\"x\" does not exist"], "next": "rollback --database restore" })
+    }
+
+    #[test]
+    fn a_release_says_what_is_live_and_the_way_back() {
+        let (facts, steps) = release();
         let release = document("release", &facts, &steps, None);
         let expected = "✅ aceh-commerce 1.2.0 → production
 1m 42s · 24 Nov 2026 12:01 UTC
 Live now: 1.2.0
 Way back 1.1.4, data shop-20261124T120000Z-7f3a
+Changes
 • Pay with <QRIS> & @\u{2060}rina
 • A
 • B
 • C
 • D
 …and 2 more
-changelog-lint           0.0s  unchanged
-deploy-coolify deploy  1m 41s  changed
+Steps
+✓ changelog-lint · 0.0s · 7 entries
+✓ deploy-coolify deploy · 1m 41s · 1.2.0 runs
 #aceh_commerce #production #release";
         assert_eq!(read(&release), expected);
-        assert!(of(&release, None).silent && !of(&release, None).urgent);
-        let candidate = document(
-            "candidate",
-            &json!({ "product": "shop", "environment": "staging", "tag": "v1.2.0-rc2", "version": "1.2.0" }),
-            &json!([]),
-            None,
+        let message = told(&release, "en", None);
+        assert!(message.silent && !message.urgent && message.kind == "release_ok");
+        let expected = "✅ aceh-commerce 1.2.0 → production
+1 m 42 d · 24 Nov 2026 12:01 UTC
+Sekarang aktif: 1.2.0
+Jalan kembali 1.1.4, data shop-20261124T120000Z-7f3a
+Perubahan
+• Pay with <QRIS> & @\u{2060}rina";
+        let indonesian = html::plain(&told(&release, "id", None).html);
+        assert!(
+            indonesian.starts_with(expected) && indonesian.contains("…dan 2 lagi\nTahap\n"),
+            "{indonesian}"
         );
-        assert_eq!(of(&candidate, None).headline(), "✅ shop v1.2.0-rc2 → staging");
+    }
+
+    #[test]
+    fn a_candidate_is_called_by_its_tag() {
+        let facts = json!({ "product": "shop", "environment": "staging", "tag": "v1.2.0-rc2", "version": "1.2.0", "live": "1.2.0", "urls": ["https://s.example/"] });
+        let candidate = read(&document("candidate", &facts, &json!([]), None));
+        assert!(candidate.starts_with("✅ shop v1.2.0-rc2 → staging\n"), "{candidate}");
+        assert!(
+            candidate.contains("\nLive now: v1.2.0-rc2\nReady for QA https://s.example/\n"),
+            "{candidate}"
+        );
+        let by_hand = read(&document("manual", &facts, &json!([]), None));
+        assert!(by_hand.starts_with("✅ shop v1.2.0-rc2, staging: done by hand\n"), "{by_hand}");
+        assert!(by_hand.contains("\nLive now: v1.2.0-rc2\n"), "{by_hand}");
+        let failed = read(&document("candidate", &facts, &json!([]), Some(failure("yes"))));
+        assert!(failed.starts_with("❌ shop v1.2.0-rc2 → staging FAILED at deploy-coolify\n"), "{failed}");
     }
 
     #[test]
     fn a_failure_says_where_what_is_live_and_what_next() {
         let facts = json!({ "product": "aceh-commerce", "environment": "production", "version": "1.3.0", "previous": { "version": "1.2.0" } });
-        let steps = json!([{ "name": "deploy-coolify", "action": "deploy", "status": "failed", "started": "2026-11-24T12:00:00.000Z", "ms": 2000 }]);
-        let failure = |acted: &str| {
-            json!({ "step": "deploy-coolify", "kind": "failed", "reason": "not-live", "code": 1, "acted": acted,
-            "message": "the pages answer with HTTP 500", "causes": ["relation \u{1b}[31m\"x\" does not exist"], "next": "rollback --database restore" })
-        };
+        let steps = json!([{ "name": "deploy-coolify", "action": "deploy", "status": "failed", "started": "2026-11-24T12:00:00.000Z", "ms": 2000, "summary": "no" }]);
         let failed = document("release", &facts, &steps, Some(failure("yes")));
         let expected = "❌ aceh-commerce 1.3.0 → production FAILED at deploy-coolify deploy
 2.0s · 24 Nov 2026 12:00 UTC
-What is live now is not known
+What is live now is not known; it was 1.2.0 before
 Error not-live: this step has changed something
 the pages answer with HTTP 500
 relation \"x\" does not exist
 Next rollback --database restore
-deploy-coolify deploy  2.0s  failed
+Way back 1.2.0
+Steps
+✗ deploy-coolify deploy · 2.0s
 #aceh_commerce #production #release_failed";
         assert_eq!(read(&failed), expected);
-        assert!(!of(&failed, None).silent && of(&failed, None).urgent);
+        let message = told(&failed, "en", None);
+        assert!(!message.silent && message.urgent && message.document.is_none());
         let untouched = document("release", &facts, &steps, Some(failure("no")));
         assert!(read(&untouched).contains("\nLive now: 1.2.0, as before\n"), "{}", read(&untouched));
-        assert_ne!(of(&failed, None).event, of(&untouched, None).event);
+        assert_ne!(told(&failed, "en", None).event, told(&untouched, "en", None).event);
+        let indonesian = html::plain(&told(&untouched, "id", None).html);
+        assert!(
+            indonesian.starts_with("❌ aceh-commerce 1.3.0 → production GAGAL di deploy-coolify deploy\n"),
+            "{indonesian}"
+        );
+        assert!(indonesian.contains("\nGalat not-live: tahap ini tidak mengubah apa pun\n"), "{indonesian}");
     }
 
     #[test]
     fn a_rollback_says_what_became_of_the_data() {
-        let mut facts = json!({ "product": "shop", "environment": "production", "version": "1.2.0", "live": "1.2.0", "replaces": { "version": "1.3.0" },
+        let mut facts = json!({ "product": "shop", "environment": "production", "version": "1.2.0", "live": "1.2.0",
+            "replaces": { "version": "1.3.0", "run": "shop-1.3.0-20261124T110000Z-7f3a" },
             "loss": { "from": "2026-11-24T11:58:00.000Z", "to": "2026-11-24T12:00:03.500Z", "seconds": 123, "rows": 5, "kept_in": "shop__old_1" } });
-        let back = read(&document("rollback", &facts, &json!([]), None));
+        let back = document("rollback", &facts, &json!([]), None);
+        assert_eq!(told(&back, "en", None).answers.as_deref(), Some("shop-1.3.0-20261124T110000Z-7f3a"));
+        let back = read(&back);
         assert!(back.starts_with("↩️ shop 1.3.0 → 1.2.0 rolled back, production\n"), "{back}");
-        assert!(back.contains("\nData as of 24 Nov 2026 11:58 UTC: 2m 03s of writes taken out, 5 new rows; kept in shop__old_1\n"), "{back}");
+        let data = "\nData as of 24 Nov 2026 11:58 UTC: 2m 03s of writes taken out, up to 24 Nov 2026 12:00 UTC, 5 new rows; kept in shop__old_1\n";
+        assert!(back.contains(data), "{back}");
         facts.as_object_mut().expect("facts").remove("loss");
         let back = read(&document("rollback", &facts, &json!([]), None));
         assert!(back.contains("\nData untouched: only the code went back\n"), "{back}");
-        let failure = json!({ "step": "db-restore", "kind": "refused", "reason": "no-snapshot", "code": 1, "acted": "no", "message": "none" });
+        let failure = json!({ "step": "db-restore", "kind": "refused", "reason": "no-snapshot", "code": 1, "acted": "no", "message": "no snapshot" });
         facts.as_object_mut().expect("facts").remove("live");
         let failed = read(&document("rollback", &facts, &json!([]), Some(failure)));
         assert!(
@@ -422,10 +382,10 @@ deploy-coolify deploy  2.0s  failed
     fn a_step_that_died_is_no_success() {
         let facts = json!({ "product": "shop", "environment": "production", "version": "1.2.0", "previous": { "version": "1.1.4" } });
         let steps = json!([{ "name": "tag-rc", "action": "final", "status": "changed", "started": "2026-11-24T12:00:00.000Z", "ms": 20 }]);
-        let died = of(&document("release", &facts, &steps, None), Some(137));
+        let died = told(&document("release", &facts, &steps, None), "en", Some(137));
         assert_eq!(died.headline(), "❌ shop 1.2.0 → production FAILED at the step after tag-rc final");
         assert!(died.urgent && !died.silent);
-        let said = plain(&died.html);
+        let said = html::plain(&died.html);
         assert!(
             said.contains("What is live now is not known")
                 && said.contains("exit 137")
@@ -435,19 +395,65 @@ deploy-coolify deploy  2.0s  failed
     }
 
     #[test]
-    fn the_longest_document_still_fits() {
+    fn the_longest_document_is_still_one_message() {
         let long = "x<&>".repeat(3000);
         let steps: Vec<Value> = (0..200)
-            .map(|n| json!({ "name": format!("step-{n}-{}", "y".repeat(60)), "status": "changed", "ms": 1 }))
+            .map(|n| json!({ "name": format!("step-{n}-{}", "y".repeat(60)), "status": "changed", "ms": 1, "summary": long }))
             .collect();
-        let causes: Vec<&str> = (0..20).map(|_| long.as_str()).collect();
+        let causes: Vec<String> = (0..20).map(|n| format!("cause {n} {long}")).collect();
         let failure = json!({ "step": long, "reason": long, "acted": "yes", "message": long, "causes": causes, "next": long });
-        let facts = json!({ "product": "shop", "notes": format!("- {long}\n").repeat(50) });
-        for failure in [None, Some(failure)] {
-            let html = of(&document("release", &facts, &json!(steps), failure), None).html;
-            assert!(length(&html) < 4096, "{}", length(&html));
+        let facts = json!({ "product": long, "environment": long, "version": long, "tag": long, "notes": format!("- {long}\n").repeat(200),
+            "previous": { "version": long }, "live": long });
+        for (procedure, failure) in
+            [("release", None), ("release", Some(failure.clone())), ("rollback", Some(failure))]
+        {
+            let message = told(&document(procedure, &facts, &json!(steps), failure.clone()), "id", None);
+            assert!(html::length(&message.html) <= LIMIT, "{}", html::length(&message.html));
+            // What was left out of the error goes with it.
+            let whole = message.document.map(|d| d.text);
+            assert_eq!(whole.is_some(), failure.is_some());
+            assert!(whole.is_none_or(|text| text.contains("cause 3 ") && text.lines().count() == 21));
         }
-        let empty = read(&document("manual", &json!({}), &json!([]), None));
-        assert!(!empty.contains("null") && !empty.contains("unknown"), "{empty}");
+    }
+
+    #[test]
+    fn the_last_lines_of_an_error_are_kept() {
+        let causes: Vec<String> = (0..20).map(|n| format!("cause {n}")).collect();
+        let failure =
+            json!({ "step": "a", "reason": "b", "acted": "no", "message": "it broke", "causes": causes });
+        let said = read(&document("release", &json!({}), &json!([]), Some(failure)));
+        assert!(said.contains("it broke\ncause 6\n") && said.contains("cause 19\n(6 more lines)"), "{said}");
+    }
+
+    #[test]
+    fn links_that_no_chat_can_reach_are_text() {
+        let link = |url: &str| Link { label: "Logs".into(), url: url.into() };
+        for (url, public) in [
+            ("https://shop.example/x", true),
+            ("http://10.0.0.7:8000/", true),
+            ("http://coolify:8000", false),
+            ("http://localhost/", false),
+            ("https://user@coolify/x.y", false),
+            ("https://a.example/b c", false),
+        ] {
+            assert_eq!(link(url).is_public(), public, "{url}");
+        }
+        let quiet = &mut |why: String| panic!("{why}");
+        let links = [link("http://coolify:8000/{version}"), link("https://logs.example/{environment}")];
+        let (facts, steps) = release();
+        let message = Message::about(
+            &document("release", &facts, &steps, None),
+            None,
+            &links,
+            &Layout::new("en", None, quiet),
+            quiet,
+        );
+        assert_eq!(message.links, [link("https://logs.example/production")]);
+        assert!(
+            message.html.contains("Logs <code>http://coolify:8000/1.2.0</code>")
+                && message.plain_links == ["Logs"],
+            "{}",
+            message.html
+        );
     }
 }

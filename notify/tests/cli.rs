@@ -1,79 +1,24 @@
 //! The real binary against the stand-in Telegram.
 
+mod team;
+
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
+use team::{CHAT, Team, channel, failed, released, status};
+use testkit::exchange;
 use testkit::http::{Fault, Reply};
 use testkit::telegram::{refusal, too_many};
-use testkit::{Telegram, exchange};
-
-const TOKEN: &str = "123456789:canary-telegram-AAH7dT2mXw9rB4";
-const CHAT: i64 = -1_001_234_567_890;
-
-struct Team {
-    telegram: Telegram,
-    folder: tempfile::TempDir,
-}
-
-impl Team {
-    fn start() -> Self {
-        let team =
-            Team { telegram: Telegram::start(TOKEN, CHAT), folder: tempfile::tempdir().expect("a folder") };
-        team.settings("");
-        team
-    }
-
-    fn settings(&self, more: &str) {
-        let text = format!(
-            "[product]\nname = \"shop\"\n[notify]\nchannel = \"#luxima-alerts\"\nstate = \"state\"\n\
-             [notify.channels.luxima-alerts]\nkind = \"telegram\"\nchat_id = {CHAT}\nurl = \"{}\"\n{more}",
-            self.telegram.server().url()
-        );
-        std::fs::write(self.folder.path().join("release.toml"), text).expect("written");
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_notify"));
-        command.args(args).current_dir(self.folder.path()).env_clear().env("TELEGRAM_BOT_TOKEN", TOKEN);
-        command
-    }
-
-    /// Exit code, the record of notify, and stderr.
-    fn tell(&self, document: &Value) -> (i32, Value, String) {
-        let (code, went, stderr) = exchange(&mut self.command(&[]), Some(document));
-        assert!(!format!("{went}{stderr}").contains("canary-telegram"), "{went}{stderr}");
-        assert_eq!(went.get("failure"), document.get("failure"), "notify never touches the failure");
-        (code, went["steps"].as_array().expect("records").last().expect("one").clone(), stderr)
-    }
-
-    fn texts(&self) -> Vec<String> {
-        self.telegram.messages().into_iter().map(|m| m.text).collect()
-    }
-}
-
-fn released() -> Value {
-    json!({ "schema": 1, "id": "shop-1.2.0-20261124T120000Z-7f3a", "procedure": "release", "mode": "apply",
-            "opened": "2026-11-24T12:00:00Z", "steps": [],
-            "facts": { "product": "shop", "environment": "production", "version": "1.2.0", "live": "1.2.0", "notes": "- a <b> & c" } })
-}
-
-fn failed() -> Value {
-    let mut document = released();
-    document["failure"] = json!({ "step": "cdn-purge", "kind": "failed", "reason": "edge-stale", "code": 1, "acted": "yes", "message": "old <html>" });
-    document
-}
-
-fn status(record: &Value) -> &str {
-    record["status"].as_str().expect("a status")
-}
 
 #[test]
 fn the_team_is_told_once() {
     let team = Team::start();
     let (code, record, stderr) = team.tell(&released());
     assert_eq!((code, status(&record)), (0, "changed"), "{stderr}");
-    assert_eq!(record["output"]["message"], "100");
+    let chat = channel(&record, "luxima-alerts");
+    assert_eq!((&chat["status"], &chat["messages"]), (&json!("sent"), &json!(["100"])));
+    assert_eq!(chat["url"], "https://t.me/c/1234567890/100");
     let messages = team.telegram.messages();
     assert!(messages[0].text.starts_with("✅ shop 1.2.0 → production\n"), "{}", messages[0].text);
     assert!(messages[0].silent && messages[0].text.contains("• a <b> & c"));
@@ -264,4 +209,232 @@ fn by_hand() {
     );
     let lost = say(&["send", "x"]);
     assert!(lost.0 == Some(75) && lost.2.contains("look into the chat"), "{}", lost.2);
+}
+
+#[test]
+fn long_texts_are_divided_and_logs_go_as_documents() {
+    let team = Team::start();
+    let html: String = (1..=400).map(|n| format!("<b>line</b> {n} of many\n")).collect();
+    assert_eq!(html.matches("<b>").count(), 400);
+    let (code, _, stderr) = team.say(&["send", "--html", &html]);
+    assert_eq!(code, 0, "{stderr}");
+    let messages = team.telegram.messages();
+    assert_eq!(messages.len(), 2);
+    assert!(
+        messages[0].text.starts_with("(1/2)\nline 1 of many\n")
+            && messages[1].text.ends_with("line 400 of many")
+    );
+    let lines: usize = messages.iter().map(|m| m.text.matches("line ").count()).sum();
+    assert_eq!(lines, 400);
+
+    // HTML that Telegram would refuse is refused before anything is sent.
+    let requests = team.telegram.server().log().len();
+    let (code, _, stderr) = team.say(&["send", "--html", "<b>x</i>"]);
+    assert!(code == 2 && stderr.contains("</i> stands where </b> should"), "{stderr}");
+    assert_eq!(team.telegram.server().log().len(), requests);
+
+    team.file(
+        "build.log",
+        &format!(
+            "start\n{}\u{1b}[31mthe end\u{1b}[0m\nat postgres://u:canary-pw@db/x\n",
+            "x\n".repeat(40_000)
+        ),
+    );
+    let (code, _, stderr) = team.say(&["send", "the build broke", "--file", "build.log"]);
+    assert_eq!(code, 0, "{stderr}");
+    let messages = team.telegram.messages();
+    let (name, text) = messages[3].document.clone().expect("a document");
+    assert!(name == "build.log" && text.contains("\nthe end\nat postgres://u:[redacted]@db/x"), "{name}");
+    assert_eq!((messages[2].text.as_str(), messages.len()), ("the build broke", 4));
+    assert_eq!(team.say(&["send", "--file", "nowhere.log"]).0, 2);
+}
+
+#[test]
+fn an_error_that_is_too_long_for_a_message_goes_with_it() {
+    let team = Team::start();
+    let mut document = failed();
+    let causes: Vec<String> = (0..20).map(|n| format!("cause {n} {}", "y".repeat(3000))).collect();
+    document["failure"]["causes"] = json!(causes);
+    document["facts"]["notes"] = json!("- feat: x\n".repeat(200));
+    let (code, record, stderr) = team.tell(&document);
+    assert_eq!((code, status(&record)), (1, "changed"), "{stderr}");
+    let messages = team.telegram.messages();
+    assert_eq!(messages.len(), 2, "one message and its document");
+    assert!(messages[0].text.contains("old <html>") && messages[0].text.contains("cause 19 "));
+    let (name, text) = messages[1].document.clone().expect("a document");
+    assert_eq!((name.as_str(), text.lines().count()), ("failure.txt", 21));
+    // Without the document the message is a message all the same.
+    let mut other = document;
+    other["id"] = json!("shop-1.2.0-20261124T120000Z-0001");
+    team.telegram.server().fault(
+        "POST",
+        "/bot123456789:canary-telegram-AAH7dT2mXw9rB4/sendDocument",
+        1,
+        Fault::Answer(refusal(413, "Request Entity Too Large")),
+    );
+    let (_, record, stderr) = team.tell(&other);
+    assert_eq!(status(&record), "changed", "{stderr}");
+    assert_eq!(channel(&record, "luxima-alerts")["degraded"], json!(["document"]));
+}
+
+#[test]
+fn a_preview_is_what_is_sent() {
+    let team = Team::start();
+    team.settings(
+        "[notify.links]\nLogs = \"https://logs.example/{version}\"\nCoolify = \"http://coolify:8000\"\n",
+    );
+    let mut document = released();
+    document["facts"]["urls"] = json!(["https://shop.example/"]);
+    team.file("document.json", &document.to_string());
+    // Neither a token nor a network is needed for it.
+    let mut command = team.command(&["preview", "--of", "document.json", "--json"]);
+    let output = command.env_remove("TELEGRAM_BOT_TOKEN").output().expect("it runs");
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(team.telegram.server().log().len(), 0);
+    let (_, record, stderr) = team.tell(&document);
+    assert_eq!(status(&record), "changed", "{stderr}");
+    let sent = team.telegram.server().log().pop().expect("a request").body;
+    let payload = &shown["channels"][0]["payloads"][0];
+    assert_eq!(payload["body"].to_string().as_bytes(), sent, "byte for byte");
+    // A button that Telegram would refuse the message for stands in the text.
+    let message = &team.telegram.messages()[0];
+    let labels: Vec<&str> = message.buttons.iter().map(|(label, _)| label.as_str()).collect();
+    assert_eq!(labels, ["Logs", "Open"]);
+    assert!(message.text.contains("\nCoolify http://coolify:8000\n"), "{}", message.text);
+    assert_eq!(channel(&record, "luxima-alerts")["degraded"], json!(["button Coolify"]));
+    // Before there is any channel, the message can be looked at.
+    team.edit_settings("channel = ", "fallback = ");
+    let (code, text, stderr) = team.say(&["preview", "--of", "document.json", "--lang", "id"]);
+    assert!(
+        code == 0 && text.contains("Sekarang aktif: 1.2.0") && stderr.contains("no payload"),
+        "{text}{stderr}"
+    );
+}
+
+#[test]
+fn a_second_message_about_a_run_answers_the_first_or_changes_it() {
+    let team = Team::start();
+    team.tell(&failed());
+    team.tell(&released());
+    let mut back = released();
+    back["procedure"] = json!("rollback");
+    back["id"] = json!("shop-1.1.4-20261124T130000Z-7f3b");
+    back["facts"] = json!({ "product": "shop", "version": "1.1.4", "replaces": { "version": "1.2.0", "run": released()["id"] } });
+    team.tell(&back);
+    let replies: Vec<Option<i64>> = team.telegram.messages().iter().map(|m| m.reply_to).collect();
+    assert_eq!(replies, [None, Some(100), Some(101)]);
+
+    // Good news about another run changes what was said about it; an answer that is lost is asked for again: an edit can be.
+    team.settings("follow_up = \"edit\"\n");
+    let (mut bad, mut good) = (failed(), released());
+    (bad["id"], good["id"]) =
+        (json!("shop-1.2.0-20261124T140000Z-0001"), json!("shop-1.2.0-20261124T140000Z-0001"));
+    team.tell(&bad);
+    let edit = format!("/bot{}/editMessageText", team::TOKEN);
+    team.telegram.server().fault("POST", &edit, 1, Fault::DropAfter);
+    let (code, record, stderr) = team.tell(&good);
+    assert_eq!((code, status(&record)), (0, "changed"), "{stderr}");
+    let messages = team.telegram.messages();
+    assert_eq!((messages.len(), messages[3].edits, team.telegram.server().count("POST", &edit)), (4, 1, 2));
+    assert!(messages[3].text.starts_with("✅"), "{}", messages[3].text);
+    // What somebody has deleted cannot be changed: a new one is sent.
+    (bad["id"], good["id"]) =
+        (json!("shop-1.2.0-20261124T140000Z-0002"), json!("shop-1.2.0-20261124T140000Z-0002"));
+    team.tell(&bad);
+    team.telegram.delete(104);
+    let (_, record, stderr) = team.tell(&good);
+    assert_eq!(channel(&record, "luxima-alerts")["degraded"], json!(["edit"]), "{stderr}");
+}
+
+#[test]
+fn where_the_chat_is_wrong_is_said_before_any_request() {
+    let team = Team::start();
+    let chat = format!("chat_id = {CHAT}");
+    for (wrong, why) in [
+        ("chat_id = \"@luxima-alerts\"", "@name of a public channel"),
+        ("chat_id = \"#luxima-alerts\"", "what people call the chat"),
+        ("chat_id = \"-1001234567890:1\"", "general topic"),
+        ("chat_id = -1001234567890\ntopic = 1", "general topic"),
+        ("chat_id = -1001234567890\non = [\"x\"]\nfollow_up = \"shout\"", "reply and edit are"),
+        ("chat_id = -1001234567890\nlang = \"fr\"", "en and id are"),
+    ] {
+        team.settings("");
+        team.edit_settings(&chat, wrong);
+        let (code, record, stderr) = team.tell(&released());
+        assert!(code == 78 && status(&record) == "failed" && stderr.contains(why), "{wrong}: {stderr}");
+        assert!(stderr.contains("release.toml:"), "{stderr}");
+    }
+    team.settings("");
+    team.edit_settings("http://127.0.0.1", "http://telegram.example");
+    assert!(team.tell(&released()).2.contains("use https://"));
+    team.settings("");
+    let (code, _, stderr) = team.say(&["send", "x", "--to", "nobody"]);
+    assert!(code == 78 && stderr.contains("there is luxima-alerts"), "{stderr}");
+    let mut command = team.command(&["--check"]);
+    let output = command.env("TELEGRAM_BOT_TOKEN", "0123:short").output().expect("it runs");
+    assert!(
+        output.status.code() == Some(78) && String::from_utf8_lossy(&output.stderr).contains("@BotFather")
+    );
+    assert_eq!(team.telegram.server().log().len(), 0);
+    // A topic behind the number is a topic.
+    team.telegram.topic(42);
+    team.edit_settings(&chat, "chat_id = \"https://t.me/c/1234567890/42\"");
+    let (_, record, stderr) = team.tell(&released());
+    assert_eq!(team.telegram.messages()[0].thread, Some(42), "{stderr}");
+    assert_eq!(channel(&record, "luxima-alerts")["url"], "https://t.me/c/1234567890/42/100");
+}
+
+#[test]
+fn a_teams_own_templates_are_used_and_proven() {
+    let team = Team::start();
+    team.settings_with("channel = \"luxima-alerts\"\nlang = \"id\"\ntemplates = \"own\"\n", "");
+    let (code, _, stderr) = team.say(&["templates"]);
+    assert!(code == 78 && stderr.contains("there is no folder"), "{stderr}");
+    let (code, text, stderr) = team.say(&["templates", "--write", "own", "--config", "/dev/null"]);
+    assert!(code == 0 && text.contains("14 files"), "{text}{stderr}");
+    assert_eq!(
+        team.say(&["templates", "--write", "own", "--config", "/dev/null"]).0,
+        2,
+        "nothing is written over"
+    );
+    assert_eq!(team.say(&["templates"]).0, 0);
+    team.file("own/id.toml", "live = \"Yang jalan: {version}\"\n");
+    team.file(
+        "own/release_ok.html",
+        "{% extends \"layout.html\" %}\n{% block headline %}Rilis {{ build }}{% endblock %}\n",
+    );
+    let (_, record, stderr) = team.tell(&released());
+    assert_eq!(status(&record), "changed", "{stderr}");
+    let text = team.texts().pop().expect("a message");
+    assert!(text.starts_with("✅ Rilis shop 1.2.0\n") && text.contains("\nYang jalan: 1.2.0\n"), "{text}");
+}
+
+#[test]
+fn a_broken_template_is_named_with_its_line_and_not_in_the_way() {
+    let team = Team::start();
+    team.settings_with("channel = \"luxima-alerts\"\ntemplates = \"own\"\n", "");
+    for (n, (template, why)) in [
+        ("a\nb\n{{ build ", "release_ok.html:3: "),
+        ("a\n\n<b>{{ no_such_field }}</b>", "release_ok.html:3: undefined value"),
+        ("a\nb <p>{{ build }}</p>", "release_ok.html:2: `<p>"),
+        (
+            "a\n{% for x in range(9000) %}{% for y in range(9000) %}.{% endfor %}{% endfor %}",
+            "release_ok.html:2: ",
+        ),
+        ("{% include \"nothing.html\" %}", "release_ok.html:1: "),
+        (" \n", "the message is empty"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        team.file("own/release_ok.html", template);
+        let (code, text, _) = team.say(&["templates"]);
+        assert!(code == 78 && text.contains(why), "{template}: {text}");
+        let mut document = released();
+        document["id"] = json!(format!("shop-1.2.0-20261124T120000Z-000{n}"));
+        let (code, record, stderr) = team.tell(&document);
+        assert_eq!((code, status(&record)), (0, "changed"), "{stderr}");
+        assert!(stderr.contains(why) && stderr.contains("the built-in template is used"), "{stderr}");
+        assert!(team.texts().pop().expect("a message").starts_with("✅ shop 1.2.0 → production\n"));
+    }
 }

@@ -108,6 +108,11 @@ impl Document {
         self.0.get("failure").and_then(Value::as_object)
     }
 
+    /// The whole document.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
     /// The exit code of the recorded failure.
     pub(crate) fn failure_code(&self) -> Option<u8> {
         let code = self.failure()?.get("code").and_then(Value::as_u64);

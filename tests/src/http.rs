@@ -85,11 +85,14 @@ pub enum Fault {
     DropAfter,
     /// It is done, and the answer comes this much later.
     Hang(Duration),
+    /// It is done, and the connection is closed in the middle of the answer.
+    Cut,
 }
 
 struct Planned {
     method: String,
     prefix: String,
+    spare: usize,
     times: usize,
     fault: Fault,
 }
@@ -169,7 +172,13 @@ impl Server {
 
     /// The next `times` requests of this method whose path begins so go wrong.
     pub fn fault(&self, method: &str, prefix: &str, times: usize, fault: Fault) {
-        let planned = Planned { method: method.into(), prefix: prefix.into(), times, fault };
+        let planned = Planned { method: method.into(), prefix: prefix.into(), spare: 0, times, fault };
+        self.shared.faults.lock().expect("faults").push(planned);
+    }
+
+    /// The next `spare` such requests go well, and the one after them goes wrong.
+    pub fn fault_after(&self, method: &str, prefix: &str, spare: usize, fault: Fault) {
+        let planned = Planned { method: method.into(), prefix: prefix.into(), spare, times: 1, fault };
         self.shared.faults.lock().expect("faults").push(planned);
     }
 }
@@ -202,6 +211,10 @@ impl Shared {
                 handler(&request);
                 return None;
             }
+            Some(Fault::Cut) => {
+                let _ = Self::cut(&stream, &handler(&request)); // whoever asked may be gone by now
+                return;
+            }
             Some(Fault::Hang(time)) => {
                 let reply = handler(&request);
                 std::thread::sleep(time);
@@ -213,11 +226,22 @@ impl Shared {
         write(stream, &request.method, &reply, keep).ok().filter(|()| keep)
     }
 
+    /// Half of an answer.
+    fn cut(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<()> {
+        let length = reply.body.len().max(2);
+        write!(stream, "HTTP/1.1 {} Stand-in\r\nContent-Length: {length}\r\n\r\n", reply.status)?;
+        stream.write_all(&reply.body[..reply.body.len() / 2])
+    }
+
     fn fault_for(&self, request: &Request) -> Option<Fault> {
         let mut faults = self.faults.lock().expect("faults");
         let fits =
             |p: &Planned| p.times > 0 && p.method == request.method && request.path.starts_with(&p.prefix);
         let planned = faults.iter_mut().find(|p| fits(p))?;
+        if planned.spare > 0 {
+            planned.spare -= 1;
+            return None;
+        }
         planned.times -= 1;
         Some(planned.fault.clone())
     }

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+pub mod chats;
 pub mod cloudflare;
 pub mod coolify;
 pub mod cut;
@@ -19,7 +20,7 @@ pub mod schema;
 pub mod shop;
 pub mod supabase;
 pub mod telegram;
-mod telegram_html;
+pub mod telegram_html;
 pub mod varnish;
 
 pub use cloudflare::Cloudflare;

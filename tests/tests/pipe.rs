@@ -63,7 +63,7 @@ fn undisturbed_and_once_more() {
     let (code, said) = run(dash(&sandbox, &CHAIN.join(" | ")));
     assert_eq!(code, 0, "{said}");
     assert_eq!(effects(&sandbox), [1, 1, 1, 1]);
-    assert_eq!(first_lines(&sandbox), ["✅ aceh-commerce 1.2.0, staging: done by hand"]);
+    assert_eq!(first_lines(&sandbox), ["✅ aceh-commerce v1.2.0-rc1, staging: done by hand"]);
     // The second document is another run: it finds everything as it should be.
     let (code, said) = run(dash(&sandbox, &CHAIN.join(" | ")));
     assert_eq!(code, 0, "{said}");
