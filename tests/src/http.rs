@@ -15,6 +15,8 @@ use serde_json::Value;
 pub struct Request {
     /// Upper case.
     pub method: String,
+    /// Path and query as they came.
+    pub target: String,
     /// Without the query.
     pub path: String,
     /// Decoded query.
@@ -239,6 +241,7 @@ fn request(parsed: &httparse::Request) -> Option<Request> {
     };
     Some(Request {
         method: parsed.method?.to_owned(),
+        target: target.to_owned(),
         path: path.to_owned(),
         query: query.split('&').filter(|p| !p.is_empty()).map(pair).collect(),
         headers: parsed.headers.iter().map(header).collect(),

@@ -4,11 +4,16 @@
 
 use std::path::PathBuf;
 
+pub mod bunny;
+pub mod cache;
 pub mod cloudflare;
+pub mod cloudfront;
 pub mod coolify;
 mod exchange;
+pub mod fastly;
 pub mod git;
 pub mod http;
+pub mod nginx;
 pub mod postgres;
 pub mod sandbox;
 pub mod schema;
@@ -17,9 +22,13 @@ pub mod telegram;
 mod telegram_html;
 pub mod varnish;
 
+pub use bunny::Bunny;
 pub use cloudflare::Cloudflare;
+pub use cloudfront::CloudFront;
 pub use coolify::Coolify;
 pub use exchange::exchange;
+pub use fastly::Fastly;
+pub use nginx::Nginx;
 pub use sandbox::Sandbox;
 pub use shop::Shop;
 pub use telegram::Telegram;
