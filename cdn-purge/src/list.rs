@@ -59,7 +59,10 @@ impl List {
         if !self.seen.insert(high << 64 | low) {
             return Ok(());
         }
-        self.file.write_all(item.as_bytes()).and_then(|()| self.file.write_all(b"\n")).map_err(lost)?;
+        self.file
+            .write_all(item.as_bytes())
+            .and_then(|()| self.file.write_all(b"\n"))
+            .map_err(|e| lost(&e))?;
         self.shrink_common(item);
         if item.len() > self.longest.len() {
             item.clone_into(&mut self.longest);
@@ -84,8 +87,8 @@ impl List {
 
     /// Reads them from the beginning.
     pub fn read(&mut self) -> Result<impl Iterator<Item = Result<String, Failure>> + Send + '_, Failure> {
-        self.file.rewind().map_err(lost)?;
-        Ok(BufReader::new(&mut self.file).lines().map(|line| line.map_err(lost)))
+        self.file.rewind().map_err(|e| lost(&e))?;
+        Ok(BufReader::new(&mut self.file).lines().map(|line| line.map_err(|e| lost(&e))))
     }
 
     fn shrink_common(&mut self, item: &str) {
@@ -93,8 +96,8 @@ impl List {
             item.clone_into(&mut self.common);
         }
         let same = self.common.bytes().zip(item.bytes()).take_while(|(a, b)| a == b).count();
-        let whole = &self.common[..self.common.floor_char_boundary(same)];
-        let cut = whole.rfind('/').map_or(0, |at| at + 1);
+        let slash = self.common.as_bytes()[..same].iter().rposition(|byte| *byte == b'/');
+        let cut = slash.map_or(0, |at| at + 1);
         self.common.truncate(cut);
     }
 
@@ -118,7 +121,7 @@ fn fnv(text: &str) -> u64 {
     (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-fn lost(error: std::io::Error) -> Failure {
+fn lost(error: &std::io::Error) -> Failure {
     let message = format!("the list of pages cannot be kept in a temporary file: {error}");
     Failure::temporary("list", message).next("see that TMPDIR has room")
 }

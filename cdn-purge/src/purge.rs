@@ -43,22 +43,11 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
     let right = before.iter().enumerate().all(|(n, seen)| seen.proves(proof.target(n, since)));
     // What a person names is purged whatever it says: not everything that changes is a build.
     if right && !args.named() && !planned && lists.are(proof.pages()) {
-        let never = before.iter().all(|seen| seen.cached == Cached::Never);
-        let report = proof.report(&before, &proof.as_seen(&before));
-        let outcome = if never {
-            Outcome::skipped(format!("the edge keeps no copy of {names}: there is nothing to purge"))
-        } else {
-            Outcome::unchanged(format!("the edge serves {} already on {names}", proof.name()))
-        };
-        return Ok(outcome.output("urls", report));
+        return Ok(nothing_to_do(&proof, &before, &names));
     }
     let costs: Vec<Value> = parts.iter().map(Part::to_value).collect();
     let Some(permit) = run.permit() else {
-        let requests = requests(run, settings, &lists, &parts);
-        requests.iter().for_each(|request| run.context.voice.say(&format!("would send {request}")));
-        let said = parts.iter().map(Part::said).collect::<Vec<_>>().join("; ");
-        let outcome = Outcome::planned(format!("would purge {names}: {said}"));
-        return Ok(outcome.output("plan", costs).output("requests", requests));
+        return Ok(only_planned(run, settings, &lists, &parts, &names).output("plan", costs));
     };
     let purging = Purging {
         context: &run.context,
@@ -70,15 +59,33 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
     };
     let done = purging.carry_out(&permit, &mut lists, &proof, &before, passes)?;
     let after = proof.whole(done.watched, &before)?;
-    let mut outcome = Outcome::changed(format!("purged {names}: {}", proof.said(&after)))
+    let outcome = Outcome::changed(format!("purged {names}: {}", proof.said(&after)))
         .output("urls", proof.report(&before, &after))
         .output("vantage_points", 1)
         .output("plan", costs)
         .output("purges", done.purges);
-    if let Some(stable) = (!settings.stable.is_zero()).then_some(settings.stable) {
-        outcome = outcome.output("stable_seconds", stable.as_secs());
-    }
-    Ok(outcome)
+    Ok(if settings.stable.is_zero() {
+        outcome
+    } else {
+        outcome.output("stable_seconds", settings.stable.as_secs())
+    })
+}
+
+/// The edge has the build already, or keeps no copy at all.
+fn nothing_to_do(proof: &Proof, before: &[Seen], names: &str) -> Outcome {
+    let outcome = if before.iter().all(|seen| seen.cached == Cached::Never) {
+        Outcome::skipped(format!("the edge keeps no copy of {names}: there is nothing to purge"))
+    } else {
+        Outcome::unchanged(format!("the edge serves {} already on {names}", proof.name()))
+    };
+    outcome.output("urls", proof.report(before, &proof.as_seen(before))).output("vantage_points", 1)
+}
+
+fn only_planned(run: &Run, settings: &Settings, lists: &Lists, parts: &[Part], names: &str) -> Outcome {
+    let requests = requests(run, settings, lists, parts);
+    requests.iter().for_each(|request| run.context.voice.say(&format!("would send {request}")));
+    let said = parts.iter().map(Part::said).collect::<Vec<_>>().join("; ");
+    Outcome::planned(format!("would purge {names}: {said}")).output("requests", requests)
 }
 
 /// A copy from before a database was restored shows data that is gone, though its build is right.

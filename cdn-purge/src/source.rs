@@ -129,7 +129,7 @@ impl Source<'_> {
                 Event::Text(part) => text.push_str(&part),
                 Event::CData(part) => text.push_str(&part),
                 Event::GeneralRef(reference) => {
-                    text.push_str(&resolved(&reference).ok_or_else(|| wrong("an unknown entity".into()))?)
+                    text.push_str(&resolved(&reference).ok_or_else(|| wrong("an unknown entity".into()))?);
                 }
                 Event::End(_) => {
                     self.element(&path, text.trim(), name, &mut inner)?;

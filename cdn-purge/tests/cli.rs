@@ -188,7 +188,7 @@ fn more_pages_than_one_request_may_name() {
     served(&format!("{edge}/p/7"));
     site.release("1.2.0");
     document["facts"]["version"] = json!("1.2.0");
-    let (code, _, stderr) = site.run(&[], &document);
+    let (code, _, stderr) = site.run(&["--hard"], &document);
     assert_eq!(code, 0, "{stderr}");
     let log = cloudflare.api().log();
     let sizes = log.iter().filter_map(|r| r.json()?["files"].as_array().map(Vec::len));

@@ -3,12 +3,14 @@
 
 mod site;
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use site::{Site, TOKEN, ZONE, opened, reason, served};
-use testkit::http::{Fault, Reply};
-use testkit::{Bunny, CloudFront, Fastly, exchange};
+use testkit::http::{Fault, Reply, Request};
+use testkit::{Bunny, CloudFront, Cloudflare, Fastly, exchange};
 
 fn run(site: &Site, args: &[&str], document: &Value) -> (i32, Value, String) {
     let mut command = site.command(args);
@@ -284,6 +286,29 @@ fn the_rate_is_kept_and_what_does_not_fit_is_said_at_once() {
     assert!(before.elapsed() >= Duration::from_secs(1), "{:?}", before.elapsed());
 }
 
+/// Ends a run by SIGTERM once it has sent three requests.
+fn terminated(site: &Site, cloudflare: &Cloudflare) -> (i32, Value) {
+    let mut command = site.command(&["--urls-from", "list", "--remaining", "rest", "--json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let document = opened("1.1.4").to_string();
+    child.stdin.take().expect("stdin").write_all(document.as_bytes()).expect("read");
+    while cloudflare.api().count("POST", "/client/v4/zones") < 3 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(killed.expect("kill").success());
+    let out = child.wait_with_output().expect("it ends");
+    let stopped = serde_json::from_slice(&out.stdout).expect("a document, in any case");
+    (out.status.code().expect("a code"), stopped)
+}
+
+/// All pages of all requests.
+fn sent(log: &[Request]) -> Vec<String> {
+    let files = log.iter().filter_map(|r| r.json()?["files"].as_array().cloned()).flatten();
+    files.filter_map(|f| f.as_str().map(str::to_owned)).collect()
+}
+
 #[test]
 fn what_an_interrupted_run_leaves_is_read_back() {
     let site = Site::start();
@@ -296,33 +321,11 @@ fn what_an_interrupted_run_leaves_is_read_back() {
         &edge,
         &format!("driver = \"cloudflare\"\nzone = \"{ZONE}\"\nurl = \"{api}\"\nburst = 300\nrate = 20"),
     );
-    let mut command = site.command(&["--urls-from", "list", "--remaining", "rest", "--json"]);
-    let document = opened("1.1.4");
-    command
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    let mut child = command.spawn().expect("it starts");
-    std::io::Write::write_all(&mut child.stdin.take().expect("stdin"), document.to_string().as_bytes())
-        .expect("read");
-    while cloudflare.api().count("POST", "/client/v4/zones") < 3 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(killed.expect("kill").success());
-    let out = child.wait_with_output().expect("it ends");
-    let stopped: Value = serde_json::from_slice(&out.stdout).expect("a document, in any case");
-    assert_eq!(
-        reason(&(out.status.code().expect("a code"), stopped.clone(), String::new())),
-        (143, "interrupted", "yes")
-    );
+    let (code, stopped) = terminated(&site, &cloudflare);
+    assert_eq!(reason(&(code, stopped.clone(), String::new())), (143, "interrupted", "yes"));
     let rest = std::fs::read_to_string(site.folder.path().join("rest")).expect("written");
     let output = &stopped["steps"][0]["output"];
     assert_eq!(output["remaining"], rest.lines().count());
-    let sent = |log: &[testkit::http::Request]| -> Vec<String> {
-        let files = log.iter().filter_map(|r| r.json()?["files"].as_array().cloned()).flatten();
-        files.filter_map(|f| f.as_str().map(str::to_owned)).collect()
-    };
     let mut all = sent(&cloudflare.api().log());
     all.extend(rest.lines().map(str::to_owned));
     all.sort();

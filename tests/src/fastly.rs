@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use crate::cache::{Cache, What};
 use crate::http::{Reply, Request, Server};
 
+/// The most that one request may name.
+const KEYS: usize = 256;
+
 /// The stand-in: the API, the edge, and the shield between it and the origin.
 pub struct Fastly {
     api: Server,
@@ -53,30 +56,11 @@ fn answer(tiers: &[&Cache], service: &str, token: &str, request: &Request) -> Re
             Reply::json(200, json!({ "status": "ok" }))
         }
         ("POST", ["service", id, "purge"]) if *id == service => {
-            let body = request.json().unwrap_or_default();
-            let keys: Vec<String> = body["surrogate_keys"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect();
-            if keys.len() > 256 {
-                return Reply::json(
-                    400,
-                    json!({ "status": "fail", "reason": "Batch surrogate key request only supports up to 256 surrogate keys" }),
-                );
-            }
+            let keys = keys(request);
             for key in &keys {
                 purge(&What::Tag(key.clone()), soft);
             }
-            Reply::json(
-                200,
-                keys.iter()
-                    .map(|key| (key.clone(), json!("108-1")))
-                    .collect::<serde_json::Map<_, _>>()
-                    .into(),
-            )
+            keyed(&keys)
         }
         ("POST", ["purge", ..]) => {
             let target = &request.target;
@@ -85,4 +69,21 @@ fn answer(tiers: &[&Cache], service: &str, token: &str, request: &Request) -> Re
         }
         _ => Reply::json(404, json!({ "msg": "Record not found", "detail": "Cannot find service" })),
     }
+}
+
+fn keys(request: &Request) -> Vec<String> {
+    let body = request.json().unwrap_or_default();
+    let keys = body["surrogate_keys"].as_array().into_iter().flatten();
+    let keys: Vec<String> = keys.filter_map(Value::as_str).map(str::to_owned).collect();
+    if keys.len() > KEYS { Vec::new() } else { keys }
+}
+
+/// An id for each key; too many (or none) are refused as a whole.
+fn keyed(keys: &[String]) -> Reply {
+    if keys.is_empty() {
+        let reason = "Batch surrogate key request only supports up to 256 surrogate keys";
+        return Reply::json(400, json!({ "status": "fail", "reason": reason }));
+    }
+    let ids = keys.iter().map(|key| (key.clone(), json!("108-1")));
+    Reply::json(200, ids.collect::<serde_json::Map<_, _>>().into())
 }

@@ -96,6 +96,10 @@ struct Planned {
     fault: Fault,
 }
 
+/// What requests come over.
+pub trait Connection: Read + Write {}
+impl<T: Read + Write> Connection for T {}
+
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
 #[derive(Default)]
@@ -114,6 +118,15 @@ pub struct Server {
 impl Server {
     /// Starts to answer.
     pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_over(|stream| Some(Box::new(stream)), handler)
+    }
+
+    /// Starts to answer over connections that are made something else of, such as TLS.
+    pub fn start_over(
+        wrap: impl Fn(TcpStream) -> Option<Box<dyn Connection>> + Send + Sync + 'static,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let wrap = Arc::new(wrap);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared::default());
@@ -124,8 +137,14 @@ impl Server {
                 if ours.stopped.load(Ordering::Relaxed) {
                     break;
                 }
-                let (ours, handler) = (Arc::clone(&ours), Arc::clone(&handler));
-                std::thread::spawn(move || ours.serve(stream, &*handler));
+                let (ours, handler, wrap) = (Arc::clone(&ours), Arc::clone(&handler), Arc::clone(&wrap));
+                std::thread::spawn(move || {
+                    // Nobody waits longer for a request.
+                    let timed = stream.set_read_timeout(Some(Duration::from_secs(30)));
+                    if let (Ok(()), Some(stream)) = (timed, wrap(stream)) {
+                        ours.serve(stream, &*handler);
+                    }
+                });
             }
         });
         Server { address, shared }
@@ -172,8 +191,8 @@ impl Drop for Server {
 }
 
 impl Shared {
-    fn serve(&self, mut stream: TcpStream, handler: &Handler) {
-        let Some(request) = read(&mut stream) else { return };
+    fn serve(&self, mut stream: Box<dyn Connection>, handler: &Handler) {
+        let Some(request) = read(&mut *stream) else { return };
         self.log.lock().expect("log").push(request.clone());
         let reply = match self.fault_for(&request) {
             None => handler(&request),
@@ -190,7 +209,7 @@ impl Shared {
             }
         };
         // Whoever asked may be gone by now.
-        let _ = write(&mut stream, &request.method, &reply);
+        let _ = write(&mut *stream, &request.method, &reply);
     }
 
     fn fault_for(&self, request: &Request) -> Option<Fault> {
@@ -203,8 +222,7 @@ impl Shared {
     }
 }
 
-fn read(stream: &mut TcpStream) -> Option<Request> {
-    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+fn read(stream: &mut dyn Connection) -> Option<Request> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 8192];
     loop {
@@ -276,7 +294,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn write(stream: &mut TcpStream, method: &str, reply: &Reply) -> std::io::Result<()> {
+fn write(stream: &mut dyn Connection, method: &str, reply: &Reply) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Stand-in\r\nConnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));

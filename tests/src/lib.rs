@@ -15,11 +15,13 @@ pub mod git;
 pub mod http;
 pub mod nginx;
 pub mod postgres;
+pub mod proxy;
 pub mod sandbox;
 pub mod schema;
 pub mod shop;
 pub mod telegram;
 mod telegram_html;
+pub mod tls;
 pub mod varnish;
 
 pub use bunny::Bunny;
