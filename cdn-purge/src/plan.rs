@@ -121,7 +121,13 @@ pub fn part(
 }
 
 /// A plan that does not fit into the time that is left is refused, with a better one.
-pub fn affordable(driver: &dyn Driver, part: &Part, list: &List, left: Duration) -> Result<(), Failure> {
+pub fn affordable(
+    driver: &dyn Driver,
+    part: &Part,
+    list: &List,
+    left: Duration,
+    environment: &str,
+) -> Result<(), Failure> {
     let time = part.estimate.time;
     if time <= left {
         return Ok(());
@@ -136,7 +142,8 @@ pub fn affordable(driver: &dyn Driver, part: &Part, list: &List, left: Duration)
     );
     let patience = format!("--timeout {}m", time.as_secs().div_ceil(60) + 5);
     let failure = Failure::refused("too-slow", message).cause(format!("or give it the time: {patience}"));
-    Err(failure.next(better(driver, list).unwrap_or(patience)))
+    let way = better(driver, list).unwrap_or(patience);
+    Err(failure.next(format!("cdn-purge --env {environment} {way}")))
 }
 
 /// One request in place of many.
@@ -144,16 +151,16 @@ fn better(driver: &dyn Driver, list: &List) -> Option<String> {
     let can = |kind| driver.limits(kind).is_some();
     let below_the_host = list.common.splitn(4, '/').nth(3).is_some_and(|path| !path.is_empty());
     if list.kind == Kind::Url && can(Kind::Prefix) && below_the_host {
-        return Some(format!("cdn-purge --prefix {}", list.common));
+        return Some(format!("--prefix {}", list.common));
     }
     let host = list.common.split('/').nth(2).filter(|host| !host.is_empty());
     if let (Kind::Url | Kind::Prefix, true, Some(host)) = (list.kind, can(Kind::Host), host) {
-        return Some(format!("cdn-purge --host {host}"));
+        return Some(format!("--host {host}"));
     }
     if can(Kind::Tag) && list.kind != Kind::Tag {
-        return Some("cdn-purge --tag TAG, or cdn-purge --everything".to_owned());
+        return Some("--tag TAG".to_owned());
     }
-    can(Kind::Everything).then(|| "cdn-purge --everything".to_owned())
+    can(Kind::Everything).then(|| "--everything".to_owned())
 }
 
 /// A length of time for people: `5 h 33 min`, `2 min 5 s`, `3 s`.

@@ -103,9 +103,10 @@ fn parts(
     passes: u32,
 ) -> Result<Vec<Part>, Failure> {
     let (driver, left) = (settings.driver.as_ref(), run.context.deadline.left());
+    let environment = run.context.environment()?;
     let one = |list| {
         let part = plan::part(driver, list, mode, settings.tuning, passes)?;
-        plan::affordable(driver, &part, list, left)?;
+        plan::affordable(driver, &part, list, left, environment)?;
         Ok(part)
     };
     lists.full().map(one).collect()
@@ -174,7 +175,8 @@ impl Purging<'_> {
         Err(Failure::bug("rounds do not end"))
     }
 
-    /// All kinds, as often as the shield needs; when the last one was accepted.
+    /// All kinds, as often as the shield needs; when the last time was begun. (Not when it ended: a long list takes minutes, and
+    /// its first pages are in the cache again by then.)
     fn round(
         &self,
         permit: &Permit,
@@ -184,16 +186,18 @@ impl Purging<'_> {
         harder: bool,
         purges: &mut Vec<Value>,
     ) -> Result<Timestamp, Failure> {
+        let mut begun = Timestamp::now();
         for pass in 0..passes {
             if pass > 0 {
                 let everything = lists.full().any(|list| list.kind == Kind::Everything);
                 let gap = self.settings.gap.unwrap_or(if everything { GAP_OF_EVERYTHING } else { GAP });
                 self.context.pause(gap).map_err(|failure| failure.acted(Acted::Yes))?;
             }
+            begun = Timestamp::now();
             let reference = format!("{}-{}", self.id, round * passes + pass + 1);
             self.pass(permit, lists, &reference, harder, purges)?;
         }
-        Ok(Timestamp::now())
+        Ok(begun)
     }
 
     fn pass(
@@ -237,7 +241,9 @@ impl Purging<'_> {
         let Some(mut failure) = stopped else { return Ok(()) };
         failure = failure.output("purges", purges.clone()).output("remaining", count);
         if let (Some(path), None) = (path, &failure.next) {
-            failure = failure.next(format!("cdn-purge --urls-from {}", path.display()));
+            let (environment, path) = (self.context.environment()?, path.display());
+            failure =
+                failure.next(format!("cdn-purge --env {environment} --urls-from {path} --remaining {path}"));
         }
         Err(failure.cause(format!("{count} of the list were not purged")))
     }

@@ -217,7 +217,7 @@ fn absurd_plans_are_refused_with_a_better_one() {
     assert_eq!(reason(&refused), (1, "too-slow", "no"), "{}", refused.2);
     let failure = &refused.1["failure"];
     assert!(failure["message"].as_str().is_some_and(|m| m.contains("5 h 33 min")), "{failure}");
-    assert_eq!(failure["next"], format!("cdn-purge --prefix {}/p/", bunny.edge().url()));
+    assert_eq!(failure["next"], format!("cdn-purge --env production --prefix {}/p/", bunny.edge().url()));
     let cloudfront = cloudfront(&site);
     list(&cloudfront.edge().url());
     let refused = run(&site, &["--urls-from", "list"], &opened("1.1.4"));
