@@ -245,7 +245,7 @@ impl Purging<'_> {
             failure =
                 failure.next(format!("cdn-purge --env {environment} --urls-from {path} --remaining {path}"));
         }
-        Err(failure.cause(format!("{count} of the list were not purged")))
+        Err(failure.cause(format!("not purged: {count} of the list")))
     }
 }
 

@@ -212,6 +212,13 @@ fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Reply, Lost> {
     Ok(Reply { status, body: String::from_utf8_lossy(&bytes).into_owned(), headers })
 }
 
+/// Nobody was there to be asked. The standard library has no kind of its own for a name that cannot be looked up.
+fn is_unreached(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    [ConnectionRefused, HostUnreachable, NetworkUnreachable].contains(&error.kind())
+        || error.to_string().starts_with("failed to lookup address information")
+}
+
 fn lost(error: &ureq::Error) -> Lost {
     let sent = match error {
         ureq::Error::HostNotFound
@@ -220,7 +227,8 @@ fn lost(error: &ureq::Error) -> Lost {
         | ureq::Error::Tls(_)
         | ureq::Error::Rustls(_)
         | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
-        ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        ureq::Error::ConnectProxyFailed(_) => false,
+        ureq::Error::Io(error) => !is_unreached(error),
         _ => true,
     };
     Lost { why: redact(&error.to_string()), sent }
