@@ -1,77 +1,154 @@
 //! The command line and the settings.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use step::{Common, Context, Failure, Marker, Secret};
+use step::{Common, Context, Failure, Marker};
 use url::Url;
+
+use crate::drivers::{self, Driver, Mode};
+use crate::plan::Tuning;
+use crate::select;
 
 /// The keys of `[cdn-purge]`.
 pub const KEYS: &[&str] = &[
     "driver",
-    "endpoint",
-    "method",
-    "expect",
-    "ban_header",
-    "headers.*",
-    "zone",
-    "token_file",
     "url",
     "origin",
     "settle",
+    "stable",
+    "assets",
+    "shield",
+    "gap",
+    "batch",
+    "rate",
+    "burst",
+    "workers",
+    "tags",
+    "prefixes",
+    "hosts",
+    "token_file",
+    // http
+    "endpoint",
+    "method",
+    "target",
+    "expect",
+    "ban_header",
+    "headers.*",
+    "soft_headers.*",
+    "count_header",
+    "token_header",
+    "prefix.method",
+    "prefix.target",
+    "prefix.headers.*",
+    "prefix.soft_headers.*",
+    "host.method",
+    "host.target",
+    "host.headers.*",
+    "host.soft_headers.*",
+    "tag.method",
+    "tag.target",
+    "tag.headers.*",
+    "tag.soft_headers.*",
+    "tag.join",
+    "everything.method",
+    "everything.target",
+    "everything.headers.*",
+    "everything.soft_headers.*",
+    // the vendors
+    "zone",
+    "plan",
+    "pull_zone",
+    "service",
+    "distribution",
+    "access_key",
+    "secret_key_file",
+    "session_token_file",
 ];
 
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub struct Args {
-    /// Pages to purge, as people open them; else the document's, else the environment's public_urls
+    /// Pages to purge, as people open them; else what the settings say, the document's, or the environment's public_urls
     #[arg(value_name = "URL")]
     pub urls: Vec<String>,
+    /// Purge all that begins with this address
+    #[arg(long, value_name = "URL")]
+    pub prefix: Vec<String>,
+    /// Purge all of this host
+    #[arg(long, value_name = "HOST")]
+    pub host: Vec<String>,
+    /// Purge all that carries this tag (surrogate key)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Purge everything that the edge keeps of this zone
+    #[arg(long, conflicts_with_all = ["urls", "prefix", "host", "tag", "urls_from", "sitemap"])]
+    pub everything: bool,
+    /// Purge what this file lists: one page a line (or `prefix URL`, `host HOST`, `tag TAG`), or a sitemap
+    #[arg(long, value_name = "FILE")]
+    pub urls_from: Vec<PathBuf>,
+    /// Purge what this sitemap (or index of sitemaps) lists; the origin is asked for it, if it is known
+    #[arg(long, value_name = "URL")]
+    pub sitemap: Vec<String>,
+    /// What was not purged when the run stops goes into this file, for --urls-from; it is empty when nothing is left
+    #[arg(long, value_name = "FILE")]
+    pub remaining: Option<PathBuf>,
+    /// A page that must serve the build afterwards, where what is purged is no page
+    #[arg(long, value_name = "URL")]
+    pub probe: Vec<String>,
+    /// Let the edge serve old copies once more while it asks (where it can)
+    #[arg(long, conflicts_with = "hard")]
+    pub soft: bool,
+    /// Drop all copies at once
+    #[arg(long)]
+    pub hard: bool,
     #[command(flatten)]
     pub common: Common,
 }
 
+impl Args {
+    /// Whether a person has named what is to be purged.
+    pub fn named(&self) -> bool {
+        let lists = [&self.urls, &self.prefix, &self.host, &self.tag, &self.sitemap];
+        self.everything || !self.urls_from.is_empty() || lists.iter().any(|list| !list.is_empty())
+    }
+
+    /// What the person says about the manner.
+    pub fn mode(&self) -> Option<Mode> {
+        match (self.soft, self.hard) {
+            (true, _) => Some(Mode::Soft),
+            (_, true) => Some(Mode::Hard),
+            _ => None,
+        }
+    }
+}
+
 /// The edge, and how to ask it.
-#[derive(Debug)]
 pub struct Settings {
-    pub driver: Driver,
+    pub driver: Box<dyn Driver>,
     /// The environment's pages: what may be purged lies on their hosts.
     pub public_urls: Vec<String>,
+    /// What a run purges in place of pages, when nobody names anything.
+    pub tags: Vec<String>,
+    pub prefixes: Vec<String>,
+    pub hosts: Vec<String>,
     /// How a page says its build.
     pub marker: Marker,
     /// Where the origin answers past the edge.
     pub origin: Option<Url>,
     /// How long the origin and the edge get to show the build.
     pub settle: Duration,
-}
-
-/// Whose edge it is.
-#[derive(Debug)]
-pub enum Driver {
-    Http(Http),
-    Cloudflare(Cloudflare),
-}
-
-/// A cache that takes a request a page: Varnish, nginx, Souin.
-#[derive(Debug)]
-pub struct Http {
-    /// Where purges go; else to the page's own address.
-    pub endpoint: Option<Url>,
-    pub method: String,
-    /// The statuses that mean accepted.
-    pub expect: Vec<u16>,
-    /// With it, the page's path goes into this header as a regular expression (a ban).
-    pub ban_header: Option<String>,
-    pub headers: Vec<(String, String)>,
-}
-
-/// Cloudflare.
-#[derive(Debug)]
-pub struct Cloudflare {
-    pub api: String,
-    pub zone: String,
-    pub token: Secret,
+    /// How long pages are watched once they are right.
+    pub stable: Duration,
+    /// Whether the files that a page names are asked for.
+    pub assets: bool,
+    /// Whether there is a second cache behind the edge: then all is purged twice.
+    pub shield: bool,
+    /// The time between the two; by default 2 s, and 30 s for everything.
+    pub gap: Option<Duration>,
+    pub tuning: Tuning,
 }
 
 impl Settings {
@@ -79,61 +156,53 @@ impl Settings {
     pub fn read(context: &Context) -> Result<Self, Failure> {
         context.environment()?;
         let settings = &context.settings;
-        let driver = match settings.need("driver")?.as_str() {
-            "http" => Driver::Http(Http::read(settings)?),
-            "cloudflare" => Driver::Cloudflare(Cloudflare::read(settings)?),
-            other => {
-                return Err(
-                    settings.wrong("driver", &format!("`{other}` is not known; http and cloudflare are"))
-                );
-            }
-        };
         let missing = || {
-            let message = "no marker: without the header (or html:attribute) by which a page says its build, nothing can be proven; set marker in [environment.X]";
+            let message = "no marker: without the header (or html:attribute, or next) by which a page says its build, nothing can be proven; set marker in [environment.X]";
             Failure::config("missing-setting", message)
         };
+        let public_urls = settings.shared_list("public_urls")?;
+        let first = select::hosts(&public_urls).into_iter().next().unwrap_or_default();
+        let duration = |key, default| Ok::<_, Failure>(settings.duration(key)?.unwrap_or(default));
+        let origin = settings.text("origin")?.map(|text| base(settings, "origin", &text)).transpose()?;
         Ok(Settings {
-            driver,
-            public_urls: settings.shared_list("public_urls")?,
+            driver: drivers::read(settings, &first)?,
+            public_urls,
+            tags: settings.list("tags")?,
+            prefixes: settings.list("prefixes")?,
+            hosts: settings.list("hosts")?,
             marker: Marker::of(settings)?.ok_or_else(missing)?,
-            origin: base(settings, "origin")?,
-            settle: settings.duration("settle")?.unwrap_or(Duration::from_secs(30)),
+            origin,
+            settle: duration("settle", Duration::from_secs(30))?,
+            stable: duration("stable", Duration::ZERO)?,
+            assets: settings.flag("assets")?.unwrap_or(true),
+            shield: settings.flag("shield")?.unwrap_or(false),
+            gap: settings.duration("gap")?,
+            tuning: tuning(settings)?,
         })
     }
 }
 
-impl Http {
-    fn read(settings: &step::Settings) -> Result<Self, Failure> {
-        let status = |text: String| {
-            let wrong = |_| settings.wrong("expect", &format!("`{text}` is no HTTP status"));
-            text.parse::<u16>().map_err(wrong)
-        };
-        let expect: Vec<u16> = settings.list("expect")?.into_iter().map(status).collect::<Result<_, _>>()?;
-        let names = settings.names("headers").into_iter();
-        let header = |name: String| Ok((name.clone(), settings.need(&format!("headers.{name}"))?));
-        Ok(Http {
-            endpoint: base(settings, "endpoint")?,
-            method: settings.text("method")?.unwrap_or_else(|| "PURGE".to_owned()),
-            expect: if expect.is_empty() { vec![200, 204] } else { expect },
-            ban_header: settings.text("ban_header")?,
-            headers: names.map(header).collect::<Result<_, Failure>>()?,
-        })
-    }
+fn tuning(settings: &step::Settings) -> Result<Tuning, Failure> {
+    let positive = |key: &str, number: Option<f64>| match number {
+        Some(number) if number.is_nan() || number <= 0.0 => {
+            Err(settings.wrong(key, "it must be more than 0"))
+        }
+        number => Ok(number),
+    };
+    let whole = |key: &str| match settings.number::<usize>(key)? {
+        Some(0) => Err(settings.wrong(key, "it must be more than 0")),
+        number => Ok(number),
+    };
+    Ok(Tuning {
+        batch: whole("batch")?,
+        rate: positive("rate", settings.number("rate")?)?,
+        burst: positive("burst", settings.number("burst")?)?,
+        workers: whole("workers")?,
+    })
 }
 
-impl Cloudflare {
-    fn read(settings: &step::Settings) -> Result<Self, Failure> {
-        let api = settings.text("url")?.unwrap_or_else(|| "https://api.cloudflare.com".to_owned());
-        Ok(Cloudflare {
-            api: api.trim_end_matches('/').to_owned(),
-            zone: settings.need("zone")?,
-            token: settings.need_secret("token", "CLOUDFLARE_API_TOKEN")?,
-        })
-    }
-}
-
-fn base(settings: &step::Settings, key: &str) -> Result<Option<Url>, Failure> {
-    let Some(text) = settings.text(key)? else { return Ok(None) };
-    let url = Url::parse(&text).ok().filter(|url| url.has_host() && url.scheme().starts_with("http"));
-    url.map(Some).ok_or_else(|| settings.wrong(key, &format!("`{text}` is no http address")))
+/// An address that others are put below.
+pub fn base(settings: &step::Settings, key: &str, text: &str) -> Result<Url, Failure> {
+    let url = Url::parse(text).ok().filter(|url| url.has_host() && url.scheme().starts_with("http"));
+    url.ok_or_else(|| settings.wrong(key, &format!("`{text}` is no http address")))
 }

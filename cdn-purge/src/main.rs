@@ -1,10 +1,21 @@
 //! Purges what a release changed from the edge, and proves that the edge serves the new build.
 
 mod args;
+mod batch;
+mod damage;
 mod drivers;
 mod edge;
+mod gather;
+mod list;
+mod pace;
 mod plan;
+mod proof;
 mod purge;
+mod remaining;
+mod seen;
+mod select;
+mod send;
+mod source;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,6 +36,8 @@ impl Program for Args {
     const EXAMPLES: &'static str = "
         cdn-purge --env production --release 1.2.0                  purge the environment's pages; each must serve 1.2.0 then
         cdn-purge --env production https://shop.example/sale        this page alone; it must serve what the origin serves
+        cdn-purge --env production --tag products --plan            what a purge by tag would send, and how long it takes
+        cdn-purge --env production --sitemap https://shop.example/sitemap.xml --remaining rest.txt
         ... | deploy-coolify deploy | cdn-purge | notify            in a release";
     const KEYS: &'static [&'static str] = args::KEYS;
     const TIMEOUT: Duration = Duration::from_secs(300);
@@ -35,7 +48,7 @@ impl Program for Args {
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
         let settings = Settings::read(&run.context)?;
-        purge::run(run, &settings, &self.urls)
+        purge::run(run, &settings, self)
     }
 
     fn answer(&self, _context: &Context) -> Result<Answer, Failure> {
@@ -45,7 +58,7 @@ impl Program for Args {
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = Settings::read(context)?;
         let client = Client::new(context, NAME);
-        let text = drivers::of(&settings.driver, &client).check(&settings)?;
+        let text = settings.driver.check(&client)?;
         Ok(Answer::new(text, json!({ "pages": settings.public_urls })))
     }
 }

@@ -1,221 +1,216 @@
-//! Which pages, whether they have to be purged, and what they prove. Pure.
+//! Softly or not, how many requests, how long it takes, and whether that is absurd. Pure.
 
-use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use step::{Build, Failure};
-use url::Url;
+use step::Failure;
 
-/// `Age` is in whole seconds, and clocks differ a little.
-const SLACK: Duration = Duration::from_secs(2);
+use crate::drivers::{Driver, Limits, Mode};
+use crate::list::List;
+use crate::select::Kind;
 
-/// A page at one instant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// The HTTP status, if an answer came.
-    pub status: Option<u16>,
-    /// What it says its build is.
-    pub build: Option<String>,
-    /// Since when the edge has had this copy, if it says.
-    pub cached_at: Option<Timestamp>,
-    /// The edge's own word on where it came from (HIT, MISS), as it is.
-    pub verdict: Option<String>,
-    /// Why no answer came.
-    pub problem: Option<String>,
+/// Softly for a release: pages that are a minute old hurt nobody, and the origin is not asked for all of them at once. Hard for
+/// whatever takes a bad build or bad data away, and for what a person names.
+pub fn mode(asked: Option<Mode>, procedure: &str, data_changed: bool, named: bool) -> Mode {
+    let gentle = ["release", "candidate"].contains(&procedure) && !data_changed && !named;
+    asked.unwrap_or(if gentle { Mode::Soft } else { Mode::Hard })
 }
 
-impl Seen {
-    /// No answer.
-    pub fn silent(why: String) -> Self {
-        Seen { problem: Some(why), ..Seen::default() }
-    }
+/// What a purge of so many takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    pub requests: u64,
+    pub time: Duration,
+}
 
-    /// Whether it is the wanted build in a copy that is not older than `since`; no evidence is no.
-    pub fn proves(&self, wanted: &Build, since: Option<Timestamp>) -> bool {
-        let old = |(cached, since): (Timestamp, Timestamp)| cached + SLACK < since;
-        let too_old = self.cached_at.zip(since).is_some_and(old);
-        self.status == Some(200) && self.build.as_deref().is_some_and(|b| wanted.is(b)) && !too_old
-    }
+/// For `count` selectors, each purged `passes` times.
+pub fn estimate(count: u64, limits: &Limits, passes: u32) -> Estimate {
+    let items = limits.size.items.max(1) as u64;
+    let requests = count.div_ceil(items) * u64::from(passes);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let tokens = if limits.per_item { count * u64::from(passes) } else { requests } as f64;
+    let waiting = ((tokens - limits.burst) / limits.rate).max(0.0);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let working = requests as f64 * limits.takes.as_secs_f64() / limits.workers.max(1) as f64;
+    let time = Duration::try_from_secs_f64(waiting.max(working)).unwrap_or(Duration::MAX);
+    Estimate { requests, time }
+}
 
+/// One kind's part of the plan.
+#[derive(Debug)]
+pub struct Part {
+    pub kind: Kind,
+    pub count: u64,
+    pub mode: Mode,
+    pub limits: Limits,
+    pub estimate: Estimate,
+}
+
+impl Part {
     /// For the record.
     pub fn to_value(&self) -> Value {
-        let mut value = json!({});
-        let age = self
-            .cached_at
-            .map(|at| Duration::try_from(Timestamp::now().duration_since(at)).unwrap_or_default().as_secs());
-        let fields = [
-            ("status", json!(self.status)),
-            ("build", json!(self.build)),
-            ("age", json!(age)),
-            ("verdict", json!(self.verdict)),
-            ("problem", json!(self.problem)),
-        ];
-        for (key, field) in fields.into_iter().filter(|(_, v)| !v.is_null()) {
-            value[key] = field;
+        let seconds = self.estimate.time.as_secs_f64().ceil();
+        json!({ "kind": self.kind.word(), "count": self.count, "mode": self.mode.word(),
+                "requests": self.estimate.requests, "seconds": seconds })
+    }
+
+    /// For people.
+    pub fn said(&self) -> String {
+        let Estimate { requests, time } = self.estimate;
+        let plural = if requests == 1 { "" } else { "s" };
+        let (kind, mode) = (self.kind.counted(self.count), self.mode.word());
+        format!("{kind} in {requests} {mode} request{plural}, about {}", spoken(time))
+    }
+}
+
+/// What the settings change about a vendor's limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tuning {
+    pub batch: Option<usize>,
+    pub rate: Option<f64>,
+    pub burst: Option<f64>,
+    pub workers: Option<usize>,
+}
+
+impl Tuning {
+    fn over(self, limits: Limits) -> Limits {
+        let mut limits = limits;
+        if limits.size.items > 1 {
+            limits.size.items = self.batch.unwrap_or(limits.size.items);
         }
-        value
+        limits.rate = self.rate.unwrap_or(limits.rate);
+        limits.burst = self.burst.unwrap_or(limits.burst);
+        limits.workers = self.workers.unwrap_or(limits.workers);
+        limits
     }
 }
 
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.status, &self.build) {
-            (None, _) => {
-                write!(f, "does not answer: {}", self.problem.as_deref().unwrap_or("no reason is known"))
-            }
-            (Some(200), Some(build)) => write!(f, "serves {build}"),
-            (Some(200), None) => f.write_str("does not say which build it is"),
-            (Some(status), _) => write!(f, "answers with HTTP {status}"),
-        }
-    }
-}
-
-/// Why a page that was purged is not what it should be.
-pub fn unproven(seen: &Seen) -> &'static str {
-    match seen.status {
-        None => "edge-silent",
-        Some(200) => "edge-stale",
-        Some(_) => "edge-broken",
-    }
-}
-
-/// The pages, parsed: of the command line, else of the document, else of the environment. Each lies on a public host: an edge says
-/// yes to a purge of a host that it does not have, and does nothing.
-pub fn pages(given: &[String], fact: Option<Vec<String>>, public: &[String]) -> Result<Vec<Url>, Failure> {
-    let chosen = match (given.is_empty(), fact) {
-        (false, _) => given.to_vec(),
-        (true, Some(fact)) if !fact.is_empty() => fact,
-        _ => public.to_vec(),
+/// How one kind is purged.
+///
+/// # Errors
+/// `refused`: `cannot-select` when the vendor has no such purge, `too-long` when one selector fills more than a request.
+pub fn part(
+    driver: &dyn Driver,
+    list: &List,
+    mode: Mode,
+    tuning: Tuning,
+    passes: u32,
+) -> Result<Part, Failure> {
+    let kind = list.kind;
+    let Some(limits) = driver.limits(kind) else {
+        let can: Vec<&str> =
+            Kind::ALL.into_iter().filter(|k| driver.limits(*k).is_some()).map(Kind::word).collect();
+        let message = format!(
+            "{} cannot be told to purge by {} (it takes: {}): nothing was purged",
+            driver.whose(),
+            kind.word(),
+            can.join(", ")
+        );
+        return Err(Failure::refused("cannot-select", message));
     };
-    if chosen.is_empty() {
-        let message = "no page to purge: name one, or set public_urls in [environment.X]";
-        return Err(Failure::config("missing-setting", message));
+    let limits = tuning.over(limits);
+    if (limits.size.weigh)(&list.longest) > limits.size.bytes {
+        let start: String = list.longest.chars().take(80).collect();
+        let message =
+            format!("the {} {start}... is longer than a request may be: nothing was purged", kind.word());
+        return Err(Failure::refused("too-long", message));
     }
-    let hosts: Vec<String> =
-        public.iter().filter_map(|url| Url::parse(url).ok()).map(|url| host(&url)).collect();
-    let mut pages: Vec<Url> = Vec::new();
-    for text in &chosen {
-        let page = page(text)?;
-        if !hosts.contains(&host(&page)) {
-            let message = format!(
-                "{text} is not on a host of this environment's public_urls ({}): is it another environment's?",
-                hosts.join(", ")
-            );
-            return Err(Failure::refused("host-mismatch", message));
+    let mode = if driver.soft(kind) { mode } else { Mode::Hard };
+    let estimate = estimate(list.count, &limits, passes);
+    Ok(Part { kind, count: list.count, mode, limits, estimate })
+}
+
+/// A plan that does not fit into the time that is left is refused, with a better one.
+pub fn affordable(
+    driver: &dyn Driver,
+    part: &Part,
+    list: &List,
+    left: Duration,
+    environment: &str,
+) -> Result<(), Failure> {
+    let time = part.estimate.time;
+    if time <= left {
+        return Ok(());
+    }
+    let message = format!(
+        "{} at {} take {} requests and about {}, more than the {} that are left: nothing was purged",
+        part.kind.counted(part.count),
+        driver.whose(),
+        part.estimate.requests,
+        spoken(time),
+        spoken(left)
+    );
+    let patience = format!("--timeout {}m", time.as_secs().div_ceil(60) + 5);
+    let failure = Failure::refused("too-slow", message).cause(format!("or give it the time: {patience}"));
+    let way = better(driver, list).unwrap_or(patience);
+    Err(failure.next(format!("cdn-purge --env {environment} {way}")))
+}
+
+/// One request in place of many.
+fn better(driver: &dyn Driver, list: &List) -> Option<String> {
+    let can = |kind| driver.limits(kind).is_some();
+    let below_the_host = list.common.splitn(4, '/').nth(3).is_some_and(|path| !path.is_empty());
+    if list.kind == Kind::Url && can(Kind::Prefix) && below_the_host {
+        return Some(format!("--prefix {}", list.common));
+    }
+    let host = list.common.split('/').nth(2).filter(|host| !host.is_empty());
+    if let (Kind::Url | Kind::Prefix, true, Some(host)) = (list.kind, can(Kind::Host), host) {
+        return Some(format!("--host {host}"));
+    }
+    if can(Kind::Tag) && list.kind != Kind::Tag {
+        return Some("--tag TAG".to_owned());
+    }
+    can(Kind::Everything).then(|| "--everything".to_owned())
+}
+
+/// A length of time for people: `5 h 33 min`, `2 min 5 s`, `3 s`.
+pub fn spoken(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_millis() > 0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => {
+            let minutes = seconds.div_ceil(60);
+            format!("{} h {} min", minutes / 60, minutes % 60)
         }
-        if !pages.contains(&page) {
-            pages.push(page);
-        }
     }
-    Ok(pages)
-}
-
-fn page(text: &str) -> Result<Url, Failure> {
-    let wrong = |why: &str| Failure::usage("url", format!("`{text}` is no page: {why}"));
-    let mut url = Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
-    if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
-        return Err(wrong("a page begins with https://"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Failure::usage("url", "a page's address must not hold a user or password"));
-    }
-    // It never reaches a server.
-    url.set_fragment(None);
-    Ok(url)
-}
-
-/// A page's host with its port, as a browser sends it.
-pub fn host(page: &Url) -> String {
-    let name = page.host_str().unwrap_or_default();
-    page.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
-}
-
-/// A page's path with its query.
-pub fn path(page: &Url) -> String {
-    page.query().map_or_else(|| page.path().to_owned(), |query| format!("{}?{query}", page.path()))
-}
-
-/// The same page at another address.
-pub fn at(base: &Url, page: &Url) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), page.path()));
-    url.set_query(page.query());
-    url
-}
-
-/// A text as a regular expression that matches nothing else.
-pub fn escaped(text: &str) -> String {
-    let special = |c: char| r"\^$.|?*+()[]{}".contains(c);
-    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Size;
 
-    fn strings(list: &[&str]) -> Vec<String> {
-        list.iter().map(|s| (*s).to_owned()).collect()
+    #[test]
+    fn soft_for_a_release_and_hard_for_a_rollback() {
+        assert_eq!(mode(None, "release", false, false), Mode::Soft);
+        assert_eq!(mode(None, "release", true, false), Mode::Hard, "old copies show data that is gone");
+        assert_eq!(mode(None, "rollback", false, false), Mode::Hard);
+        assert_eq!(mode(None, "hotfix", false, false), Mode::Hard);
+        assert_eq!(mode(None, "manual", false, true), Mode::Hard);
+        assert_eq!(mode(Some(Mode::Soft), "rollback", true, true), Mode::Soft);
     }
 
     #[test]
-    fn pages_come_from_the_nearest_place_and_lie_on_our_hosts() {
-        let public =
-            strings(&["https://shop.example/", "https://shop.example/sale", "https://shop.example/#top"]);
-        let chosen = |given: &[&str], fact: Option<Vec<String>>| {
-            pages(&strings(given), fact, &public)
-                .map(|pages| pages.iter().map(Url::to_string).collect::<Vec<_>>())
-                .map_err(|f| f.reason)
+    fn what_a_hundred_thousand_pages_take_at_each_vendor() {
+        let limits = |size, per_item, burst, rate, workers, ms| Limits {
+            size,
+            per_item,
+            burst,
+            rate,
+            workers,
+            takes: Duration::from_millis(ms),
         };
-        assert_eq!(chosen(&[], None), Ok(strings(&["https://shop.example/", "https://shop.example/sale"])));
-        assert_eq!(
-            chosen(&[], Some(strings(&["https://shop.example/a?b=c"]))),
-            Ok(strings(&["https://shop.example/a?b=c"]))
-        );
-        assert_eq!(
-            chosen(&["https://SHOP.example"], Some(strings(&["https://shop.example/x"]))),
-            Ok(strings(&["https://shop.example/"]))
-        );
-        assert_eq!(chosen(&["https://other.example/"], None), Err("host-mismatch".into()));
-        assert_eq!(chosen(&["https://shop.example:8443/"], None), Err("host-mismatch".into()));
-        for wrong in ["/sale", "ftp://shop.example/", "shop.example/sale", "https://u:p@shop.example/"] {
-            assert_eq!(chosen(&[wrong], None), Err("url".into()), "{wrong}");
+        let table = [
+            ("Cloudflare Free", limits(Size::json(100), true, 800.0, 800.0, 4, 100), 1000, "2 min 4 s"),
+            ("Bunny", limits(Size::ONE, false, 120.0, 5.0, 2, 200), 100_000, "5 h 33 min"),
+            ("Fastly", limits(Size::ONE, true, 100_000.0, 27.8, 16, 100), 100_000, "10 min 25 s"),
+            ("CloudFront", Limits::unlimited(Size::json(3000), 1, Duration::from_secs(60)), 34, "34 min 0 s"),
+            ("Varnish", Limits::unlimited(Size::ONE, 4, Duration::from_millis(1)), 100_000, "25 s"),
+        ];
+        for (name, limits, requests, time) in table {
+            let estimate = estimate(100_000, &limits, 1);
+            assert_eq!((estimate.requests, spoken(estimate.time)), (requests, time.to_owned()), "{name}");
         }
-        assert_eq!(pages(&[], None, &[]).expect_err("none").reason, "missing-setting");
-    }
-
-    #[test]
-    fn a_page_is_asked_for_at_another_address() {
-        let page = Url::parse("https://shop.example/sale?size=L").expect("a URL");
-        let base = Url::parse("http://10.0.0.5:3000/").expect("a URL");
-        assert_eq!(at(&base, &page).as_str(), "http://10.0.0.5:3000/sale?size=L");
-        assert_eq!((host(&page), path(&page)), ("shop.example".into(), "/sale?size=L".into()));
-        assert_eq!(escaped("/sale?size=L."), r"/sale\?size=L\.");
-    }
-
-    #[test]
-    fn only_the_wanted_build_in_a_young_copy_is_proof() {
-        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
-        let wanted = Build { version: Some("1.2.0".into()), ..Build::default() };
-        let seen = |status, build: Option<&str>, cached: Option<&str>| Seen {
-            status,
-            build: build.map(str::to_owned),
-            cached_at: cached.map(at),
-            ..Seen::default()
-        };
-        let since = Some(at("2026-11-24T12:00:00Z"));
-        assert!(seen(Some(200), Some("1.2.0"), None).proves(&wanted, since));
-        assert!(seen(Some(200), Some("1.2.0"), Some("2026-11-24T11:59:59Z")).proves(&wanted, since));
-        assert!(
-            !seen(Some(200), Some("1.2.0"), Some("2026-11-24T11:59:00Z")).proves(&wanted, since),
-            "an old copy"
-        );
-        assert!(seen(Some(200), Some("1.2.0"), Some("2026-11-24T11:59:00Z")).proves(&wanted, None));
-        assert!(!seen(Some(200), Some("1.1.4"), None).proves(&wanted, None));
-        assert!(!seen(Some(200), None, None).proves(&wanted, None));
-        assert!(!seen(Some(500), Some("1.2.0"), None).proves(&wanted, None));
-        assert!(!Seen::silent("refused".into()).proves(&wanted, None));
-        assert_eq!(unproven(&seen(Some(500), None, None)), "edge-broken");
     }
 }

@@ -6,46 +6,86 @@ use std::time::{Duration, Instant};
 use http_client::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use step::{Acted, Build, Context, Failure, Loss, Outcome, Run};
+use step::{Acted, Build, Context, Failure, Loss, Outcome, Permit, Run};
 use url::Url;
 
-use crate::args::Settings;
-use crate::drivers;
+use crate::args::{Args, Settings};
+use crate::drivers::{Mode, Order};
 use crate::edge::Edge;
-use crate::plan::{self, Seen};
+use crate::gather::{self, Work};
+use crate::list::Lists;
+use crate::plan::{self, Part};
+use crate::proof::{Proof, Watched};
+use crate::remaining::Remaining;
+use crate::seen::{Cached, Seen};
+use crate::select::Kind;
+use crate::send::Sender;
 
-/// The waits between two looks at what is not right yet; the last one is repeated.
-const WAITS: [u64; 4] = [250, 500, 1000, 2000];
+/// Between the two purges of a cache with another one behind it (what Fastly advises).
+const GAP: Duration = Duration::from_secs(2);
+const GAP_OF_EVERYTHING: Duration = Duration::from_secs(30);
 
-pub fn run(run: &mut Run, settings: &Settings, given: &[String]) -> Result<Outcome, Failure> {
-    let pages = plan::pages(given, run.fact("urls")?, &settings.public_urls)?;
+pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, Failure> {
     let client = Client::new(&run.context, crate::NAME);
-    let work = Work {
-        context: &run.context,
-        settings,
-        edge: Edge { client: &client, marker: &settings.marker },
-        pages: &pages,
-        wanted: Build::of(run)?,
-        since: data_changed(run)?,
-    };
+    let Work { mut lists, probes } = gather::gather(run, settings, args, &client)?;
+    let since = data_changed(run)?;
+    let mode = plan::mode(args.mode(), run.document.procedure(), since.is_some(), args.named());
+    let passes = if settings.shield { 2 } else { 1 };
+    let parts = parts(run, settings, &lists, mode, passes)?;
+    let purged = probes.iter().map(|page| lists.cover(page)).collect();
+    let edge = Edge { client: &client, marker: &settings.marker };
     // What is only planned cannot be asked for.
     let planned = run.is_planned("live");
-    let work = if planned { work } else { work.gate()? };
-    let before = work.look()?;
-    let right = before.iter().all(|seen| seen.proves(&work.wanted, work.since));
-    let names = format!("{} ({})", counted(pages.len(), "page"), hosts(&pages));
-    // A page that a person names is purged whatever it says: not everything that changes is a build.
-    if right && given.is_empty() && !planned {
-        let outcome = Outcome::unchanged(format!("the edge serves {} already on {names}", work.name()));
-        return Ok(outcome.output("urls", work.report(&before, &before)));
+    let proof = Proof::new(&run.context, settings, edge, (probes, purged), Build::of(run)?, since);
+    let proof = if planned { proof } else { proof.gate()? };
+    let before = proof.look()?;
+    let names = format!("{} ({})", lists.counted(), proof.hosts());
+    let right = before.iter().enumerate().all(|(n, seen)| seen.proves(proof.target(n, since)));
+    // What a person names is purged whatever it says: not everything that changes is a build.
+    if right && !args.named() && !planned && lists.are(proof.pages()) {
+        return Ok(nothing_to_do(&proof, &before, &names));
     }
-    let Some(permit) = run.permit() else { return Ok(Outcome::planned(format!("would purge {names}"))) };
-    let purged_at = Timestamp::now();
-    drivers::of(&settings.driver, &client).purge(&permit, &pages)?;
-    let yes = |failure: Failure| failure.acted(Acted::Yes);
-    let after = work.confirm(purged_at).map_err(yes)?;
-    let outcome = Outcome::changed(format!("purged {names}: the edge serves {}", work.name()));
-    Ok(outcome.output("urls", work.report(&before, &after)))
+    let costs: Vec<Value> = parts.iter().map(Part::to_value).collect();
+    let Some(permit) = run.permit() else {
+        return Ok(only_planned(run, settings, &lists, &parts, &names).output("plan", costs));
+    };
+    let purging = Purging {
+        context: &run.context,
+        settings,
+        client: &client,
+        parts: &parts,
+        args,
+        id: run.document.id(),
+    };
+    let done = purging.carry_out(&permit, &mut lists, &proof, &before, passes)?;
+    let after = proof.whole(done.watched, &before)?;
+    let outcome = Outcome::changed(format!("purged {names}: {}", proof.said(&after)))
+        .output("urls", proof.report(&before, &after))
+        .output("vantage_points", 1)
+        .output("plan", costs)
+        .output("purges", done.purges);
+    Ok(if settings.stable.is_zero() {
+        outcome
+    } else {
+        outcome.output("stable_seconds", settings.stable.as_secs())
+    })
+}
+
+/// The edge has the build already, or keeps no copy at all.
+fn nothing_to_do(proof: &Proof, before: &[Seen], names: &str) -> Outcome {
+    let outcome = if before.iter().all(|seen| seen.cached == Cached::Never) {
+        Outcome::skipped(format!("the edge keeps no copy of {names}: there is nothing to purge"))
+    } else {
+        Outcome::unchanged(format!("the edge serves {} already on {names}", proof.name()))
+    };
+    outcome.output("urls", proof.report(before, &proof.as_seen(before))).output("vantage_points", 1)
+}
+
+fn only_planned(run: &Run, settings: &Settings, lists: &Lists, parts: &[Part], names: &str) -> Outcome {
+    let requests = requests(run, settings, lists, parts);
+    requests.iter().for_each(|request| run.context.voice.say(&format!("would send {request}")));
+    let said = parts.iter().map(Part::said).collect::<Vec<_>>().join("; ");
+    Outcome::planned(format!("would purge {names}: {said}")).output("requests", requests)
 }
 
 /// A copy from before a database was restored shows data that is gone, though its build is right.
@@ -54,107 +94,164 @@ fn data_changed(run: &Run) -> Result<Option<Timestamp>, Failure> {
     Ok(loss.and_then(|loss| loss.to.parse().ok()))
 }
 
-struct Work<'a> {
+/// The plan of each kind, all of it before anything is asked or done.
+fn parts(
+    run: &Run,
+    settings: &Settings,
+    lists: &Lists,
+    mode: Mode,
+    passes: u32,
+) -> Result<Vec<Part>, Failure> {
+    let (driver, left) = (settings.driver.as_ref(), run.context.deadline.left());
+    let environment = run.context.environment()?;
+    let one = |list| {
+        let part = plan::part(driver, list, mode, settings.tuning, passes)?;
+        plan::affordable(driver, &part, list, left, environment)?;
+        Ok(part)
+    };
+    lists.full().map(one).collect()
+}
+
+/// The first request of each kind, as it would be sent.
+fn requests(run: &Run, settings: &Settings, lists: &Lists, parts: &[Part]) -> Vec<String> {
+    let first = |(list, part): (&crate::list::List, &Part)| {
+        let items = &list.first[..list.first.len().min(part.limits.size.items)];
+        let order = Order {
+            kind: list.kind,
+            mode: part.mode,
+            items,
+            reference: run.document.id(),
+            now: Timestamp::now(),
+        };
+        settings.driver.calls(&order).first().map(http_client::Call::shown)
+    };
+    lists.full().zip(parts).filter_map(first).collect()
+}
+
+/// One run's purges.
+struct Purging<'a> {
     context: &'a Context,
     settings: &'a Settings,
-    edge: Edge<'a>,
-    pages: &'a [Url],
-    wanted: Build,
-    /// Copies must not be older than this.
-    since: Option<Timestamp>,
+    client: &'a Client<'a>,
+    parts: &'a [Part],
+    args: &'a Args,
+    id: &'a str,
 }
 
-impl Work<'_> {
-    fn name(&self) -> &str {
-        self.wanted.name().unwrap_or("the origin's build")
-    }
+/// What came of them.
+struct Done {
+    purges: Vec<Value>,
+    watched: Vec<Watched>,
+}
 
-    /// The origin must serve the wanted build; when nobody has said which, what it serves is it.
-    fn gate(mut self) -> Result<Self, Failure> {
-        let unknown = self.wanted == Build::default();
-        let Some(origin) = &self.settings.origin else {
-            let message =
-                "which build shall be live? give --release VERSION, or set origin so that it can be asked";
-            return if unknown { Err(Failure::refused("fact-missing", message)) } else { Ok(self) };
-        };
-        if unknown {
-            let seen = self.edge.origin(origin, &self.pages[0])?;
-            let build = seen.build.clone().filter(|_| seen.status == Some(200));
-            let mute = || {
-                Failure::refused(
-                    "origin-not-ready",
-                    format!("the origin {origin} {seen}: nothing was purged"),
-                )
-            };
-            self.wanted.version = Some(build.ok_or_else(mute)?);
-        }
-        let ask = |page: &Url| self.edge.origin(origin, page);
-        let seen = self.until(&ask, |seen| seen.proves(&self.wanted, None))?;
-        let Some(wrong) = seen.iter().find(|seen| !seen.proves(&self.wanted, None)) else { return Ok(self) };
-        let message = format!("the origin {origin} {wrong} instead of {}: nothing was purged", self.name());
-        Err(Failure::refused("origin-not-ready", message))
-    }
-
-    fn look(&self) -> Result<Vec<Seen>, Failure> {
-        self.pages.iter().map(|page| self.edge.page(page)).collect()
-    }
-
-    /// Every page twice in a row: the second time it comes from the copy that the first one has made.
-    fn confirm(&self, purged_at: Timestamp) -> Result<Vec<Seen>, Failure> {
-        let since = Some(self.since.map_or(purged_at, |since| since.max(purged_at)));
-        let twice = |page: &Url| {
-            let first = self.edge.page(page)?;
-            if first.proves(&self.wanted, since) { self.edge.page(page) } else { Ok(first) }
-        };
-        let seen = self.until(&twice, |seen| seen.proves(&self.wanted, since))?;
-        let wrong: Vec<_> =
-            self.pages.iter().zip(&seen).filter(|(_, s)| !s.proves(&self.wanted, since)).collect();
-        let Some((page, first)) = wrong.first() else { return Ok(seen) };
-        let message = format!("{page} {first} instead of {} although it was purged", self.name());
-        let failure =
-            Failure::failed(plan::unproven(first), message).output("urls", self.report(&seen, &seen));
-        Err(wrong.iter().map(|(page, seen)| format!("{page} {seen}")).fold(failure, Failure::cause))
-    }
-
-    /// Asks every page until it is right or the time to settle is over; the last sight of each.
-    fn until(
+impl Purging<'_> {
+    /// Purges, and asks the pages; where softly did not help, hard. A soft purge behind a shield may do nothing: the shield hands
+    /// out its old copy once more, and the edge keeps it as if it were new.
+    fn carry_out(
         &self,
-        ask: &dyn Fn(&Url) -> Result<Seen, Failure>,
-        right: impl Fn(&Seen) -> bool,
-    ) -> Result<Vec<Seen>, Failure> {
-        let end = Instant::now() + self.settings.settle;
-        let mut seen: Vec<Seen> = self.pages.iter().map(ask).collect::<Result<_, _>>()?;
-        for attempt in 0.. {
-            if seen.iter().all(&right) || Instant::now() >= end {
-                break;
-            }
-            let wait = Duration::from_millis(WAITS[WAITS.len().min(attempt + 1) - 1]);
-            self.context.voice.progress(&format!("waiting for {}", self.name()));
-            self.context.pause(wait.min(end.saturating_duration_since(Instant::now())))?;
-            for (page, seen) in self.pages.iter().zip(&mut seen).filter(|(_, seen)| !right(seen)) {
-                *seen = ask(page)?;
+        permit: &Permit,
+        lists: &mut Lists,
+        proof: &Proof,
+        before: &[Seen],
+        passes: u32,
+    ) -> Result<Done, Failure> {
+        let mut purges = Vec::new();
+        let mut soft = self.parts.iter().any(|part| part.mode == Mode::Soft);
+        for round in 0.. {
+            let harder = round > 0;
+            let purged_at = self.round(permit, lists, round, passes, harder, &mut purges)?;
+            let yes = |failure: Failure| failure.acted(Acted::Yes).output("purges", purges.clone());
+            match proof.confirm(purged_at, before).map_err(yes) {
+                Err(failure) if soft && ["edge-stale", "cached-error"].contains(&failure.reason.as_str()) => {
+                    self.context
+                        .voice
+                        .warn(&format!("the soft purge did not help ({}); purging hard", failure.message));
+                    soft = false;
+                }
+                Err(failure) => return Err(failure),
+                Ok(watched) => return Ok(Done { purges, watched }),
             }
         }
-        self.context.voice.progress_done();
-        Ok(seen)
+        Err(Failure::bug("rounds do not end"))
     }
 
-    /// What was observed here and now, and no more than that: other places of the edge and browsers may differ.
-    fn report(&self, before: &[Seen], after: &[Seen]) -> Value {
-        let rows = self.pages.iter().zip(before.iter().zip(after));
-        rows.map(|(page, (before, after))| {
-            json!({ "url": page.as_str(), "before": before.to_value(), "after": after.to_value(), "claim": "observed" })
-        })
-        .collect()
+    /// All kinds, as often as the shield needs; when the last time was begun. (Not when it ended: a long list takes minutes, and
+    /// its first pages are in the cache again by then.)
+    fn round(
+        &self,
+        permit: &Permit,
+        lists: &mut Lists,
+        round: u32,
+        passes: u32,
+        harder: bool,
+        purges: &mut Vec<Value>,
+    ) -> Result<Timestamp, Failure> {
+        let mut begun = Timestamp::now();
+        for pass in 0..passes {
+            if pass > 0 {
+                let everything = lists.full().any(|list| list.kind == Kind::Everything);
+                let gap = self.settings.gap.unwrap_or(if everything { GAP_OF_EVERYTHING } else { GAP });
+                self.context.pause(gap).map_err(|failure| failure.acted(Acted::Yes))?;
+            }
+            begun = Timestamp::now();
+            let reference = format!("{}-{}", self.id, round * passes + pass + 1);
+            self.pass(permit, lists, &reference, harder, purges)?;
+        }
+        Ok(begun)
+    }
+
+    fn pass(
+        &self,
+        permit: &Permit,
+        lists: &mut Lists,
+        reference: &str,
+        harder: bool,
+        purges: &mut Vec<Value>,
+    ) -> Result<(), Failure> {
+        let mut remaining = Remaining::create(self.args.remaining.as_deref())?;
+        let mut stopped: Option<Failure> = None;
+        for (list, part) in lists.full_mut().zip(self.parts) {
+            if stopped.is_some() {
+                remaining.keep_all(list)?;
+                continue;
+            }
+            let (kind, mode) = (part.kind, if harder { Mode::Hard } else { part.mode });
+            let started = Instant::now();
+            let sender = Sender {
+                context: self.context,
+                client: self.client,
+                driver: self.settings.driver.as_ref(),
+                limits: part.limits,
+                mode,
+                reference,
+            };
+            let (sent, failure) = sender.send(permit, list, &mut |item| remaining.keep(kind, item))?;
+            let mut value = sent.to_value(kind, mode);
+            value["ms"] = json!(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+            purges.push(value);
+            if sent.found_nothing() {
+                self.context.voice.warn(&format!("the cache held nothing for {}", kind.counted(part.count)));
+            }
+            // Of several kinds, some may have been purged before this one stopped.
+            let before = purges.iter().any(|purge| purge["accepted"].as_u64() > Some(0));
+            stopped = failure.map(|failure| if before { failure.acted(Acted::Yes) } else { failure });
+        }
+        let (count, path) = (remaining.count, self.args.remaining.as_deref());
+        remaining.done()?;
+        let Some(mut failure) = stopped else { return Ok(()) };
+        failure = failure.output("purges", purges.clone()).output("remaining", count);
+        if let (Some(path), None) = (path, &failure.next) {
+            let (environment, path) = (self.context.environment()?, path.display());
+            failure =
+                failure.next(format!("cdn-purge --env {environment} --urls-from {path} --remaining {path}"));
+        }
+        Err(failure.cause(format!("not purged: {count} of the list")))
     }
 }
 
-fn counted(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
-}
-
-fn hosts(pages: &[Url]) -> String {
-    let mut hosts: Vec<String> = pages.iter().map(plan::host).collect();
+/// The hosts of pages, for people.
+pub fn hosts_of(pages: &[Url]) -> String {
+    let mut hosts: Vec<String> = pages.iter().map(crate::select::host).collect();
     hosts.dedup();
     hosts.join(", ")
 }

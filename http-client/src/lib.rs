@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
-use step::{Again, Context, Failure, again, redact};
+use step::{Again, Context, Failure, Secret, again, redact};
 use ureq::http::{HeaderMap, Request};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Timeout};
@@ -63,6 +64,15 @@ impl Call {
         self
     }
 
+    /// The request as a person reads it: method, address, headers and the beginning of the body, without any loaded secret.
+    pub fn shown(&self) -> String {
+        let headers: String = self.headers.iter().map(|(name, value)| format!(" {name}: {value};")).collect();
+        let body = String::from_utf8_lossy(&self.body);
+        let (cut, more) = (body.char_indices().nth(300).map_or(body.len(), |(at, _)| at), body.len() > 300);
+        let body = format!("{}{}", &body[..cut], if more { "..." } else { "" });
+        redact(format!("{} {}{headers} {body}", self.method, self.url).trim_end())
+    }
+
     fn request(&self) -> Result<Request<Vec<u8>>, String> {
         let mut builder = Request::builder().method(self.method.as_str()).uri(&self.url);
         for (name, value) in &self.headers {
@@ -93,9 +103,12 @@ impl Reply {
         serde_json::from_str(&self.body).ok()
     }
 
-    /// `Retry-After` in seconds.
+    /// `Retry-After` in seconds from now, whether it is a number or a date (RFC 9110, 10.2.3).
     pub fn retry_after(&self) -> Option<u64> {
-        self.header("retry-after")?.trim().parse().ok()
+        let text = self.header("retry-after")?.trim();
+        let until = || jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp());
+        let seconds = |at: Timestamp| at.duration_since(Timestamp::now()).as_secs().max(0).unsigned_abs() + 1;
+        text.parse().ok().or_else(|| until().map(seconds))
     }
 }
 
@@ -120,6 +133,7 @@ impl<'a> Client<'a> {
     ///
     /// Redirects are not followed: where a page sends us is for the caller to see.
     pub fn new(context: &'a Context, name: &str) -> Self {
+        remember_proxy_passwords();
         // Somebody else may have installed it before us, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
@@ -139,6 +153,28 @@ impl<'a> Client<'a> {
     /// # Errors
     /// The inner one when no answer came; the outer one when the step has to stop before anything was sent.
     pub fn send(&self, call: &Call) -> Result<Result<Reply, Lost>, Failure> {
+        let answer = self.answer(call)?.and_then(read);
+        let said = match &answer {
+            Ok(reply) => format!("HTTP {}", reply.status),
+            Err(lost) => lost.why.clone(),
+        };
+        self.context.voice.detail(&format!("{} {}: {said}", call.method, redact(&call.url)));
+        Ok(answer)
+    }
+
+    /// Sends a call once and hands out its status and the body as it comes, for what may be larger than memory should be.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub fn open(&self, call: &Call) -> Result<Result<(u16, impl std::io::Read + use<>), Lost>, Failure> {
+        let answer = self.answer(call)?;
+        let said =
+            answer.as_ref().map_or_else(|lost| lost.why.clone(), |a| format!("HTTP {}", a.status().as_u16()));
+        self.context.voice.detail(&format!("{} {}: {said}", call.method, redact(&call.url)));
+        Ok(answer.map(|answer| (answer.status().as_u16(), answer.into_body().into_reader())))
+    }
+
+    fn answer(&self, call: &Call) -> Result<Result<ureq::http::Response<ureq::Body>, Lost>, Failure> {
         self.context.checkpoint()?;
         let left = self.context.deadline.request()?;
         let timeout = call.timeout.map_or(left, |wanted| wanted.min(left));
@@ -150,13 +186,7 @@ impl<'a> Client<'a> {
         let connect = Some(CONNECT.min(timeout * 4 / 5));
         let request = self.agent.configure_request(request).timeout_global(Some(timeout));
         let request = request.timeout_resolve(connect).timeout_connect(connect).build();
-        let answer = self.agent.run(request).map_err(|e| lost(&e)).and_then(read);
-        let said = match &answer {
-            Ok(reply) => format!("HTTP {}", reply.status),
-            Err(lost) => lost.why.clone(),
-        };
-        self.context.voice.detail(&format!("{} {}: {said}", call.method, redact(&call.url)));
-        Ok(answer)
+        Ok(self.agent.run(request).map_err(|e| lost(&e)))
     }
 
     /// Sends a call, and again as long as that is right: `safe` says that it may be carried out twice. The last answer counts.
@@ -180,12 +210,30 @@ impl<'a> Client<'a> {
     }
 }
 
+/// A proxy's address may hold a password, and an error may hold the proxy's address.
+fn remember_proxy_passwords() {
+    let names = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"];
+    for text in names.into_iter().filter_map(|name| std::env::var(name).ok()) {
+        let user = text.rsplit_once('@').map(|(user, _)| user);
+        if let Some((_, password)) = user.and_then(|user| user.rsplit_once(':')) {
+            Secret::new(password);
+        }
+    }
+}
+
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Reply, Lost> {
     let status = answer.status().as_u16();
     let headers = std::mem::take(answer.headers_mut());
     // What came so far is no answer: the rest may have said no.
     let bytes = answer.body_mut().with_config().limit(BODY).read_to_vec().map_err(|e| lost(&e))?;
     Ok(Reply { status, body: String::from_utf8_lossy(&bytes).into_owned(), headers })
+}
+
+/// Nobody was there to be asked. The standard library has no kind of its own for a name that cannot be looked up.
+fn is_unreached(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    [ConnectionRefused, HostUnreachable, NetworkUnreachable].contains(&error.kind())
+        || error.to_string().starts_with("failed to lookup address information")
 }
 
 fn lost(error: &ureq::Error) -> Lost {
@@ -196,7 +244,8 @@ fn lost(error: &ureq::Error) -> Lost {
         | ureq::Error::Tls(_)
         | ureq::Error::Rustls(_)
         | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
-        ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        ureq::Error::ConnectProxyFailed(_) => false,
+        ureq::Error::Io(error) => !is_unreached(error),
         _ => true,
     };
     Lost { why: redact(&error.to_string()), sent }

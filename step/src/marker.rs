@@ -1,5 +1,6 @@
-//! How a page says which build it is: a response header (`marker = "X-Release"`) or an attribute in its HTML
-//! (`marker = "html:data-dpl-id"`). Pure: whoever fetched the page asks here what it says.
+//! How a page says which build it is: a response header (`marker = "X-Release"`), an attribute in its HTML
+//! (`marker = "html:data-dpl-id"`), or whatever Next.js writes into its pages by itself (`marker = "next"`). Pure: whoever
+//! fetched the page asks here what it says.
 
 use crate::{Failure, Settings};
 
@@ -10,15 +11,24 @@ pub enum Marker {
     Header(String),
     /// An HTML attribute, by name; its first occurrence counts.
     Attribute(String),
+    /// What Next.js writes by itself: its deployment id, else its build id.
+    Next,
 }
 
 impl Marker {
+    /// The build id of every Next.js build (16.2 and later) that has a deployment id: two releases say the same, so it
+    /// proves nothing.
+    pub const CONSTANT: &str = "build-TfctsWXpff2fKS";
+
     /// Reads `marker` of the environment; `None` when it has none.
     ///
     /// # Errors
     /// `config` when it is empty.
     pub fn of(settings: &Settings) -> Result<Option<Self>, Failure> {
         let Some(text) = settings.shared("marker")? else { return Ok(None) };
+        if text == "next" {
+            return Ok(Some(Marker::Next));
+        }
         let (attribute, name) = match text.split_once("html:") {
             Some(("", name)) => (true, name),
             _ => (false, text.as_str()),
@@ -33,11 +43,25 @@ impl Marker {
 
     /// What a page says of itself; `header` looks a response header up by name.
     pub fn read(&self, header: impl Fn(&str) -> Option<String>, body: &str) -> Option<String> {
-        match self {
+        let said = match self {
             Marker::Header(name) => header(name),
             Marker::Attribute(name) => attribute(body, name),
-        }
+            Marker::Next => next(header, body),
+        };
+        said.filter(|said| said != Self::CONSTANT)
     }
+}
+
+/// As measured on Next 16.4: `<html data-dpl-id>` and the header of RSC answers when a deployment id is set; else the build
+/// id as `"b"` at the end of the flight payload (App Router, escaped inside a script) or as `"buildId"` (Pages Router).
+fn next(header: impl Fn(&str) -> Option<String>, body: &str) -> Option<String> {
+    let deployment = attribute(body, "data-dpl-id").or_else(|| header("x-nextjs-deployment-id"));
+    let between = |before: &str, after: &str| {
+        let (_, rest) = body.rsplit_once(before)?;
+        rest.split_once(after).map(|(id, _)| id.to_owned())
+    };
+    let flight = || between("\\\"b\\\":\\\"", "\\\"");
+    deployment.or_else(flight).or_else(|| between("\"buildId\":\"", "\""))
 }
 
 fn attribute(body: &str, name: &str) -> Option<String> {
@@ -65,5 +89,21 @@ mod tests {
         let page = r#"<html x-data-dpl-id="no" lang="id" data-dpl-id="dpl-1.2.0"><body data-dpl-id="later">"#;
         assert_eq!(attribute.read(header, page), Some("dpl-1.2.0".into()));
         assert_eq!(attribute.read(header, "<html>"), None);
+    }
+
+    #[test]
+    fn next_says_its_deployment_or_its_build_but_a_constant_says_nothing() {
+        let read = |header: Option<&str>, body: &str| {
+            Marker::Next
+                .read(|name| header.filter(|_| name == "x-nextjs-deployment-id").map(str::to_owned), body)
+        };
+        let app = r#"push([1,"...\"p\":\"$undefined\",\"b\":\"AlNXpbjJRusiPU29wQ82V\"}\n"])"#;
+        assert_eq!(read(None, app), Some("AlNXpbjJRusiPU29wQ82V".into()));
+        assert_eq!(read(None, r#"{"page":"/","buildId":"release-42"}"#), Some("release-42".into()));
+        let deployed = r#"<html lang="id" data-dpl-id="dpl-aaa">"#;
+        assert_eq!(read(Some("dpl-bbb"), &format!("{deployed}{app}")), Some("dpl-aaa".into()));
+        assert_eq!(read(Some("dpl-bbb"), "0:{}"), Some("dpl-bbb".into()), "an RSC answer");
+        assert_eq!(read(None, r#"\"b\":\"build-TfctsWXpff2fKS\""#), None);
+        assert_eq!(Marker::Header("X".into()).read(|_| Some(Marker::CONSTANT.into()), ""), None);
     }
 }

@@ -1,41 +1,52 @@
-//! Cloudflare's purge API with a real cache behind it: an edge in front of an origin, keyed by URL. A page that was not
-//! purged goes on being the old one, whatever the API has answered.
+//! Cloudflare's purge API with a real cache behind it. It enforces the token, the shapes, the limits, and if wanted the token
+//! bucket of a plan.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::cache::{Cache, What};
 use crate::http::{Reply, Request, Server};
 
-/// The most that one request may name.
-const LIMIT: usize = 100;
-
-struct Kept {
-    reply: Reply,
-    since: Instant,
-    max_age: u64,
+/// Requests that may come at once, and the time in which one more may.
+struct Bucket {
+    tokens: u32,
+    every: Duration,
+    at: Instant,
 }
 
-type Cache = Arc<Mutex<BTreeMap<String, Kept>>>;
+struct Zone {
+    cache: Cache,
+    zone: String,
+    token: String,
+    /// The most that one request may name.
+    limit: Mutex<usize>,
+    bucket: Mutex<Option<Bucket>>,
+}
 
 /// The stand-in: the API and the edge.
 pub struct Cloudflare {
     api: Server,
     edge: Server,
+    zone: Arc<Zone>,
 }
 
 impl Cloudflare {
     /// Starts the API for one zone and one token, and an edge in front of an origin.
     pub fn start(zone: &str, token: &str, origin: &str) -> Self {
-        let cache = Cache::default();
-        let origin = origin.trim_end_matches('/').to_owned();
-        let ours = Arc::clone(&cache);
-        let edge = Server::start(move |request| serve(&ours, &origin, request));
-        let (zone, token) = (zone.to_owned(), token.to_owned());
-        let api = Server::start(move |request| answer(&cache, &zone, &token, request));
-        Cloudflare { api, edge }
+        let cache = Cache::new(|word| ("CF-Cache-Status", word.to_owned()));
+        let edge = cache.serve(origin);
+        let zone = Arc::new(Zone {
+            cache,
+            zone: zone.to_owned(),
+            token: token.to_owned(),
+            limit: Mutex::new(100),
+            bucket: Mutex::default(),
+        });
+        let ours = Arc::clone(&zone);
+        let api = Server::start(move |request| ours.answer(request));
+        Cloudflare { api, edge, zone }
     }
 
     /// The API: URL, log, faults.
@@ -47,41 +58,16 @@ impl Cloudflare {
     pub fn edge(&self) -> &Server {
         &self.edge
     }
-}
 
-fn serve(cache: &Cache, origin: &str, request: &Request) -> Reply {
-    let key = format!("http://{}{}", request.header("host"), request.path);
-    if let Some(kept) = cache.lock().expect("cache").get(&key) {
-        let age = kept.since.elapsed().as_secs();
-        if age < kept.max_age {
-            return kept.reply.clone().with("Age", age).with("CF-Cache-Status", "HIT");
-        }
+    /// From now on one request may name only so many.
+    pub fn limit(&self, items: usize) {
+        *self.zone.limit.lock().expect("limit") = items;
     }
-    let config = ureq::config::Config::builder().http_status_as_error(false).proxy(None).build();
-    let asked = ureq::Agent::new_with_config(config).get(format!("{origin}{}", request.path)).call();
-    let Ok(mut answer) = asked else { return Reply::text(522, "text/html", "connection timed out") };
-    let mut reply = Reply { status: answer.status().as_u16(), headers: Vec::new(), body: Vec::new() };
-    for (name, value) in answer.headers() {
-        if !["content-length", "connection", "transfer-encoding"].contains(&name.as_str()) {
-            reply.headers.push((name.to_string(), value.to_str().unwrap_or_default().to_owned()));
-        }
-    }
-    reply.body = answer.body_mut().read_to_vec().unwrap_or_default();
-    let control = reply.headers.iter().find(|(n, _)| n == "cache-control").map_or("", |(_, v)| v.as_str());
-    let max_age = control
-        .split("s-maxage=")
-        .nth(1)
-        .and_then(|v| v.split(',').next())
-        .and_then(|v| v.trim().parse().ok());
-    match max_age {
-        Some(max_age) if reply.status == 200 => {
-            cache
-                .lock()
-                .expect("cache")
-                .insert(key, Kept { reply: reply.clone(), since: Instant::now(), max_age });
-            reply.with("CF-Cache-Status", "MISS")
-        }
-        _ => reply.with("CF-Cache-Status", "DYNAMIC"),
+
+    /// From now on so many requests pass at once, and then one in each such time.
+    pub fn bucket(&self, tokens: u32, every: Duration) {
+        let bucket = Bucket { tokens, every, at: Instant::now() };
+        *self.zone.bucket.lock().expect("bucket") = Some(bucket);
     }
 }
 
@@ -92,50 +78,81 @@ fn envelope(status: u16, errors: &[(u64, &str)], result: &Value) -> Reply {
     Reply::json(status, body).with("Ratelimit", "\"default\";r=50;t=30")
 }
 
-fn answer(cache: &Cache, zone: &str, token: &str, request: &Request) -> Reply {
-    if request.header("authorization") != format!("Bearer {token}") {
-        return envelope(403, &[(10000, "Authentication error")], &Value::Null);
-    }
-    let segments = request.segments();
-    match (request.method.as_str(), segments.as_slice()) {
-        ("GET", ["client", "v4", "user", "tokens", "verify"]) => {
-            envelope(200, &[], &json!({ "id": "t", "status": "active" }))
+impl Zone {
+    fn answer(&self, request: &Request) -> Reply {
+        if request.header("authorization") != format!("Bearer {}", self.token) {
+            return envelope(403, &[(10000, "Authentication error")], &Value::Null);
         }
-        ("POST", ["client", "v4", "zones", z, "purge_cache" | "invalidate_cache"]) if *z == zone => {
-            purge(cache, request)
+        match (request.method.as_str(), request.segments().as_slice()) {
+            ("GET", ["client", "v4", "user", "tokens", "verify"]) => {
+                envelope(200, &[], &json!({ "id": "t", "status": "active" }))
+            }
+            ("POST", ["client", "v4", "zones", z, verb @ ("purge_cache" | "invalidate_cache")])
+                if *z == self.zone =>
+            {
+                if self.is_over_its_rate() {
+                    let text = "Unable to purge, rate limit reached. Please wait and consider throttling your request speed";
+                    return envelope(429, &[(1134, text)], &Value::Null).with("Retry-After", 1);
+                }
+                self.purge(request, *verb == "invalidate_cache")
+            }
+            ("POST", ["client", "v4", "zones", ..]) => {
+                let text = "Could not route to the zone, perhaps your object identifier is invalid?";
+                envelope(404, &[(7003, text)], &Value::Null)
+            }
+            _ => envelope(404, &[(7000, "No route for that URI")], &Value::Null),
         }
-        ("POST", ["client", "v4", "zones", ..]) => envelope(
-            404,
-            &[(7003, "Could not route to the zone, perhaps your object identifier is invalid?")],
-            &Value::Null,
-        ),
-        _ => envelope(404, &[(7000, "No route for that URI")], &Value::Null),
     }
-}
 
-fn purge(cache: &Cache, request: &Request) -> Reply {
-    let Some(Value::Object(body)) = request.json() else {
-        return envelope(
-            400,
-            &[(1012, "Request must contain one of \"purge_everything\", \"files\" ...")],
-            &Value::Null,
-        );
-    };
-    let done = || envelope(200, &[], &json!({ "id": "023e105f4ecef8ad9ca31a8372d0c353" }));
-    if body.len() == 1 && body.get("purge_everything") == Some(&Value::Bool(true)) {
-        cache.lock().expect("cache").clear();
-        return done();
+    fn is_over_its_rate(&self) -> bool {
+        let mut bucket = self.bucket.lock().expect("bucket");
+        let Some(bucket) = bucket.as_mut() else { return false };
+        while bucket.at.elapsed() >= bucket.every {
+            bucket.at += bucket.every;
+            bucket.tokens += 1;
+        }
+        let over = bucket.tokens == 0;
+        bucket.tokens = bucket.tokens.saturating_sub(1);
+        over
     }
-    let (Some(Value::Array(files)), 1) = (body.get("files"), body.len()) else {
-        let text = "\"files\", \"tags\", \"hosts\" or \"prefixes\" must be an array";
-        return envelope(400, &[(1014, text)], &Value::Null);
-    };
-    if files.len() > LIMIT {
-        return envelope(400, &[(1094, "You may only purge a maximum of 100 files at a time")], &Value::Null);
+
+    fn purge(&self, request: &Request, soft: bool) -> Reply {
+        let bad = |code, text: &str| envelope(400, &[(code, text)], &Value::Null);
+        let Some(Value::Object(body)) = request.json() else {
+            return bad(1012, "Request must contain one of \"purge_everything\", \"files\" ...");
+        };
+        let done = || envelope(200, &[], &json!({ "id": "023e105f4ecef8ad9ca31a8372d0c353" }));
+        let Some((key, value)) = body.iter().next().filter(|_| body.len() == 1) else {
+            return bad(
+                1012,
+                "Request must contain exactly one of \"files\", \"tags\", \"hosts\", \"prefixes\"",
+            );
+        };
+        if key == "purge_everything" && *value == Value::Bool(true) {
+            self.cache.purge(&What::Everything, soft);
+            return done();
+        }
+        let (Some(items), true) =
+            (value.as_array(), ["files", "tags", "hosts", "prefixes"].contains(&key.as_str()))
+        else {
+            return bad(1014, "\"files\", \"tags\", \"hosts\" or \"prefixes\" must be an array");
+        };
+        let limit = *self.limit.lock().expect("limit");
+        if items.is_empty() || items.len() > limit {
+            return bad(1094, &format!("You may only purge a maximum of {limit} {key} at a time"));
+        }
+        for item in items.iter().filter_map(Value::as_str).map(str::to_owned) {
+            let what = match key.as_str() {
+                "files" => What::Url(item),
+                "tags" => What::Tag(item),
+                "hosts" => What::Host(item),
+                _ if item.contains("://") || item.contains('?') => {
+                    return bad(1015, "a prefix has no scheme and no query");
+                }
+                _ => What::Prefix(item),
+            };
+            self.cache.purge(&what, soft);
+        }
+        done()
     }
-    let mut cache = cache.lock().expect("cache");
-    for file in files.iter().filter_map(Value::as_str) {
-        cache.remove(file);
-    }
-    done()
 }

@@ -15,6 +15,8 @@ use serde_json::Value;
 pub struct Request {
     /// Upper case.
     pub method: String,
+    /// Path and query as they came.
+    pub target: String,
     /// Without the query.
     pub path: String,
     /// Decoded query.
@@ -97,6 +99,10 @@ struct Planned {
     fault: Fault,
 }
 
+/// What requests come over.
+pub trait Connection: Read + Write {}
+impl<T: Read + Write> Connection for T {}
+
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
 #[derive(Default)]
@@ -118,6 +124,15 @@ pub struct Server {
 impl Server {
     /// Starts to answer.
     pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_over(|stream| Some(Box::new(stream)), handler)
+    }
+
+    /// Starts to answer over connections that are made something else of, such as TLS.
+    pub fn start_over(
+        wrap: impl Fn(TcpStream) -> Option<Box<dyn Connection>> + Send + Sync + 'static,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let wrap = Arc::new(wrap);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared::default());
@@ -128,8 +143,16 @@ impl Server {
                 if ours.stopped.load(Ordering::Relaxed) {
                     break;
                 }
-                let (ours, handler) = (Arc::clone(&ours), Arc::clone(&handler));
-                std::thread::spawn(move || ours.serve(stream, &*handler));
+                let (ours, handler, wrap) = (Arc::clone(&ours), Arc::clone(&handler), Arc::clone(&wrap));
+                std::thread::spawn(move || {
+                    // Nobody waits longer for a request.
+                    let timed = stream.set_read_timeout(Some(Duration::from_secs(30)));
+                    // An answer in several packets would wait for the other side's word on the first.
+                    let timed = timed.and_then(|()| stream.set_nodelay(true));
+                    if let (Ok(()), Some(stream)) = (timed, wrap(stream)) {
+                        ours.serve(stream, &*handler);
+                    }
+                });
             }
         });
         Server { address, shared }
@@ -192,15 +215,13 @@ impl Drop for Server {
 }
 
 impl Shared {
-    fn serve(&self, mut stream: TcpStream, handler: &Handler) {
+    fn serve(&self, mut stream: Box<dyn Connection>, handler: &Handler) {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        // An answer in several packets would wait for the other side's word on the first.
-        let _ = stream.set_nodelay(true);
-        while self.serve_one(&mut stream, handler).is_some() {}
+        while self.serve_one(&mut *stream, handler).is_some() {}
     }
 
     /// Answers one request; `None` when the connection ends with it.
-    fn serve_one(&self, stream: &mut TcpStream, handler: &Handler) -> Option<()> {
+    fn serve_one(&self, stream: &mut dyn Connection, handler: &Handler) -> Option<()> {
         let request = read(stream)?;
         self.log.lock().expect("log").push(request.clone());
         let reply = match self.fault_for(&request) {
@@ -212,8 +233,8 @@ impl Shared {
                 return None;
             }
             Some(Fault::Cut) => {
-                let _ = Self::cut(&stream, &handler(&request)); // whoever asked may be gone by now
-                return;
+                let _ = Self::cut(stream, &handler(&request)); // whoever asked may be gone by now
+                return None;
             }
             Some(Fault::Hang(time)) => {
                 let reply = handler(&request);
@@ -227,9 +248,12 @@ impl Shared {
     }
 
     /// Half of an answer.
-    fn cut(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<()> {
+    fn cut(stream: &mut dyn Connection, reply: &Reply) -> std::io::Result<()> {
         let length = reply.body.len().max(2);
-        write!(stream, "HTTP/1.1 {} Stand-in\r\nContent-Length: {length}\r\n\r\n", reply.status)?;
+        write!(stream, "HTTP/1.1 {} Stand-in
+Content-Length: {length}
+
+", reply.status)?;
         stream.write_all(&reply.body[..reply.body.len() / 2])
     }
 
@@ -247,8 +271,7 @@ impl Shared {
     }
 }
 
-fn read(stream: &mut TcpStream) -> Option<Request> {
-    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+fn read(stream: &mut dyn Connection) -> Option<Request> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 8192];
     loop {
@@ -285,6 +308,7 @@ fn request(parsed: &httparse::Request) -> Option<Request> {
     };
     Some(Request {
         method: parsed.method?.to_owned(),
+        target: target.to_owned(),
         path: path.to_owned(),
         query: query.split('&').filter(|p| !p.is_empty()).map(pair).collect(),
         headers: parsed.headers.iter().map(header).collect(),
@@ -319,9 +343,11 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn write(stream: &mut TcpStream, method: &str, reply: &Reply, keep: bool) -> std::io::Result<()> {
+fn write(stream: &mut dyn Connection, method: &str, reply: &Reply, keep: bool) -> std::io::Result<()> {
     let connection = if keep { "keep-alive" } else { "close" };
-    let mut head = format!("HTTP/1.1 {} Stand-in\r\nConnection: {connection}\r\n", reply.status);
+    let mut head = format!("HTTP/1.1 {} Stand-in
+Connection: {connection}
+", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

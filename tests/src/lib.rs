@@ -4,28 +4,39 @@
 
 use std::path::PathBuf;
 
+pub mod bunny;
+pub mod cache;
 pub mod chats;
 pub mod cloudflare;
+pub mod cloudfront;
 pub mod coolify;
 pub mod cut;
 mod exchange;
+pub mod fastly;
 pub mod git;
 pub mod git_servers;
 pub mod gnupg;
 pub mod http;
 pub mod lockstep;
+pub mod nginx;
 pub mod postgres;
+pub mod proxy;
 pub mod sandbox;
 pub mod schema;
 pub mod shop;
 pub mod supabase;
 pub mod telegram;
 pub mod telegram_html;
+pub mod tls;
 pub mod varnish;
 
+pub use bunny::Bunny;
 pub use cloudflare::Cloudflare;
+pub use cloudfront::CloudFront;
 pub use coolify::Coolify;
 pub use exchange::exchange;
+pub use fastly::Fastly;
+pub use nginx::Nginx;
 pub use sandbox::Sandbox;
 pub use shop::Shop;
 pub use supabase::Supabase;

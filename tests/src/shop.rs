@@ -107,6 +107,7 @@ impl Site {
                 );
                 Reply::text(200, "text/html; charset=utf-8", page)
                     .with("Cache-Control", "public, s-maxage=3600")
+                    .with("xkey", "shop products")
             }
             _ => Reply::text(404, "text/plain", "no such page").with("Cache-Control", "no-store"),
         };

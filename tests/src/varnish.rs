@@ -1,5 +1,6 @@
-//! A private Varnish in front of two origins: one port for production, one for staging. PURGE drops a URL, BAN all URLs
-//! of the host that match `X-Ban-Url`; only this machine may do either.
+//! A private Varnish in front of two origins: one port for production, one for staging. PURGE drops a URL, or all objects with the
+//! surrogate keys in `xkey` (softly with `X-Soft: 1`); BAN drops all URLs of the host that match `X-Ban-Url` or begin with
+//! `X-Ban-Prefix`, or all with the tag in `X-Ban-Tag`; only this machine may do any of it.
 
 use std::process::{Child, Command, Stdio};
 
@@ -13,6 +14,9 @@ pub struct Varnish {
 }
 
 const VCL: &str = r#"vcl 4.1;
+import purge;
+import xkey;
+import std;
 backend production { .host = "127.0.0.1"; .port = "PRODUCTION"; }
 backend staging { .host = "127.0.0.1"; .port = "STAGING"; }
 acl local { "127.0.0.1"; }
@@ -20,23 +24,43 @@ sub vcl_recv {
     if (local.socket == "staging") { set req.backend_hint = staging; } else { set req.backend_hint = production; }
     if (req.method == "PURGE" || req.method == "BAN") {
         if (client.ip !~ local) { return (synth(405, "Not allowed")); }
+        if (req.http.xkey) {
+            if (req.http.x-soft) { set req.http.n-gone = xkey.softpurge(req.http.xkey); } else { set req.http.n-gone = xkey.purge(req.http.xkey); }
+            return (synth(200, "Invalidated"));
+        }
+        # A soft purge of one URL needs its object: it is looked up first.
+        if (req.method == "PURGE" && req.http.x-soft) { return (hash); }
         if (req.method == "PURGE") { return (purge); }
-        ban("obj.http.x-host == " + req.http.host + " && obj.http.x-url ~ " + req.http.x-ban-url);
+        if (req.http.x-ban-tag) { set req.http.x-ban = "obj.http.x-tags ~ (^|[, ])" + req.http.x-ban-tag + "([, ]|$)"; }
+        else if (req.http.x-ban-prefix) { set req.http.x-ban = "obj.http.x-host == " + req.http.host + " && obj.http.x-url ~ ^" + req.http.x-ban-prefix; }
+        else { set req.http.x-ban = "obj.http.x-host == " + req.http.host + " && obj.http.x-url ~ " + req.http.x-ban-url; }
+        if (!std.ban(req.http.x-ban)) { return (synth(400, std.ban_error())); }
         return (synth(200, "Banned"));
     }
     if (req.url ~ "^/api/") { return (pass); }
     return (hash);
 }
+sub vcl_hit {
+    if (req.method == "PURGE") { purge.soft(0s); return (synth(200, "Purged softly")); }
+}
+sub vcl_miss {
+    if (req.method == "PURGE") { purge.soft(0s); return (synth(200, "Not there")); }
+}
+sub vcl_synth {
+    if (req.http.n-gone) { set resp.http.x-purged = req.http.n-gone; }
+}
 sub vcl_backend_response {
     set beresp.http.x-url = bereq.url;
     set beresp.http.x-host = bereq.http.host;
-    set beresp.grace = 0s;
+    set beresp.http.x-tags = beresp.http.cache-tag;
+    set beresp.grace = 60s;
     if (beresp.http.cache-control ~ "no-store" || beresp.status >= 400) { set beresp.uncacheable = true; set beresp.ttl = 0s; }
 }
 sub vcl_deliver {
     unset resp.http.x-url;
     unset resp.http.x-host;
-    if (obj.hits > 0) { set resp.http.x-cache = "HIT"; } else { set resp.http.x-cache = "MISS"; }
+    unset resp.http.x-tags;
+    if (obj.uncacheable) { set resp.http.x-cache = "MISS"; } else if (obj.ttl < 0s) { set resp.http.x-cache = "STALE"; } else if (obj.hits > 0) { set resp.http.x-cache = "HIT"; } else { set resp.http.x-cache = "MISS"; }
 }
 "#;
 

@@ -1,80 +1,139 @@
-//! Cloudflare: up to 100 pages a request; `success` counts and not the status alone (reference: the API's
-//! `POST /zones/{zone_id}/purge_cache`).
+//! Cloudflare: `POST /zones/{zone}/purge_cache`, or the soft `invalidate_cache` (since 2026-09-28, same bodies, same limits).
+//! `success` counts and not the status alone, and even that confirms nothing. Limits by plan: Cloudflare's "Purge cache" page.
+
+use std::time::Duration;
 
 use http_client::{Call, Client, Reply};
 use serde_json::{Value, json};
-use step::{Failure, Permit};
-use url::Url;
+use step::{Failure, Secret, Settings};
 
-use super::{Purge, unanswered};
-use crate::args::{self, Settings};
+use super::{Driver, Limits, Mode, Order, Receipt, Verdict, api, asked, bad_token, is_busy};
+use crate::batch::Size;
+use crate::select::Kind;
 
-/// Pages a request; Enterprise may have more, and some plans had fewer.
-const BATCH: usize = 100;
+const NAME: &str = "Cloudflare";
 
-pub struct Cloudflare<'a> {
-    pub settings: &'a args::Cloudflare,
-    pub client: &'a Client<'a>,
+/// What a plan allows: pages a request, pages a second, and the bucket of other purges with its rate.
+struct Plan {
+    files: usize,
+    files_a_second: f64,
+    burst: f64,
+    rate: f64,
 }
 
-impl Purge for Cloudflare<'_> {
-    fn purge(&self, _permit: &Permit, pages: &[Url]) -> Result<(), Failure> {
-        pages.chunks(BATCH).try_for_each(|batch| self.batch(batch))
-    }
-
-    fn check(&self, _settings: &Settings) -> Result<String, Failure> {
-        let reply = self.send("GET", "user/tokens/verify", None)?;
-        self.verdict(&reply)?;
-        Ok(format!(
-            "Cloudflare knows this token; whether it may purge zone {} shows only when it does",
-            self.settings.zone
-        ))
-    }
+pub struct Cloudflare {
+    api: String,
+    zone: String,
+    token: Secret,
+    plan: Plan,
 }
 
-impl Cloudflare<'_> {
-    fn batch(&self, pages: &[Url]) -> Result<(), Failure> {
-        let files: Vec<&str> = pages.iter().map(Url::as_str).collect();
-        let path = format!("zones/{}/purge_cache", self.settings.zone);
-        let reply = self.send("POST", &path, Some(&json!({ "files": files })))?;
-        // The limit has changed twice, and differs between plans: a refusal of the size is answered with halves.
-        if reply.status == 400 && reply.body.contains("maximum of") && pages.len() > 1 {
-            let (first, second) = pages.split_at(pages.len() / 2);
-            return self.batch(first).and_then(|()| self.batch(second));
-        }
-        self.verdict(&reply)
+impl Cloudflare {
+    pub fn read(settings: &Settings) -> Result<Self, Failure> {
+        let plan = |files, files_a_second, burst, rate| Plan { files, files_a_second, burst, rate };
+        let plan = match settings.text("plan")?.as_deref() {
+            None | Some("free") => plan(100, 800.0, 25.0, 5.0 / 60.0),
+            Some("pro") => plan(100, 1500.0, 25.0, 5.0),
+            Some("business") => plan(100, 1500.0, 50.0, 10.0),
+            Some("enterprise") => plan(500, 3000.0, 500.0, 50.0),
+            Some(other) => {
+                let why = format!("`{other}` is not known; free, pro, business and enterprise are");
+                return Err(settings.wrong("plan", &why));
+            }
+        };
+        Ok(Cloudflare {
+            api: api(settings, "https://api.cloudflare.com")?,
+            zone: settings.need("zone")?,
+            token: settings.need_secret("token", "CLOUDFLARE_API_TOKEN")?,
+            plan,
+        })
     }
 
-    fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Reply, Failure> {
-        let call = Call::new(method, format!("{}/client/v4/{path}", self.settings.api));
-        let call = call.header("Authorization", format!("Bearer {}", self.settings.token.expose()));
-        let call = body.map_or_else(|| call.clone(), |body| call.clone().json(body));
-        unanswered(self.client.persist(&call, true)?, "Cloudflare")
+    fn call(&self, method: &str, path: &str) -> Call {
+        Call::new(method, format!("{}/client/v4/{path}", self.api))
+            .header("Authorization", format!("Bearer {}", self.token.expose()))
     }
 
-    fn verdict(&self, reply: &Reply) -> Result<(), Failure> {
-        let answer = reply.json().unwrap_or_default();
-        if reply.status == 200 && answer["success"] == true {
-            return Ok(());
-        }
+    fn failure(&self, reply: &Reply) -> Failure {
         let failure = match reply.status {
-            401 | 403 => {
-                let message = "Cloudflare does not take the token: it needs the permission Zone, Cache Purge, Purge for this zone";
-                Failure::config("token", message)
-            }
-            404 => Failure::config(
-                "zone",
-                format!("Cloudflare has no zone {} for this token", self.settings.zone),
-            ),
-            429 | 500.. => {
-                Failure::temporary("purge-refused", format!("Cloudflare answers with HTTP {}", reply.status))
-            }
+            401 | 403 => bad_token(NAME, "it needs the permission Zone, Cache Purge, Purge for this zone"),
+            404 => Failure::config("zone", format!("Cloudflare has no zone {} for this token", self.zone)),
             status => {
                 Failure::failed("purge-refused", format!("Cloudflare refuses the purge (HTTP {status})"))
             }
         };
-        let errors = answer["errors"].as_array().cloned().unwrap_or_default();
-        let said = |e: &Value| format!("{} {}", e["code"], e["message"].as_str().unwrap_or_default());
-        Err(errors.iter().map(said).fold(failure, Failure::cause))
+        errors(reply).into_iter().fold(failure, Failure::cause)
+    }
+}
+
+/// Prefixes have neither scheme nor query there.
+fn bare(prefix: &str) -> &str {
+    prefix.split_once("://").map_or(prefix, |(_, rest)| rest)
+}
+
+fn errors(reply: &Reply) -> Vec<String> {
+    let answer = reply.json().unwrap_or_default();
+    let said = |e: &Value| format!("{} {}", e["code"], e["message"].as_str().unwrap_or_default());
+    answer["errors"].as_array().map(|errors| errors.iter().map(said).collect()).unwrap_or_default()
+}
+
+impl Driver for Cloudflare {
+    fn whose(&self) -> &'static str {
+        NAME
+    }
+
+    fn limits(&self, kind: Kind) -> Option<Limits> {
+        let takes = Duration::from_millis(100);
+        let (items, per_item, burst, rate, workers) = match kind {
+            Kind::Url => (self.plan.files, true, self.plan.files_a_second, self.plan.files_a_second, 4),
+            _ => (100, false, self.plan.burst, self.plan.rate, 1),
+        };
+        Some(Limits { size: Size::json(items), per_item, burst, rate, workers, takes })
+    }
+
+    fn soft(&self, _kind: Kind) -> bool {
+        true
+    }
+
+    fn calls(&self, order: &Order) -> Vec<Call> {
+        let body = match order.kind {
+            Kind::Url => json!({ "files": order.items }),
+            Kind::Prefix => json!({ "prefixes": order.items.iter().map(|p| bare(p)).collect::<Vec<_>>() }),
+            Kind::Host => json!({ "hosts": order.items }),
+            Kind::Tag => json!({ "tags": order.items }),
+            Kind::Everything => json!({ "purge_everything": true }),
+        };
+        let verb = if order.mode == Mode::Soft { "invalidate_cache" } else { "purge_cache" };
+        vec![self.call("POST", &format!("zones/{}/{verb}", self.zone)).json(&body)]
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        let answer = reply.json().unwrap_or_default();
+        if reply.status == 200 && answer["success"] == true {
+            let id = answer["result"]["id"].as_str().map(str::to_owned);
+            return Verdict::Accepted(Receipt { id, ..Receipt::default() });
+        }
+        if is_busy(reply.status) {
+            return Verdict::Busy(errors(reply).join("; "));
+        }
+        // The limit has changed twice, and differs between plans.
+        let sized = reply.status == 413 || (reply.status == 400 && reply.body.contains("maximum of"));
+        if sized { Verdict::TooLarge(self.failure(reply)) } else { Verdict::Refused(self.failure(reply)) }
+    }
+
+    fn check(&self, client: &Client) -> Result<String, Failure> {
+        let reply = asked(client, &self.call("GET", "user/tokens/verify"), NAME)?;
+        match self.verdict(&reply) {
+            Verdict::Accepted(_) => Ok(format!(
+                "Cloudflare knows this token; whether it may purge zone {} shows only when it does",
+                self.zone
+            )),
+            Verdict::Busy(said) => Err(Failure::temporary(
+                "purge-refused",
+                format!("Cloudflare answers with HTTP {}", reply.status),
+            )
+            .cause(said)),
+            Verdict::TooLarge(failure) | Verdict::Refused(failure) => Err(failure),
+        }
     }
 }

@@ -1,0 +1,295 @@
+//! The proof: the origin must have the build before anything is purged, and then every page must serve it through the edge, twice
+//! in a row, in a copy that is not older than the purge. One place asks: others may differ, and nothing here says otherwise.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use step::{Acted, Build, Context, Failure};
+use url::Url;
+
+use crate::args::Settings;
+use crate::damage;
+use crate::edge::Edge;
+use crate::purge::hosts_of;
+use crate::seen::{self, Cached, Claim, Seen, Target};
+
+/// The waits between two looks at what is not right yet; the last one is repeated.
+const WAITS: [u64; 4] = [250, 500, 1000, 2000];
+/// Between two looks at what is right and has to stay so.
+const STAY: Duration = Duration::from_secs(1);
+/// Files that are asked for, all pages together.
+const ASSETS: usize = 200;
+
+/// Pages to ask, and what they have to be.
+pub struct Proof<'a> {
+    context: &'a Context,
+    settings: &'a Settings,
+    edge: Edge<'a>,
+    pages: Vec<Url>,
+    wanted: Build,
+    /// The pages at the origin that say no build: the edge must serve the same.
+    twins: Vec<Option<u64>>,
+    /// Copies must not be older than this.
+    since: Option<Timestamp>,
+    /// Whether the purge takes each page with it for certain: a tag may have nothing to do with a page.
+    purged: Vec<bool>,
+}
+
+/// A page while it is watched.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    seen: Seen,
+    /// Right answers in a row.
+    row: u32,
+    claim: Option<Claim>,
+    at: Option<Timestamp>,
+}
+
+impl<'a> Proof<'a> {
+    pub fn new(
+        context: &'a Context,
+        settings: &'a Settings,
+        edge: Edge<'a>,
+        (pages, purged): (Vec<Url>, Vec<bool>),
+        wanted: Build,
+        since: Option<Timestamp>,
+    ) -> Self {
+        let twins = vec![None; pages.len()];
+        Proof { context, settings, edge, pages, wanted, twins, since, purged }
+    }
+
+    pub fn pages(&self) -> &[Url] {
+        &self.pages
+    }
+
+    pub fn name(&self) -> &str {
+        self.wanted.name().unwrap_or("what the origin serves")
+    }
+
+    pub fn hosts(&self) -> String {
+        hosts_of(&self.pages)
+    }
+
+    /// What the n-th page has to be.
+    pub fn target(&self, n: usize, since: Option<Timestamp>) -> Target<'_> {
+        Target { build: &self.wanted, twin: self.twins.get(n).copied().flatten(), since }
+    }
+
+    /// The origin must serve the wanted build; when nobody has said which, what it serves is it. A page that says no build there
+    /// is held against itself.
+    pub fn gate(mut self) -> Result<Self, Failure> {
+        let unknown = self.wanted == Build::default();
+        let Some(origin) = &self.settings.origin else {
+            let message =
+                "which build shall be live? give --release VERSION, or set origin so that it can be asked";
+            return if unknown { Err(Failure::refused("fact-missing", message)) } else { Ok(self) };
+        };
+        let ask = |n: usize| self.edge.origin(origin, &self.pages[n]);
+        let says = |seen: &Seen| seen.status == Some(200) && seen.build.is_some();
+        let mute = |seen: &Seen| {
+            seen.status == Some(200) && seen.build.is_none() && seen.problem.is_none() && !seen.rsc
+        };
+        let first: Vec<Seen> = (0..self.pages.len()).map(ask).collect::<Result<_, _>>()?;
+        if unknown {
+            let wanted = first.iter().find(|seen| says(seen)).and_then(|seen| seen.build.clone());
+            self.wanted.version = wanted;
+        }
+        let named = self.wanted != Build::default() && first.iter().any(says);
+        let right =
+            |n: usize, seen: &Seen| seen.proves(self.target(n, None)) || (mute(seen) && (named || unknown));
+        let seen = self.until(first, &ask, right)?;
+        let wrong = seen.iter().enumerate().find(|(n, seen)| !right(*n, seen)).map(|(_, seen)| seen);
+        if let Some(wrong) = wrong {
+            let message =
+                format!("the origin {origin} {wrong} instead of {}: nothing was purged", self.name());
+            return Err(Failure::refused("origin-not-ready", message));
+        }
+        self.twins = seen.iter().map(|seen| mute(seen).then_some(seen.digest)).collect();
+        Ok(self)
+    }
+
+    /// Every page once.
+    pub fn look(&self) -> Result<Vec<Seen>, Failure> {
+        self.pages.iter().map(|page| self.edge.page(page)).collect()
+    }
+
+    /// Asks what is not right until it is, or until the time to settle is over; the last sight of each.
+    fn until(
+        &self,
+        mut seen: Vec<Seen>,
+        ask: &dyn Fn(usize) -> Result<Seen, Failure>,
+        right: impl Fn(usize, &Seen) -> bool,
+    ) -> Result<Vec<Seen>, Failure> {
+        let end = Instant::now() + self.settings.settle;
+        let mut attempt = 0;
+        while Instant::now() < end && seen.iter().enumerate().any(|(n, seen)| !right(n, seen)) {
+            self.wait(attempt, end)?;
+            attempt += 1;
+            for (n, seen) in seen.iter_mut().enumerate().filter(|(n, seen)| !right(*n, seen)) {
+                *seen = ask(n)?;
+            }
+        }
+        self.context.voice.progress_done();
+        Ok(seen)
+    }
+
+    fn wait(&self, attempt: usize, end: Instant) -> Result<(), Failure> {
+        let wait = Duration::from_millis(WAITS[WAITS.len().min(attempt + 1) - 1]);
+        self.context.voice.progress(&format!("waiting for {}", self.name()));
+        self.context.pause(wait.min(end.saturating_duration_since(Instant::now())))
+    }
+
+    /// Watches every page until something can be claimed of it: right twice in a row, the second time from the copy that the
+    /// first one has made.
+    pub fn confirm(&self, purged_at: Timestamp, before: &[Seen]) -> Result<Vec<Watched>, Failure> {
+        let end = Instant::now() + self.settings.settle;
+        let mut watched = vec![Watched::default(); self.pages.len()];
+        for attempt in 0.. {
+            for (n, page) in watched.iter_mut().enumerate().filter(|(_, page)| page.claim.is_none()) {
+                self.watch(n, page, purged_at)?;
+                if page.row == 1 {
+                    self.watch(n, page, purged_at)?;
+                }
+            }
+            if watched.iter().all(|page| page.claim.is_some()) || Instant::now() >= end {
+                break;
+            }
+            self.wait(attempt, end)?;
+        }
+        self.context.voice.progress_done();
+        // Right until the end, but never from a cache.
+        for page in watched.iter_mut().filter(|page| page.claim.is_none() && page.row >= 2) {
+            let unsaid = page.seen.cached == Cached::Unsaid;
+            page.claim = Some(if unsaid { Claim::Unknown } else { Claim::NotCached });
+        }
+        self.judge(&watched, purged_at, before)?;
+        self.stay(watched, purged_at, before)
+    }
+
+    /// What the n-th page has to be after the purge.
+    fn after(&self, n: usize, purged_at: Timestamp) -> Target<'_> {
+        let purged = self.purged.get(n).is_some_and(|purged| *purged).then_some(purged_at);
+        self.target(n, self.since.max(purged))
+    }
+
+    fn watch(&self, n: usize, page: &mut Watched, purged_at: Timestamp) -> Result<(), Failure> {
+        page.seen = self.edge.page(&self.pages[n])?;
+        page.at = Some(Timestamp::now());
+        page.row = if page.seen.proves(self.after(n, purged_at)) { page.row + 1 } else { 0 };
+        page.claim = seen::claim(page.row, page.seen.cached);
+        Ok(())
+    }
+
+    /// Pages that are right have to stay so for a while, if that is asked for.
+    fn stay(
+        &self,
+        mut watched: Vec<Watched>,
+        purged_at: Timestamp,
+        before: &[Seen],
+    ) -> Result<Vec<Watched>, Failure> {
+        if self.settings.stable.is_zero() {
+            return Ok(watched);
+        }
+        let end = Instant::now() + self.settings.stable;
+        while Instant::now() < end {
+            self.context.voice.progress(&format!("watching that {} stays", self.name()));
+            self.context.pause(STAY.min(end.saturating_duration_since(Instant::now())))?;
+            for (n, page) in watched.iter_mut().enumerate() {
+                let claimed = page.claim;
+                self.watch(n, page, purged_at)?;
+                page.claim = claimed.filter(|_| page.row > 0);
+            }
+            self.judge(&watched, purged_at, before)?;
+        }
+        self.context.voice.progress_done();
+        for page in watched.iter_mut().filter(|page| page.claim == Some(Claim::Observed)) {
+            page.claim = Some(Claim::Stable);
+        }
+        Ok(watched)
+    }
+
+    fn judge(&self, watched: &[Watched], purged_at: Timestamp, before: &[Seen]) -> Result<(), Failure> {
+        let said = |(n, page): (usize, &Watched)| {
+            let (url, seen) = (&self.pages[n], &page.seen);
+            let young = Target { since: None, ..self.after(n, purged_at) };
+            if seen.proves(young) {
+                return format!("{url} serves {} from a copy that is older than the purge", self.name());
+            }
+            format!("{url} {seen} instead of {} although it was purged", self.name())
+        };
+        let wrong: Vec<(usize, &Watched)> =
+            watched.iter().enumerate().filter(|(_, page)| page.claim.is_none()).collect();
+        let Some(first) = wrong.first() else { return Ok(()) };
+        let failure =
+            Failure::failed(first.1.seen.reason(), said(*first)).output("urls", self.report(before, watched));
+        Err(wrong.into_iter().skip(1).map(said).fold(failure, Failure::cause))
+    }
+
+    /// The files that the pages name must be there: old HTML beside new files opens, and then breaks.
+    pub fn whole(&self, watched: Vec<Watched>, before: &[Seen]) -> Result<Vec<Watched>, Failure> {
+        if !self.settings.assets {
+            return Ok(watched);
+        }
+        let mut asked: Vec<Url> = Vec::new();
+        for page in &self.pages {
+            let (_, html) = self.edge.document(page)?;
+            for asset in damage::chunks(&html).into_iter().filter_map(|chunk| page.join(chunk).ok()) {
+                if asked.len() >= ASSETS || asked.contains(&asset) {
+                    continue;
+                }
+                let broken = match self.edge.asset(&asset)? {
+                    Ok((status, kind)) => damage::broken(status, &kind),
+                    Err(why) => Some(format!("does not answer: {why}")),
+                };
+                if let Some(broken) = broken {
+                    let message =
+                        format!("{page} names {asset}, which {broken}: the page opens and then breaks");
+                    let failure = Failure::failed("chunk-missing", message).acted(Acted::Yes);
+                    return Err(failure.output("urls", self.report(before, &watched)));
+                }
+                asked.push(asset);
+            }
+        }
+        Ok(watched)
+    }
+
+    /// Pages of which no more is known than one look.
+    pub fn as_seen(&self, before: &[Seen]) -> Vec<Watched> {
+        let claim = |seen: &Seen| match seen.cached {
+            Cached::Hit => Claim::Observed,
+            Cached::Never => Claim::NotCached,
+            _ => Claim::Unknown,
+        };
+        before
+            .iter()
+            .map(|seen| Watched { seen: seen.clone(), row: 1, claim: Some(claim(seen)), at: None })
+            .collect()
+    }
+
+    /// One sentence that says no more than was seen.
+    pub fn said(&self, watched: &[Watched]) -> String {
+        let uncached = watched.iter().filter(|page| page.claim == Some(Claim::NotCached)).count();
+        let (name, asked) = (self.name(), watched.len());
+        match uncached {
+            0 => format!("the edge serves {name}"),
+            all if all == asked => format!("the edge serves {name}, and keeps no copy of what was asked"),
+            some => format!("the edge serves {name}, and keeps no copy of {some} of the {asked} pages asked"),
+        }
+    }
+
+    /// What was observed here and now, and no more than that: other places of the edge and browsers may differ.
+    pub fn report(&self, before: &[Seen], watched: &[Watched]) -> Value {
+        let rows = self.pages.iter().zip(before).zip(watched);
+        rows.map(|((url, before), page)| {
+            let mut after = page.seen.to_value();
+            after["count"] = json!(page.row);
+            if let Some(at) = page.at {
+                after["at"] = json!(at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string());
+            }
+            let claim = page.claim.map_or("unknown", Claim::word);
+            json!({ "url": url.as_str(), "before": before.to_value(), "after": after, "claim": claim })
+        })
+        .collect()
+    }
+}
