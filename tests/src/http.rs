@@ -250,10 +250,14 @@ impl Shared {
     /// Half of an answer.
     fn cut(stream: &mut dyn Connection, reply: &Reply) -> std::io::Result<()> {
         let length = reply.body.len().max(2);
-        write!(stream, "HTTP/1.1 {} Stand-in
+        write!(
+            stream,
+            "HTTP/1.1 {} Stand-in
 Content-Length: {length}
 
-", reply.status)?;
+",
+            reply.status
+        )?;
         stream.write_all(&reply.body[..reply.body.len() / 2])
     }
 
@@ -345,9 +349,12 @@ fn decoded(text: &str) -> String {
 
 fn write(stream: &mut dyn Connection, method: &str, reply: &Reply, keep: bool) -> std::io::Result<()> {
     let connection = if keep { "keep-alive" } else { "close" };
-    let mut head = format!("HTTP/1.1 {} Stand-in
+    let mut head = format!(
+        "HTTP/1.1 {} Stand-in
 Connection: {connection}
-", reply.status);
+",
+        reply.status
+    );
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
