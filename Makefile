@@ -2,13 +2,13 @@
 CARGO = cargo
 PREFIX = /usr/local
 PROGRAMS = changelog-lint tag-rc deploy-coolify db-restore cdn-purge notify release-gate release-ledger
-RUNBOOKS = candidate release rollback status
+RUNBOOKS = candidate release hotfix rollback status
 # The product that candidate, release, rollback and plan act on, and what they are told.
 PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra corpus matrix demo bench bench-peers deny install dist candidate release rollback status plan clean
+.PHONY: help build build-dev setup test lint extra corpus matrix demo bench bench-peers deny install dist candidate release hotfix rollback status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,7 +60,7 @@ bench-peers: setup build ## changelog-lint and tag-rc beside their peers, which 
 deny: ## licences, advisories and banned crates (needs cargo-deny)
 	$(CARGO) deny check
 
-candidate release: ## make candidate PRODUCT=DIR VERSION=1.2.0 (and release)
+candidate release hotfix: ## make candidate PRODUCT=DIR VERSION=1.2.0 (and release, hotfix)
 	@test -n "$(PRODUCT)" || { echo "say which product: make $@ PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }
 	@scripts/$@ -C "$(PRODUCT)" $(ARGS) $(VERSION)
 

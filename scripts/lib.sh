@@ -14,7 +14,7 @@ PATH=$PATH:$here/../target/release:$here/../target/debug
 export PATH
 
 run='' last='' newest='' number=0 complete='' signal='' silent='' locked='' brought=''
-environment='' plan='' again='' product=. no_lock='' lift_hold='' despite_hold=''
+environment='' plan='' again='' product=. no_lock='' lift_hold='' despite_hold='' snapshot=yes
 
 say() { printf '%s: %s\n' "$program" "$*" >&2; }
 die() { code=$1; shift; say "$*"; exit "$code"; }
@@ -162,6 +162,15 @@ look() {
     if [ -f "$file" ]; then perform "$file" "$@"; else perform "$last" "$@"; fi
 }
 
+# anew NAME COMMAND...: a step that looks whether the way back is (still) there: again in each attempt, until the deployment is done.
+anew() {
+    count "$1"; shift
+    for deployed in "$run"/[0-9][0-9]-deploy.json; do
+        if [ -f "$deployed" ] && done_before; then return 0; fi
+    done
+    perform "$last" "$@"
+}
+
 # decide NAME COMMAND...: a step that only decides: again in each attempt, until something was done about it.
 decide() {
     count "$1"; shift
@@ -191,6 +200,21 @@ fence() {
     code=0
     ledger fence --lease "$run/lease" || code=$?
     [ "$code" -eq 0 ] || { silent=yes; exit "$code"; }
+}
+
+# The way back: what runs now, the data as it is now and proven to be restorable (unless there is none), an edge that can be
+# purged, a team that can be told. Without all of it nothing is changed for customers.
+way_back() {
+    see observe deploy-coolify observe
+    without='--without=data'
+    if [ -n "$snapshot" ]; then
+        step snapshot db-restore snapshot
+        step rehearse db-restore rehearse
+        without=''
+    fi
+    anew edge cdn-purge --ready
+    anew team notify --ready
+    anew certificate release-gate certificate ${without:+"$without"}
 }
 
 # From now on releases to the environment are refused.
@@ -258,7 +282,7 @@ tell() {
     [ -n "$newest" ] && [ -z "$silent$plan" ] || return 0
     # A step that died has left no document of its failure: the one before must not be taken for the end.
     stopped=''
-    [ -n "$complete" ] || case $newest in *.failed.json) ;; *) stopped="--stopped=$code" ;; esac
+    [ -n "$complete" ] || grep -q '"failure":{' "$newest" || stopped="--stopped=$code"
     notify ${stopped:+"$stopped"} <"$newest" >"$run/notify.json.part" || :
     if [ -s "$run/notify.json.part" ]; then
         mv "$run/notify.json.part" "$run/notify.json"

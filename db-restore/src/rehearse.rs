@@ -1,7 +1,7 @@
 //! Restores the newest snapshot beside the live database before it is needed, verifies and times it, and keeps it: the restore is
 //! proven, and a rollback is a rename away.
 
-use step::{Failure, Outcome, Permit, Run};
+use step::{Failure, Outcome, Permit, Rehearsal, Run};
 
 use crate::args::{Kind, Settings};
 use crate::bring::{self, Clock, Way};
@@ -20,22 +20,46 @@ pub fn run(run: &mut Run, settings: &Settings, wanted: Option<&str>) -> Result<O
             Some("a Supabase project can only be set back in place: there is nothing to rehearse on")
         }
     };
+    let document: Option<step::Snapshot> = run.fact("snapshot")?;
     if let Some(why) = skipped {
+        if let Some(snapshot) = document.filter(|_| run.permit().is_some()) {
+            run.set("rehearsal", proven(&snapshot, settings, None, Some(why.to_owned()))?)?;
+        }
         return Ok(Outcome::skipped(why));
     }
-    let document: Option<step::Snapshot> = run.fact("snapshot")?;
     // The document's own snapshot is what its rollback will need.
     let wanted = wanted.map(str::to_owned).or(document.map(|s| s.id));
-    let (fact, outcome) = rehearse(run, settings, wanted.as_deref())?;
+    let (fact, ms, outcome) = rehearse(run, settings, wanted.as_deref())?;
+    if run.permit().is_some() {
+        run.set("rehearsal", proven(&fact, settings, ms, None)?)?;
+    }
     run.set("snapshot", fact)?;
     Ok(outcome)
+}
+
+/// The fact: until when this rehearsal speaks for the recovery point.
+fn proven(
+    snapshot: &step::Snapshot,
+    settings: &Settings,
+    ms: Option<u64>,
+    unproven: Option<String>,
+) -> Result<Rehearsal, Failure> {
+    let malformed =
+        |e| Failure::refused("fact-malformed", format!("`{}` is no time: {e}", snapshot.taken_at));
+    let taken_at: jiff::Timestamp = snapshot.taken_at.parse().map_err(malformed)?;
+    Ok(Rehearsal {
+        snapshot: snapshot.id.clone(),
+        until: plan::instant(taken_at + settings.rpo),
+        ms,
+        unproven,
+    })
 }
 
 fn rehearse(
     run: &Run,
     settings: &Settings,
     wanted: Option<&str>,
-) -> Result<(step::Snapshot, Outcome), Failure> {
+) -> Result<(step::Snapshot, Option<u64>, Outcome), Failure> {
     let work = Work::new(&run.context, settings);
     let live = work.live()?;
     let source = sources::of(&work)?;
@@ -51,16 +75,18 @@ fn rehearse(
         let at = plan::instant(staged.staged_at);
         return Ok((
             chosen.fact(),
+            Some(staged.ms),
             Outcome::unchanged(format!("{} holds {} since {at}", copy.name, chosen.id)),
         ));
     }
     let way = Way { work, source: &*source, live: &live, names: &names, run: run.document.id() };
     way.preflight(&mut keeper, chosen)?;
+    let clock = std::time::Instant::now();
     let outcome = match run.permit() {
         Some(permit) => stage(&way, &permit, &mut keeper, chosen)?,
         None => Outcome::planned(format!("would restore {} into {} and verify it", chosen.id, names.side)),
     };
-    Ok((chosen.fact(), outcome))
+    Ok((chosen.fact(), u64::try_from(clock.elapsed().as_millis()).ok(), outcome))
 }
 
 fn stage(way: &Way, permit: &Permit, keeper: &mut Session, chosen: &Snapshot) -> Result<Outcome, Failure> {

@@ -44,6 +44,9 @@ pub struct Args {
     /// The run stopped behind this document with this exit code, and no document says why
     #[arg(long, value_name = "CODE")]
     pub stopped: Option<u8>,
+    /// Only look which channels can be reached, for a release's certificate; nothing is sent
+    #[arg(long, conflicts_with = "stopped")]
+    pub ready: bool,
     /// Tell this channel, by its name in release.toml, instead of the ones that are set; may be repeated
     #[arg(long, value_name = "CHANNEL", global = true)]
     pub to: Vec<String>,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use http_client::Client;
 use serde_json::{Value, json};
-use step::{Answer, Context, Document, Failure};
+use step::{Answer, Context, Document, Failure, Outcome, Run};
 
 use crate::args::{self, Args, Settings, Target};
 use crate::channels::Wire;
@@ -202,6 +202,27 @@ pub fn check(context: &Context, args: &Args) -> Result<Answer, Failure> {
         Some(failure) => answer.but(failure),
         None => answer,
     })
+}
+
+/// `notify --ready`: which channels can be reached. That none can is for the certificate to judge: notify never fails a release.
+pub fn ready(run: &mut Run, args: &Args) -> Result<Outcome, Failure> {
+    let settings = Settings::read(&run.context, args, false)?;
+    let client = Client::new(&run.context, NAME);
+    let wire = Wire { client: &client, context: &run.context };
+    let (mut reached, mut lost) = (Vec::new(), Vec::new());
+    for target in settings.all() {
+        match target.channel.check(&wire) {
+            Ok(_) => reached.push(target.name.clone()),
+            Err(failure) => lost.push(format!("{}: {}", target.name, failure.message)),
+        }
+    }
+    lost.iter().for_each(|why| run.context.voice.warn(why));
+    if reached.is_empty() {
+        return Ok(Outcome::skipped(format!("nobody can be told: {}", lost.join("; "))));
+    }
+    let sentence = format!("{} can be told", reached.join(", "));
+    run.set("channels", reached)?;
+    Ok(Outcome::unchanged(sentence))
 }
 
 /// `notify templates`: every template in both languages on sample documents, or the built-in ones as files.

@@ -50,11 +50,18 @@ impl Program for Args {
         &self.common
     }
 
+    fn action(&self) -> Option<&'static str> {
+        self.ready.then_some("ready")
+    }
+
     fn is_question(&self) -> bool {
         self.command.is_some()
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
+        if self.ready {
+            return hand::ready(run, self);
+        }
         let context = &run.context;
         let settings = Settings::read(context, self, false)?;
         let languages = Languages::new(&settings, context);

@@ -36,9 +36,43 @@ pub enum Command {
         #[arg(long, value_name = "PLAN", default_value = "auto")]
         database: Database,
         /// Keep the data although the migrations speak against it; the reason is kept
-        #[arg(long, value_name = "REASON")]
+        #[arg(long, value_name = "REASON", value_parser = sentence)]
         although: Option<String>,
     },
+    /// Certify that there is a way back, before anything in production is changed
+    Certificate {
+        /// Certify without this part of the way back: the product does not have it
+        #[arg(long, value_name = "PART")]
+        without: Vec<Part>,
+    },
+    /// Write down what a hotfix skips, and why: it is owed afterwards
+    Debt {
+        /// Why this cannot wait for a release
+        #[arg(long, value_name = "REASON", value_parser = sentence)]
+        reason: String,
+        /// What is skipped, such as `candidate`
+        #[arg(long, value_name = "WHAT", required = true, value_parser = sentence)]
+        skipped: Vec<String>,
+    },
+}
+
+/// A part of the way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// The build before
+    Code,
+    /// The data as it was
+    Data,
+    /// The edge
+    Edge,
+    /// The team, who must hear of it
+    Team,
+}
+
+/// A line that says something.
+fn sentence(text: &str) -> Result<String, String> {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() { Err("a reason is a sentence".into()) } else { Ok(line) }
 }
 
 /// What shall become of the data.

@@ -1,7 +1,7 @@
-//! Says yes or no before a release or a rollback goes on: which migrations lie between two builds, and what that means
-//! for the data.
+//! Says yes or no before a release or a rollback goes on: is there a way back, and what do the migrations mean for the data.
 
 mod args;
+mod certificate;
 mod plan;
 mod range;
 mod sql;
@@ -9,7 +9,8 @@ mod sql;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Args, Command, Settings};
+use args::{Args, Command, Part, Settings};
+use certificate::Seen;
 use git_program::Git;
 use jiff::Timestamp;
 use plan::Wish;
@@ -33,7 +34,12 @@ impl Program for Args {
     }
 
     fn action(&self) -> Option<&'static str> {
-        matches!(self.command, Some(Command::Data { .. })).then_some("data")
+        match self.command {
+            Some(Command::Data { .. }) => Some("data"),
+            Some(Command::Certificate { .. }) => Some("certificate"),
+            Some(Command::Debt { .. }) => Some("debt"),
+            Some(Command::Migrations { .. }) | None => None,
+        }
     }
 
     fn is_question(&self) -> bool {
@@ -46,10 +52,15 @@ impl Program for Args {
             Some(Command::Data { database, although }) => {
                 data(run, &settings, &database.wish(although.as_deref())?)
             }
-            _ => Err(Failure::usage(
-                "arguments",
-                "judge what? say `release-gate data` or `release-gate migrations`",
-            )),
+            Some(Command::Certificate { without }) => certify(run, without),
+            Some(Command::Debt { reason, skipped }) => {
+                run.set("debt", json!({ "reason": reason, "skipped": skipped }))?;
+                Ok(Outcome::unchanged(format!("owed after this: {} ({reason})", skipped.join(", "))))
+            }
+            _ => {
+                let message = "judge what? say `release-gate data`, `certificate`, `debt` or `migrations`";
+                Err(Failure::usage("arguments", message))
+            }
         }
     }
 
@@ -84,6 +95,24 @@ impl Program for Args {
         let text = format!("migrations are read from {} of {}", settings.migrations, &head[..12]);
         Ok(Answer::new(text, json!({ "migrations": settings.migrations, "head": head })))
     }
+}
+
+/// The step of a release. In plan mode nothing was taken and rehearsed, so nothing can be certified yet.
+fn certify(run: &mut Run, without: &[Part]) -> Result<Outcome, Failure> {
+    let seen = Seen {
+        previous: run.fact("previous")?,
+        snapshot: run.fact("snapshot")?,
+        rehearsal: run.fact("rehearsal")?,
+        edge: run.fact("edge")?,
+        channels: run.fact("channels")?.unwrap_or_default(),
+    };
+    if run.context.permit().is_none() {
+        return Ok(Outcome::planned("would certify the way back: code, data, edge and team"));
+    }
+    let certificate = certificate::certify(&seen, without, Timestamp::now())?;
+    let until = certificate.until.as_ref().map_or(String::new(), |at| format!(", until {at}"));
+    run.set("certificate", certificate)?;
+    Ok(Outcome::unchanged(format!("there is a proven way back{until}")))
 }
 
 /// The step of a rollback.

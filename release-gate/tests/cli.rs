@@ -146,3 +146,52 @@ fn asked_again_it_says_the_same() {
     assert_eq!((code, &twice["facts"]), (0, &once["facts"]), "{said}");
     assert_eq!(twice["facts"]["migrations"]["files"][0]["class"], "contract");
 }
+
+fn release(facts: &Value) -> Value {
+    json!({ "schema": 1, "id": "shop-1.2.0-20261125T120000Z-7f3a", "procedure": "release", "mode": "apply",
+        "opened": "2026-11-25T12:00:00Z", "steps": [], "facts": facts })
+}
+
+#[test]
+fn a_release_is_certified_or_everything_that_is_missing_is_said() {
+    let product = Product::new();
+    let until = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(30);
+    let whole = json!({ "product": "shop", "environment": "production", "version": "1.2.0",
+        "previous": { "version": "1.1.4", "image": "shop:1.1.4", "deployments": [] },
+        "snapshot": { "source": "archive", "id": "s-1", "taken_at": "2026-11-25T12:00:00Z" },
+        "rehearsal": { "snapshot": "s-1", "until": until, "ms": 1500 },
+        "edge": { "driver": "http", "seen": "answers" }, "channels": ["luxima-alerts"] });
+    let certify = |facts: &Value| exchange(&mut product.command(&["certificate"]), Some(&release(facts)));
+    let (code, went, said) = certify(&whole);
+    assert_eq!(code, 0, "{said}");
+    testkit::schema::validate(&went);
+    assert_eq!(went["facts"]["certificate"]["team"], "luxima-alerts can be told");
+    // Looked at again it is the same one.
+    let (code, again, said) = exchange(&mut product.command(&["certificate"]), Some(&went));
+    assert_eq!((code, &again["facts"]), (0, &went["facts"]), "{said}");
+    let (code, went, said) = certify(&json!({ "product": "shop" }));
+    assert_eq!((code, &went["failure"]["reason"]), (1, &json!("no-way-back")), "{said}");
+    assert_eq!(went["failure"]["causes"].as_array().map(Vec::len), Some(4), "{said}");
+    let late = json!({ "snapshot": "s-1", "until": "2026-11-25T00:00:00Z" });
+    let mut old = whole;
+    old["rehearsal"] = late;
+    let (code, _, said) = certify(&old);
+    assert!(code == 1 && said.contains("older than the RPO"), "{said}");
+}
+
+#[test]
+fn what_a_hotfix_skips_is_owed() {
+    let product = Product::new();
+    let args = ["debt", "--reason", "prices are  wrong", "--skipped", "candidate", "--skipped", "soak"];
+    let (code, went, said) =
+        exchange(&mut product.command(&args), Some(&release(&json!({ "product": "shop" }))));
+    assert_eq!(code, 0, "{said}");
+    testkit::schema::validate(&went);
+    assert_eq!(
+        went["facts"]["debt"],
+        json!({ "reason": "prices are wrong", "skipped": ["candidate", "soak"] })
+    );
+    let (code, ..) =
+        exchange(&mut product.command(&["debt", "--skipped", "soak"]), Some(&release(&json!({}))));
+    assert_eq!(code, 2, "a reason is needed");
+}

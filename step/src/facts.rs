@@ -65,6 +65,30 @@ pub struct Snapshot {
     pub taken_at: String,
 }
 
+/// `rehearsal`: the snapshot was restored beside the live database and verified, before it is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// Until when it is younger than the RPO, RFC 3339.
+    pub until: String,
+    /// How long the restore and its verification took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+    /// Why it could not be rehearsed, where the kind of snapshot does not allow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<String>,
+}
+
+/// `edge`: the edge can be purged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// Whose edge it is.
+    pub driver: String,
+    /// What was seen, one sentence.
+    pub seen: String,
+}
+
 /// `loss`: the writes that a restored database does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {

@@ -40,7 +40,9 @@ struct End {
 fn end(sandbox: &Sandbox) -> End {
     let production = &sandbox.production;
     let (status, release, _) = sandbox.page("production", "/sale");
-    let leftovers = "select count(*) from pg_database where datname like '%\\_\\_dbr\\_%' or (not datallowconn and datname <> 'template0')";
+    // A staged copy is what a rollback would swap in.
+    let leftovers = "select count(*) from pg_database where (datname like '%\\_\\_dbr\\_%' or (not datallowconn and datname <> 'template0')) \
+                     and coalesce(shobj_description(oid, 'pg_database'), '') not like '%\"stage\":\"staged\"%'";
     End {
         page: (status, release),
         past_the_edge: sandbox.page("production", "/api/health").1,
@@ -119,7 +121,11 @@ fn killer(sandbox: &Sandbox, program: &str, action: &str) -> PathBuf {
     let folder = sandbox.root().join(format!("killer-{program}-{action}"));
     std::fs::create_dir_all(&folder).expect("a folder");
     let real = testkit::bin(program);
-    let action = if action.is_empty() { String::new() } else { format!("[ \"$1\" = {action} ] && ") };
+    let action = match action.strip_prefix('!') {
+        Some(other) => format!("[ \"${{1-}}\" != {other} ] && "),
+        None if action.is_empty() => String::new(),
+        None => format!("[ \"${{1-}}\" = {action} ] && "),
+    };
     let script = format!(
         "#!/bin/sh\nout=$(mktemp)\n{real} \"$@\" >\"$out\"; code=$?\n\
          if {action}mkdir {folder}/once 2>/dev/null; then kill -9 $PPID $$; fi\n\
@@ -165,10 +171,13 @@ fn a_release_killed_after_any_step_ends_like_any_other() {
         ("changelog-lint", ""),
         ("deploy-coolify", "observe"),
         ("db-restore", "snapshot"),
+        ("db-restore", "rehearse"),
+        ("notify", "--ready"),
+        ("release-gate", "certificate"),
         ("tag-rc", "final"),
         ("deploy-coolify", "deploy"),
-        ("cdn-purge", ""),
-        ("notify", ""),
+        ("cdn-purge", "!--ready"),
+        ("notify", "!--ready"),
     ];
     for (program, action) in steps {
         let sandbox = ready();
@@ -213,7 +222,7 @@ fn breaks(step: &str, expected: i32, disturb: impl Fn(&Sandbox, &mut Command), r
     let failed = format!("❌ aceh-commerce 1.2.0 → production FAILED at {step}");
     assert_eq!(end(&sandbox).messages, [failed.as_str()], "{step}");
     let done = |name: &str| find(&sandbox, name).is_some();
-    assert!(!done("06-purge.json") && !done("finished"), "{step}");
+    assert!(!done("-purge.json") && !done("finished"), "{step}");
     remedy(&sandbox);
     succeeds(sandbox.runbook("release").arg("1.2.0"));
     let deployments = if step == "deploy-coolify deploy" { 2 } else { 1 };
@@ -274,16 +283,17 @@ fn a_step_that_dies_without_a_word_is_no_success() {
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
     let (code, said) = run(with_path(sandbox.runbook("release"), &folder).arg("1.2.0"));
     assert_eq!(code, Some(137), "{said}");
-    let died = "❌ aceh-commerce 1.2.0 → production FAILED at the step after db-restore snapshot";
+    let died = "❌ aceh-commerce 1.2.0 → production FAILED at the step after release-gate certificate";
     assert_eq!(end(&sandbox).messages, [died]);
     succeeds(sandbox.runbook("release").arg("1.2.0"));
     assert_eq!(end(&sandbox), released(&[died, RELEASED]));
 }
 
-/// A file of the one run.
-fn find(sandbox: &Sandbox, name: &str) -> Option<PathBuf> {
+/// A file of the one run whose name ends so.
+fn find(sandbox: &Sandbox, end: &str) -> Option<PathBuf> {
     let runs = std::fs::read_dir(sandbox.product_dir().join("runs")).ok()?.flatten();
-    runs.map(|e| e.path().join(name)).find(|p| p.is_file())
+    let files = runs.filter_map(|run| std::fs::read_dir(run.path()).ok()).flatten().flatten();
+    files.map(|file| file.path()).find(|path| path.to_string_lossy().ends_with(end))
 }
 
 #[test]
