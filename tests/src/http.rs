@@ -250,14 +250,7 @@ impl Shared {
     /// Half of an answer.
     fn cut(stream: &mut dyn Connection, reply: &Reply) -> std::io::Result<()> {
         let length = reply.body.len().max(2);
-        write!(
-            stream,
-            "HTTP/1.1 {} Stand-in
-Content-Length: {length}
-
-",
-            reply.status
-        )?;
+        write!(stream, "HTTP/1.1 {} Stand-in\r\nContent-Length: {length}\r\n\r\n", reply.status)?;
         stream.write_all(&reply.body[..reply.body.len() / 2])
     }
 
@@ -349,12 +342,7 @@ fn decoded(text: &str) -> String {
 
 fn write(stream: &mut dyn Connection, method: &str, reply: &Reply, keep: bool) -> std::io::Result<()> {
     let connection = if keep { "keep-alive" } else { "close" };
-    let mut head = format!(
-        "HTTP/1.1 {} Stand-in
-Connection: {connection}
-",
-        reply.status
-    );
+    let mut head = format!("HTTP/1.1 {} Stand-in\r\nConnection: {connection}\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
