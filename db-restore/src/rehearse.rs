@@ -27,6 +27,10 @@ pub fn run(run: &mut Run, settings: &Settings, wanted: Option<&str>) -> Result<O
         }
         return Ok(Outcome::skipped(why));
     }
+    // What is only planned cannot be looked at.
+    if run.is_planned("snapshot") && wanted.is_none() {
+        return Ok(Outcome::planned("would restore the snapshot beside the live database and verify it"));
+    }
     // The document's own snapshot is what its rollback will need.
     let wanted = wanted.map(str::to_owned).or(document.map(|s| s.id));
     let (fact, ms, outcome) = rehearse(run, settings, wanted.as_deref())?;
