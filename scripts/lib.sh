@@ -62,7 +62,7 @@ begin() {
     [ -f runs/.gitignore ] || echo '*' >runs/.gitignore
     [ -n "$brought" ] || bring "-$key"
     # Exactly so: the name of a rollback ends with the name of what it rolls back.
-    for found in "$runs"/????????T??????Z-"$key"; do
+    for found in "$runs"/????????T??????Z-????-"$key"; do
         [ -d "$found" ] || continue
         [ ! -f "$found/abandoned" ] || continue
         if [ ! -f "$found/finished" ]; then
@@ -86,9 +86,9 @@ begin() {
 }
 
 open_run() {
-    run=$runs/$(date -u +%Y%m%dT%H%M%SZ)-$key
-    # Another one of this second may be there.
-    mkdir "$run" 2>/dev/null || { sleep 1; run=$runs/$(date -u +%Y%m%dT%H%M%SZ)-$key; mkdir "$run"; }
+    # Two machines may begin in the same second: four random digits tell their runs apart.
+    run=$runs/$(date -u +%Y%m%dT%H%M%SZ)-$(od -An -N2 -tx1 /dev/urandom | tr -d ' ')-$key
+    mkdir "$run"
     hands_off
 }
 
