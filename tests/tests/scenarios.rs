@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use testkit::Sandbox;
+use testkit::http::{Fault, Reply};
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -262,4 +263,76 @@ fn without_the_remote_a_rollback_still_works_with_a_reason() {
     ]));
     assert!(said.contains("without the lock of production: the code host is down"), "{said}");
     assert_eq!(live(&sandbox), as_released("1.2.0"));
+}
+
+#[test]
+fn a_hotfix_goes_straight_to_production_and_owes_what_it_skipped() {
+    let sandbox = ready();
+    succeeds(&mut release(&sandbox, "1.2.0"));
+    let product = &sandbox.product;
+    product.git(&["switch", "--quiet", "--create", "hotfix/prices", "v1.2.0"]);
+    let log = std::fs::read_to_string(sandbox.product_dir().join("CHANGELOG.md")).expect("the changelog");
+    let section = "## [1.2.1] - 2026-11-25\n### Fixed\n- Prices are shown with tax\n\n## [1.2.0]";
+    product.commit("Show prices with tax", &[("CHANGELOG.md", &log.replacen("## [1.2.0]", section, 1))]);
+    product.git(&["push", "--quiet", "--set-upstream", "origin", "hotfix/prices"]);
+    let (code, said) = run(sandbox.runbook("hotfix").arg("1.2.1"));
+    assert!(code == Some(2) && said.contains("--reason"), "{said}");
+    succeeds(sandbox.runbook("hotfix").args(["1.2.1", "--reason", "prices are wrong"]));
+    assert_eq!(live(&sandbox), as_released("1.2.1"));
+    assert!(sandbox.remote.tags().contains(&"v1.2.1".to_owned()));
+    let last = newest_document(&sandbox, "-hotfix-");
+    let expected =
+        serde_json::json!({ "reason": "prices are wrong", "skipped": ["candidate", "soak", "qa"] });
+    assert_eq!(last["facts"]["debt"], expected);
+    assert_eq!(last["procedure"], "hotfix");
+    // It is rolled back like any release.
+    succeeds(&mut sandbox.runbook("rollback"));
+    assert_eq!(live(&sandbox), as_released("1.2.0"));
+}
+
+/// The last document of the newest run whose name has this in it.
+fn newest_document(sandbox: &Sandbox, part: &str) -> serde_json::Value {
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).expect("a folder").flatten().map(|e| e.path());
+        let mut names: Vec<PathBuf> = entries.collect();
+        names.sort();
+        names
+    };
+    let runs = names(&sandbox.product_dir().join("runs"));
+    let run = runs.iter().rfind(|r| r.to_string_lossy().contains(part)).expect("a run");
+    let file =
+        names(run).into_iter().rfind(|f| f.to_string_lossy().contains("-purge.json")).expect("a document");
+    serde_json::from_slice(&std::fs::read(file).expect("read")).expect("JSON")
+}
+
+#[test]
+fn without_a_proven_way_back_nothing_is_released() {
+    let sandbox = ready();
+    let unauthorised = serde_json::json!({ "ok": false, "error_code": 401, "description": "Unauthorized" });
+    for method in ["GET", "POST"] {
+        let refused = Fault::Answer(Reply::json(401, unauthorised.clone()));
+        sandbox.telegram.server().fault(method, "/bot", 4, refused);
+    }
+    let (code, said) = run(&mut release(&sandbox, "1.2.0"));
+    assert!(code == Some(1) && said.contains("no proven way back") && said.contains("team:"), "{said}");
+    assert_eq!(deployments(&sandbox), 0);
+    assert!(!sandbox.remote.tags().contains(&"v1.2.0".to_owned()));
+}
+
+#[test]
+fn a_certificate_is_looked_at_again_and_a_snapshot_of_61_minutes_is_too_old() {
+    let sandbox = ready();
+    killed_after(&sandbox, "tag-rc", &mut release(&sandbox, "1.2.0"));
+    // An hour passes: the run's documents say that the snapshot was taken that much earlier.
+    let runs = std::fs::read_dir(sandbox.product_dir().join("runs")).expect("runs").flatten();
+    let run_folder = runs.map(|e| e.path()).find(|p| p.join("04-rehearse.json").is_file()).expect("the run");
+    let file = run_folder.join("04-rehearse.json");
+    let mut document: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("read")).expect("JSON");
+    let over = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(1);
+    document["facts"]["rehearsal"]["until"] = serde_json::json!(over);
+    std::fs::write(&file, document.to_string()).expect("written");
+    let (code, said) = run(&mut release(&sandbox, "1.2.0"));
+    assert!(code == Some(1) && said.contains("older than the RPO") && said.contains("--again"), "{said}");
+    assert_eq!(deployments(&sandbox), 0);
 }
