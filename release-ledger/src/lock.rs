@@ -126,7 +126,7 @@ impl Place<'_> {
         before: Option<&str>,
         message: &str,
     ) -> Result<Moved, Failure> {
-        let tree = self.refs.tree(&[])?;
+        let tree = self.refs.empty()?;
         self.refs.put(permit, &self.name(kind), before, &tree, message)
     }
 

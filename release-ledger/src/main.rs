@@ -136,7 +136,7 @@ fn probe(refs: &Refs, permit: Option<&Permit>) -> Result<Answer, Failure> {
     let Some(permit) = permit else {
         return Ok(said(format!("would write refs/rilis/probe on {remote} and remove it again")));
     };
-    let tree = refs.tree(&[])?;
+    let tree = refs.empty()?;
     let before = refs.tip("probe")?;
     let busy =
         || Failure::temporary("written-elsewhere", "somebody else probes at the same time; run it again");

@@ -1,6 +1,8 @@
 //! Refs below `refs/rilis/` on the remote: each names a commit whose parents are the entries before it. A ref is moved only
 //! from the entry that was seen to the next one (compare and swap), and the remote is asked afterwards whether it was.
 
+use std::path::Path;
+
 use git_program::Git;
 use step::{Acted, Context, Failure, Permit};
 
@@ -118,14 +120,23 @@ impl<'a> Refs<'a> {
         Err(Failure::temporary("remote-unreachable", message).cause(said.stderr))
     }
 
-    /// A tree of files.
-    pub fn tree(&self, files: &[(String, Vec<u8>)]) -> Result<String, Failure> {
+    /// A tree of a folder's files, by their names; they are written by one process of git, however many they are.
+    pub fn tree(&self, folder: &Path, names: &[String]) -> Result<String, Failure> {
         let mut listing = String::new();
-        for (name, content) in files {
-            let id = self.git.ask(&["hash-object", "-w", "--stdin"], content)?.text();
-            listing.push_str(&format!("100644 blob {id}\t{name}\n"));
+        if !names.is_empty() {
+            let paths: Vec<String> = names.iter().map(|n| folder.join(n).display().to_string()).collect();
+            let mut args = vec!["hash-object", "-w", "--no-filters", "--"];
+            args.extend(paths.iter().map(String::as_str));
+            let ids = self.git.ask(&args, b"")?.text();
+            let lines = ids.lines().zip(names).map(|(id, name)| format!("100644 blob {id}\t{name}\n"));
+            listing.extend(lines);
         }
         Ok(self.git.ask(&["mktree"], listing.as_bytes())?.text())
+    }
+
+    /// A tree without files: an entry that is only its message.
+    pub fn empty(&self) -> Result<String, Failure> {
+        self.tree(Path::new("."), &[])
     }
 
     /// The tree of an entry.

@@ -10,10 +10,10 @@ use crate::refs::{Moved, Refs};
 /// Puts a run's documents on the remote; a sentence.
 pub fn store(refs: &Refs, permit: Option<&Permit>, folder: &Path) -> Result<String, Failure> {
     let run = run_name(folder)?;
-    let files = documents(folder)?;
+    let names = documents(folder)?;
     let name = format!("runs/{run}");
     let before = refs.tip(&name)?;
-    let tree = refs.tree(&files)?;
+    let tree = refs.tree(folder, &names)?;
     if let Some(before) = &before {
         refs.bring(&[(before, &name)])?;
         if refs.tree_of(before)? == tree {
@@ -21,7 +21,7 @@ pub fn store(refs: &Refs, permit: Option<&Permit>, folder: &Path) -> Result<Stri
         }
     }
     let Some(permit) = permit else { return Ok(format!("would put {run} on {}", refs.remote())) };
-    let message = format!("run {run}: {} files\n", files.len());
+    let message = format!("run {run}: {} files\n", names.len());
     match refs.put(permit, &name, before.as_deref(), &tree, &message)? {
         Moved::Done => Ok(format!("{} has {run}", refs.remote())),
         Moved::Lost => {
@@ -53,16 +53,12 @@ pub fn fetch(refs: &Refs, like: &str, folder: &Path) -> Result<Vec<String>, Fail
 }
 
 /// The documents of a run's folder, by name.
-fn documents(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|e| unusable(folder, &e))?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if is_document(&name) {
-            files.push((name, std::fs::read(entry.path()).map_err(|e| unusable(&entry.path(), &e))?));
-        }
-    }
-    files.sort();
-    Ok(files)
+fn documents(folder: &Path) -> Result<Vec<String>, Failure> {
+    let entries = std::fs::read_dir(folder).map_err(|e| unusable(folder, &e))?.flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| is_document(name)).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// `05-deploy.json`, `05-deploy.failed.json`, `notify.json`, and the mark of a finished run; nothing with a path in it.
