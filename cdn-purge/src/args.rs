@@ -104,7 +104,7 @@ pub struct Args {
     /// Drop all copies at once
     #[arg(long)]
     pub hard: bool,
-    /// Only look whether the edge can be purged, for a release's certificate; nothing is purged
+    /// Only ask the edge what can be told without a purge, for a release's certificate; nothing is purged
     #[arg(long, conflicts_with_all = ["urls", "prefix", "host", "tag", "urls_from", "sitemap", "everything", "remaining", "probe", "soft", "hard"])]
     pub ready: bool,
     #[command(flatten)]

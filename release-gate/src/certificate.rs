@@ -63,7 +63,7 @@ fn code(seen: &Seen) -> Result<String, String> {
     let missing = "code: nothing says what runs now; run `deploy-coolify observe`";
     let previous = seen.previous.as_ref().ok_or(missing)?;
     let name = previous.image.as_ref().or(previous.commit.as_ref()).ok_or(missing)?;
-    Ok(format!("{name} runs now and can be deployed again"))
+    Ok(format!("{name} runs now"))
 }
 
 fn data(seen: &Seen, now: Timestamp) -> Result<String, String> {
@@ -92,14 +92,13 @@ fn seconds(ms: u64) -> f64 {
 }
 
 fn edge(seen: &Seen) -> Result<String, String> {
-    let edge =
-        seen.edge.as_ref().ok_or("edge: whether it can be purged is not known; run `cdn-purge ready`")?;
+    let edge = seen.edge.as_ref().ok_or("edge: nobody has asked it; run `cdn-purge --ready`")?;
     Ok(format!("{}: {}", edge.driver, edge.seen))
 }
 
 fn team(seen: &Seen) -> Result<String, String> {
     if seen.channels.is_empty() {
-        return Err("team: whether they can be told is not known; run `notify ready`".to_owned());
+        return Err("team: whether they can be told is not known; run `notify --ready`".to_owned());
     }
     Ok(format!("{} can be told", seen.channels.join(", ")))
 }

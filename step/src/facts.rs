@@ -80,7 +80,7 @@ pub struct Rehearsal {
     pub unproven: Option<String>,
 }
 
-/// `edge`: the edge can be purged.
+/// `edge`: the edge was asked. Only a purge proves that it takes one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edge {
     /// Whose edge it is.
