@@ -183,6 +183,9 @@ decide() {
     perform "$last" "$@"
 }
 
+# without NAME: this run goes without a step; what comes after it keeps its number.
+without() { count "$1"; }
+
 count() {
     number=$((number + 1))
     file=$run/$(printf %02d "$number")-$1.json

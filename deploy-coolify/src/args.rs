@@ -34,6 +34,12 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Ask the environment where candidates are tested whether one of this version runs there, and for how long
+    Tested {
+        /// Release another build than the image that was tested; the reason is kept
+        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        rebuilt: Option<String>,
+    },
     /// Deploy the document's build, wait, and prove that it answers
     Deploy {
         /// Deploy to production although nothing says what ran before; the reason is kept
@@ -112,6 +118,7 @@ impl Command {
         match self {
             Command::Status => "status",
             Command::Observe { .. } => "observe",
+            Command::Tested { .. } => "tested",
             Command::Deploy { .. } => "deploy",
             Command::Rollback { .. } => "rollback",
             Command::Attach { .. } => "attach",
@@ -124,7 +131,7 @@ impl Command {
             Command::Deploy { wait, .. } | Command::Rollback { wait, .. } | Command::Attach { wait, .. } => {
                 Some(wait)
             }
-            Command::Status | Command::Observe { .. } => None,
+            Command::Status | Command::Observe { .. } | Command::Tested { .. } => None,
         }
     }
 }

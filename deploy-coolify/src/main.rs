@@ -16,6 +16,7 @@ mod registry;
 mod settings;
 mod show;
 mod start;
+mod tested;
 mod verdict;
 mod wanted;
 mod world;
@@ -39,6 +40,7 @@ impl Program for Args {
     const EXAMPLES: &'static str = "
         deploy-coolify --env production                                 what is configured, deployed and answering
         deploy-coolify deploy --env staging --release 1.2.0             deploy, wait, prove
+        deploy-coolify tested --env production --release 1.2.0          has its candidate run in staging for long enough?
         deploy-coolify attach --env staging --commit SHA                wait for what a push has started
         deploy-coolify rollback --env production                        deploy the build before
         deploy-coolify observe --rollback --of runs/.../05-deploy.json  open a rollback's document
@@ -71,6 +73,7 @@ impl Program for Args {
         match self.command() {
             Command::Status => Err(Failure::bug("status is a question")),
             Command::Observe { rollback: false, .. } => previous::observe(run, settings, net),
+            Command::Tested { rebuilt } => tested::tested(run, settings, net, rebuilt.as_deref()),
             Command::Observe { of, incident_at, target, .. } => {
                 previous::open_rollback(run, settings, net, of.as_deref(), incident_at.as_deref(), target)
             }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use step::{Build, Deployment, Failure, Outcome, Previous, Replaces, Run};
 
-use crate::api::{Application, Kind, Net, Row, is_commit};
+use crate::api::{Application, Kind, Net, Opinion, Row, is_commit};
 use crate::args::Target;
 use crate::history::{self, current_and_before};
 use crate::plan::{fill, join, split};
@@ -34,8 +35,39 @@ fn name(previous: &Previous) -> String {
     previous.image.clone().or(commit).or_else(|| previous.version.clone()).unwrap_or_default()
 }
 
-/// What runs now, by the deployment that brought it and by what the pages say; the two may not contradict each other.
+/// What runs now; several applications must run one build.
 async fn what_runs(world: &World<'_>) -> Result<(Previous, Vec<String>), Failure> {
+    let there = what_is_there(world).await?;
+    let found = there.found.into_iter().map(|found| found.previous).collect();
+    same_build(found).map(|previous| (previous, there.pages))
+}
+
+/// What one application runs.
+pub struct Found {
+    pub previous: Previous,
+    /// The deployment that brought it.
+    row: Option<Row>,
+    /// Whether Coolify says that it is well.
+    pub up: bool,
+}
+
+impl Found {
+    /// When it had come. An older Coolify says only when the deployment was last heard of.
+    pub fn finished(&self) -> Option<Timestamp> {
+        let row = self.row.as_ref()?;
+        row.finished_at.as_ref().unwrap_or(&row.updated_at).parse().ok()
+    }
+}
+
+/// What every application runs, and what the pages say.
+pub struct There {
+    pub found: Vec<Found>,
+    pub pages: Vec<String>,
+    pub says: Option<String>,
+}
+
+/// Asks for the deployment that brought what runs now and for what the pages say; the two may not contradict each other.
+pub async fn what_is_there(world: &World<'_>) -> Result<There, Failure> {
     let apps = world.applications().await?;
     let pages = world.pages(&apps);
     let says = world.probe.build(&pages).await;
@@ -45,14 +77,16 @@ async fn what_runs(world: &World<'_>) -> Result<(Previous, Vec<String>), Failure
         // Of a worker without pages its log tells more than the shop's page.
         let covered =
             world.is_covered(app, apps.len(), &pages) || rows.first().is_none_or(|r| r.revision.is_none());
-        running(world, app, &rows, says.as_deref().filter(|_| covered))
+        let previous = running(world, app, &rows, says.as_deref().filter(|_| covered))?;
+        let row = rows.into_iter().find(|r| r.is_primary && r.is_finished());
+        Ok(Found { previous, row, up: app.opinion() == Opinion::Up })
     };
     let found = each(&apps, one).await?;
-    same_build(found).map(|previous| (previous, pages))
+    Ok(There { found, pages, says })
 }
 
 /// Several applications run one build, or it is not known what to go back to.
-fn same_build(found: Vec<Previous>) -> Result<Previous, Failure> {
+pub fn same_build(found: Vec<Previous>) -> Result<Previous, Failure> {
     let mut all = Previous { observed_at: Some(now()), ..Previous::default() };
     let tag = |p: &Previous| p.image.as_deref().and_then(split).map(|(_, tag)| tag);
     for one in found {
@@ -170,7 +204,7 @@ fn bare(name: &str) -> String {
 }
 
 fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Writes the facts of a rollback: what it goes back to, what it leaves, since when it went wrong.
@@ -327,6 +361,6 @@ fn from_stack(app: &Application, rows: &[Row], says: Option<&str>) -> Result<(Pr
 
 /// Coolify's time as the document writes it.
 fn instant(text: &str) -> Option<String> {
-    let at: jiff::Timestamp = text.parse().ok()?;
+    let at: Timestamp = text.parse().ok()?;
     Some(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use step::{Context, Failure, Marker, Secret};
 
-use crate::args::Args;
+use crate::args::{Args, Wait};
 
 /// The keys of `[deploy-coolify]`.
 pub const KEYS: &[&str] = &[
@@ -30,6 +30,8 @@ pub const KEYS: &[&str] = &[
     "auto_rollback",
     "keep_auto_deploy",
     "cancel",
+    "tested_in",
+    "soak",
 ];
 
 /// What proves that a build runs.
@@ -53,6 +55,8 @@ pub struct Registry {
 /// Where Coolify is, which applications, which image, and how a build is proven.
 #[derive(Debug)]
 pub struct Settings {
+    /// Of which environment these are.
+    pub environment: String,
     /// The base URL, without `/api/v1`.
     pub url: String,
     pub token: Secret,
@@ -92,32 +96,44 @@ pub struct Settings {
     pub cancel: bool,
     /// Whether hidden entries of the log are shown.
     pub hidden_log: bool,
+    /// The environment in which candidates are tested.
+    pub tested_in: String,
+    /// How long a candidate must have run there.
+    pub soak: Duration,
 }
 
 impl Settings {
     /// Reads the settings of the environment; the command line lies over them.
     pub fn read(context: &Context, args: &Args) -> Result<Self, Failure> {
-        context.environment()?;
-        let settings = &context.settings;
-        let wait = args.command().wait().cloned().unwrap_or_default();
+        let environment = context.environment()?;
+        Settings::of(environment, &context.settings, &args.command().wait().cloned().unwrap_or_default())
+    }
+
+    /// Those of another environment, as release.toml has them.
+    pub fn at(context: &Context, environment: &str) -> Result<Self, Failure> {
+        Settings::of(environment, &context.settings.at(environment)?, &Wait::default())
+    }
+
+    fn of(environment: &str, settings: &step::Settings, wait: &Wait) -> Result<Self, Failure> {
         let public_urls = settings.shared_list("public_urls")?;
         let probe_urls = Some(settings.list("probe_urls")?).filter(|l| !l.is_empty());
         let seconds = |key, usual| settings.duration(key).map(|d| d.unwrap_or(Duration::from_secs(usual)));
-        let (applications, coolify_tag) = selection(context)?;
+        let (applications, coolify_tag) = selection(settings)?;
         Ok(Settings {
+            environment: environment.to_owned(),
             url: base(&settings.need("url")?).map_err(|why| settings.wrong("url", &why))?,
             token: settings.need_secret("token", "COOLIFY_TOKEN")?,
             applications,
             coolify_tag,
             max_targets: wait.max_targets.or(settings.number("max_targets")?).unwrap_or(10),
-            images: images(context)?,
-            registry: registry(context)?,
+            images: images(settings)?,
+            registry: registry(settings)?,
             probe_urls: probe_urls.unwrap_or_else(|| public_urls.clone()),
             public_urls,
             marker: Marker::of(settings)?,
             status: settings.number("status")?.unwrap_or(200),
             body: settings.text("body")?.filter(|text| !text.is_empty()),
-            proof: proof(context)?,
+            proof: proof(settings)?,
             interval: seconds("interval", 3)?,
             successes: settings.number("successes")?.unwrap_or(2).max(1),
             bake: seconds("bake", 10)?,
@@ -128,13 +144,14 @@ impl Settings {
             keep_auto_deploy: settings.flag("keep_auto_deploy")?.unwrap_or_default(),
             cancel: wait.cancel || settings.flag("cancel")?.unwrap_or_default(),
             hidden_log: wait.hidden_log,
+            tested_in: settings.text("tested_in")?.unwrap_or_else(|| "staging".into()),
+            soak: seconds("soak", 600)?,
         })
     }
 }
 
 /// The applications by their uuids, or by a tag.
-fn selection(context: &Context) -> Result<(Vec<String>, Option<String>), Failure> {
-    let settings = &context.settings;
+fn selection(settings: &step::Settings) -> Result<(Vec<String>, Option<String>), Failure> {
     let mut applications = settings.list("applications")?;
     let tag = settings.text("coolify_tag")?.filter(|t| !t.is_empty());
     let plain = |text: &str| {
@@ -160,13 +177,12 @@ fn selection(context: &Context) -> Result<(Vec<String>, Option<String>), Failure
     }
 }
 
-fn images(context: &Context) -> Result<Vec<String>, Failure> {
-    let own = context.settings.list("image")?;
-    Ok(if own.is_empty() { context.settings.product("image")?.into_iter().collect() } else { own })
+fn images(settings: &step::Settings) -> Result<Vec<String>, Failure> {
+    let own = settings.list("image")?;
+    Ok(if own.is_empty() { settings.product("image")?.into_iter().collect() } else { own })
 }
 
-fn registry(context: &Context) -> Result<Option<Registry>, Failure> {
-    let settings = &context.settings;
+fn registry(settings: &step::Settings) -> Result<Option<Registry>, Failure> {
     let Some(text) = settings.text("registry")?.filter(|t| !t.is_empty()) else { return Ok(None) };
     let url = plain_url(&text).map_err(|why| settings.wrong("registry", &why))?;
     let user = settings.text("registry_user")?;
@@ -177,13 +193,11 @@ fn registry(context: &Context) -> Result<Option<Registry>, Failure> {
     Ok(Some(Registry { url, user, password }))
 }
 
-fn proof(context: &Context) -> Result<Proof, Failure> {
-    match context.settings.text("proof")?.as_deref() {
+fn proof(settings: &step::Settings) -> Result<Proof, Failure> {
+    match settings.text("proof")?.as_deref() {
         None | Some("pages") => Ok(Proof::Pages),
         Some("coolify") => Ok(Proof::Coolify),
-        Some(other) => {
-            Err(context.settings.wrong("proof", &format!("`{other}` is neither pages nor coolify")))
-        }
+        Some(other) => Err(settings.wrong("proof", &format!("`{other}` is neither pages nor coolify"))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which build shall run: from the command line, the document and the settings.
 
-use step::{Build, Failure, Previous, Run};
+use step::{Build, Candidate, Failure, Previous, Run};
 
 use crate::args::Target;
 use crate::plan::{Template, Wanted, fill, join, split};
@@ -15,6 +15,9 @@ pub fn of(run: &mut Run, settings: &Settings, target: &Target) -> Result<Wanted,
     if let Some(image) = &target.image {
         return Ok(Wanted::new(build, vec![image.clone()]));
     }
+    if let Some(tested) = run.fact::<Candidate>("candidate")?.filter(ships) {
+        return Ok(Wanted::new(Build { also: tested.names(), ..build }, tested.images));
+    }
     let mut images = Vec::new();
     let mut unfilled = None;
     for template in &settings.images {
@@ -27,6 +30,11 @@ pub fn of(run: &mut Run, settings: &Settings, target: &Target) -> Result<Wanted,
         }
     }
     Ok(Wanted { unfilled, ..Wanted::new(build, images) })
+}
+
+/// What was tested is what ships, unless somebody has said why not.
+fn ships(tested: &Candidate) -> bool {
+    tested.rebuilt.is_none() && !tested.images.is_empty()
 }
 
 /// A build that ran before: its image, and the same tag of every other repository.

@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
+use support::registry::registry;
 use support::{C, Rig, TOKEN, until};
 use testkit::http::{Fault, Reply, Server};
 
@@ -150,50 +149,6 @@ fn status_tells_where_a_rollback_would_go() {
         "{text}"
     );
     assert!(!text.contains(testkit::coolify::CANARY));
-}
-
-/// A registry that has some images, and wants a token if a user is set.
-struct Registry {
-    server: Server,
-    images: Arc<Mutex<BTreeMap<String, String>>>,
-}
-
-fn registry(user: Option<&'static str>) -> Registry {
-    let images: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
-    let ours = Arc::clone(&images);
-    let port = Arc::new(Mutex::new(0));
-    let own = Arc::clone(&port);
-    let server = Server::start(move |request| {
-        if request.path == "/token" {
-            let asked = request.header("authorization").starts_with("Basic ")
-                && request.query.contains_key("service");
-            return if asked {
-                Reply::json(200, json!({ "token": "canary-registry-token" }))
-            } else {
-                Reply::json(401, json!({}))
-            };
-        }
-        if user.is_some() && request.header("authorization") != "Bearer canary-registry-token" {
-            let port = *own.lock().expect("port");
-            let ask = format!(
-                "Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"r\",scope=\"repository:shop:pull\""
-            );
-            return Reply::json(401, json!({})).with("WWW-Authenticate", ask);
-        }
-        let tag = request.path.strip_prefix("/v2/shop/manifests/").unwrap_or_default();
-        match ours.lock().expect("images").get(tag) {
-            Some(digest) => Reply::json(200, json!({})).with("Docker-Content-Digest", digest),
-            None => Reply::json(404, json!({ "errors": [{ "code": "MANIFEST_UNKNOWN" }] })),
-        }
-    });
-    *port.lock().expect("port") = server.port();
-    Registry { server, images }
-}
-
-impl Registry {
-    fn put(&self, tag: &str, digest: &str) {
-        self.images.lock().expect("images").insert(tag.into(), digest.into());
-    }
 }
 
 #[test]

@@ -54,6 +54,34 @@ pub struct Replaces {
     pub deployed_at: Option<String>,
 }
 
+/// `candidate`: the build that was tested, by the evidence of the environment in which it ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Where it ran.
+    pub environment: String,
+    /// Its version with the candidate's number, such as `1.2.0-rc2`, if its image or its pages tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its commit, if Coolify or its pages tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Its images, by digest where a registry tells; none where Coolify builds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+    /// Since when it ran there, RFC 3339.
+    pub since: String,
+    /// Why another image than this one is released, where that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<String>,
+}
+
+impl Candidate {
+    /// What its pages may call themselves.
+    pub fn names(&self) -> Vec<String> {
+        self.version.iter().chain(&self.commit).cloned().collect()
+    }
+}
+
 /// `snapshot`: the recovery point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -117,6 +145,8 @@ pub struct Build {
     pub commit: Option<String>,
     /// `registry.example/shop:1.2.0`.
     pub image: Option<String>,
+    /// What its image calls itself besides, because it was built as a candidate.
+    pub also: Vec<String>,
 }
 
 impl Build {
@@ -125,11 +155,15 @@ impl Build {
     /// # Errors
     /// `refused` when one of the facts is not a string.
     pub fn of(run: &Run) -> Result<Self, Failure> {
+        let image: Option<String> = run.fact("image")?;
+        let candidate: Option<Candidate> = run.fact("candidate")?;
+        let same = candidate.filter(|c| image.as_ref().is_some_and(|image| c.images.contains(image)));
         Ok(Build {
             version: run.fact("version")?,
             tag: run.fact("tag")?,
             commit: run.fact("commit")?,
-            image: run.fact("image")?,
+            also: same.map(|c| c.names()).unwrap_or_default(),
+            image,
         })
     }
 
@@ -138,6 +172,9 @@ impl Build {
     pub fn is(&self, seen: &str) -> bool {
         let seen = seen.trim();
         let hex = seen.len() >= 12 && seen.bytes().all(|b| b.is_ascii_hexdigit());
+        if self.also.iter().any(|name| bare(name) == bare(seen) || (hex && name.starts_with(seen))) {
+            return true;
+        }
         if let (true, Some(commit)) = (hex, &self.commit) {
             return commit.starts_with(seen);
         }
@@ -168,6 +205,7 @@ mod tests {
             tag: Some(tag.into()),
             commit: Some("9f2c41d07ab3".repeat(4)[..40].into()),
             image: Some(image.into()),
+            also: Vec::new(),
         };
         let candidate = build("1.2.0", "v1.2.0-rc1", "r.example/shop:v1.2.0-rc1");
         assert!(candidate.is("1.2.0-rc1"));
@@ -177,5 +215,11 @@ mod tests {
         assert!(last.is("9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c"));
         assert!(!last.is("8f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c"));
         assert!(!Build::default().is(""), "no evidence is never yes");
+        let promoted = Build {
+            also: vec!["1.2.0-rc1".into(), "51aa".repeat(10)],
+            ..build("1.2.0", "v1.2.0", "r.example/shop@sha256:ab")
+        };
+        assert!(promoted.is("v1.2.0-rc1") && promoted.is(&"51aa".repeat(3)) && promoted.is("1.2.0"));
+        assert!(!promoted.is("1.2.0-rc2") && !promoted.is("51aa") && !promoted.is(""));
     }
 }

@@ -28,7 +28,7 @@ pub use cli::Common;
 pub use context::{Context, Permit};
 pub use deadline::{Deadline, parse_duration};
 pub use document::Document;
-pub use facts::{Build, Deployment, Edge, Loss, Previous, Rehearsal, Replaces, Snapshot};
+pub use facts::{Build, Candidate, Deployment, Edge, Loss, Previous, Rehearsal, Replaces, Snapshot};
 pub use failure::{Acted, Failure, Kind};
 pub use marker::Marker;
 pub use process::{Program, main};

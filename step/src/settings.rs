@@ -87,6 +87,16 @@ impl Settings {
         parent.map_or_else(|| PathBuf::from("."), Path::to_owned)
     }
 
+    /// The same step's settings for another environment.
+    ///
+    /// # Errors
+    /// `config` when there is no such environment.
+    pub fn at(&self, environment: &str) -> Result<Self, Failure> {
+        let other = Settings { environment: Some(environment.to_owned()), ..self.clone() };
+        other.check_environment()?;
+        Ok(other)
+    }
+
     /// A value of `[product]`.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ pub fn checks(settings: &Settings, target: &Target, seen: &Seen, message: &str) 
         all.push(notes(settings, seen));
     }
     all.extend(promotion(settings, target, seen));
+    all.extend(tested(settings, target, seen));
     if target.there.is_none() {
         all.push(local(settings, target, seen, message));
         all.push(Check::of("identity", seen.identity.clone()));
@@ -45,6 +46,23 @@ fn promotion(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check>
         Act::Hotfix => Some("a hotfix may go without"),
     };
     Some(seen.proof.check(&target.version.to_string(), without, &target.branch, &settings.remote))
+}
+
+/// What ran where candidates are tested must be what the final is held against.
+fn tested(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check> {
+    const NAME: &str = "tested";
+    let tested = seen.tested.as_ref().filter(|_| settings.act == Act::Final)?;
+    let last = target.candidate.as_ref()?;
+    let called = tested.version.as_deref().is_some_and(|v| v == last.name.trim_start_matches('v'));
+    if called || tested.commit.as_ref() == Some(&last.commit) {
+        return Some(Check::pass(NAME, format!("{} has run in {}", last.name, tested.environment)));
+    }
+    let ran = tested.version.as_deref().or(tested.commit.as_deref()).unwrap_or("another build");
+    let message = format!(
+        "{} ran {ran}, but the last candidate is {}: bring it there and test it",
+        tested.environment, last.name
+    );
+    Some(Check::fail(NAME, Failure::refused("not-tested", message)))
 }
 
 fn facts(target: &Target, seen: &Seen) -> Check {

@@ -51,6 +51,7 @@ pub fn observe(run: &Run, git: &Git, settings: &Settings) -> Result<(Target, See
         identity: if there { Ok(String::new()) } else { git.identity() },
         signature: look.signature(&target, aside.as_ref())?,
         facts: (run.fact("tag")?, run.fact("commit")?),
+        tested: run.fact("candidate")?,
         surroundings: look.surroundings(&target),
         run: run.document.id().to_owned(),
         remote,

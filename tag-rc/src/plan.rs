@@ -2,7 +2,7 @@
 
 use semver::Version;
 use serde_json::{Value, json};
-use step::Failure;
+use step::{Candidate, Failure};
 
 use crate::args::{Act, Settings};
 use crate::check::Checks;
@@ -140,6 +140,8 @@ pub struct Seen {
     pub signature: Option<Result<String, Failure>>,
     /// The facts `tag` and `commit`, if an earlier step wrote them.
     pub facts: (Option<String>, Option<String>),
+    /// The fact `candidate`: what was tested.
+    pub tested: Option<Candidate>,
     /// Things around us that make others misread a tag.
     pub surroundings: Vec<Warning>,
     /// The document's id.
@@ -310,6 +312,7 @@ mod tests {
             identity: Ok("Rina <rina@luxima.example>".into()),
             signature: None,
             facts: (None, None),
+            tested: None,
             surroundings: Vec::new(),
             run: "shop-1".into(),
         }

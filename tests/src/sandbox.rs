@@ -214,7 +214,7 @@ impl Sandbox {
         self.product.git(&["push", "--quiet", "origin", "refs/remotes/origin/staging:refs/heads/main"]);
     }
 
-    /// A branch's tip becomes a candidate by hand, if nobody has made it one: for stories that begin after QA.
+    /// A branch's tip becomes a candidate by hand and runs in staging, if nobody has made it one: for stories that begin after QA.
     fn tag_candidate(&self, version: &str, branch: &str) {
         if self.remote.git(&["tag", "--points-at", branch]).contains("-rc") {
             return;
@@ -223,6 +223,7 @@ impl Sandbox {
         let tag = format!("v{version}-rc1");
         let words = ["tag", "--annotate", "--message", "candidate", &tag, branch];
         self.remote.git(&[&by[..], &words].concat());
+        self.coolify.history(&self.staging.application, &["1.1.4", &tag]);
     }
 
     /// Somebody brings a release to main whose migration destroys what its page needs; it was a candidate, and QA has not seen it.
@@ -279,7 +280,7 @@ impl Sandbox {
         format!(
             "\n[environment.{environment}]\nbranch = \"{branch}\"\npublic_urls = [\"{edge}/\", \"{edge}/sale\"]\nmarker = \"X-Release\"\n\
              \n[environment.{environment}.deploy-coolify]\nurl = \"{coolify}\"\ntoken_file = \"../secrets/coolify-token\"\n\
-             applications = [\"{application}\"]\n{image}probe_urls = [\"{edge}/api/health\"]\ninterval = \"20ms\"\nhealth_timeout = \"2s\"\nbake = \"0s\"\n\
+             applications = [\"{application}\"]\n{image}probe_urls = [\"{edge}/api/health\"]\ninterval = \"20ms\"\nsoak = \"0s\"\nhealth_timeout = \"2s\"\nbake = \"0s\"\n\
              \n[environment.{environment}.cdn-purge]\ndriver = \"http\"\nendpoint = \"{edge}\"\norigin = \"{origin}\"\n\
              tag.headers.xkey = \"{{tag}}\"\ntag.soft_headers.X-Soft = \"1\"\ncount_header = \"X-Purged\"\n\
              prefix.method = \"BAN\"\nprefix.headers.X-Ban-Prefix = \"{{path_regex}}\"\n\

@@ -140,7 +140,7 @@ fn github_actions_makes_a_candidate_and_a_release() {
     sandbox.merge_staging_to_main();
     let said = github(&sandbox, &checkout(&sandbox, "main", false), "release");
     assert!(said.contains("rilis-release: done"), "{said}");
-    assert_eq!(sandbox.page("production", "/sale").1, "1.2.0");
+    assert_eq!(sandbox.page("production", "/sale").1, "1.2.0-rc1");
     assert_eq!(sandbox.remote.tags(), ["v1.1.4", "v1.2.0", "v1.2.0-rc1"]);
     assert!(sandbox.remote.git(&["for-each-ref", "refs/rilis/runs"]).lines().count() == 2);
     for canary in sandbox.canaries() {
@@ -175,5 +175,5 @@ fn gitlab_ci_makes_a_candidate_and_a_release() {
         assert!(output.status.success(), "{job}: {}", text(&output));
         sandbox.merge_staging_to_main();
     }
-    assert_eq!(sandbox.page("production", "/sale").1, "1.2.0");
+    assert_eq!(sandbox.page("production", "/sale").1, "1.2.0-rc1");
 }

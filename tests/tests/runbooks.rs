@@ -94,13 +94,14 @@ fn rollback(sandbox: &Sandbox, phrase: &str) -> Command {
 
 const RELEASED: &str = "✅ aceh-commerce 1.2.0 → production";
 const BROKEN: &str = "❌ aceh-commerce 1.3.0 → production FAILED at deploy-coolify deploy";
-const BACK: &str = "↩️ aceh-commerce 1.3.0 → 1.2.0 rolled back, production";
+const BACK: &str = "↩️ aceh-commerce 1.3.0 → 1.2.0-rc1 rolled back, production";
 
 fn released(messages: &[&str]) -> End {
     End {
-        page: (200, "1.2.0".into()),
-        past_the_edge: "1.2.0".into(),
-        image: Some("1.2.0".into()),
+        // What was tested is what ships: its page and its image still say so.
+        page: (200, "1.2.0-rc1".into()),
+        past_the_edge: "1.2.0-rc1".into(),
+        image: Some("v1.2.0-rc1".into()),
         deployments: 1,
         tags: vec!["v1.1.4".into(), "v1.2.0".into(), "v1.2.0-rc1".into()],
         prices: "1365000".into(),
@@ -169,6 +170,7 @@ fn a_release_and_a_rollback_undisturbed_and_once_more() {
 fn a_release_killed_after_any_step_ends_like_any_other() {
     let steps = [
         ("changelog-lint", ""),
+        ("deploy-coolify", "tested"),
         ("deploy-coolify", "observe"),
         ("db-restore", "snapshot"),
         ("db-restore", "rehearse"),
@@ -247,7 +249,7 @@ fn secret(sandbox: &Sandbox, name: &str, text: &str) {
 #[test]
 fn a_release_whose_step_fails_stops_there_says_so_and_goes_on_later() {
     breaks(
-        "deploy-coolify observe",
+        "deploy-coolify tested",
         78,
         |s, _| secret(s, "coolify-token", "17|some-other-token"),
         |s| secret(s, "coolify-token", testkit::sandbox::COOLIFY_TOKEN),

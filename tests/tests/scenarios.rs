@@ -110,7 +110,7 @@ fn the_migrations_bring_the_data_back_without_being_told() {
     assert!(code == Some(1) && said.contains("takes away what the build before may use"), "{said}");
     let said = succeeds(sandbox.runbook("rollback").args(["--confirm", &phrase]));
     assert!(said.contains("the data goes back with it"), "{said}");
-    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
     assert_eq!(sandbox.cluster.value("shop", "select sum(price) from products"), "1365000");
 }
 
@@ -141,7 +141,7 @@ fn what_was_rolled_back_stays_so_until_somebody_says_why_not() {
         );
     }
     assert_eq!((deployments(&sandbox), sandbox.remote.tags()), before);
-    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
     let said = succeeds(&mut sandbox.runbook("status"));
     assert!(said.contains("production: on hold"), "{said}");
     // 1.2.0 once more, with a reason: a run of its own, although this version was released before.
@@ -161,8 +161,8 @@ fn a_run_that_another_machine_began_is_gone_on_with_there() {
     let unlock = ["unlock", "--env", "production", "--reason", "the laptop is in the lagoon"];
     succeeds(sandbox.command(testkit::bin("release-ledger")).args(unlock).current_dir(&budi));
     let said = succeeds(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
-    assert!(said.contains("going on with runs/") && said.contains("done before: 03-snapshot"), "{said}");
-    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0"), 1));
+    assert!(said.contains("going on with runs/") && said.contains("done before: 04-snapshot"), "{said}");
+    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0-rc1"), 1));
     assert_eq!(sandbox.remote.tags(), ["v1.1.4", "v1.2.0", "v1.2.0-rc1"]);
     // The first machine comes back and finds it done.
     assert!(succeeds(&mut release(&sandbox, "1.2.0")).contains("is finished"));
@@ -175,8 +175,8 @@ fn a_rollback_works_from_a_machine_that_has_seen_nothing() {
     let budi = machine(&sandbox, "budi");
     let phrase = sandbox.confirmation();
     let said = succeeds(&mut runbook(&sandbox, "rollback", &["--confirm", &phrase], &budi));
-    assert!(said.contains("1.3.0 back to") && said.contains("rollback: done"), "{said}");
-    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    assert!(said.contains("1.3.0-rc1 back to") && said.contains("rollback: done"), "{said}");
+    assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
     assert_eq!(sandbox.cluster.value("shop", "select sum(price) from products"), "1365000");
 }
 
@@ -196,7 +196,7 @@ fn of_eight_machines_at_once_exactly_one_releases() {
         assert!([Some(0), Some(75)].contains(&output.status.code()), "{}", text(output));
     }
     assert_eq!(done, 1);
-    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0"), 1));
+    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0-rc1"), 1));
     assert_eq!((sandbox.remote.tags().len(), sandbox.telegram.messages().len()), (3, 1));
     let said = succeeds(&mut sandbox.runbook("status"));
     assert!(said.contains("production: nobody is at work"), "{said}");
@@ -217,7 +217,7 @@ fn a_dead_run_s_lock_is_given_back_on_its_own_machine() {
     killed_after(&sandbox, "deploy-coolify", &mut release(&sandbox, "1.3.0"));
     let said = succeeds(sandbox.runbook("rollback").args(["--confirm", &sandbox.confirmation()]));
     assert!(said.contains("gave back the lock of runs/"), "{said}");
-    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
 }
 
 /// The remote has no run any more, as if it had not been reachable when they were stored.
@@ -244,7 +244,7 @@ fn a_stale_run_asks_nobody_for_anything() {
     assert_eq!((sandbox.coolify.server().log().len(), sandbox.telegram.server().log().len()), before);
     // Begun again it finds everything as it should be.
     succeeds(release(&sandbox, "1.2.0").arg("--again"));
-    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0"), 1));
+    assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0-rc1"), 1));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn without_the_remote_a_rollback_still_works_with_a_reason() {
         "the code host is down",
     ]));
     assert!(said.contains("without the lock of production: the code host is down"), "{said}");
-    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn a_hotfix_goes_straight_to_production_and_owes_what_it_skipped() {
     assert_eq!(last["procedure"], "hotfix");
     // It is rolled back like any release.
     succeeds(&mut sandbox.runbook("rollback"));
-    assert_eq!(live(&sandbox), as_released("1.2.0"));
+    assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
 }
 
 /// The last document of the newest run whose name has this in it.
@@ -325,8 +325,8 @@ fn a_certificate_is_looked_at_again_and_a_snapshot_of_61_minutes_is_too_old() {
     killed_after(&sandbox, "tag-rc", &mut release(&sandbox, "1.2.0"));
     // An hour passes: the run's documents say that the snapshot was taken that much earlier.
     let runs = std::fs::read_dir(sandbox.product_dir().join("runs")).expect("runs").flatten();
-    let run_folder = runs.map(|e| e.path()).find(|p| p.join("04-rehearse.json").is_file()).expect("the run");
-    let file = run_folder.join("04-rehearse.json");
+    let run_folder = runs.map(|e| e.path()).find(|p| p.join("05-rehearse.json").is_file()).expect("the run");
+    let file = run_folder.join("05-rehearse.json");
     let mut document: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&file).expect("read")).expect("JSON");
     let over = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(1);

@@ -1,6 +1,8 @@
 //! A Coolify, and a page that answers as whatever runs there: enough for everything but the shop itself.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod registry;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};

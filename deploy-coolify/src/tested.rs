@@ -1,0 +1,213 @@
+//! The evidence that a candidate was tested: what runs where candidates are tested, and since when. Coolify and the pages there
+//! are asked, never a file.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use step::{Candidate, Failure, Outcome, Run};
+
+use crate::api::{Net, is_commit};
+use crate::plan::{join, split};
+use crate::previous::{Found, same_build, what_is_there};
+use crate::registry::Images;
+use crate::settings::{Proof, Settings};
+use crate::world::World;
+
+/// What was seen there.
+#[derive(Clone, Debug, Default)]
+struct Evidence {
+    /// The candidate by what Coolify and the pages call it, and its images.
+    candidate: Candidate,
+    /// Whether the pages (or Coolify, where there are none) say that it runs now.
+    runs: bool,
+    /// When the last of its deployments finished.
+    since: Option<Timestamp>,
+}
+
+/// Writes the fact `candidate`, or refuses.
+pub fn tested(
+    run: &mut Run,
+    settings: &Settings,
+    net: &Net,
+    rebuilt: Option<&str>,
+) -> Result<Outcome, Failure> {
+    let version: String = run.fact("version")?.ok_or_else(|| {
+        Failure::refused("fact-missing", "candidates of which version? give --release VERSION")
+    })?;
+    let there = Settings::at(&run.context, &settings.tested_in)?;
+    let mut seen = {
+        let world = World::new(&run.context, &there, net);
+        net.block(look(&world))?
+    };
+    let (age, now) = verdict(&seen, &version, settings.soak, Timestamp::now())?;
+    // The place of tests may share production's registry and not say so.
+    if let Some(registry) = there.registry.as_ref().or(settings.registry.as_ref()) {
+        let images = Images::new(&run.context, registry, net);
+        seen.candidate.images = net.block(by_digest(run, &images, &seen.candidate.images))?;
+    }
+    let name = name(&seen.candidate);
+    let which = match (rebuilt, seen.candidate.images.is_empty()) {
+        (Some(reason), _) => format!("another build is released all the same: {reason}"),
+        (None, true) => "Coolify builds what is released anew".to_owned(),
+        (None, false) => "the same image is released".to_owned(),
+    };
+    let message = format!("{name} has run in {} for {age}; {which}", settings.tested_in);
+    seen.candidate.since = now;
+    seen.candidate.rebuilt = rebuilt.map(str::to_owned);
+    run.set("candidate", &seen.candidate)?;
+    Ok(Outcome::unchanged(message))
+}
+
+async fn look(world: &World<'_>) -> Result<Evidence, Failure> {
+    let there = what_is_there(world).await?;
+    let since = there.found.iter().map(Found::finished).collect::<Option<Vec<_>>>();
+    let runs = match world.settings.proof {
+        Proof::Pages => there.says.is_some(),
+        Proof::Coolify => there.found.iter().all(|found| found.up),
+    };
+    let images = there.found.iter().filter_map(|found| found.previous.image.clone()).collect();
+    let all = same_build(there.found.into_iter().map(|found| found.previous).collect())?;
+    let names = [all.version, all.commit, there.says];
+    let (commits, versions): (Vec<String>, Vec<String>) =
+        names.into_iter().flatten().partition(|name| is_commit(name));
+    let candidate = Candidate {
+        environment: world.settings.environment.clone(),
+        version: versions.into_iter().next(),
+        commit: commits.into_iter().next(),
+        images,
+        ..Candidate::default()
+    };
+    Ok(Evidence { candidate, runs, since: since.and_then(|all| all.into_iter().max()) })
+}
+
+/// Decides. Pure; gives how long it has run, and since when, as the document writes it.
+fn verdict(
+    seen: &Evidence,
+    version: &str,
+    soak: Duration,
+    now: Timestamp,
+) -> Result<(String, String), Failure> {
+    let place = &seen.candidate.environment;
+    let untested = |why: String| {
+        Err(Failure::refused("untested", why).next(format!("rilis-candidate --env {place} {version}")))
+    };
+    let name = name(&seen.candidate);
+    let of_version = |name: &String| name.strip_prefix(version).is_some_and(|rest| rest.starts_with("-rc"));
+    match (&seen.candidate.version, &seen.candidate.commit) {
+        (Some(other), _) if !of_version(other) && other != version => {
+            return untested(format!(
+                "{place} runs {other}, which is no candidate of {version}: bring the candidate there and test it, \
+                 or say why not (--no-candidate REASON)"
+            ));
+        }
+        (Some(same), None) if same == version => {
+            return untested(format!("{place} runs {same}, and nothing says of which candidate"));
+        }
+        (None, None) => return untested(format!("nothing says which build runs in {place}")),
+        _ => {}
+    }
+    if !seen.runs {
+        return untested(format!(
+            "{name} was deployed to {place}, but nothing there says that it runs now: look at its pages"
+        ));
+    }
+    let Some(since) = seen.since else {
+        return untested(format!("Coolify does not say when {name} came to {place}"));
+    };
+    let Ok(age) = Duration::try_from(now.duration_since(since)) else {
+        return untested(format!(
+            "{name} came to {place} at {since}, which is yet to come: are the clocks right?"
+        ));
+    };
+    let ran = spelled(age);
+    if age < soak {
+        let message = format!(
+            "{name} has run in {place} for {ran} only, and candidates have to run {}: try again in {}",
+            spelled(soak),
+            spelled(soak - age)
+        );
+        return Err(Failure::temporary("soak", message));
+    }
+    Ok((ran, since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()))
+}
+
+/// What people call it.
+fn name(candidate: &Candidate) -> String {
+    let commit = || candidate.commit.as_ref().map(|commit| format!("commit {}", &commit[..12]));
+    candidate.version.clone().or_else(commit).unwrap_or_else(|| "a build".to_owned())
+}
+
+/// Whole units are enough here.
+fn spelled(length: Duration) -> String {
+    match length.as_secs_f64().ceil() {
+        seconds if seconds < 120.0 => format!("{seconds} s"),
+        seconds if seconds < 7200.0 => format!("{} min", (seconds / 60.0).floor()),
+        seconds if seconds < 172_800.0 => format!("{} h", (seconds / 3600.0).floor()),
+        seconds => format!("{} days", (seconds / 86_400.0).floor()),
+    }
+}
+
+/// A tag may be moved, a digest cannot.
+async fn by_digest(run: &Run, images: &Images<'_>, tagged: &[String]) -> Result<Vec<String>, Failure> {
+    let mut exact = Vec::new();
+    for image in tagged {
+        let Some((name, tag)) = split(image) else { continue };
+        exact.push(match images.digest(name, &tag).await? {
+            Some(digest) if !digest.is_empty() => join(name, &digest.replacen(':', "-", 1)),
+            Some(_) => {
+                run.context
+                    .voice
+                    .warn(&format!("the registry does not tell the digest of {image}: its tag counts"));
+                image.clone()
+            }
+            None => {
+                let message = format!("the registry does not have {image}, which was tested");
+                return Err(Failure::temporary("image-missing", message));
+            }
+        });
+    }
+    Ok(exact)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(version: Option<&str>, commit: Option<&str>) -> Evidence {
+        let candidate = Candidate {
+            environment: "staging".into(),
+            version: version.map(str::to_owned),
+            commit: commit.map(str::to_owned),
+            ..Candidate::default()
+        };
+        Evidence { candidate, runs: true, since: "2026-11-25T10:00:00Z".parse().ok() }
+    }
+
+    fn decided(seen: &Evidence, now: &str) -> Result<String, String> {
+        let now = now.parse().expect("a time");
+        verdict(seen, "1.2.0", Duration::from_secs(600), now).map(|(age, _)| age).map_err(|f| f.reason)
+    }
+
+    #[test]
+    fn only_a_candidate_of_the_version_that_has_run_long_enough_was_tested() {
+        let commit = "9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c";
+        let later = "2026-11-25T10:10:00Z";
+        let of = |version, commit| decided(&evidence(version, commit), later);
+        let untested = || Err("untested".to_owned());
+        assert_eq!(of(Some("1.2.0-rc2"), None), Ok("10 min".into()));
+        assert_eq!(of(Some("1.2.0-rc.2"), Some(commit)), Ok("10 min".into()));
+        // Its commit is held against the candidate's when the final is tagged.
+        assert_eq!(of(None, Some(commit)), Ok("10 min".into()));
+        assert_eq!(of(Some("1.2.0"), Some(commit)), Ok("10 min".into()));
+        assert_eq!(of(Some("1.2.0"), None), untested());
+        assert_eq!(of(Some("1.2.01-rc1"), None), untested());
+        assert_eq!(of(Some("1.3.0-rc1"), Some(commit)), untested());
+        assert_eq!(of(None, None), untested());
+        assert_eq!(decided(&evidence(Some("1.2.0-rc2"), None), "2026-11-25T10:09:59Z"), Err("soak".into()));
+        assert_eq!(decided(&evidence(Some("1.2.0-rc2"), None), "2026-11-25T09:59:59Z"), untested());
+        let silent = Evidence { runs: false, ..evidence(Some("1.2.0-rc2"), None) };
+        assert_eq!(decided(&silent, later), untested());
+        let ageless = Evidence { since: None, ..evidence(Some("1.2.0-rc2"), None) };
+        assert_eq!(decided(&ageless, later), untested());
+    }
+}
