@@ -2,13 +2,13 @@
 CARGO = cargo
 PREFIX = /usr/local
 PROGRAMS = changelog-lint tag-rc deploy-coolify db-restore cdn-purge notify release-gate release-ledger
-RUNBOOKS = candidate release hotfix rollback status
+RUNBOOKS = candidate release hotfix rollback rehearse status
 # The product that candidate, release, rollback and plan act on, and what they are told.
 PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra corpus matrix demo bench bench-peers deny install dist candidate release hotfix rollback status plan clean
+.PHONY: help build build-dev setup test lint extra corpus matrix demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -64,7 +64,7 @@ candidate release hotfix: ## make candidate PRODUCT=DIR VERSION=1.2.0 (and relea
 	@test -n "$(PRODUCT)" || { echo "say which product: make $@ PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }
 	@scripts/$@ -C "$(PRODUCT)" $(ARGS) $(VERSION)
 
-rollback status: ## make rollback PRODUCT=DIR (and status); options go into ARGS='...'
+rollback rehearse status: ## make rollback PRODUCT=DIR (and rehearse, status); options go into ARGS='...'
 	@test -n "$(PRODUCT)" || { echo "say which product: make $@ PRODUCT=DIR" >&2; exit 2; }
 	@scripts/$@ -C "$(PRODUCT)" $(ARGS)
 

@@ -25,6 +25,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("candidate_failed.html", include_str!("../templates/candidate_failed.html")),
     ("rollback_ok.html", include_str!("../templates/rollback_ok.html")),
     ("rollback_failed.html", include_str!("../templates/rollback_failed.html")),
+    ("rehearsal_ok.html", include_str!("../templates/rehearsal_ok.html")),
     ("manual_ok.html", include_str!("../templates/manual_ok.html")),
 ];
 /// A template gets so far and no further: an endless loop ends here.

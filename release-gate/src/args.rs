@@ -1,5 +1,6 @@
 //! The command line and the settings.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -44,6 +45,15 @@ pub enum Command {
         /// Certify without this part of the way back: the product does not have it
         #[arg(long, value_name = "PART")]
         without: Vec<Part>,
+    },
+    /// Write down what a rehearsal has shown: from where to where, and how long each part of the way back took
+    Rehearsed {
+        /// The last document of the way back
+        #[arg(long, value_name = "FILE")]
+        of: PathBuf,
+        /// The step that was killed on purpose
+        #[arg(long, value_name = "STEP", value_parser = sentence)]
+        killed: Option<String>,
     },
     /// Write down what a hotfix skips, and why: it is owed afterwards
     Debt {

@@ -4,6 +4,7 @@ mod args;
 mod certificate;
 mod plan;
 mod range;
+mod rehearsed;
 mod sql;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ impl Program for Args {
             Some(Command::Data { .. }) => Some("data"),
             Some(Command::Certificate { .. }) => Some("certificate"),
             Some(Command::Debt { .. }) => Some("debt"),
+            Some(Command::Rehearsed { .. }) => Some("rehearsed"),
             Some(Command::Migrations { .. }) | None => None,
         }
     }
@@ -53,12 +55,14 @@ impl Program for Args {
                 data(run, &settings, &database.wish(although.as_deref())?)
             }
             Some(Command::Certificate { without }) => certify(run, without),
+            Some(Command::Rehearsed { of, killed }) => rehearsed::write(run, of, killed.as_deref()),
             Some(Command::Debt { reason, skipped }) => {
                 run.set("debt", json!({ "reason": reason, "skipped": skipped }))?;
                 Ok(Outcome::unchanged(format!("owed after this: {} ({reason})", skipped.join(", "))))
             }
             _ => {
-                let message = "judge what? say `release-gate data`, `certificate`, `debt` or `migrations`";
+                let message =
+                    "judge what? say `release-gate data`, `certificate`, `rehearsed`, `debt` or `migrations`";
                 Err(Failure::usage("arguments", message))
             }
         }

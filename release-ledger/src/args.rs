@@ -78,6 +78,14 @@ pub enum Command {
         /// Where to put them: a folder of runs
         folder: PathBuf,
     },
+    /// Show a fact of a document, such as `snapshot.id`; nothing if it is not there
+    Fact {
+        /// Its name; below it with dots
+        path: String,
+        /// The document
+        #[arg(value_name = "FILE")]
+        document: PathBuf,
+    },
     /// Prove that the remote takes these refs, by writing one and removing it again
     Probe,
 }

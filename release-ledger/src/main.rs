@@ -16,8 +16,8 @@ use std::time::Duration;
 use args::{Args, Command, Settings};
 use lock::Place;
 use refs::{Moved, Refs};
-use serde_json::json;
-use step::{Answer, Common, Context, Failure, Outcome, Permit, Program, Run};
+use serde_json::{Value, json};
+use step::{Answer, Common, Context, Document, Failure, Outcome, Permit, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -45,6 +45,9 @@ impl Program for Args {
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
+        if let Some(Command::Fact { path, document }) = &self.command {
+            return fact(path, document);
+        }
         let settings = Settings::read(context)?;
         let refs = Refs::open(context, &settings.remote)?;
         let permit = context.permit();
@@ -76,6 +79,7 @@ impl Program for Args {
                 Ok(Answer::new(names.join("\n"), json!(names)))
             }
             Some(Command::Probe) => probe(&refs, permit.as_ref()),
+            Some(Command::Fact { .. }) => Err(Failure::bug("a fact needs no remote")),
         }
     }
 
@@ -93,6 +97,23 @@ impl Program for Args {
         };
         Ok(Answer::new(text, json!({ "remote": settings.remote, "entries": entries })))
     }
+}
+
+/// A fact as plain text, for a script.
+fn fact(path: &str, file: &Path) -> Result<Answer, Failure> {
+    let wrong = |why: String| Failure::refused("document", format!("{}: {why}", file.display()));
+    let bytes = std::fs::read(file).map_err(|e| wrong(e.to_string()))?;
+    let document = Document::parse(&bytes).map_err(wrong)?;
+    let mut names = path.split('.');
+    let first = names.next().and_then(|name| document.facts().get(name));
+    let found = names.try_fold(first, |value, name| value.map(|v| v.get(name)));
+    let value = found.flatten().cloned().unwrap_or_default();
+    let text = match &value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Ok(Answer::new(text, value))
 }
 
 fn said(sentence: String) -> Answer {

@@ -88,6 +88,7 @@ fn again(document: &Document, run: &str) -> Option<String> {
         (procedure @ ("candidate" | "release" | "hotfix"), Some(version)) => {
             Some(format!("rilis-{procedure} {version}"))
         }
+        ("rehearsal", _) => Some("rilis-rehearse".to_owned()),
         ("rollback", _) => {
             let of = run.split_once("-of-").map(|(_, of)| format!(" --of runs/{of}"));
             Some(format!("rilis-rollback{}", of.unwrap_or_default()))
