@@ -391,7 +391,7 @@ fn a_teams_own_templates_are_used_and_proven() {
     let (code, _, stderr) = team.say(&["templates"]);
     assert!(code == 78 && stderr.contains("there is no folder"), "{stderr}");
     let (code, text, stderr) = team.say(&["templates", "--write", "own", "--config", "/dev/null"]);
-    assert!(code == 0 && text.contains("14 files"), "{text}{stderr}");
+    assert!(code == 0 && text.contains("15 files"), "{text}{stderr}");
     assert_eq!(
         team.say(&["templates", "--write", "own", "--config", "/dev/null"]).0,
         2,

@@ -7,9 +7,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use step::{Common, Context, Failure};
 
 use crate::plan::Wish;
+use crate::writes::Writes;
 
 /// The keys of `[release-gate]`.
-pub const KEYS: &[&str] = &["migrations", "most_loss"];
+pub const KEYS: &[&str] = &["migrations", "most_loss", "stop_writes", "allow_writes"];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -39,6 +40,11 @@ pub enum Command {
         /// Keep the data although the migrations speak against it; the reason is kept
         #[arg(long, value_name = "REASON", value_parser = sentence)]
         although: Option<String>,
+    },
+    /// Stop the product's writes before its data goes back, or allow them again, by the commands of the settings
+    Writes {
+        /// What shall become of them
+        turn: Writes,
     },
     /// Certify that there is a way back, before anything in production is changed
     Certificate {
@@ -115,6 +121,10 @@ pub struct Settings {
     pub migrations: String,
     /// The time of writes that the migrations alone may decide to take out.
     pub most_loss: Duration,
+    /// The command that stops the product's writes, word by word.
+    pub stop_writes: Vec<String>,
+    /// The command that allows them again.
+    pub allow_writes: Vec<String>,
 }
 
 impl Settings {
@@ -124,6 +134,8 @@ impl Settings {
         Ok(Settings {
             migrations: settings.text("migrations")?.unwrap_or_else(|| "db/migrations".to_owned()),
             most_loss: settings.duration("most_loss")?.unwrap_or(Duration::from_secs(24 * 3600)),
+            stop_writes: settings.list("stop_writes")?,
+            allow_writes: settings.list("allow_writes")?,
         })
     }
 }

@@ -6,6 +6,7 @@ mod plan;
 mod range;
 mod rehearsed;
 mod sql;
+mod writes;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,6 +39,7 @@ impl Program for Args {
         match self.command {
             Some(Command::Data { .. }) => Some("data"),
             Some(Command::Certificate { .. }) => Some("certificate"),
+            Some(Command::Writes { .. }) => Some("writes"),
             Some(Command::Debt { .. }) => Some("debt"),
             Some(Command::Rehearsed { .. }) => Some("rehearsed"),
             Some(Command::Migrations { .. }) | None => None,
@@ -54,6 +56,7 @@ impl Program for Args {
             Some(Command::Data { database, although }) => {
                 data(run, &settings, &database.wish(although.as_deref())?)
             }
+            Some(Command::Writes { turn }) => writes::turn(run, &settings, *turn),
             Some(Command::Certificate { without }) => certify(run, without),
             Some(Command::Rehearsed { of, killed }) => rehearsed::write(run, of, killed.as_deref()),
             Some(Command::Debt { reason, skipped }) => {
@@ -61,8 +64,7 @@ impl Program for Args {
                 Ok(Outcome::unchanged(format!("owed after this: {} ({reason})", skipped.join(", "))))
             }
             _ => {
-                let message =
-                    "judge what? say `release-gate data`, `certificate`, `rehearsed`, `debt` or `migrations`";
+                let message = "judge what? say `release-gate data`, `certificate`, `writes`, `rehearsed`, `debt` or `migrations`";
                 Err(Failure::usage("arguments", message))
             }
         }

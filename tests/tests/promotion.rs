@@ -1,4 +1,4 @@
-//! What was tested is what ships, through the runbooks.
+//! What was tested is what ships, through the runbooks; and nobody writes while data goes back.
 
 use std::process::Command;
 
@@ -72,4 +72,48 @@ fn another_build_ships_only_with_a_reason() {
     assert_eq!(sandbox.page("production", "/api/health").1, "1.2.0");
     let (code, said) = release(&sandbox, &["--rebuilt", ""]);
     assert!(code == Some(2) && said.contains("needs a reason"), "{said}");
+}
+
+/// The settings say how writes are stopped: by a command that notes what was said to it.
+fn with_writes(sandbox: &Sandbox, stop: &str) {
+    let file = sandbox.product_dir().join("release.toml");
+    let mut text = std::fs::read_to_string(&file).expect("settings");
+    text.push_str(&format!(
+        "\n[environment.production.release-gate]\nstop_writes = [\"sh\", \"-c\", \"{stop}\"]\n\
+         allow_writes = [\"sh\", \"-c\", \"echo allow >>../writes\"]\n"
+    ));
+    std::fs::write(&file, text).expect("written");
+}
+
+#[test]
+fn nobody_writes_from_before_the_restore_until_the_build_before_runs() {
+    let sandbox = ready();
+    let (code, said) = release(&sandbox, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    sandbox.prepare_bad_release("1.3.0");
+    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
+    let hurry = |command: &mut Command| run(command.env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms"));
+    hurry(sandbox.runbook("release").arg("1.3.0"));
+    let phrase = sandbox.confirmation();
+    let deployments = || sandbox.coolify.deployments(&sandbox.production.application);
+    let (before, noted) = (deployments(), sandbox.root().join("writes"));
+    // What cannot be stopped is not restored over.
+    with_writes(&sandbox, "echo the switch is stuck >&2; exit 3");
+    let (code, said) = run(sandbox.runbook("rollback").args(["--confirm", &phrase]));
+    assert!(
+        code == Some(1) && said.contains("stop_writes") && said.contains("the switch is stuck"),
+        "{said}"
+    );
+    assert_eq!((deployments(), sandbox.page("production", "/api/health").0), (before, 500));
+    let settings = std::fs::read_to_string(sandbox.product_dir().join("release.toml")).expect("settings");
+    let mended = settings
+        .replace("echo the switch is stuck >&2; exit 3", "echo stop >>../writes; env >../environment");
+    std::fs::write(sandbox.product_dir().join("release.toml"), mended).expect("written");
+    let (code, said) =
+        run(sandbox.runbook("rollback").args(["--confirm", &phrase]).env("COOLIFY_TOKEN", "canary-of-ours"));
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(std::fs::read_to_string(noted).expect("noted"), "stop\nallow\n");
+    let seen = std::fs::read_to_string(sandbox.root().join("environment")).expect("noted");
+    assert!(!seen.contains("canary-of-ours"), "{seen}");
+    assert_eq!(sandbox.page("production", "/api/health").1, "1.2.0-rc1");
 }

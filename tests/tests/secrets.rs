@@ -87,6 +87,8 @@ fn a_release_and_a_rollback_show_no_secret() {
     sandbox.coolify.server().fault("GET", "/api/v1/deployments", 1, echo(COOLIFY_TOKEN));
     sandbox.telegram.server().fault("POST", "/bot", 1, echo(TELEGRAM_TOKEN));
     printed.extend(watched(&sandbox, sandbox.command("dash").args(["-c", verbose])));
+    // The deployment went on in Coolify while we were told nonsense.
+    sandbox.coolify.history(&sandbox.staging.application, &["1.1.4", "v1.2.0-rc1"]);
     sandbox.merge_staging_to_main();
     sandbox.product.git(&["switch", "--quiet", "main"]);
     sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
