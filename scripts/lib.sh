@@ -171,12 +171,13 @@ anew() {
     perform "$last" "$@"
 }
 
-# decide NAME COMMAND...: a step that only decides: again in each attempt, until something was done about it.
+# decide NAME COMMAND...: a step that only decides: again in each attempt, until something was done about it. That nobody writes
+# meanwhile is not yet that.
 decide() {
     count "$1"; shift
-    for later in "$run/$(printf %02d $((number + 1)))"-*.json; do
+    for later in "$run/$(printf %02d $((number + 1)))"-*.json "$run/$(printf %02d $((number + 2)))"-*.json; do
         case $later in
-            *.failed.json) ;;
+            *.failed.json|*-stop.json) ;;
             *) if [ -f "$later" ] && done_before; then return 0; fi ;;
         esac
     done

@@ -109,8 +109,11 @@ fn nobody_writes_from_before_the_restore_until_the_build_before_runs() {
     let mended = settings
         .replace("echo the switch is stuck >&2; exit 3", "echo stop >>../writes; env >../environment");
     std::fs::write(sandbox.product_dir().join("release.toml"), mended).expect("written");
-    let (code, said) =
-        run(sandbox.runbook("rollback").args(["--confirm", &phrase]).env("COOLIFY_TOKEN", "canary-of-ours"));
+    let (code, said) = run(sandbox.runbook("rollback").env("COOLIFY_TOKEN", "canary-of-ours"));
+    // Nobody has said yes to the loss yet: the decision is open, and writes are stopped.
+    assert!(code == Some(1) && said.contains("--confirm"), "{said}");
+    assert_eq!(std::fs::read_to_string(&noted).expect("noted"), "stop\n");
+    let (code, said) = run(sandbox.runbook("rollback").args(["--confirm", &phrase]));
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(std::fs::read_to_string(noted).expect("noted"), "stop\nallow\n");
     let seen = std::fs::read_to_string(sandbox.root().join("environment")).expect("noted");
