@@ -1,6 +1,7 @@
 //! Everything outside that a step talks to, together.
 
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -130,15 +131,26 @@ pub async fn each<'t, T: 't, R, F: Future<Output = Result<R, Failure>>>(
     stream::iter(items).map(ask).buffered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect()
 }
 
+/// How often whoever waits looks whether it still should.
+const TICK: Duration = Duration::from_millis(100);
+
 /// Waits without holding the thread, but not past a signal or the deadline.
 pub async fn pause(context: &Context, wait: Duration) -> Result<(), Failure> {
     let end = Instant::now() + wait;
     loop {
         context.checkpoint()?;
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let now = Instant::now();
+        if now >= end {
             return Ok(());
         }
-        tokio::time::sleep(left.min(Duration::from_millis(100))).await;
+        tokio::time::sleep_until(end.min(next_tick(now))).await;
     }
+}
+
+/// All who wait look at the same instants: the process wakes once for fifty of them.
+fn next_tick(now: Instant) -> Instant {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let first = *FIRST.get_or_init(|| now);
+    let ticks = (now - first).as_millis() / TICK.as_millis() + 1;
+    first + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::log::{Line, lines};
+use super::log::{Line, first, lines};
 use super::{Application, Kind};
 
 /// A deployment.
@@ -55,7 +55,7 @@ impl Row {
     /// With what only its application tells.
     pub(super) fn of(mut self, app: &Application) -> Self {
         self.revision = match app.kind() {
-            Kind::Image => lines(self.logs()).iter().find_map(|line| deployed_tag(&line.output)),
+            Kind::Image => first(self.logs(), |line| deployed_tag(&line.output)),
             Kind::Git => self.commit.clone().filter(|c| is_commit(c)),
             Kind::Inline => None,
         };

@@ -2,8 +2,10 @@
 //! what nobody should see.
 
 use std::collections::HashSet;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use step::redact;
 
 /// An entry; it may be several lines, or part of one.
@@ -29,6 +31,86 @@ pub(super) fn lines(logs: Option<&str>) -> Vec<Line> {
     logs.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
+/// The first thing that an entry gives: a log is long, and is asked for again and again.
+pub(super) fn first<T>(logs: Option<&str>, pick: impl Fn(&Line) -> Option<T>) -> Option<T> {
+    let mut found = None;
+    let mut json = serde_json::Deserializer::from_str(logs?);
+    // What comes after it is not read, which serde takes for an error.
+    let _ = First { pick, found: &mut found }.deserialize(&mut json);
+    found
+}
+
+struct First<'a, F, T> {
+    pick: F,
+    found: &'a mut Option<T>,
+}
+
+impl<'de, F: Fn(&Line) -> Option<T>, T> DeserializeSeed<'de> for First<'_, F, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de, F: Fn(&Line) -> Option<T>, T> Visitor<'de> for First<'_, F, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a log")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(line) = entries.next_element()? {
+            *self.found = (self.pick)(&line);
+            if self.found.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The entries after the first `0`, and how many there are in all. Those that were read before are only counted.
+struct Tail(usize);
+
+impl Tail {
+    /// Nothing when there is no log, or when it cannot be read.
+    fn of(self, logs: Option<&str>) -> (usize, Vec<Line>) {
+        let read = |text: &str| self.deserialize(&mut serde_json::Deserializer::from_str(text)).ok();
+        logs.and_then(read).unwrap_or_default()
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tail {
+    type Value = (usize, Vec<Line>);
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tail {
+    type Value = (usize, Vec<Line>);
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a log")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        for read in 0..self.0 {
+            if entries.next_element::<IgnoredAny>()?.is_none() {
+                return Ok((read, Vec::new()));
+            }
+        }
+        let mut new = Vec::new();
+        while let Some(line) = entries.next_element()? {
+            new.push(line);
+        }
+        Ok((self.0 + new.len(), new))
+    }
+}
+
 /// Where a reader of a growing log is.
 #[derive(Debug, Default)]
 pub struct Cursor {
@@ -45,12 +127,11 @@ impl Cursor {
             return Vec::new();
         }
         self.size = size;
-        let all = lines(logs);
-        if all.len() < self.at {
-            self.at = 0;
+        let (mut count, mut new) = Tail(self.at).of(logs);
+        if count < self.at {
+            (count, new) = Tail(0).of(logs);
         }
-        let new = all.get(self.at..).unwrap_or_default();
-        self.at = all.len();
+        self.at = count;
         let visible = new.iter().filter(|line| hidden || !line.hidden);
         let untold = visible.filter(|line| self.told.insert((line.timestamp.clone(), line.output.clone())));
         untold.flat_map(Line::texts).collect()
