@@ -289,7 +289,7 @@ const UNWRITTEN: &[(&str, &str)] = &[
     ("inherited", "create table child () inherits (orders); insert into child (id, customer) values (1, 1)"),
     (
         "frozen by a surgeon",
-        "create extension pg_surgery; insert into orders (id, customer) values (8000, 1);
+        "create extension pg_surgery; insert into orders (id, customer) values (8000, 1); delete from orders where id = 3;
         select heap_force_freeze('orders', array(select ctid from orders where id = 8000))",
     ),
 ];
