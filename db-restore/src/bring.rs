@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use step::{Failure, Permit};
 
-use crate::loss::{self, Report};
+use crate::loss::{self, Report, Sides};
+use crate::origin::Origin;
 use crate::plan::{Names, Snapshot};
 use crate::remark::{self, Remark, Staged};
 use crate::server::{Live, Session};
@@ -95,7 +96,7 @@ impl Way<'_> {
                 .context
                 .voice
                 .say(&format!("{} holds {}, restored and verified at {since}", copy.name, chosen.id));
-            return self.look(keeper, permit, copy, lose, clock);
+            return self.look(keeper, permit, chosen, copy, lose, clock);
         }
         let Some(beside) = self.source.beside() else {
             return Err(Failure::bug("nothing can be put beside the live database"));
@@ -105,9 +106,14 @@ impl Way<'_> {
         let brought = clock.time("restore", || beside.bring(&mut bringing, chosen));
         let brought = brought.map_err(|failure| self.thrown_away(keeper, permit, failure))?;
         if brought.proven {
-            return self.look(keeper, permit, brought, lose, clock);
+            return self.look(keeper, permit, chosen, brought, lose, clock);
         }
+        let voice = &self.work.context.voice;
+        let compare =
+            if lose { format!(", and comparing it with {}", self.names.live) } else { String::new() };
+        voice.progress(&format!("verifying {}{compare}", brought.name));
         let proven = self.prove(keeper, permit, chosen, &brought, lose, clock);
+        voice.progress_done();
         let (report, proof) = proven.map_err(|failure| self.thrown_away(keeper, permit, failure))?;
         Ok((brought, report, Some(proof)))
     }
@@ -117,20 +123,26 @@ impl Way<'_> {
         &self,
         keeper: &mut Session,
         permit: &Permit,
+        chosen: &Snapshot,
         copy: Brought,
         lose: bool,
         clock: &mut Clock,
     ) -> Result<(Brought, Option<Report>, Option<Proof>), Failure> {
+        let origin = self.origin(keeper, chosen)?;
         side::look(keeper, permit, &copy.name, Some(self.run))?;
+        let voice = &self.work.context.voice;
+        if lose {
+            voice.progress(&format!("comparing {} with {}", copy.name, self.names.live));
+        }
         let looked = clock.time("loss", || {
             self.work.marker(&copy.name)?;
             let probes = verify::probe(&self.work, &copy.name, None)?;
-            let report = lose
-                .then(|| loss::report(self.work.server, &self.names.live, &copy.name, || Ok(())))
-                .transpose()?;
+            let report =
+                lose.then(|| loss::report(self.sides(&copy.name, origin.as_ref()), || Ok(()))).transpose()?;
             let proof = Proof { probes, marker: self.work.settings.marker.is_some(), ..Proof::default() };
             Ok((report.map(|(report, ())| report), proof))
         });
+        voice.progress_done();
         // Whatever was seen, nobody else shall enter it.
         keeper.see_through();
         let closed = side::look(keeper, permit, &copy.name, None);
@@ -150,10 +162,11 @@ impl Way<'_> {
         clock: &mut Clock,
     ) -> Result<(Option<Report>, Proof), Failure> {
         let began = Instant::now();
-        let Way { work, names, .. } = self;
+        let work = &self.work;
         let check = || verify::amcheck(work, permit, &brought.name);
         let (report, counts, amcheck) = if lose {
-            let (report, amcheck) = loss::report(work.server, &names.live, &brought.name, check)?;
+            let origin = self.origin(keeper, chosen)?;
+            let (report, amcheck) = loss::report(self.sides(&brought.name, origin.as_ref()), check)?;
             let counts = report.counts.clone();
             (Some(report), counts, amcheck)
         } else {
@@ -174,6 +187,14 @@ impl Way<'_> {
         side::mark(keeper, permit, &brought.name, &Remark::Staged(staged))?;
         side::look(keeper, permit, &brought.name, None)?;
         Ok((report, proof))
+    }
+
+    fn origin(&self, keeper: &mut Session, chosen: &Snapshot) -> Result<Option<Origin>, Failure> {
+        self.source.beside().map_or(Ok(None), |beside| beside.origin(keeper, chosen))
+    }
+
+    fn sides<'s>(&'s self, new: &'s str, origin: Option<&'s Origin>) -> Sides<'s> {
+        Sides { server: self.work.server, old: &self.names.live, new, origin }
     }
 
     /// An archive without rights gets those of the live database: an application that lived on them would read nothing.

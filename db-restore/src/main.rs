@@ -7,6 +7,7 @@ mod header;
 mod in_place;
 mod loss;
 mod manifest;
+mod origin;
 mod plain;
 mod plan;
 mod preflight;

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::origin::Origin;
+
 /// The manifest's name in the folder.
 pub const FILE: &str = "manifest.json";
 
@@ -41,6 +43,9 @@ pub struct Manifest {
     /// How many relations, constraints, functions and triggers there are, by kind.
     #[serde(default)]
     pub objects: BTreeMap<String, u64>,
+    /// Where in the cluster's history it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Each file of the dump.
     pub files: BTreeMap<String, Fingerprint>,
 }

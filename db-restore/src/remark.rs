@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use step::Failure;
 
+use crate::origin::Origin;
 use crate::server::{Session, name, text};
 
 /// Begins our line.
@@ -43,6 +44,9 @@ pub struct Sibling {
     pub environment: String,
     pub taken_at: Timestamp,
     pub version: Option<String>,
+    /// Where in the cluster's history it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// A restored and verified copy.

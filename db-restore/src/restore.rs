@@ -5,7 +5,7 @@ use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run};
 
 use crate::args::{Settings, Wish};
 use crate::bring::{Clock, Way};
-use crate::loss::{self, Report};
+use crate::loss::{self, Report, Sides};
 use crate::plan::{self, Moment, Names, Snapshot};
 use crate::remark::{self, Record, Remark};
 use crate::server::{Live, Session};
@@ -183,11 +183,12 @@ impl Restore<'_> {
     /// The old database is quiet now: what was written between the report and the swap is counted too. That cannot fail a restore
     /// that is done.
     fn finish(&self, permit: &Permit, mut record: Record, report: &mut Report) -> Result<Record, Failure> {
-        let counted =
-            loss::finish(self.work.server, &record.kept_in, &self.names.live, report).and_then(|()| {
-                record.rows = Some(report.rows());
-                self.remember(permit, &record)
-            });
+        let sides =
+            Sides { server: self.work.server, old: &record.kept_in, new: &self.names.live, origin: None };
+        let counted = loss::finish(sides, record.from_xid, report).and_then(|()| {
+            record.rows = Some(report.rows());
+            self.remember(permit, &record)
+        });
         if let Err(failure) = counted {
             let message =
                 format!("what was written just before the swap could not be counted: {}", failure.message);

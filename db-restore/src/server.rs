@@ -9,7 +9,7 @@ use postgres::config::SslMode;
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::ToSql;
-use postgres::{Client, Config, NoTls, Row, RowIter};
+use postgres::{Client, Config, NoTls, Row, RowIter, SimpleQueryMessage};
 use step::{Context, Failure, Permit};
 
 use crate::args::{Settings, Tls};
@@ -75,6 +75,11 @@ impl<'a> Server<'a> {
         self.settings.maintenance.clone()
     }
 
+    /// A line for `-v`.
+    pub fn detail(&self, sentence: &str) {
+        self.context.voice.detail(sentence);
+    }
+
     /// Opens a session.
     pub fn connect(&self, database: &str) -> Result<Session<'a>, Failure> {
         self.context.checkpoint()?;
@@ -93,9 +98,9 @@ impl<'a> Server<'a> {
         let mut config = Config::new();
         config.host(&self.settings.host).port(self.settings.port).user(&self.settings.user).dbname(database);
         config.application_name(&who()).connect_timeout(budget.min(Duration::from_secs(15)));
-        // What is counted must be all of it, not what a policy lets us see.
+        // What is counted must be all of it, not what a policy lets us see. Compiling our queries costs more than it saves.
         config.options(&format!(
-            "-c statement_timeout={} -c row_security=off -c timezone=UTC",
+            "-c statement_timeout={} -c row_security=off -c timezone=UTC -c jit=off",
             budget.as_millis()
         ));
         if let Some(password) = &self.settings.password {
@@ -242,15 +247,26 @@ impl Session<'_> {
         Ok(Rows { rows, context: self.context, seen: 0 })
     }
 
-    /// Begins a transaction whose sight does not change and that others can share: its name and its instant.
-    pub fn hold(&mut self) -> Result<(String, Timestamp), Failure> {
-        self.ask_only("begin isolation level repeatable read, read only")?;
+    /// Begins a transaction whose sight does not change, and in which we may be silent for as long as others take.
+    pub fn still(&mut self) -> Result<(), Failure> {
+        let patient = "select set_config(name, '0', false) from pg_settings
+                       where name in ('idle_in_transaction_session_timeout', 'transaction_timeout')";
+        self.ask(patient, &[])?;
+        self.ask_only("begin isolation level repeatable read, read only")
+    }
+
+    /// Begins such a transaction, for others to share.
+    pub fn hold(&mut self) -> Result<Held, Failure> {
+        self.still()?;
         let sql = format!(
-            "select pg_export_snapshot(), to_char(statement_timestamp() at time zone 'UTC', {INSTANT})"
+            "select pg_export_snapshot(), to_char(statement_timestamp() at time zone 'UTC', {INSTANT}), oid,
+                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             from pg_database where datname = current_database()"
         );
         let rows = self.ask(&sql, &[])?;
         let row = rows.first().ok_or_else(|| Failure::bug("no row from pg_export_snapshot"))?;
-        Ok((get(row, 0)?, instant(row, 1)?))
+        let xmin = get::<i64>(row, 3)?.unsigned_abs();
+        Ok(Held { sight: get(row, 0)?, at: instant(row, 1)?, database: get(row, 2)?, xmin })
     }
 
     /// The server's clock.
@@ -268,6 +284,17 @@ impl Session<'_> {
             counts.insert(table, rows.unsigned_abs());
         }
         Ok(counts)
+    }
+
+    /// Runs statements in one go, with transactions of their own; gives the first column of all rows.
+    pub fn batch(&mut self, _permit: &Permit, sql: &str) -> Result<Vec<String>, Failure> {
+        self.checkpoint()?;
+        let answer = self.client.simple_query(sql).map_err(|e| broken(&e))?;
+        let one = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        };
+        Ok(answer.iter().filter_map(one).collect())
     }
 
     /// Tells all sessions of a database to end; gives how many there were.
@@ -299,6 +326,18 @@ impl Session<'_> {
         self.context.voice.detail(&flat(sql));
         self.client.batch_execute(sql).map_err(|e| broken(&e))
     }
+}
+
+/// A sight that others can share.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Its name.
+    pub sight: String,
+    pub at: Timestamp,
+    /// The database's own identity.
+    pub database: u32,
+    /// Every transaction before this one was over.
+    pub xmin: u64,
 }
 
 /// An answer as it comes in.

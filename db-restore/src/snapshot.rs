@@ -6,13 +6,14 @@ use step::{Acted, Failure, Outcome, Permit, Run};
 
 use crate::args::Settings;
 use crate::manifest::{self, Manifest};
+use crate::origin::{self, Origin};
 use crate::plan::{self, Moment, Snapshot};
-use crate::server::Live;
+use crate::server::{Held, Live, Session};
 use crate::sources::archive::{self, Archive};
 use crate::sources::{self, Stamp};
 use crate::tools::{self, Job};
-use crate::verify;
 use crate::work::{self, Work};
+use crate::{loss, verify};
 
 /// The step: takes a snapshot unless this run has a young one.
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
@@ -67,7 +68,7 @@ pub fn dump(archive: &Archive, permit: &Permit, live: &Live, stamp: &Stamp) -> R
     let restore = tools::find(archive.settings, "pg_restore", dump.major)?;
     let temporary = archive::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
     let tools = Tools { dump: &dump.path, restore: &restore.path };
-    let made = fill(archive, live, &temporary, stamp, &tools).and_then(|manifest| {
+    let made = fill(archive, permit, live, &temporary, stamp, &tools).and_then(|manifest| {
         archive::publish(&temporary, &folder.join(&manifest.id), &manifest, permit).map_err(unwritable)?;
         Ok(manifest)
     });
@@ -93,6 +94,7 @@ struct Tools<'a> {
 
 fn fill(
     archive: &Archive,
+    permit: &Permit,
     live: &Live,
     temporary: &Path,
     stamp: &Stamp,
@@ -102,15 +104,19 @@ fn fill(
     let folder = archive::dump_of(temporary);
     let path = folder.display().to_string();
     let mut session = archive.server.connect(&settings.database)?;
-    let (sight, taken_at) = session.hold()?;
-    let (tables, objects) = std::thread::scope(|scope| {
+    let held = session.hold()?;
+    let (tables, objects, origin) = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
-        let counted = scope.spawn(|| Ok::<_, Failure>((session.counts()?, verify::objects(&mut session)?)));
-        let dumped = write(archive, live, tools.dump, &folder, &sight);
+        let counted = scope.spawn(|| {
+            let origin = origin(archive, permit, live, &mut session, &held)?;
+            Ok::<_, Failure>((session.counts()?, verify::objects(&mut session)?, origin))
+        });
+        let dumped = write(archive, live, tools.dump, &folder, &held.sight);
         let counted =
             counted.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
         dumped.and(counted)
     })?;
+    let taken_at = held.at;
     let finished_at = archive.server.connect(&settings.maintenance)?.now()?;
     let unreadable =
         |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
@@ -138,8 +144,25 @@ fn fill(
         database_bytes: live.bytes,
         tables,
         objects,
+        origin,
         files,
     })
+}
+
+/// Where the sight stands. The seal comes after it: where the seal is found again, so is everything that was seen.
+fn origin(
+    archive: &Archive,
+    permit: &Permit,
+    live: &Live,
+    session: &mut Session,
+    held: &Held,
+) -> Result<Option<Origin>, Failure> {
+    if live.standby {
+        return Ok(None);
+    }
+    let seal = origin::seal(&mut archive.server.connect(&archive.settings.maintenance)?, permit)?;
+    let tables = Some(loss::layouts(session)?);
+    Ok(Some(Origin { database: held.database, xmin: held.xmin, seal, tables, rows: None }))
 }
 
 fn write(archive: &Archive, live: &Live, tool: &Path, folder: &Path, sight: &str) -> Result<(), Failure> {

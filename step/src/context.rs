@@ -1,6 +1,7 @@
 //! What a step has around it while it works: its settings, its voice, its deadline, whether somebody wants it to stop, and
 //! whether it may change the world.
 
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::interrupt::Interrupt;
@@ -75,7 +76,7 @@ impl Context {
     /// (`given`, from `--confirm`). `next` is the full command that confirms exactly this.
     ///
     /// # Errors
-    /// `refused`: `unconfirmed` when nobody is there or something else was typed.
+    /// `refused`: `unconfirmed` when nobody is there or something else was typed; `temporary`: `interrupted` or `deadline`.
     pub fn confirm(&self, act: &str, phrase: &str, given: Option<&str>, next: &str) -> Result<(), Failure> {
         if given == Some(phrase) {
             return Ok(());
@@ -84,10 +85,23 @@ impl Context {
         if let Some(other) = given {
             return Err(refused(format!("--confirm says `{other}`, but {act} needs `{phrase}`")));
         }
-        match self.voice.ask(&format!("{act}\nType `{phrase}` to go on: ")) {
+        let typed = self.typed(&format!("{act}\nType `{phrase}` to go on: ")).map_err(|f| f.next(next))?;
+        match typed {
             Some(typed) if typed == phrase => Ok(()),
             Some(_) => Err(refused(format!("not confirmed: {act} was not begun"))),
             None => Err(refused(format!("{act} needs a person at a terminal, or --confirm {phrase}"))),
+        }
+    }
+
+    /// What a person types at the terminal, unless a signal comes or the time is over before.
+    fn typed(&self, question: &str) -> Result<Option<String>, Failure> {
+        let Some(answer) = self.voice.ask(question) else { return Ok(None) };
+        loop {
+            match answer.recv_timeout(Duration::from_millis(50)) {
+                Ok(typed) => return Ok(Some(typed)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => self.checkpoint()?,
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! sits at the terminal. stdout and stdin belong to the document.
 
 use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -139,13 +140,20 @@ impl Voice {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Asks whoever sits at the terminal to type something; `None` when nobody does. stdin is not touched.
-    pub(crate) fn ask(&self, question: &str) -> Option<String> {
+    /// Asks whoever sits at the terminal to type something; `None` when nobody does. stdin is not touched. What is typed comes as it
+    /// comes: a read from a terminal is not ended by a signal, so whoever waits for it must look for signals by itself.
+    pub(crate) fn ask(&self, question: &str) -> Option<Receiver<String>> {
         let mut terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok()?;
         write!(terminal, "{}: {}", self.name, redact(question)).ok()?;
-        let mut line = String::new();
-        BufReader::new(terminal).read_line(&mut line).ok()?;
-        Some(line.trim().to_owned())
+        let (typed, answer) = channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            if BufReader::new(terminal).read_line(&mut line).is_ok() {
+                // Nobody listens any more when a signal came first.
+                let _ = typed.send(line.trim().to_owned());
+            }
+        });
+        Some(answer)
     }
 
     fn line(&self, colour: &str, sentence: &str) {

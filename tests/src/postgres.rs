@@ -80,6 +80,15 @@ impl Cluster {
         self.wait();
     }
 
+    /// Stops it, does something to its data folder, and starts it again.
+    pub fn while_stopped(&self, act: impl FnOnce(&Path)) {
+        self.stop("-INT");
+        act(&self.folder.path().join("data"));
+        *self.server.lock().expect("the server") =
+            serve(&self.bin, self.folder.path(), self.port, &self.extra);
+        self.wait();
+    }
+
     /// Kills it as a power cut would, without a word to anybody, and starts it again.
     pub fn crash(&self) {
         self.stop("-KILL");

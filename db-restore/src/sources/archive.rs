@@ -14,8 +14,9 @@ use crate::args::Settings;
 use crate::demands::Demands;
 use crate::header::{self, Header};
 use crate::manifest::{self, Manifest};
+use crate::origin::Origin;
 use crate::plan::{self, Moment, Snapshot};
-use crate::server::{Live, Server};
+use crate::server::{Live, Server, Session};
 use crate::tools::{self, Job, Tool};
 use crate::{plain, side, snapshot};
 
@@ -218,6 +219,13 @@ impl Beside for Archive<'_> {
             job.lines(&["--schema-only", "--file=-", &path], Some(&mut each))?;
         }
         Ok(demands)
+    }
+
+    fn origin(&self, _keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
+        let Ok(manifest) = manifest::read(&self.settings.snapshots.join(&snapshot.id)) else {
+            return Ok(None);
+        };
+        Ok(manifest.origin.map(|origin| Origin { rows: Some(manifest.tables), ..origin }))
     }
 
     fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure> {

@@ -6,6 +6,7 @@ use step::{Context, Failure, Permit};
 use super::{Beside, Bringing, Brought, Source, Stamp};
 use crate::args::Settings;
 use crate::demands::Demands;
+use crate::origin::{self, Origin};
 use crate::plan::{self, Moment, Snapshot};
 use crate::remark::{self, Remark, Sibling};
 use crate::server::{Live, Server, Session, name};
@@ -96,6 +97,9 @@ impl Siblings<'_> {
         side::discard(keeper, permit, id)?;
         self.context.voice.say(&format!("closing {database} to clone it"));
         let taken_at = swap::close(keeper, permit, database, &stamp.document)?;
+        // Nobody is in it any more: what its transactions did is done.
+        let sql = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+        let xmin = keeper.one::<i64>(sql, &[])?.unwrap_or_default().unsigned_abs();
         let (quoted, template) = (name(id), name(database));
         keeper.change(
             permit,
@@ -110,6 +114,13 @@ impl Siblings<'_> {
             environment: self.context.environment()?.to_owned(),
             taken_at,
             version: stamp.version.clone(),
+            origin: Some(Origin {
+                database: side::oid(keeper, database)?,
+                xmin,
+                seal: origin::seal(keeper, permit)?,
+                tables: None,
+                rows: None,
+            }),
         });
         side::mark(keeper, permit, id, &remark)?;
         Ok(taken_at)
@@ -119,6 +130,13 @@ impl Siblings<'_> {
 impl Beside for Siblings<'_> {
     fn demands(&self, _live: &Live, _snapshot: &Snapshot) -> Result<Demands, Failure> {
         Ok(Demands::default())
+    }
+
+    fn origin(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
+        Ok(match remark::of(keeper, &snapshot.id)? {
+            Some(Remark::Snapshot(sibling)) => sibling.origin,
+            _ => None,
+        })
     }
 
     fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure> {

@@ -10,6 +10,7 @@ use step::{Failure, Permit};
 use crate::args::Kind;
 use crate::demands::Demands;
 use crate::manifest::Manifest;
+use crate::origin::Origin;
 use crate::plan::{Moment, Names, Snapshot};
 use crate::server::{Live, Session};
 use crate::work::Work;
@@ -33,6 +34,8 @@ pub trait Source {
 pub trait Beside {
     /// What the snapshot needs of the server.
     fn demands(&self, live: &Live, snapshot: &Snapshot) -> Result<Demands, Failure>;
+    /// Where in the cluster's history it stands, if it says so.
+    fn origin(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure>;
     /// Makes a database of it, called as `names.side` says, or already there under a name of its own. It is not verified yet.
     fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure>;
 }

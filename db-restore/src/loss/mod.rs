@@ -1,0 +1,360 @@
+//! What a restore would lose, exactly, because both databases stand side by side. Where the old side descends from the very point that
+//! the snapshot holds, what was written since is enough (`since`); else every row of both sides is read (`rows`). Both say the same.
+
+mod rows;
+mod shape;
+mod since;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use step::Failure;
+
+use crate::origin::Origin;
+use crate::server::{Server, Session};
+use rows::{Bucket, Comparison, Differences, Side, comparison, count};
+use shape::{Shapes, shapes};
+use since::Counts;
+
+pub use shape::layouts;
+
+/// How many tables a report lists.
+const LISTED: usize = 50;
+
+/// How a table was compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// By all of its rows.
+    Rows,
+    /// By the rows that were written since the snapshot.
+    Transactions,
+}
+
+impl By {
+    fn word(self) -> &'static str {
+        match self {
+            By::Rows => "rows",
+            By::Transactions => "transactions",
+        }
+    }
+}
+
+/// What a table would lose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    pub table: String,
+    /// `None` where it is not there.
+    pub rows_old: Option<u64>,
+    pub rows_new: Option<u64>,
+    pub only_in_old: u64,
+    pub only_in_new: u64,
+    pub changed: u64,
+    pub columns_lost: Vec<String>,
+    /// The newest row on the old side, by its own time.
+    pub newest_row_at: Option<String>,
+    pub by: By,
+}
+
+impl Lost {
+    fn is_nothing(&self) -> bool {
+        self.only_in_old == 0
+            && self.only_in_new == 0
+            && self.changed == 0
+            && self.columns_lost.is_empty()
+            && self.rows_old.is_some() == self.rows_new.is_some()
+    }
+
+    fn to_value(&self) -> Value {
+        let mut value = json!({ "table": self.table, "only_in_old": self.only_in_old, "only_in_new": self.only_in_new, "changed": self.changed, "by": self.by.word() });
+        for (key, rows) in [("rows_old", self.rows_old), ("rows_new", self.rows_new)] {
+            if let Some(rows) = rows {
+                value[key] = json!(rows);
+            }
+        }
+        if !self.columns_lost.is_empty() {
+            value["columns_lost"] = json!(self.columns_lost);
+        }
+        if let Some(at) = &self.newest_row_at {
+            value["newest_row_at"] = json!(at);
+        }
+        value
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        let mut text = format!(
+            "{}: {} rows only in the present data, {} changed, {} come back",
+            self.table, self.only_in_old, self.changed, self.only_in_new
+        );
+        if self.rows_new.is_none() {
+            text.push_str("; the table goes");
+        }
+        if !self.columns_lost.is_empty() {
+            text.push_str(&format!("; columns that go: {}", self.columns_lost.join(", ")));
+        }
+        if let Some(at) = &self.newest_row_at {
+            text.push_str(&format!("; newest row {at}"));
+        }
+        text
+    }
+}
+
+/// What the whole database would lose.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Only tables that differ.
+    pub tables: Vec<Lost>,
+    /// How each table was compared.
+    by: BTreeMap<String, By>,
+    /// Tables in which the new side was written to before the last rows of the old side could be counted.
+    overtaken: BTreeSet<String>,
+    /// Rows of every table on the new side.
+    pub counts: BTreeMap<String, u64>,
+    old: Shapes,
+    origin: Option<Origin>,
+}
+
+impl Report {
+    /// Rows that only the old side has.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|t| t.only_in_old).sum()
+    }
+
+    /// Rows that the old side has changed.
+    pub fn changed(&self) -> u64 {
+        self.tables.iter().map(|t| t.changed).sum()
+    }
+
+    /// For the record; the tables that lose most come first, and at most 50 of them.
+    pub fn to_value(&self) -> Value {
+        let mut tables: Vec<&Lost> = self.tables.iter().collect();
+        tables.sort_by_key(|t| std::cmp::Reverse(t.only_in_old + t.changed));
+        let listed: Vec<Value> = tables.iter().take(LISTED).map(|t| t.to_value()).collect();
+        let (rows, changed) = (self.rows(), self.changed());
+        let mut by = BTreeMap::new();
+        self.by.values().for_each(|b| *by.entry(b.word()).or_insert(0) += 1);
+        json!({ "exact": self.overtaken.is_empty(), "only_in_old": rows, "changed": changed, "by": by,
+                "tables_that_differ": tables.len(), "tables": listed })
+    }
+
+    fn put(&mut self, lost: Lost) {
+        self.by.insert(lost.table.clone(), lost.by);
+        self.tables.retain(|t| t.table != lost.table);
+        self.tables.extend((!lost.is_nothing()).then_some(lost));
+    }
+}
+
+/// The two databases.
+#[derive(Clone, Copy)]
+pub struct Sides<'a> {
+    pub server: Server<'a>,
+    pub old: &'a str,
+    pub new: &'a str,
+    /// Where the snapshot stands that the new one was made of, if it is known.
+    pub origin: Option<&'a Origin>,
+}
+
+/// Compares the two sides, each by a thread of its own; `beside` is done at the same time.
+pub fn report<T: Send>(
+    sides: Sides,
+    beside: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<(Report, T), Failure> {
+    let mut pair = Pair::open(sides, "true")?;
+    let (before, other) = (pair.before.clone(), shapes(&mut pair.new.session)?);
+    let names: BTreeSet<&String> = before.keys().chain(other.keys()).collect();
+    let all: Vec<_> = names.iter().map(|t| comparison(t, before.get(*t), other.get(*t))).collect();
+    let (losses, done) = std::thread::scope(|scope| {
+        let done = scope.spawn(beside);
+        (pair.losses(&all), joined(done.join()))
+    });
+    let (losses, done) = (losses?, done?);
+    let counts = losses.iter().filter_map(|l| Some((l.table.clone(), l.rows_new?))).collect();
+    let mut report = Report { counts, old: before, origin: sides.origin.cloned(), ..Report::default() };
+    losses.into_iter().for_each(|lost| report.put(lost));
+    Ok((report, done))
+}
+
+/// Brings a report up to date now that the old side is quiet: only tables that were written to since are compared again. The new
+/// side is not quiet any more: rows that were written to it from transaction `from` on are not looked at.
+pub fn finish(sides: Sides, from: u64, report: &mut Report) -> Result<(), Failure> {
+    let first = from & 0xffff_ffff;
+    let only = format!("not (age(t.xmin) >= 0 and age(t.xmin) <= age('{first}'::xid))");
+    let origin = report.origin.clone();
+    let mut pair = Pair::open(Sides { origin: origin.as_ref(), ..sides }, &only)?;
+    let now = pair.before.clone();
+    let names: BTreeSet<&String> = now.keys().chain(report.old.keys()).collect();
+    let moved: Vec<&String> = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t)).collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let other = shapes(&mut pair.new.session)?;
+    let all: Vec<_> = moved.into_iter().map(|t| comparison(t, now.get(t), other.get(t))).collect();
+    for lost in pair.losses(&all)? {
+        // One that it had and has no more may have been lost by the swap or by what came after it.
+        if lost.rows_new != report.counts.get(&lost.table).copied() {
+            report.overtaken.insert(lost.table.clone());
+        }
+        report.put(lost);
+    }
+    report.tables.sort_by(|a, b| a.table.cmp(&b.table));
+    report.old = now;
+    Ok(())
+}
+
+fn joined<T>(thread: std::thread::Result<Result<T, Failure>>) -> Result<T, Failure> {
+    thread.unwrap_or_else(|_| Err(Failure::bug("a thread that compares has panicked")))
+}
+
+/// Both sides, each seen as it is at one instant.
+struct Pair<'a> {
+    old: Side<'a>,
+    new: Side<'a>,
+    /// The old side's tables, looked at before that instant: who writes later is noticed.
+    before: Shapes,
+    /// What was written since is known by this.
+    origin: Option<&'a Origin>,
+}
+
+impl<'a> Pair<'a> {
+    fn open(sides: Sides<'a>, only: &str) -> Result<Self, Failure> {
+        let (mut old, mut new) = (sides.server.connect(sides.old)?, sides.server.connect(sides.new)?);
+        [&mut old, &mut new].into_iter().try_for_each(prepare)?;
+        let before = shapes(&mut old)?;
+        old.still()?;
+        new.still()?;
+        let doubt = sides.origin.map(|origin| origin.doubt(&mut old)).transpose()?.flatten();
+        if let Some(doubt) = doubt {
+            sides.server.detail(&format!("every row is compared: {doubt}"));
+        }
+        let side = |session, only: &str| Side { session, only: only.to_owned() };
+        let origin = sides.origin.filter(|_| doubt.is_none());
+        Ok(Pair { old: side(old, "true"), new: side(new, only), before, origin })
+    }
+
+    /// Asks both sides at the same time.
+    fn both<A: Send, B>(
+        &mut self,
+        old: impl FnOnce(&mut Side) -> Result<A, Failure> + Send,
+        new: impl FnOnce(&mut Side) -> Result<B, Failure>,
+    ) -> Result<(A, B), Failure> {
+        let Pair { old: left, new: right, .. } = self;
+        let (a, b) = std::thread::scope(|scope| {
+            let a = scope.spawn(|| old(left));
+            let b = new(right);
+            (joined(a.join()), b)
+        });
+        Ok((a?, b?))
+    }
+
+    /// What each table loses.
+    fn losses(&mut self, all: &[Comparison]) -> Result<Vec<Lost>, Failure> {
+        let counts = self.counts(all)?;
+        let served = |c: &Comparison| counts.contains_key(&c.table);
+        let whole: Vec<&Comparison> = all.iter().filter(|c| !served(c)).collect();
+        let (mut olds, mut news) = self.both(
+            |old| prints(old, whole.iter().filter(|c| c.old)),
+            |new| prints(new, whole.iter().filter(|c| c.new)),
+        )?;
+        let mut one = |c: &Comparison| match counts.get(&c.table) {
+            Some(counts) => self.since(c, *counts),
+            None => self.whole(c, olds.remove(&c.table).as_deref(), news.remove(&c.table).as_deref()),
+        };
+        all.iter().map(&mut one).collect()
+    }
+
+    /// The tables for which it is enough to look at what was written since.
+    fn counts(&mut self, all: &[Comparison]) -> Result<BTreeMap<String, Counts>, Failure> {
+        let Some(origin) = self.origin else { return Ok(BTreeMap::new()) };
+        let covered: Vec<&Comparison> = all.iter().filter(|c| origin.covers(c)).collect();
+        let (olds, news) = self.both(
+            |old| covered.iter().map(|c| origin.counts(c, old)).collect::<Result<Vec<_>, _>>(),
+            |new| covered.iter().map(|c| c.count(new)).collect::<Result<Vec<_>, _>>(),
+        )?;
+        let all = covered.into_iter().zip(olds.into_iter().zip(news));
+        let all = all.map(|(c, ((old, newer), new))| (c, Counts { old, newer, new }));
+        Ok(all.filter(|(c, counts)| origin.serves(c, *counts)).map(|(c, n)| (c.table.clone(), n)).collect())
+    }
+
+    fn since(&mut self, c: &Comparison, counts: Counts) -> Result<Lost, Failure> {
+        let Some(origin) = self.origin else { return Err(Failure::bug("no origin to compare by")) };
+        match origin.differences(c, counts, (&mut self.old, &mut self.new))? {
+            Some(found) => self.lost(c, Some(counts.old), Some(counts.new), found, By::Transactions),
+            None => {
+                let (olds, news) = self.both(|old| c.buckets(old), |new| c.buckets(new))?;
+                self.whole(c, Some(&olds), Some(&news))
+            }
+        }
+    }
+
+    fn whole(
+        &mut self,
+        c: &Comparison,
+        olds: Option<&[Bucket]>,
+        news: Option<&[Bucket]>,
+    ) -> Result<Lost, Failure> {
+        let (rows_old, rows_new) = (olds.map(count), news.map(count));
+        let found = match (olds, news) {
+            (Some(olds), Some(news)) => c.whole((&mut self.old, &mut self.new), (olds, news))?,
+            _ => Differences {
+                only_in_old: rows_old.unwrap_or(0),
+                only_in_new: rows_new.unwrap_or(0),
+                changed: 0,
+            },
+        };
+        self.lost(c, rows_old, rows_new, found, By::Rows)
+    }
+
+    fn lost(
+        &mut self,
+        c: &Comparison,
+        rows_old: Option<u64>,
+        rows_new: Option<u64>,
+        found: Differences,
+        by: By,
+    ) -> Result<Lost, Failure> {
+        let Differences { only_in_old, only_in_new, changed } = found;
+        let newest = c.old && only_in_old + changed > 0;
+        let newest_row_at = if newest { c.newest(&mut self.old.session)? } else { None };
+        let (table, columns_lost) = (c.table.clone(), c.columns_lost.clone());
+        Ok(Lost {
+            table,
+            rows_old,
+            rows_new,
+            only_in_old,
+            only_in_new,
+            changed,
+            columns_lost,
+            newest_row_at,
+            by,
+        })
+    }
+}
+
+/// Both sides must write a value and name a type alike, whatever the databases' own settings are; and a row is looked up by an index.
+fn prepare(session: &mut Session) -> Result<(), Failure> {
+    let sql = "select set_config(name, value, false) from (values ('search_path', 'pg_catalog'), ('datestyle', 'ISO'), ('intervalstyle', 'postgres'),
+                   ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off')) s(name, value)";
+    session.ask(sql, &[]).map(|_| ())
+}
+
+fn prints<'c>(
+    side: &mut Side,
+    comparisons: impl Iterator<Item = &'c &'c Comparison>,
+) -> Result<BTreeMap<String, Vec<Bucket>>, Failure> {
+    comparisons.map(|c| Ok((c.table.clone(), c.buckets(side)?))).collect()
+}
+
+/// Rows that were written since a transaction, by table: what an undo would lose.
+pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String, u64>, Failure> {
+    let mut written = BTreeMap::new();
+    // Transaction numbers are compared in the 32 bits in which rows carry them.
+    let xid = i64::try_from(xid & 0xffff_ffff).unwrap_or_default();
+    for table in shapes(session)?.into_keys() {
+        let sql = format!("select count(*) from only {table} where age(xmin) <= age($1::bigint::text::xid)");
+        let rows: i64 = session.one(&sql, &[&xid])?.unwrap_or_default();
+        if rows > 0 {
+            written.insert(table, rows.unsigned_abs());
+        }
+    }
+    Ok(written)
+}

@@ -1,0 +1,263 @@
+//! How a table is compared whole: its rows are hashed in buckets on both sides, and where buckets differ the rows in them are held
+//! against each other by their keys. Nothing but hashes is carried over, and never more than a row of each side is held.
+
+use step::Failure;
+
+use super::shape::Shape;
+use crate::server::{Rows, Session, get};
+
+/// The most buckets of a table; each takes 24 bytes here.
+const BUCKETS: u64 = 1 << 14;
+/// A bucket for so many bytes of a table.
+const BYTES_A_BUCKET: u64 = 32 << 10;
+
+/// One of the two databases.
+pub struct Side<'a> {
+    pub session: Session<'a>,
+    /// SQL for which rows `t` count on it; `true` for all.
+    pub only: String,
+}
+
+/// How one table is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    pub table: String,
+    /// On which sides it is.
+    pub old: bool,
+    pub new: bool,
+    /// SQL for the hash of a row's key, and of the row.
+    key: String,
+    pub row: String,
+    /// Whether rows have a key of their own: only then can one be said to have changed.
+    pub keyed: bool,
+    buckets: u64,
+    /// Columns that only the old side has.
+    pub columns_lost: Vec<String>,
+    /// SQL for a row's own time, if it has one.
+    time: Option<String>,
+    /// The columns of the key, and their types.
+    pub keys: Vec<(String, String)>,
+    /// How the table is laid out on each side, where both have the same columns and the same key.
+    pub layouts: Option<(String, String)>,
+}
+
+/// Decides how a table is compared. Pure.
+pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comparison {
+    let none = Vec::new();
+    let (left, right) = (old.map_or(&none, |s| &s.columns), new.map_or(&none, |s| &s.columns));
+    let common: Vec<_> = left.iter().filter(|c| right.contains(c)).collect();
+    let columns: Vec<&str> = common.iter().map(|(name, ..)| name.as_str()).collect();
+    let plain = common.iter().all(|(.., plain)| *plain);
+    let row = hash(&columns, plain);
+    let key = old.zip(new).filter(|(o, n)| {
+        o.key == n.key && !o.key.is_empty() && o.key.iter().all(|k| columns.contains(&k.as_str()))
+    });
+    let keyed = key.is_some();
+    let keys = key.iter().flat_map(|(o, _)| &o.key);
+    let keys =
+        keys.filter_map(|k| common.iter().find(|(n, ..)| n == k).map(|(n, t, _)| (n.clone(), t.clone())));
+    let keys = keys.collect();
+    let alike = old.zip(new).filter(|(o, n)| o.columns == n.columns && o.key == n.key);
+    let layouts = alike.map(|(o, n)| (o.layout.clone(), n.layout.clone()));
+    let key = key.map_or_else(
+        || row.clone(),
+        |(o, _)| hash(&o.key.iter().map(String::as_str).collect::<Vec<_>>(), plain),
+    );
+    let bytes = old.or(new).map_or(0, |s| s.bytes);
+    let buckets = (bytes / BYTES_A_BUCKET).next_power_of_two().clamp(1, BUCKETS);
+    let lost = left
+        .iter()
+        .filter(|(name, ..)| old.is_some() && new.is_some() && !right.iter().any(|(n, ..)| n == name));
+    let columns_lost = lost.map(|(name, ..)| name.clone()).collect();
+    let time = time(left);
+    Comparison {
+        table: table.to_owned(),
+        old: old.is_some(),
+        new: new.is_some(),
+        key,
+        row,
+        keyed,
+        buckets,
+        columns_lost,
+        time,
+        keys,
+        layouts,
+    }
+}
+
+/// SQL for a row's own time.
+fn time(columns: &[(String, String, bool)]) -> Option<String> {
+    let times = ["created_at", "updated_at", "inserted_at", "modified_at"];
+    let times: Vec<String> = columns
+        .iter()
+        .filter(|(name, kind, _)| times.contains(&name.as_str()) && kind.starts_with("timestamp"))
+        .map(|(name, ..)| format!("t.{name}::timestamptz"))
+        .collect();
+    (!times.is_empty()).then(|| format!("greatest({})", times.join(", ")))
+}
+
+fn hash(columns: &[&str], plain: bool) -> String {
+    if columns.is_empty() {
+        return "0::bigint".to_owned();
+    }
+    let row = columns.iter().map(|c| format!("t.{c}")).collect::<Vec<_>>().join(", ");
+    if plain {
+        format!("hash_record_extended(row({row}), 0)")
+    } else {
+        format!("hashtextextended(row({row})::text, 0)")
+    }
+}
+
+/// A bucket: how many rows, and the sum of their hashes.
+pub type Bucket = (u64, i128);
+
+impl Comparison {
+    fn from(&self, only: &str) -> String {
+        format!("(select {} as k, {} as r from only {} t where {only}) s", self.key, self.row, self.table)
+    }
+
+    /// The rows of one side.
+    pub fn count(&self, side: &mut Side) -> Result<u64, Failure> {
+        let sql = format!("select count(*) from only {} t where {}", self.table, side.only);
+        Ok(side.session.one::<i64>(&sql, &[])?.unwrap_or_default().unsigned_abs())
+    }
+
+    /// The buckets of one side.
+    pub fn buckets(&self, side: &mut Side) -> Result<Vec<Bucket>, Failure> {
+        let mut buckets = vec![(0, 0); usize::try_from(self.buckets).unwrap_or(1)];
+        let from = self.from(&side.only);
+        let sql = format!("select k & {}, count(*), sum(r)::text from {from} group by 1", self.buckets - 1);
+        let mut rows = side.session.rows(&sql, &[])?;
+        while let Some(row) = rows.next()? {
+            let at = usize::try_from(get::<i64>(&row, 0)?).unwrap_or_default();
+            let sum = get::<String>(&row, 2)?
+                .parse()
+                .map_err(|e| Failure::bug(format!("a sum of PostgreSQL: {e}")))?;
+            if let Some(bucket) = buckets.get_mut(at) {
+                *bucket = (get::<i64>(&row, 1)?.unsigned_abs(), sum);
+            }
+        }
+        Ok(buckets)
+    }
+
+    /// The rows of some buckets, in the order of their keys.
+    fn sorted<'s>(&self, side: &'s mut Side, buckets: &[i64]) -> Result<Rows<'s>, Failure> {
+        let (from, mask) = (self.from(&side.only), self.buckets - 1);
+        let sql = format!("select k, r from {from} where k & {mask} = any($1) order by 1, 2");
+        side.session.rows(&sql, &[&buckets])
+    }
+
+    /// What differs, from the buckets of both sides.
+    pub fn whole(
+        &self,
+        (old, new): (&mut Side, &mut Side),
+        (olds, news): (&[Bucket], &[Bucket]),
+    ) -> Result<Differences, Failure> {
+        let differ = (0_i64..).zip(olds.iter().zip(news)).filter(|(_, (a, b))| a != b).map(|(at, _)| at);
+        let differ: Vec<i64> = differ.collect();
+        if differ.is_empty() {
+            return Ok(Differences::default());
+        }
+        merge(self.keyed, self.sorted(old, &differ)?, self.sorted(new, &differ)?)
+    }
+
+    /// The time of the newest row, by its own word.
+    pub fn newest(&self, old: &mut Session) -> Result<Option<String>, Failure> {
+        let Some(time) = &self.time else { return Ok(None) };
+        let sql = format!(
+            "select to_char(max({time}) filter (where isfinite({time})), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') from only {} t",
+            self.table
+        );
+        Ok(old.ask(&sql, &[])?.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()))
+    }
+}
+
+/// All rows of some buckets.
+pub fn count(buckets: &[Bucket]) -> u64 {
+    buckets.iter().map(|(rows, _)| rows).sum()
+}
+
+/// In how many rows two sides differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    pub only_in_old: u64,
+    pub only_in_new: u64,
+    pub changed: u64,
+}
+
+fn pair(rows: &mut Rows) -> Result<Option<(i64, i64)>, Failure> {
+    rows.next()?.map(|row| Ok((get(&row, 0)?, get(&row, 1)?))).transpose()
+}
+
+/// Walks both sides in the order of their keys.
+fn merge(keyed: bool, mut old: Rows, mut new: Rows) -> Result<Differences, Failure> {
+    let mut found = Differences::default();
+    let (mut left, mut right) = (pair(&mut old)?, pair(&mut new)?);
+    loop {
+        // Rows without a key of their own are held against each other whole.
+        let order = match (left, right) {
+            (None, None) => return Ok(found),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(a), Some(b)) if keyed => a.0.cmp(&b.0),
+            (Some(a), Some(b)) => a.cmp(&b),
+        };
+        match order {
+            std::cmp::Ordering::Less => found.only_in_old += 1,
+            std::cmp::Ordering::Greater => found.only_in_new += 1,
+            std::cmp::Ordering::Equal => found.changed += u64::from(left != right),
+        }
+        if order.is_le() {
+            left = pair(&mut old)?;
+        }
+        if order.is_ge() {
+            right = pair(&mut new)?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(columns: &[(&str, &str, bool)], key: &[&str]) -> Shape {
+        let columns = columns.iter().map(|(n, t, p)| ((*n).to_owned(), (*t).to_owned(), *p)).collect();
+        Shape {
+            bytes: 1 << 20,
+            activity: 0,
+            file: 0,
+            columns,
+            key: key.iter().map(|k| (*k).to_owned()).collect(),
+            layout: "l".to_owned(),
+        }
+    }
+
+    #[test]
+    fn tables_are_compared_by_what_both_sides_have() {
+        let old = shape(
+            &[
+                ("created_at", "timestamp with time zone", true),
+                ("id", "integer", true),
+                ("paid", "text", true),
+            ],
+            &["id"],
+        );
+        let new =
+            shape(&[("created_at", "timestamp with time zone", true), ("id", "integer", true)], &["id"]);
+        let c = comparison("public.orders", Some(&old), Some(&new));
+        assert_eq!(c.key, "hash_record_extended(row(t.id), 0)");
+        assert_eq!(c.row, "hash_record_extended(row(t.created_at, t.id), 0)");
+        assert_eq!((c.keyed, c.columns_lost.as_slice(), c.buckets), (true, &["paid".to_owned()][..], 32));
+        assert_eq!(c.time.as_deref(), Some("greatest(t.created_at::timestamptz)"));
+    }
+
+    #[test]
+    fn what_has_no_hash_of_its_own_is_compared_as_text_and_what_has_no_key_by_the_whole_row() {
+        let mood = shape(&[("id", "integer", true), ("mood", "mood", false)], &[]);
+        let c = comparison("public.moods", Some(&mood), Some(&mood));
+        assert_eq!((c.row.as_str(), c.keyed), ("hashtextextended(row(t.id, t.mood)::text, 0)", false));
+        assert_eq!(c.key, c.row);
+        let gone = comparison("public.moods", Some(&mood), None);
+        assert!(gone.old && !gone.new && !gone.keyed);
+    }
+}
