@@ -13,7 +13,7 @@ program=$(basename "$0")
 PATH=$PATH:$here/../target/release:$here/../target/debug
 export PATH
 
-run='' last='' newest='' number=0 complete='' signal='' silent='' locked='' brought=''
+run='' last='' newest='' number=0 complete='' signal='' silent='' locked='' brought='' left=''
 environment='' plan='' again='' product=. no_lock='' lift_hold='' despite_hold='' snapshot=yes
 
 say() { printf '%s: %s\n' "$program" "$*" >&2; }
@@ -37,7 +37,7 @@ options() {
     cat <<TXT
   -C DIR            the product's folder (with release.toml); else the working directory
   -n, --plan        say what would be done; nothing is changed and nobody is told
-  --again           begin again although this run is finished or stale
+  --again           begin again although this run is finished, stale, or has stopped before it changed anything
   --no-lock REASON  go on without the environment's lock, when the remote cannot be reached
 TXT
 }
@@ -66,7 +66,14 @@ begin() {
         [ -d "$found" ] || continue
         [ ! -f "$found/abandoned" ] || continue
         if [ ! -f "$found/finished" ]; then
-            run=$found
+            # What customers see may have been changed by it already: then it is gone on with.
+            if [ "$again$plan" = yes ] && [ ! -f "$found/changing.json" ]; then
+                say "$found is left behind: nothing was changed by it"
+                : >"$found/abandoned"
+                left=$found
+            else
+                run=$found
+            fi
         elif [ -z "$again$plan" ]; then
             say "$found is finished; nothing to do (--again starts another)"
             exit 0
@@ -79,6 +86,7 @@ begin() {
         open_run
     fi
     lock
+    [ -z "$left" ] || [ -z "$locked" ] || ledger store "$left" || :
     trap leave EXIT
     # The step at work ends first, and its document is kept: whoever stops us at once would lose what it did.
     trap 'signal=130' INT
@@ -147,7 +155,15 @@ bury() {
 # step NAME COMMAND...: a step that changes something: once in a run, and only as long as the lock is ours.
 step() {
     count "$1"; shift
-    done_before || { fence; perform "$last" "$@"; }
+    done_before || { fence; changing; perform "$last" "$@"; }
+}
+
+# From a step on that customers may see, `--again` begins no other run: what ran before is known to this one alone.
+changing() {
+    case $file in *-snapshot.json|*-rehearse.json|*-tag.json) return 0 ;; esac
+    [ -z "$plan" ] && [ ! -f "$run/changing.json" ] || return 0
+    printf '{"step":"%s"}\n' "$(basename "$file" .json)" >"$run/changing.json"
+    store
 }
 
 # see NAME COMMAND...: a step that looks at what the way back needs, before anything is changed: once in a run.
@@ -160,6 +176,15 @@ see() {
 look() {
     count "$1"; shift
     if [ -f "$file" ]; then perform "$file" "$@"; else perform "$last" "$@"; fi
+}
+
+# still NAME COMMAND...: a step that looks whether things are still as they were planned for: again on its own document, until
+# the deployment is done.
+still() {
+    for deployed in "$run"/[0-9][0-9]-deploy.json; do
+        if [ -f "$deployed" ]; then see "$@"; return 0; fi
+    done
+    look "$@"
 }
 
 # anew NAME COMMAND...: a step that looks whether the way back is (still) there: again in each attempt, until the deployment is done.

@@ -81,7 +81,7 @@ pub struct Args {
     #[arg(long, value_name = "HOST")]
     pub host: Vec<String>,
     /// Purge all that carries this tag (surrogate key)
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = tag)]
     pub tag: Vec<String>,
     /// Purge everything that the edge keeps of this zone
     #[arg(long, conflicts_with_all = ["urls", "prefix", "host", "tag", "urls_from", "sitemap"])]
@@ -208,4 +208,14 @@ fn tuning(settings: &step::Settings) -> Result<Tuning, Failure> {
 pub fn base(settings: &step::Settings, key: &str, text: &str) -> Result<Url, Failure> {
     let url = Url::parse(text).ok().filter(|url| url.has_host() && url.scheme().starts_with("http"));
     url.ok_or_else(|| settings.wrong(key, &format!("`{text}` is no http address")))
+}
+/// A tag; who writes a star means everything, and has to say so.
+fn tag(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a tag has a name".into()),
+        all if all.bytes().all(|b| b == b'*') => {
+            Err("a tag is meant as it is written; --everything purges everything".into())
+        }
+        _ => Ok(text.to_owned()),
+    }
 }

@@ -10,6 +10,7 @@ use step::{Acted, Deadline, Deployment, Failure, Outcome, Permit, Previous, Run}
 use crate::api::{Kind, Net};
 use crate::follow::{Ended, follow_all};
 use crate::history;
+use crate::kept;
 use crate::look::{Seen, Target, look};
 use crate::plan::{Act, Wanted, Way};
 use crate::prove::prove;
@@ -195,7 +196,8 @@ async fn image_is_there(world: &World<'_>, seen: &Seen, patiently: bool) -> Resu
                 Err(failure) => return Err(failure),
             };
             if !patiently {
-                return Err(missing);
+                let gone = missing.reason == "image-missing";
+                return Err(if gone { kept::gone(&missing.message) } else { missing });
             }
             world.context.voice.progress(&format!("{}: waiting for it", missing.message));
             let over =

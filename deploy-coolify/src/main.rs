@@ -6,6 +6,7 @@ mod board;
 mod bring;
 mod follow;
 mod history;
+mod kept;
 mod look;
 mod plan;
 mod previous;

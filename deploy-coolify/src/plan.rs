@@ -174,7 +174,10 @@ pub fn decide(
         return Ok(Act::Follow(row.uuid.clone()));
     }
     let set = image && app.tag != revision;
-    match ours.find(|r| r.is_finished()) {
+    // The same deployment on the application's other servers: one that did not get there is brought again.
+    let left_out =
+        |row: &Row| rows.iter().any(|r| !r.is_primary && r.id > row.id && !r.is_open() && !r.is_finished());
+    match ours.find(|r| r.is_finished()).filter(|row| !left_out(row)) {
         // Where the name of a deployment is wrong anyway, the pages' word is all there is.
         Some(row) if live && !set && (brings(row) || (!image && version.pins() == Pins::Mislabelled)) => {
             Ok(Act::Nothing(row.uuid.clone()))

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use step::{Build, Deployment, Failure, Outcome, Previous, Replaces, Run};
 
-use crate::api::{Application, Kind, Net, Opinion, Row, is_commit};
+use crate::api::{Application, Kind, Net, Opinion, Pins, Row, is_commit};
 use crate::args::Target;
 use crate::history::{self, current_and_before};
+use crate::kept::{self, Kept};
 use crate::plan::{fill, join, split};
 use crate::settings::{Proof, Settings};
 use crate::world::{World, each};
@@ -21,12 +22,26 @@ pub fn observe(run: &mut Run, settings: &Settings, net: &Net) -> Result<Outcome,
     }
     let (previous, pages) = {
         let world = World::new(&run.context, settings, net);
-        net.block(what_runs(&world))?
+        net.block(async {
+            let (previous, pages) = what_runs(&world).await?;
+            Ok::<_, Failure>((with_image(&world, previous).await, pages))
+        })?
     };
     let name = name(&previous);
     run.set("urls", if settings.public_urls.is_empty() { &pages } else { &settings.public_urls })?;
     run.set("previous", previous)?;
     Ok(Outcome::unchanged(format!("{name} runs now; that is what a rollback goes back to")))
+}
+
+/// Adds whether its image can still be had. Here a registry that cannot be asked is no reason to stop: the certificate says so.
+async fn with_image(world: &World<'_>, previous: Previous) -> Previous {
+    let (kept, note) = match kept::kept(world, &previous).await {
+        Ok(Kept::Yes(note)) => (Some(true), note),
+        Ok(Kept::No(note)) => (Some(false), note),
+        Ok(Kept::Unknown(note)) => (None, note),
+        Err(failure) => (None, format!("whether its image is kept is not known: {}", failure.message)),
+    };
+    Previous { kept, kept_note: Some(note), ..previous }
 }
 
 /// What a build is called.
@@ -216,13 +231,18 @@ pub fn open_rollback(
     incident_at: Option<&str>,
     target: &Target,
 ) -> Result<Outcome, Failure> {
+    if let Some(replaces) = run.fact::<Replaces>("replaces")? {
+        return go_on(run, settings, net, &replaces);
+    }
     let (previous, replaces) = {
         let world = World::new(&run.context, settings, net);
-        match of {
+        let found = match of {
             _ if target.image.is_some() || target.commit.is_some() => by_hand(&world, target)?,
             Some(file) => from_document(run, &world, file)?,
             None => net.block(from_history(&world))?,
-        }
+        };
+        net.block(can_be_had(&world, &found.0))?;
+        found
     };
     if previous.image.is_none() && previous.commit.is_none() {
         let message = "it is not known which build ran before; name the run with --of, or the build with --image or --commit";
@@ -247,6 +267,59 @@ pub fn open_rollback(
     let left = Some(name(&left)).filter(|n| !n.is_empty()).unwrap_or_else(|| "what runs".to_owned());
     run.set("replaces", replaces)?;
     Ok(Outcome::unchanged(format!("from {left} back to {target}")))
+}
+
+/// A rollback that was opened before and stopped: is what runs still what it was planned for, and the image still there?
+fn go_on(run: &Run, settings: &Settings, net: &Net, replaces: &Replaces) -> Result<Outcome, Failure> {
+    let target = Previous { commit: run.fact("commit")?, image: run.fact("image")?, ..Previous::default() };
+    let world = World::new(&run.context, settings, net);
+    net.block(async {
+        planned_for(&world, &target, replaces).await?;
+        can_be_had(&world, &target).await
+    })?;
+    Ok(Outcome::unchanged(format!("still back to {}", name(&target))))
+}
+
+/// Code that cannot come back is no reason to take the data back, so it is looked at first.
+async fn can_be_had(world: &World<'_>, target: &Previous) -> Result<(), Failure> {
+    if target.image.is_none() && target.commit.is_none() {
+        return Ok(());
+    }
+    match kept::kept(world, target).await? {
+        Kept::Yes(_) => {}
+        Kept::No(why) => return Err(kept::gone(&why)),
+        // Without a registry there is never more to know; what would be built again is worth a word.
+        Kept::Unknown(_) if target.image.is_some() => {}
+        Kept::Unknown(why) => world.context.voice.warn(&why),
+    }
+    Ok(())
+}
+
+/// What runs is what the rollback leaves, or already what it goes back to. Whatever came in between was not planned for: the
+/// migrations between the builds, and the writes that would be lost, are others.
+async fn planned_for(world: &World<'_>, target: &Previous, left: &Replaces) -> Result<(), Failure> {
+    let trusted = world.api.version().await?.pins() != Pins::Mislabelled;
+    for app in world.applications().await? {
+        let rows = world.api.history(&app, 20).await?;
+        let running = rows.iter().find(|r| r.is_primary && r.is_finished()).and_then(|r| r.revision.clone());
+        let Some(running) = running.filter(|_| trusted || app.kind() == Kind::Image) else { continue };
+        let revision = |image: &Option<String>, commit: &Option<String>| match app.kind() {
+            Kind::Image => image.as_deref().and_then(split).map(|(_, tag)| tag),
+            _ => commit.clone(),
+        };
+        let known = [revision(&target.image, &target.commit), revision(&left.image, &left.commit)];
+        if known.iter().any(|k| k.as_ref() == Some(&running)) || known.iter().all(Option::is_none) {
+            continue;
+        }
+        let [back, left] = known.map(|k| k.unwrap_or_else(|| "an unknown build".into()));
+        let message = format!(
+            "{} runs {running}, and this rollback goes from {left} back to {back}: somebody has deployed in between; \
+             name what is to be left with --of RUN, or where to go with deploy-coolify rollback --image (or --commit)",
+            app.name
+        );
+        return Err(Failure::refused("plan-stale", message));
+    }
+    Ok(())
 }
 
 /// The person has said where to go; what is left is told if it is known.
@@ -279,7 +352,7 @@ fn from_document(run: &Run, world: &World<'_>, file: &Path) -> Result<(Previous,
     let previous = facts.get("previous").cloned();
     let previous =
         previous.ok_or_else(|| wrong("it does not say what ran before (no fact `previous`)".into()))?;
-    let previous =
+    let previous: Previous =
         serde_json::from_value(previous).map_err(|e| wrong(format!("its fact `previous`: {e}")))?;
     let text = |key: &str| facts.get(key).and_then(Value::as_str).map(str::to_owned);
     let replaces = Replaces {
@@ -289,6 +362,7 @@ fn from_document(run: &Run, world: &World<'_>, file: &Path) -> Result<(Previous,
         image: text("image"),
         deployed_at: world.net.block(deployed_at(world, facts))?,
     };
+    world.net.block(planned_for(world, &previous, &replaces))?;
     Ok((previous, replaces))
 }
 

@@ -164,7 +164,7 @@ fn an_image_that_is_not_there_yet_is_waited_for() {
     registry.put("1.2.0", "sha256:aa");
     assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(0));
     // What is gone does not come back: a rollback does not wait.
-    rig.fails(&["rollback", "--env", "production"], None, 75, "image-missing");
+    rig.fails(&["rollback", "--env", "production"], None, 1, "image-gone");
 }
 
 #[test]

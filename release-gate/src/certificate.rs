@@ -63,7 +63,16 @@ fn code(seen: &Seen) -> Result<String, String> {
     let missing = "code: nothing says what runs now; run `deploy-coolify observe`";
     let previous = seen.previous.as_ref().ok_or(missing)?;
     let name = previous.image.as_ref().or(previous.commit.as_ref()).ok_or(missing)?;
-    Ok(format!("{name} runs now"))
+    match (previous.kept, &previous.kept_note) {
+        (Some(false), note) => {
+            let why = note.as_deref().unwrap_or("its image is gone");
+            Err(format!(
+                "code: {name} runs now, and there would be no way back to it: {why}; push it again, then begin again with --again"
+            ))
+        }
+        (_, Some(note)) => Ok(format!("{name} runs now; {note}")),
+        (_, None) => Ok(format!("{name} runs now")),
+    }
 }
 
 fn data(seen: &Seen, now: Timestamp) -> Result<String, String> {

@@ -61,10 +61,11 @@ fn documents(folder: &Path) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// `05-deploy.json`, `05-deploy.failed.json`, `notify.json`, and the mark of a finished run; nothing with a path in it.
+/// `05-deploy.json`, `05-deploy.failed.json`, `notify.json`, and the mark of a finished run or of one that was left behind; nothing with a path in it.
 fn is_document(name: &str) -> bool {
     let usable = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    name == "finished" || (name.ends_with(".json") && !name.starts_with('.') && name.chars().all(usable))
+    matches!(name, "finished" | "abandoned")
+        || (name.ends_with(".json") && !name.starts_with('.') && name.chars().all(usable))
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {

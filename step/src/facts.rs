@@ -32,6 +32,12 @@ pub struct Previous {
     /// When it was seen, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<String>,
+    /// Whether its image can still be had; nothing when nobody could tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<bool>,
+    /// Who says so, or why it is not known: one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_note: Option<String>,
 }
 
 /// `replaces`: what a rollback leaves behind.

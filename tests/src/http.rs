@@ -199,6 +199,11 @@ impl Server {
         self.shared.faults.lock().expect("faults").push(planned);
     }
 
+    /// What was planned to go wrong goes well from now on.
+    pub fn clear_faults(&self) {
+        self.shared.faults.lock().expect("faults").clear();
+    }
+
     /// The next `spare` such requests go well, and the one after them goes wrong.
     pub fn fault_after(&self, method: &str, prefix: &str, spare: usize, fault: Fault) {
         let planned = Planned { method: method.into(), prefix: prefix.into(), spare, times: 1, fault };

@@ -295,6 +295,15 @@ impl Sandbox {
             database = place.database,
         )
     }
+
+    /// Adds lines to a table of the team's settings, such as `environment.production.db-restore`.
+    pub fn set(&self, table: &str, lines: &str) {
+        let path = self.product.path().join("release.toml");
+        let text = std::fs::read_to_string(&path).expect("settings");
+        let head = format!("[{table}]\n");
+        assert!(text.contains(&head), "there is no {head}");
+        std::fs::write(path, text.replacen(&head, &format!("{head}{lines}\n"), 1)).expect("written");
+    }
 }
 
 /// Status, the `X-Release` header, and body of a page.

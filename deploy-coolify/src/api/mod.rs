@@ -40,6 +40,13 @@ impl Api<'_> {
         Ok(found.into_iter().map(|a| a.uuid).collect())
     }
 
+    /// The tags of an application's images on its server (4.3.0 and later). Empty also when the server cannot be reached.
+    pub async fn kept_images(&self, uuid: &str) -> Result<Vec<String>, Failure> {
+        let found: Option<Value> = self.json(&format!("/applications/{uuid}/rollback-images")).await?;
+        let images = found.as_ref().and_then(|v| v.get("images")?.as_array().cloned()).unwrap_or_default();
+        Ok(images.iter().filter_map(|i| i.get("tag")?.as_str().map(str::to_owned)).collect())
+    }
+
     /// A deployment, if it is there: an id that Coolify answered with may never have been stored. Asked once, because whoever
     /// follows a deployment has a patience of its own.
     pub async fn peek(&self, app: &Application, uuid: &str, in_list: bool) -> Result<Option<Row>, Trouble> {

@@ -67,6 +67,9 @@ impl State {
                 Reply::text(200, "text/html; charset=UTF-8", self.profile.version.clone())
             }
             ("GET", ["applications"]) => self.list(request),
+            ("GET", ["applications", uuid, "rollback-images"]) if self.profile.has_rollback() => {
+                self.kept_images(uuid)
+            }
             ("GET", ["applications", uuid]) => self.show(uuid),
             ("PATCH", ["applications", uuid]) => self.patch(uuid, request),
             ("GET", ["deploy"]) if self.profile.is_strict() => {

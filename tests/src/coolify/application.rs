@@ -26,6 +26,10 @@ pub(super) struct Application {
     /// What Coolify says of it whatever is true.
     pub(super) said: Option<String>,
     pub(super) alarm_until: Option<Instant>,
+    /// Images that are on its server no more.
+    pub(super) pruned: Vec<String>,
+    /// Its server cannot be reached.
+    pub(super) server_away: bool,
     /// Fields that a test has set.
     pub(super) more: Map<String, Value>,
 }
@@ -117,6 +121,20 @@ impl State {
             Some(app) => Reply::json(200, app.value(uuid, self.profile.is_strict())),
             None => super::answer::message(404, "Application not found."),
         }
+    }
+
+    /// What has been deployed lies on the server, unless it was pruned; of a server that is away the list is empty.
+    pub(super) fn kept_images(&self, uuid: &str) -> Reply {
+        let Some(app) = self.applications.get(uuid) else {
+            return super::answer::message(404, "Application not found.");
+        };
+        let mut tags: Vec<&str> =
+            self.brought(uuid).into_iter().filter(|tag| !app.pruned.iter().any(|p| p == tag)).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let image = |tag: &&str| json!({ "tag": tag, "created_at": "2026-11-01 15:00:00 +0000 UTC", "is_current": false });
+        let images: Vec<Value> = if app.server_away { Vec::new() } else { tags.iter().map(image).collect() };
+        Reply::json(200, json!({ "current": null, "images": images }))
     }
 
     pub(super) fn list(&self, request: &Request) -> Reply {

@@ -126,6 +126,16 @@ impl Coolify {
         });
     }
 
+    /// The server's cleaner has removed an image of the application.
+    pub fn prune(&self, application: &str, revision: &str) {
+        self.lock().change(application, |app| app.pruned.push(revision.into()));
+    }
+
+    /// The application's server cannot be reached; nothing says so but empty lists.
+    pub fn server_away(&self, application: &str) {
+        self.lock().change(application, |app| app.server_away = true);
+    }
+
     /// Coolify has forgotten an application's deployments, as it does after 60 days.
     pub fn forget(&self, application: &str) {
         self.lock().rows.retain(|r| r.application != application);

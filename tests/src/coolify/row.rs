@@ -134,6 +134,12 @@ impl State {
         };
     }
 
+    /// The revisions that an application's finished deployments have brought.
+    pub(super) fn brought(&self, application: &str) -> Vec<&str> {
+        let rows = self.rows.iter().filter(|r| r.application == application && r.status == "finished");
+        rows.filter_map(|r| r.revision.as_deref()).collect()
+    }
+
     /// Queues a deployment; returns its uuid.
     pub(super) fn start(&mut self, application: &str, order: Order) -> String {
         self.made += 1;
