@@ -303,3 +303,34 @@ fn two_builds_for_two_images_of_one_release() {
     let (document, _) = rig.works(&["deploy", "--env", "staging", "--commit", C], None);
     assert_eq!(document["facts"]["image"], format!("registry.luxima.id/shop:{C}"));
 }
+
+#[test]
+fn what_coolify_took_and_did_not_write_is_not_deployed() {
+    let rig = Rig::image();
+    let taken = Reply::json(200, json!({ "uuid": rig.apps[0] }));
+    rig.coolify.server().fault("PATCH", "/api/v1/applications", 1, Fault::Answer(taken));
+    let (document, _) = rig.fails(DEPLOY, None, 1, "not-written");
+    let message = document["failure"]["message"].as_str().expect("one");
+    assert!(message.contains("1.1.4, although 1.2.0 was written"), "{message}");
+    assert_eq!(rig.starts(), 0, "another build would have been deployed");
+}
+
+#[test]
+fn what_is_no_registry_is_a_setting_to_mend() {
+    let rig = Rig::image();
+    let page = Server::start(|_| Reply::text(418, "text/html", "a teapot"));
+    rig.settings(&format!("registry = \"{}\"", page.url()));
+    let (document, _) = rig.fails(DEPLOY, None, 78, "registry");
+    assert!(document["failure"]["message"].to_string().contains("is it a registry?"), "{document:#}");
+    assert_eq!(rig.coolify.server().changes(), 0);
+}
+
+#[test]
+fn a_machine_without_certificates_is_told_so() {
+    let rig = Rig::image();
+    let mut command = rig.command(DEPLOY);
+    command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/nowhere");
+    let (code, document, stderr) = testkit::exchange(&mut command, None);
+    assert_eq!((code, document["failure"]["reason"].as_str()), (78, Some("tls")), "{stderr}");
+    assert!(stderr.contains("ca-certificates"), "{stderr}");
+}

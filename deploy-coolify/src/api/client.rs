@@ -34,7 +34,14 @@ impl Net {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().redirect(redirect::Policy::none());
         let builder = builder.user_agent(concat!("deploy-coolify/", env!("CARGO_PKG_VERSION")));
-        let client = builder.build().map_err(|e| Failure::config("tls", format!("no HTTPS client: {e}")))?;
+        let none = |e| {
+            let message = format!(
+                "there is no HTTPS: {}; are the system's certificates there (ca-certificates), or does SSL_CERT_FILE lead nowhere?",
+                cause(&e)
+            );
+            Failure::config("tls", message)
+        };
+        let client = builder.build().map_err(none)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::temporary("runtime", format!("no event loop: {e}")))?;
         Ok(Net { runtime, client, limit: Cell::new(REQUESTS_A_MINUTE) })
