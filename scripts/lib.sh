@@ -13,7 +13,7 @@ program=$(basename "$0")
 PATH=$PATH:$here/../target/release:$here/../target/debug
 export PATH
 
-run='' last='' newest='' number=0 complete='' signal='' silent='' locked='' brought='' left=''
+run='' last='' newest='' number=0 complete='' signal='' silent='' locked='' brought='' left='' ended=''
 environment='' plan='' again='' product=. no_lock='' lift_hold='' despite_hold='' snapshot=yes
 
 say() { printf '%s: %s\n' "$program" "$*" >&2; }
@@ -65,20 +65,16 @@ begin() {
     for found in "$runs"/????????T??????Z-????-"$key"; do
         [ -d "$found" ] || continue
         [ ! -f "$found/abandoned" ] || continue
-        if [ ! -f "$found/finished" ]; then
-            # What customers see may have been changed by it already: then it is gone on with.
-            if [ "$again$plan" = yes ] && [ ! -f "$found/changing.json" ]; then
-                say "$found is left behind: nothing was changed by it"
-                : >"$found/abandoned"
-                left=$found
-            else
-                run=$found
-            fi
-        elif [ -z "$again$plan" ]; then
-            say "$found is finished; nothing to do (--again starts another)"
-            exit 0
-        fi
+        # The newest one counts.
+        if [ -f "$found/finished" ]; then run='' ended=$found; else run=$found ended=''; fi
     done
+    [ -z "$ended" ] || [ -n "$again$plan" ] || ended_before
+    # What customers see may have been changed by it already: then it is gone on with.
+    if [ -n "$run" ] && [ "$again$plan" = yes ] && [ ! -f "$run/changing.json" ]; then
+        say "$run is left behind: nothing was changed by it"
+        : >"$run/abandoned"
+        left=$run run=''
+    fi
     if [ -n "$run" ]; then
         say "going on with $run"
         hands_off
@@ -91,6 +87,16 @@ begin() {
     # The step at work ends first, and its document is kept: whoever stops us at once would lose what it did.
     trap 'signal=130' INT
     trap 'signal=143' TERM
+}
+
+# There is nothing to do, unless what was done has been taken back since.
+ended_before() {
+    for back in "$runs"/*-rollback-"$environment"-of-"$(basename "$ended")"; do
+        [ -f "$back/finished" ] || continue
+        die 1 "$ended is finished, and was rolled back by $back: to do it once more say --again --lift-hold REASON"
+    done
+    say "$ended is finished; nothing to do (--again starts another)"
+    exit 0
 }
 
 open_run() {

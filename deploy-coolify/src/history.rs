@@ -69,9 +69,35 @@ pub fn superseded<'a>(rows: &'a [Row], ours: &Row) -> Option<&'a Row> {
     newer.max_by_key(|r| r.id).filter(|r| r.revision != ours.revision)
 }
 
+/// The deployment with which a build came, since it is there without a break: a failed one may have brought half of it.
+pub fn came_with<'a>(rows: &'a [Row], revision: &str) -> Option<&'a Row> {
+    let mut first = None;
+    for row in rows.iter().filter(|r| r.is_primary) {
+        match row.revision.as_deref() {
+            Some(brought) if brought == revision => first = Some(row),
+            _ if row.is_finished() && first.is_some() => break,
+            _ => {}
+        }
+    }
+    first
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_build_came_with_its_first_deployment() {
+        let came = |words: &[(&str, &str)], of: &str| came_with(&rows(words), of).map(|r| r.id);
+        let (done, failed) = ("finished", "failed");
+        assert_eq!(came(&[("B", done), ("A", done)], "B"), Some(100));
+        // It was deployed again, after it had failed once.
+        assert_eq!(came(&[("B", done), ("B", failed), ("A", done)], "B"), Some(99));
+        assert_eq!(came(&[("B", done), ("B", done), ("A", failed), ("B", done), ("A", done)], "B"), Some(97));
+        // It was gone for a while.
+        assert_eq!(came(&[("B", done), ("A", done), ("B", done)], "B"), Some(100));
+        assert_eq!(came(&[("A", done)], "B"), None);
+    }
 
     /// Newest first.
     fn rows(words: &[(&str, &str)]) -> Vec<Row> {

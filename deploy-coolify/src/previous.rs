@@ -362,8 +362,25 @@ fn from_document(run: &Run, world: &World<'_>, file: &Path) -> Result<(Previous,
         image: text("image"),
         deployed_at: world.net.block(deployed_at(world, facts))?,
     };
+    if is_same(&previous, &replaces) {
+        // A run that was begun again found its own build: what ran before that only Coolify knows.
+        world
+            .context
+            .voice
+            .say("that run found its own build running already: Coolify's history says what ran before it");
+        let (before, left) = world.net.block(from_history(world))?;
+        return Ok((before, Replaces { run: replaces.run, version: replaces.version, ..left }));
+    }
     world.net.block(planned_for(world, &previous, &replaces))?;
     Ok((previous, replaces))
+}
+
+/// Whether both are one build.
+fn is_same(previous: &Previous, left: &Replaces) -> bool {
+    match (&previous.image, &left.image) {
+        (Some(before), Some(after)) => before == after,
+        _ => previous.commit.is_some() && previous.commit == left.commit,
+    }
 }
 
 /// When the deployment that is rolled back began: its own time, else that of the newest one with its build.
@@ -376,8 +393,9 @@ async fn deployed_at(world: &World<'_>, facts: &Map<String, Value>) -> Result<Op
         let rows = world.api.history(&app, 20).await?;
         let wanted = if app.kind() == Kind::Image { tag.as_deref() } else { text("commit") };
         let named = |row: &&Row| deployments.iter().any(|d| d.deployment == row.uuid);
-        let brought = |row: &&Row| wanted.is_some() && row.revision.as_deref() == wanted;
-        if let Some(row) = rows.iter().find(named).or_else(|| rows.iter().find(brought)) {
+        // Deployed twice, it is there since the first time.
+        let came = wanted.and_then(|wanted| history::came_with(&rows, wanted));
+        if let Some(row) = came.or_else(|| rows.iter().find(named)) {
             return Ok(instant(&row.created_at));
         }
     }
