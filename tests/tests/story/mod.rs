@@ -180,7 +180,8 @@ pub fn document(sandbox: &Sandbox, part: &str) -> Value {
     };
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let runs = sorted(&sandbox.product_dir().join("runs"));
-    let run = runs.iter().rfind(|r| name(r).contains(part)).expect("a run");
+    let counts = |r: &&PathBuf| name(r).contains(part) && !r.join("abandoned").exists();
+    let run = runs.iter().rfind(counts).expect("a run");
     let is_document =
         |path: &&PathBuf| name(path).as_bytes()[0].is_ascii_digit() && name(path).ends_with(".json");
     let files = sorted(run);
