@@ -55,8 +55,6 @@ pub struct Registry {
 /// Where Coolify is, which applications, which image, and how a build is proven.
 #[derive(Debug)]
 pub struct Settings {
-    /// Of which environment these are.
-    pub environment: String,
     /// The base URL, without `/api/v1`.
     pub url: String,
     pub token: Secret,
@@ -105,22 +103,21 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings of the environment; the command line lies over them.
     pub fn read(context: &Context, args: &Args) -> Result<Self, Failure> {
-        let environment = context.environment()?;
-        Settings::of(environment, &context.settings, &args.command().wait().cloned().unwrap_or_default())
+        context.environment()?;
+        Settings::of(&context.settings, &args.command().wait().cloned().unwrap_or_default())
     }
 
     /// Those of another environment, as release.toml has them.
     pub fn at(context: &Context, environment: &str) -> Result<Self, Failure> {
-        Settings::of(environment, &context.settings.at(environment)?, &Wait::default())
+        Settings::of(&context.settings.at(environment)?, &Wait::default())
     }
 
-    fn of(environment: &str, settings: &step::Settings, wait: &Wait) -> Result<Self, Failure> {
+    fn of(settings: &step::Settings, wait: &Wait) -> Result<Self, Failure> {
         let public_urls = settings.shared_list("public_urls")?;
         let probe_urls = Some(settings.list("probe_urls")?).filter(|l| !l.is_empty());
         let seconds = |key, usual| settings.duration(key).map(|d| d.unwrap_or(Duration::from_secs(usual)));
         let (applications, coolify_tag) = selection(settings)?;
         Ok(Settings {
-            environment: environment.to_owned(),
             url: base(&settings.need("url")?).map_err(|why| settings.wrong("url", &why))?,
             token: settings.need_secret("token", "COOLIFY_TOKEN")?,
             applications,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use step::{Candidate, Failure, Outcome, Run};
 
 use crate::api::{Net, is_commit};
@@ -31,34 +31,42 @@ pub fn tested(
     net: &Net,
     rebuilt: Option<&str>,
 ) -> Result<Outcome, Failure> {
-    let version: String = run.fact("version")?.ok_or_else(|| {
-        Failure::refused("fact-missing", "candidates of which version? give --release VERSION")
-    })?;
+    let nameless = || Failure::refused("fact-missing", "candidates of which version? give --release VERSION");
+    let version: String = run.fact("version")?.ok_or_else(nameless)?;
     let there = Settings::at(&run.context, &settings.tested_in)?;
-    let mut seen = {
+    let seen = {
         let world = World::new(&run.context, &there, net);
-        net.block(look(&world))?
+        net.block(look(&world, &settings.tested_in))?
     };
-    let (age, now) = verdict(&seen, &version, settings.soak, Timestamp::now())?;
+    let since = verdict(&seen, &version, settings.soak, Timestamp::now())?;
     // The place of tests may share production's registry and not say so.
-    if let Some(registry) = there.registry.as_ref().or(settings.registry.as_ref()) {
-        let images = Images::new(&run.context, registry, net);
-        seen.candidate.images = net.block(by_digest(run, &images, &seen.candidate.images))?;
-    }
-    let name = name(&seen.candidate);
-    let which = match (rebuilt, seen.candidate.images.is_empty()) {
+    let registry = there.registry.as_ref().or(settings.registry.as_ref());
+    let images = match registry.map(|registry| Images::new(&run.context, registry, net)) {
+        Some(registry) => net.block(by_digest(run, &registry, &seen.candidate.images))?,
+        None => seen.candidate.images,
+    };
+    let candidate = Candidate {
+        images,
+        since: since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        rebuilt: rebuilt.map(str::to_owned),
+        ..seen.candidate
+    };
+    let message = sentence(&candidate, since);
+    run.set("candidate", candidate)?;
+    Ok(Outcome::unchanged(message))
+}
+
+fn sentence(candidate: &Candidate, since: Timestamp) -> String {
+    let which = match (&candidate.rebuilt, candidate.images.is_empty()) {
         (Some(reason), _) => format!("another build is released all the same: {reason}"),
         (None, true) => "Coolify builds what is released anew".to_owned(),
         (None, false) => "the same image is released".to_owned(),
     };
-    let message = format!("{name} has run in {} for {age}; {which}", settings.tested_in);
-    seen.candidate.since = now;
-    seen.candidate.rebuilt = rebuilt.map(str::to_owned);
-    run.set("candidate", &seen.candidate)?;
-    Ok(Outcome::unchanged(message))
+    let age = spelled(Timestamp::now().duration_since(since));
+    format!("{} has run in {} for {age}; {which}", name(candidate), candidate.environment)
 }
 
-async fn look(world: &World<'_>) -> Result<Evidence, Failure> {
+async fn look(world: &World<'_>, environment: &str) -> Result<Evidence, Failure> {
     let there = what_is_there(world).await?;
     let since = there.found.iter().map(Found::finished).collect::<Option<Vec<_>>>();
     let runs = match world.settings.proof {
@@ -71,7 +79,7 @@ async fn look(world: &World<'_>) -> Result<Evidence, Failure> {
     let (commits, versions): (Vec<String>, Vec<String>) =
         names.into_iter().flatten().partition(|name| is_commit(name));
     let candidate = Candidate {
-        environment: world.settings.environment.clone(),
+        environment: environment.to_owned(),
         version: versions.into_iter().next(),
         commit: commits.into_iter().next(),
         images,
@@ -80,32 +88,16 @@ async fn look(world: &World<'_>) -> Result<Evidence, Failure> {
     Ok(Evidence { candidate, runs, since: since.and_then(|all| all.into_iter().max()) })
 }
 
-/// Decides. Pure; gives how long it has run, and since when, as the document writes it.
-fn verdict(
-    seen: &Evidence,
-    version: &str,
-    soak: Duration,
-    now: Timestamp,
-) -> Result<(String, String), Failure> {
+/// Decides; gives since when it has run there. Pure.
+fn verdict(seen: &Evidence, version: &str, soak: Duration, now: Timestamp) -> Result<Timestamp, Failure> {
     let place = &seen.candidate.environment;
     let untested = |why: String| {
         Err(Failure::refused("untested", why).next(format!("rilis-candidate --env {place} {version}")))
     };
-    let name = name(&seen.candidate);
-    let of_version = |name: &String| name.strip_prefix(version).is_some_and(|rest| rest.starts_with("-rc"));
-    match (&seen.candidate.version, &seen.candidate.commit) {
-        (Some(other), _) if !of_version(other) && other != version => {
-            return untested(format!(
-                "{place} runs {other}, which is no candidate of {version}: bring the candidate there and test it, \
-                 or say why not (--no-candidate REASON)"
-            ));
-        }
-        (Some(same), None) if same == version => {
-            return untested(format!("{place} runs {same}, and nothing says of which candidate"));
-        }
-        (None, None) => return untested(format!("nothing says which build runs in {place}")),
-        _ => {}
+    if let Some(why) = another(&seen.candidate, version) {
+        return untested(why);
     }
+    let name = name(&seen.candidate);
     if !seen.runs {
         return untested(format!(
             "{name} was deployed to {place}, but nothing there says that it runs now: look at its pages"
@@ -114,21 +106,40 @@ fn verdict(
     let Some(since) = seen.since else {
         return untested(format!("Coolify does not say when {name} came to {place}"));
     };
-    let Ok(age) = Duration::try_from(now.duration_since(since)) else {
+    let age = now.duration_since(since);
+    if age.is_negative() {
         return untested(format!(
             "{name} came to {place} at {since}, which is yet to come: are the clocks right?"
         ));
-    };
-    let ran = spelled(age);
+    }
+    let soak = SignedDuration::try_from(soak).unwrap_or(SignedDuration::MAX);
     if age < soak {
         let message = format!(
-            "{name} has run in {place} for {ran} only, and candidates have to run {}: try again in {}",
+            "{name} has run in {place} for {} only, and candidates have to run {}: try again in {}",
+            spelled(age),
             spelled(soak),
             spelled(soak - age)
         );
         return Err(Failure::temporary("soak", message));
     }
-    Ok((ran, since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()))
+    Ok(since)
+}
+
+/// Why what runs is no candidate of the version. One that only its commit names is held against the tags when the final is made.
+fn another(candidate: &Candidate, version: &str) -> Option<String> {
+    let place = &candidate.environment;
+    let of_version = |name: &str| name.strip_prefix(version).is_some_and(|rest| rest.starts_with("-rc"));
+    match (candidate.version.as_deref(), &candidate.commit) {
+        (Some(other), _) if !of_version(other) && other != version => Some(format!(
+            "{place} runs {other}, which is no candidate of {version}: bring the candidate there and test it, \
+             or say why not (--no-candidate REASON)"
+        )),
+        (Some(same), None) if same == version => {
+            Some(format!("{place} runs {same}, and nothing says of which candidate"))
+        }
+        (None, None) => Some(format!("nothing says which build runs in {place}")),
+        _ => None,
+    }
 }
 
 /// What people call it.
@@ -137,14 +148,9 @@ fn name(candidate: &Candidate) -> String {
     candidate.version.clone().or_else(commit).unwrap_or_else(|| "a build".to_owned())
 }
 
-/// Whole units are enough here.
-fn spelled(length: Duration) -> String {
-    match length.as_secs_f64().ceil() {
-        seconds if seconds < 120.0 => format!("{seconds} s"),
-        seconds if seconds < 7200.0 => format!("{} min", (seconds / 60.0).floor()),
-        seconds if seconds < 172_800.0 => format!("{} h", (seconds / 3600.0).floor()),
-        seconds => format!("{} days", (seconds / 86_400.0).floor()),
-    }
+/// In whole seconds: `23h 59m 12s`.
+fn spelled(length: SignedDuration) -> String {
+    format!("{:#}", SignedDuration::from_secs(length.as_secs()))
 }
 
 /// A tag may be moved, a digest cannot.
@@ -183,9 +189,9 @@ mod tests {
         Evidence { candidate, runs: true, since: "2026-11-25T10:00:00Z".parse().ok() }
     }
 
-    fn decided(seen: &Evidence, now: &str) -> Result<String, String> {
+    fn decided(seen: &Evidence, now: &str) -> Result<(), String> {
         let now = now.parse().expect("a time");
-        verdict(seen, "1.2.0", Duration::from_secs(600), now).map(|(age, _)| age).map_err(|f| f.reason)
+        verdict(seen, "1.2.0", Duration::from_secs(600), now).map(|_| ()).map_err(|f| f.reason)
     }
 
     #[test]
@@ -194,11 +200,11 @@ mod tests {
         let later = "2026-11-25T10:10:00Z";
         let of = |version, commit| decided(&evidence(version, commit), later);
         let untested = || Err("untested".to_owned());
-        assert_eq!(of(Some("1.2.0-rc2"), None), Ok("10 min".into()));
-        assert_eq!(of(Some("1.2.0-rc.2"), Some(commit)), Ok("10 min".into()));
+        assert_eq!(of(Some("1.2.0-rc2"), None), Ok(()));
+        assert_eq!(of(Some("1.2.0-rc.2"), Some(commit)), Ok(()));
         // Its commit is held against the candidate's when the final is tagged.
-        assert_eq!(of(None, Some(commit)), Ok("10 min".into()));
-        assert_eq!(of(Some("1.2.0"), Some(commit)), Ok("10 min".into()));
+        assert_eq!(of(None, Some(commit)), Ok(()));
+        assert_eq!(of(Some("1.2.0"), Some(commit)), Ok(()));
         assert_eq!(of(Some("1.2.0"), None), untested());
         assert_eq!(of(Some("1.2.01-rc1"), None), untested());
         assert_eq!(of(Some("1.3.0-rc1"), Some(commit)), untested());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use step::{Acted, Context, Failure};
 
-/// How git ended, and what it wrote.
+/// How a program ended, and what it wrote.
 #[derive(Debug)]
 pub struct Said {
     /// Its exit status.
@@ -56,16 +56,7 @@ impl<'a> Git<'a> {
         self.context.checkpoint()?;
         self.context.voice.detail(&format!("git {}", args.join(" ")));
         let missing = |e| Failure::config("git-missing", format!("the program git cannot be started: {e}"));
-        let mut child = self.command(args).spawn().map_err(missing)?;
-        let stdout = drain(child.stdout.take());
-        let stderr = drain(child.stderr.take());
-        if let Some(mut stdin) = child.stdin.take() {
-            // If git does not read its input it says why on stderr.
-            let _ = stdin.write_all(input);
-        }
-        let status = self.wait(&mut child)?;
-        let stderr = String::from_utf8_lossy(&collected(&stderr)).into_owned();
-        Ok(Said { status, stdout: collected(&stdout), stderr })
+        attend(self.context, self.command(args).spawn().map_err(missing)?, input)
     }
 
     /// Runs git for its answer.
@@ -105,24 +96,42 @@ impl<'a> Git<'a> {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
+}
 
-    fn wait(&self, child: &mut Child) -> Result<ExitStatus, Failure> {
-        let lost =
-            |e| Failure::failed("git-lost", format!("git cannot be waited for: {e}")).acted(Acted::Unknown);
-        let mut nap = Duration::from_micros(500);
-        loop {
-            if let Some(status) = child.try_wait().map_err(lost)? {
-                return Ok(status);
-            }
-            if self.context.deadline.left().is_zero() {
-                // Nothing more can be done about a child that cannot be killed.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(self.context.deadline.over());
-            }
-            std::thread::sleep(nap);
-            nap = (nap * 2).min(Duration::from_millis(10));
+/// Attends a program that was started: gives it its input, takes what it says, and waits for its end, at most until the deadline,
+/// whatever its exit status. A signal does not end it: what it does is not cut in two.
+///
+/// # Errors
+/// `failed` when it cannot be waited for; `temporary` at the deadline, when it is killed.
+pub fn attend(context: &Context, mut child: Child, input: &[u8]) -> Result<Said, Failure> {
+    let stdout = drain(child.stdout.take());
+    let stderr = drain(child.stderr.take());
+    if let Some(mut stdin) = child.stdin.take() {
+        // If it does not read its input it says why on stderr.
+        let _ = stdin.write_all(input);
+    }
+    let status = wait(context, &mut child)?;
+    let stderr = String::from_utf8_lossy(&collected(&stderr)).into_owned();
+    Ok(Said { status, stdout: collected(&stdout), stderr })
+}
+
+fn wait(context: &Context, child: &mut Child) -> Result<ExitStatus, Failure> {
+    let lost = |e| {
+        Failure::failed("child-lost", format!("a program cannot be waited for: {e}")).acted(Acted::Unknown)
+    };
+    let mut nap = Duration::from_micros(500);
+    loop {
+        if let Some(status) = child.try_wait().map_err(lost)? {
+            return Ok(status);
         }
+        if context.deadline.left().is_zero() {
+            // Nothing more can be done about a child that cannot be killed.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(context.deadline.over());
+        }
+        std::thread::sleep(nap);
+        nap = (nap * 2).min(Duration::from_millis(10));
     }
 }
 
@@ -140,14 +149,14 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
         let Some(mut pipe) = pipe else { return };
         let mut chunk = vec![0; 64 << 10];
         while let Ok(length @ 1..) = pipe.read(&mut chunk) {
-            // Nobody listens any more once git has ended.
+            // Nobody listens any more once the program has ended.
             let _ = sender.send(chunk[..length].to_vec());
         }
     });
     receiver
 }
 
-/// What came. Git has ended: a helper that it left behind (ssh's master connection, a credential cache) may keep the pipe open
+/// What came. The program has ended: a helper that it left behind (ssh's master connection, a credential cache) may keep the pipe open
 /// for ever, and is not waited for.
 fn collected(pipe: &Receiver<Vec<u8>>) -> Vec<u8> {
     let mut bytes = Vec::new();

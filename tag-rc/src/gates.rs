@@ -53,8 +53,13 @@ fn tested(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check> {
     const NAME: &str = "tested";
     let tested = seen.tested.as_ref().filter(|_| settings.act == Act::Final)?;
     let last = target.candidate.as_ref()?;
-    let called = tested.version.as_deref().is_some_and(|v| v == last.name.trim_start_matches('v'));
-    if called || tested.commit.as_ref() == Some(&last.commit) {
+    // A commit says more than a name: an old page may answer below a new tag.
+    let same = match (&tested.commit, &tested.version) {
+        (Some(commit), _) => *commit == last.commit,
+        (None, Some(version)) => version == last.name.trim_start_matches('v'),
+        (None, None) => false,
+    };
+    if same {
         return Some(Check::pass(NAME, format!("{} has run in {}", last.name, tested.environment)));
     }
     let ran = tested.version.as_deref().or(tested.commit.as_deref()).unwrap_or("another build");

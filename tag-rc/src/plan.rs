@@ -401,6 +401,34 @@ mod tests {
     }
 
     #[test]
+    fn a_final_is_what_was_tested_or_none() {
+        let ran = |version: Option<&str>, commit: Option<&str>| {
+            let mut seen = seen(Act::Final, &[("v1.2.0-rc1", OTHER), ("v1.2.0-rc2", HEAD)]);
+            seen.proof = Proof::Compared {
+                candidate: "v1.2.0-rc2".into(),
+                mode: Mode::SameCommit,
+                differs: Vec::new(),
+                permitted: Vec::new(),
+            };
+            seen.remote.heads.insert("main".into(), HEAD.into());
+            seen.tested = Some(Candidate {
+                version: version.map(str::to_owned),
+                commit: commit.map(str::to_owned),
+                ..Candidate::default()
+            });
+            decided(&settings(Act::Final), &seen)
+        };
+        let (made, refused) = (Ok("make v1.2.0".to_owned()), Err("not-tested".to_owned()));
+        assert_eq!(ran(Some("1.2.0-rc2"), None), made);
+        assert_eq!(ran(None, Some(HEAD)), made);
+        assert_eq!(ran(Some("1.2.0"), Some(HEAD)), made);
+        assert_eq!(ran(Some("1.2.0-rc1"), None), refused);
+        assert_eq!(ran(None, Some(OTHER)), refused);
+        assert_eq!(ran(Some("1.2.0-rc2"), Some(OTHER)), refused, "an old page below the new tag");
+        assert_eq!(ran(None, None), refused);
+    }
+
+    #[test]
     fn all_checks_are_told_whatever_failed_first() {
         let mut seen = seen(Act::Candidate, &[]);
         seen.dirty = vec!["a".into()];

@@ -43,7 +43,7 @@ fn crowdstrike_2024_nothing_ships_that_has_not_run_in_staging() {
     // It is there, but has not run for long enough.
     sandbox.coolify.history(staging, &["1.1.4", "v1.2.0-rc1"]);
     let (code, said) = run(sandbox.runbook("release").arg("1.2.0").env("RILIS_DEPLOY_COOLIFY_SOAK", "48h"));
-    assert!(code == Some(75) && said.contains("have to run 2 days: try again in"), "{said}");
+    assert!(code == Some(75) && said.contains("have to run 48h: try again in"), "{said}");
     assert!(untouched(&sandbox));
     let (code, said) = release(&sandbox, &[]);
     assert_eq!(code, Some(0), "{said}");

@@ -34,81 +34,74 @@ pub(super) fn lines(logs: Option<&str>) -> Vec<Line> {
 /// The first thing that an entry gives: a log is long, and is asked for again and again.
 pub(super) fn first<T>(logs: Option<&str>, pick: impl Fn(&Line) -> Option<T>) -> Option<T> {
     let mut found = None;
-    let mut json = serde_json::Deserializer::from_str(logs?);
-    // What comes after it is not read, which serde takes for an error.
-    let _ = First { pick, found: &mut found }.deserialize(&mut json);
+    Walk {
+        skip: 0,
+        take: |line| {
+            found = pick(&line);
+            found.is_none()
+        },
+    }
+    .through(logs);
     found
 }
 
-struct First<'a, F, T> {
-    pick: F,
-    found: &'a mut Option<T>,
+/// A way through the entries that keeps none of them: the first `skip` are only counted, the others are given to `take`
+/// until it has enough.
+struct Walk<F> {
+    skip: usize,
+    take: F,
 }
 
-impl<'de, F: Fn(&Line) -> Option<T>, T> DeserializeSeed<'de> for First<'_, F, T> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_seq(self)
-    }
-}
-
-impl<'de, F: Fn(&Line) -> Option<T>, T> Visitor<'de> for First<'_, F, T> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a log")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(line) = entries.next_element()? {
-            *self.found = (self.pick)(&line);
-            if self.found.is_some() {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The entries after the first `0`, and how many there are in all. Those that were read before are only counted.
-struct Tail(usize);
-
-impl Tail {
-    /// Nothing when there is no log, or when it cannot be read.
-    fn of(self, logs: Option<&str>) -> (usize, Vec<Line>) {
+impl<F: FnMut(Line) -> bool> Walk<F> {
+    /// How many entries were passed; none when there is no log, or when it cannot be read.
+    fn through(self, logs: Option<&str>) -> usize {
         let read = |text: &str| self.deserialize(&mut serde_json::Deserializer::from_str(text)).ok();
         logs.and_then(read).unwrap_or_default()
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Tail {
-    type Value = (usize, Vec<Line>);
+impl<'de, F: FnMut(Line) -> bool> DeserializeSeed<'de> for Walk<F> {
+    type Value = usize;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<usize, D::Error> {
         json.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for Tail {
-    type Value = (usize, Vec<Line>);
+impl<'de, F: FnMut(Line) -> bool> Visitor<'de> for Walk<F> {
+    type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a log")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        for read in 0..self.0 {
-            if entries.next_element::<IgnoredAny>()?.is_none() {
-                return Ok((read, Vec::new()));
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut entries: A) -> Result<usize, A::Error> {
+        let mut passed = 0;
+        while passed < self.skip && entries.next_element::<IgnoredAny>()?.is_some() {
+            passed += 1;
+        }
+        if passed < self.skip {
+            return Ok(passed);
+        }
+        while let Some(line) = entries.next_element()? {
+            passed += 1;
+            if !(self.take)(line) {
+                break;
             }
         }
-        let mut new = Vec::new();
-        while let Some(line) = entries.next_element()? {
-            new.push(line);
-        }
-        Ok((self.0 + new.len(), new))
+        Ok(passed)
     }
+}
+
+/// How many entries there are, and those after the first `read`; none of them when the log cannot be read.
+fn after(logs: Option<&str>, read: usize) -> (usize, Vec<Line>) {
+    let mut new = Vec::new();
+    let all = |line| {
+        new.push(line);
+        true
+    };
+    let count = Walk { skip: read, take: all }.through(logs);
+    if count == 0 { (0, Vec::new()) } else { (count, new) }
 }
 
 /// Where a reader of a growing log is.
@@ -127,9 +120,9 @@ impl Cursor {
             return Vec::new();
         }
         self.size = size;
-        let (mut count, mut new) = Tail(self.at).of(logs);
+        let (mut count, mut new) = after(logs, self.at);
         if count < self.at {
-            (count, new) = Tail(0).of(logs);
+            (count, new) = after(logs, 0);
         }
         self.at = count;
         let visible = new.iter().filter(|line| hidden || !line.hidden);
