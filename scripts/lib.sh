@@ -215,8 +215,11 @@ decide() {
     perform "$last" "$@"
 }
 
-# without NAME: this run goes without a step; what comes after it keeps its number.
-without() { count "$1"; }
+# skip NAME: this run goes without a step; what comes after it keeps its number.
+skip() { count "$1"; }
+
+# fact PATH: of the last document.
+fact() { release-ledger fact "$1" "$last"; }
 
 count() {
     number=$((number + 1))
@@ -271,6 +274,8 @@ perform() {
     fi
     if [ "$code" -ne 0 ]; then
         if [ -s "$file.part" ]; then
+            # Where the run stands now is said once.
+            rm -f "$run"/*.failed.json
             newest=${file%.json}.failed.json
             mv "$file.part" "$newest"
         else

@@ -272,9 +272,12 @@ pub fn act(run: &Run, work: &Work, wish: &Wish, chosen: &Snapshot, age: &str) ->
     let incident =
         wish.incident_at.map(|at| format!(" --incident-at {}", plan::instant(at))).unwrap_or_default();
     let environment = run.context.environment()?;
-    let next = format!(
-        "db-restore restore --env {environment} --snapshot {}{incident} --confirm {phrase}",
-        chosen.id
-    );
+    // Within the runbook the restore is a step of the run: done beside it, the run would do it once more.
+    let next = if run.document.procedure() == "rollback" && run.document.facts().contains_key("data_plan") {
+        format!("rilis-rollback --env {environment} --database restore --confirm {phrase}")
+    } else {
+        let id = &chosen.id;
+        format!("db-restore restore --env {environment} --snapshot {id}{incident} --confirm {phrase}")
+    };
     Ok(Act { what, phrase, next })
 }

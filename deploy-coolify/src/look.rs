@@ -62,7 +62,7 @@ pub async fn look(world: &World<'_>, wanted: &Wanted, only_look: bool) -> Result
     let live = world.pages_are(&pages, wanted).await?;
     let one = async |app: &Application| {
         let revision = wanted.revision(app)?;
-        let rows = world.api.history(app, 10).await?;
+        let rows = world.api.history(app, 10 + app.extra_servers()).await?;
         let live = if world.settings.proof == Proof::Coolify { says_so(app, &rows, &revision) } else { live };
         let act = match plan::decide(app, &rows, &revision, live, &version) {
             Err(_) if only_look => Act::Wait,

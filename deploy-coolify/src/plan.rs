@@ -174,22 +174,28 @@ pub fn decide(
         return Ok(Act::Follow(row.uuid.clone()));
     }
     let set = image && app.tag != revision;
-    // The same deployment on the application's other servers: one that did not get there is brought again.
-    let left_out =
-        |row: &Row| rows.iter().any(|r| !r.is_primary && r.id > row.id && !r.is_open() && !r.is_finished());
-    match ours.find(|r| r.is_finished()).filter(|row| !left_out(row)) {
-        // Where the name of a deployment is wrong anyway, the pages' word is all there is.
-        Some(row) if live && !set && (brings(row) || (!image && version.pins() == Pins::Mislabelled)) => {
-            Ok(Act::Nothing(row.uuid.clone()))
-        }
-        _ if app.server_status == Some(false) => {
-            let message =
-                format!("the server of {} cannot be reached by Coolify: nothing was started", app.name);
-            Err(Failure::temporary("server-unreachable", message))
-        }
-        _ if image => Ok(Act::Start(Way::Tag { set })),
-        _ => way_of_commit(app, version).map(Act::Start),
+    let last = ours.find(|r| r.is_finished());
+    // Where the name of a deployment is wrong anyway, the pages' word is all there is.
+    let brought = last.filter(|row| brings(row) || (!image && version.pins() == Pins::Mislabelled));
+    if let Some(act) = brought.filter(|_| live && !set).and_then(|row| everywhere(app, rows, row)) {
+        return Ok(act);
     }
+    if app.server_status == Some(false) {
+        let message = format!("the server of {} cannot be reached by Coolify: nothing was started", app.name);
+        return Err(Failure::temporary("server-unreachable", message));
+    }
+    if image { Ok(Act::Start(Way::Tag { set })) } else { way_of_commit(app, version).map(Act::Start) }
+}
+
+/// What is left of a deployment that its first server has: nothing, or to wait for the application's other servers; `None` where
+/// one of them failed or was never begun.
+fn everywhere(app: &Application, rows: &[Row], first: &Row) -> Option<Act> {
+    let others = rows.iter().filter(|r| !r.is_primary && r.id > first.id);
+    if others.clone().any(Row::is_open) {
+        return Some(Act::Follow(first.uuid.clone()));
+    }
+    let done = others.filter(|r| r.is_finished()).count();
+    (done >= app.extra_servers()).then(|| Act::Nothing(first.uuid.clone()))
 }
 
 fn way_of_commit(app: &Application, version: &Version) -> Result<Way, Failure> {
@@ -324,6 +330,29 @@ mod tests {
         );
         let head = [Row::sample("h", "in_progress", None)];
         assert_eq!(decide(&built(0), &head, B, false, &newest).expect("an act"), Act::Start(Way::Exact));
+    }
+
+    #[test]
+    fn a_build_is_there_when_every_server_has_it() {
+        let on = |id, is_primary, status| {
+            let mut row = Row::sample(if is_primary { "first" } else { "other" }, status, Some(B));
+            (row.id, row.is_primary) = (id, is_primary);
+            row
+        };
+        let (first, other) = (|| on(7, true, "finished"), |id, status| on(id, false, status));
+        let start = || Act::Start(Way::Pin { restore: "HEAD".into(), force: false });
+        for (others, expected) in [
+            (vec![other(9, "finished"), other(8, "finished")], Act::Nothing("first".into())),
+            (vec![other(9, "in_progress"), other(8, "finished")], Act::Follow("first".into())),
+            (vec![other(9, "failed"), other(8, "finished")], start()),
+            // One was never begun, or belongs to the deployment before.
+            (vec![other(8, "finished")], start()),
+            (vec![other(8, "finished"), other(6, "finished")], start()),
+        ] {
+            let rows: Vec<Row> = others.into_iter().chain([first()]).collect();
+            let act = decide(&built(2), &rows, B, true, &Version::parse("4.3.11")).expect("an act");
+            assert_eq!(act, expected, "{rows:?}");
+        }
     }
 
     #[test]

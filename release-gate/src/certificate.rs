@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use step::{Edge, Failure, Previous, Rehearsal, Snapshot};
 
 use crate::args::Part;
+use crate::plan;
+use crate::range::Range;
+use crate::sql::Class;
 
 /// What the document says about the way back.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +17,8 @@ pub struct Seen {
     pub rehearsal: Option<Rehearsal>,
     pub edge: Option<Edge>,
     pub channels: Vec<String>,
+    /// What a release without data would do to data, if there is any after all.
+    pub migrations: Option<Range>,
 }
 
 /// The fact `certificate`: one sentence a part, and until when it holds.
@@ -36,7 +41,7 @@ pub struct Certificate {
 
 /// Certifies, or says everything that is missing in one answer.
 pub fn certify(seen: &Seen, without: &[Part], now: Timestamp) -> Result<Certificate, Failure> {
-    let mut missing = Vec::new();
+    let mut missing: Vec<String> = seen.migrations.as_ref().and_then(no_database).into_iter().collect();
     let mut part = |part: Part, found: Result<String, String>| {
         if without.contains(&part) {
             return None;
@@ -57,6 +62,13 @@ pub fn certify(seen: &Seen, without: &[Part], now: Timestamp) -> Result<Certific
     let parts = if missing.len() == 1 { "1 part".to_owned() } else { format!("{} parts", missing.len()) };
     let failure = Failure::refused("no-way-back", format!("there is no proven way back: {parts} missing"));
     Err(missing.into_iter().fold(failure, Failure::cause))
+}
+
+/// Whoever says that there is no database is not believed over migrations that only a snapshot could undo.
+fn no_database(range: &Range) -> Option<String> {
+    let said = plan::said(range);
+    let lost = !matches!(range.class, Class::None | Class::Expand);
+    lost.then(|| format!("data: {said}, and without a snapshot nothing brings it back: release with one (not --no-snapshot)"))
 }
 
 fn code(seen: &Seen) -> Result<String, String> {
@@ -134,6 +146,7 @@ mod tests {
             }),
             edge: Some(Edge { driver: "http".into(), seen: "takes PURGE".into() }),
             channels: vec!["luxima-alerts".into()],
+            migrations: None,
         }
     }
 
@@ -174,5 +187,12 @@ mod tests {
         let certificate = certify(&seen, &[Part::Data], at(NOW)).expect("whole but for the data");
         assert_eq!((certificate.data, certificate.until), (None, None));
         assert_eq!(certificate.without, ["data"]);
+        for (class, whole) in
+            [(Class::None, true), (Class::Expand, true), (Class::Contract, false), (Class::Unknown, false)]
+        {
+            let range = Range { class, from: None, to: None, files: Vec::new(), problem: None };
+            let seen = Seen { migrations: Some(range), ..seen.clone() };
+            assert_eq!(certify(&seen, &[Part::Data], at(NOW)).is_ok(), whole, "{class:?}");
+        }
     }
 }

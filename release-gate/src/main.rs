@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use plan::Wish;
 use range::Range;
 use serde_json::json;
-use step::{Answer, Common, Context, Failure, Outcome, Program, Replaces, Run};
+use step::{Answer, Common, Context, Failure, Outcome, Previous, Program, Replaces, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -57,7 +57,7 @@ impl Program for Args {
                 data(run, &settings, &database.wish(although.as_deref())?)
             }
             Some(Command::Writes { turn }) => writes::turn(run, &settings, *turn),
-            Some(Command::Certificate { without }) => certify(run, without),
+            Some(Command::Certificate { without }) => certify(run, &settings, without),
             Some(Command::Rehearsed { of, killed }) => rehearsed::write(run, of, killed.as_deref()),
             Some(Command::Debt { reason, skipped }) => {
                 run.set("debt", json!({ "reason": reason, "skipped": skipped }))?;
@@ -104,13 +104,14 @@ impl Program for Args {
 }
 
 /// The step of a release. In plan mode nothing was taken and rehearsed, so nothing can be certified yet.
-fn certify(run: &mut Run, without: &[Part]) -> Result<Outcome, Failure> {
+fn certify(run: &mut Run, settings: &Settings, without: &[Part]) -> Result<Outcome, Failure> {
     let seen = Seen {
         previous: run.fact("previous")?,
         snapshot: run.fact("snapshot")?,
         rehearsal: run.fact("rehearsal")?,
         edge: run.fact("edge")?,
         channels: run.fact("channels")?.unwrap_or_default(),
+        migrations: if without.contains(&Part::Data) { ahead(run, settings)? } else { None },
     };
     if run.context.permit().is_none() {
         return Ok(Outcome::planned("would certify the way back: code, data, edge and team"));
@@ -119,6 +120,22 @@ fn certify(run: &mut Run, without: &[Part]) -> Result<Outcome, Failure> {
     let until = certificate.until.as_ref().map_or(String::new(), |at| format!(", until {at}"));
     run.set("certificate", certificate)?;
     Ok(Outcome::unchanged(format!("there is a proven way back{until}")))
+}
+
+/// What a tree without anything in it is called.
+const NOTHING: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+/// The migrations between what runs and what is released from here; none where there is no repository.
+fn ahead(run: &Run, settings: &Settings) -> Result<Option<Range>, Failure> {
+    let git = Git::new(&run.context);
+    let Some(head) = range::commit(&git, "HEAD")? else { return Ok(None) };
+    let runs: Previous = run.fact("previous")?.unwrap_or_default();
+    if let Some(from) = known(&git, runs.commit.as_deref(), runs.version.as_deref())? {
+        return range::read(&git, &settings.migrations, &from, &head).map(Some);
+    }
+    let all = range::read(&git, &settings.migrations, NOTHING, &head)?;
+    let unknown = || Range::unknown("the commit of what runs is not known here; fetch the tags".into());
+    Ok(Some(if all.files.is_empty() { all } else { unknown() }))
 }
 
 /// The step of a rollback.

@@ -180,6 +180,29 @@ fn a_release_is_certified_or_everything_that_is_missing_is_said() {
 }
 
 #[test]
+fn who_says_that_there_is_no_database_is_not_believed_over_its_migrations() {
+    let product = Product::new();
+    let certify = |runs: &str| {
+        let facts = json!({ "product": "shop", "environment": "production", "version": "1.3.0",
+            "previous": { "version": runs, "image": format!("shop:{runs}"), "deployments": [] },
+            "edge": { "driver": "http", "seen": "answers" }, "channels": ["luxima-alerts"] });
+        exchange(&mut product.command(&["certificate", "--without", "data"]), Some(&release(&facts)))
+    };
+    product.release("1.2.0", &[("db/migrations/2_note.sql", ADDITIVE)]);
+    assert_eq!(certify("1.1.4").0, 0);
+    product.release("1.3.0", &[("db/migrations/3_price.sql", DESTRUCTIVE)]);
+    for runs in ["1.2.0", "0.9.9"] {
+        let (code, went, said) = certify(runs);
+        assert_eq!((code, &went["failure"]["reason"]), (1, &json!("no-way-back")), "{said}");
+        assert!(said.contains("not --no-snapshot"), "{runs}: {said}");
+    }
+    // A product without migrations is believed, whatever is known of what runs.
+    product.repo.git(&["rm", "--quiet", "-r", "db"]);
+    product.repo.git(&["commit", "--quiet", "--message", "no database"]);
+    assert_eq!(certify("0.9.9").0, 0);
+}
+
+#[test]
 fn what_a_hotfix_skips_is_owed() {
     let product = Product::new();
     let args = ["debt", "--reason", "prices are  wrong", "--skipped", "candidate", "--skipped", "soak"];

@@ -41,7 +41,8 @@ fn standing(folder: &Path, run: String) -> Option<Standing> {
         .map(|e| e.file_name().to_string_lossy().into_owned())
         .filter(|name| name.starts_with(|c: char| c.is_ascii_digit()) && name.ends_with(".json"))
         .collect();
-    files.sort();
+    // Whatever was done before: a failure is where it stands. There is one at most.
+    files.sort_by_key(|name| (name.ends_with(".failed.json"), name.clone()));
     let bytes = std::fs::read(folder.join(files.last()?)).ok()?;
     let document = Document::parse(&bytes).ok()?;
     Some(judge(run, &document, folder.join("finished").exists()))

@@ -1,66 +1,47 @@
 //! What was tested is what ships, through the runbooks; and nobody writes while data goes back.
 
+mod story;
+
 use std::process::Command;
 
+use story::{Ended, Still, pull, ready, run, sells};
 use testkit::Sandbox;
 
-fn run(command: &mut Command) -> (Option<i32>, String) {
-    let output = command.output().expect("it runs");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-/// 1.2.0 is on main; its candidate runs in staging.
-fn ready() -> Sandbox {
-    let sandbox = Sandbox::start();
-    sandbox.at_once();
-    sandbox.merge_staging_to_main();
-    sandbox.product.git(&["switch", "--quiet", "main"]);
-    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
-    sandbox
-}
-
-fn release(sandbox: &Sandbox, args: &[&str]) -> (Option<i32>, String) {
+fn release(sandbox: &Sandbox, args: &[&str]) -> Ended {
     run(sandbox.runbook("release").args(args).arg("1.2.0"))
-}
-
-/// Production as it was: no tag, no deployment.
-fn untouched(sandbox: &Sandbox) -> bool {
-    let production = &sandbox.production.application;
-    !sandbox.remote.tags().contains(&"v1.2.0".to_owned())
-        && sandbox.coolify.deployments(production) == 0
-        && sandbox.page("production", "/api/health").1 == "1.1.4"
 }
 
 #[test]
 fn crowdstrike_2024_nothing_ships_that_has_not_run_in_staging() {
     let sandbox = ready();
-    let staging = &sandbox.staging.application;
+    let (staging, still) = (&sandbox.staging.application, Still::now(&sandbox));
     // QA has gone back to the build before, or on to the next version.
     sandbox.coolify.history(staging, &["v1.2.0-rc1", "1.1.4"]);
     let (code, said) = release(&sandbox, &[]);
     assert!(code == Some(1) && said.contains("staging runs 1.1.4, which is no candidate of 1.2.0"), "{said}");
-    assert!(untouched(&sandbox));
+    still.holds();
     // It is there, but has not run for long enough.
     sandbox.coolify.history(staging, &["1.1.4", "v1.2.0-rc1"]);
     let (code, said) = run(sandbox.runbook("release").arg("1.2.0").env("RILIS_DEPLOY_COOLIFY_SOAK", "48h"));
     assert!(code == Some(75) && said.contains("have to run 48h: try again in"), "{said}");
-    assert!(untouched(&sandbox));
+    still.holds();
     let (code, said) = release(&sandbox, &[]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("the same image is released"), "{said}");
-    assert_eq!(sandbox.coolify.running(&sandbox.production.application).as_deref(), Some("v1.2.0-rc1"));
+    sells(&sandbox, "1.2.0");
 }
 
 #[test]
 fn what_was_tested_must_be_the_last_candidate() {
     let sandbox = ready();
     sandbox.remote.git(&["tag", "v1.2.0-rc2", "refs/heads/main"]);
+    let still = Still::now(&sandbox);
     let (code, said) = release(&sandbox, &[]);
     assert!(
         code == Some(1) && said.contains("staging ran 1.2.0-rc1, but the last candidate is v1.2.0-rc2"),
         "{said}"
     );
-    assert!(untouched(&sandbox));
+    still.holds();
 }
 
 #[test]
@@ -91,7 +72,7 @@ fn nobody_writes_from_before_the_restore_until_the_build_before_runs() {
     let (code, said) = release(&sandbox, &[]);
     assert_eq!(code, Some(0), "{said}");
     sandbox.prepare_bad_release("1.3.0");
-    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
+    pull(&sandbox);
     let hurry = |command: &mut Command| run(command.env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms"));
     hurry(sandbox.runbook("release").arg("1.3.0"));
     let phrase = sandbox.confirmation();

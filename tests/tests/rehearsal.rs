@@ -1,22 +1,17 @@
 //! The rollback that is rehearsed in staging.
 
-use std::process::Command;
+mod story;
 
 use serde_json::Value;
+use story::{run, succeeds};
 use testkit::Sandbox;
-
-fn run(command: &mut Command) -> (Option<i32>, String) {
-    let output = command.output().expect("it runs");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
 
 /// A candidate of 1.2.0 runs in staging, and QA has put an order there.
 fn ready() -> Sandbox {
     let sandbox = Sandbox::start();
     sandbox.at_once();
     sandbox.product.git(&["switch", "--quiet", "staging"]);
-    let (code, said) = run(sandbox.runbook("candidate").arg("1.2.0"));
-    assert_eq!(code, Some(0), "{said}");
+    succeeds(sandbox.runbook("candidate").arg("1.2.0"));
     sandbox
         .cluster
         .value("shop_staging", "insert into orders (product_id, quantity) values (1, 7) returning id");

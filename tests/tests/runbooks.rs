@@ -1,26 +1,14 @@
 //! The runbooks in the sandbox: undisturbed, with each step failing, and killed after each step's effect. However it goes on the
 //! way, they end where an undisturbed run ends.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod story;
 
+use std::path::PathBuf;
+use std::process::Command;
+
+use story::{ready, run, succeeds, told};
 use testkit::Sandbox;
 use testkit::http::{Fault, Reply};
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn run(command: &mut Command) -> (Option<i32>, String) {
-    let output = command.output().expect("it runs");
-    (output.status.code(), text(&output))
-}
-
-fn succeeds(command: &mut Command) -> String {
-    let (code, said) = run(command);
-    assert_eq!(code, Some(0), "{said}");
-    said
-}
 
 /// Everything that a release or a rollback is about, seen from outside.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,9 +28,6 @@ struct End {
 fn end(sandbox: &Sandbox) -> End {
     let production = &sandbox.production;
     let (status, release, _) = sandbox.page("production", "/sale");
-    // A staged copy is what a rollback would swap in.
-    let leftovers = "select count(*) from pg_database where (datname like '%\\_\\_dbr\\_%' or (not datallowconn and datname <> 'template0')) \
-                     and coalesce(shobj_description(oid, 'pg_database'), '') not like '%\"stage\":\"staged\"%'";
     End {
         page: (status, release),
         past_the_edge: sandbox.page("production", "/api/health").1,
@@ -50,38 +35,14 @@ fn end(sandbox: &Sandbox) -> End {
         deployments: sandbox.coolify.deployments(&production.application),
         tags: sandbox.remote.tags(),
         prices: sandbox.cluster.value("shop", "select sum(price) from products"),
-        leftovers: sandbox.cluster.value("postgres", leftovers).parse().expect("a number"),
-        messages: sandbox
-            .telegram
-            .messages()
-            .iter()
-            .map(|m| m.text.lines().next().unwrap_or_default().to_owned())
-            .collect(),
+        leftovers: story::leftovers(sandbox).parse().expect("a number"),
+        messages: told(sandbox),
     }
-}
-
-/// 1.2.0 is on main and ready to be released; the edge is full of 1.1.4.
-fn ready() -> Sandbox {
-    let sandbox = Sandbox::start();
-    sandbox.at_once();
-    sandbox.merge_staging_to_main();
-    sandbox.product.git(&["switch", "--quiet", "main"]);
-    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
-    for page in ["/", "/sale"] {
-        assert_eq!(sandbox.page("production", page).1, "1.1.4");
-    }
-    sandbox
 }
 
 /// 1.2.0 was released, and 1.3.0 has destroyed the prices. Gives the phrase that confirms the way back.
 fn broken() -> (Sandbox, String) {
-    let sandbox = ready();
-    succeeds(sandbox.runbook("release").arg("1.2.0"));
-    sandbox.prepare_bad_release("1.3.0");
-    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
-    let (code, said) =
-        run(sandbox.runbook("release").arg("1.3.0").env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms"));
-    assert_eq!(code, Some(1), "{said}");
+    let sandbox = story::broken();
     let phrase = sandbox.confirmation();
     (sandbox, phrase)
 }
@@ -396,7 +357,7 @@ fn an_interrupted_release_says_so_and_goes_on() {
         .status();
     assert!(status.expect("kill").success());
     let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(143), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
     succeeds(sandbox.runbook("release").arg("1.2.0"));
     let after = end(&sandbox);
     assert_eq!(after.messages.len(), 2, "{after:?}");

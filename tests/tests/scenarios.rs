@@ -1,9 +1,12 @@
 //! What can come between the runbooks and their end: other machines, dead ones, holds, migrations. However it goes, nothing is
 //! changed twice, and nothing is called rolled back that is not.
 
+mod story;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use story::{broken, document, killed_after, machine, pull, ready, release, run, succeeds};
 use testkit::Sandbox;
 use testkit::http::{Fault, Reply};
 
@@ -11,63 +14,10 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn run(command: &mut Command) -> (Option<i32>, String) {
-    let output = command.stdin(Stdio::null()).output().expect("it runs");
-    (output.status.code(), text(&output))
-}
-
-fn succeeds(command: &mut Command) -> String {
-    let (code, said) = run(command);
-    assert_eq!(code, Some(0), "{said}");
-    said
-}
-
-/// 1.2.0 is on main and ready to be released.
-fn ready() -> Sandbox {
-    let sandbox = Sandbox::start();
-    sandbox.at_once();
-    sandbox.merge_staging_to_main();
-    on_main(&sandbox, &sandbox.product_dir());
-    sandbox
-}
-
-fn on_main(sandbox: &Sandbox, folder: &Path) {
-    let git = |args: &[&str]| succeeds(sandbox.command("git").args(args).current_dir(folder));
-    git(&["switch", "--quiet", "main"]);
-    git(&["pull", "--quiet", "--ff-only"]);
-}
-
-/// Another machine: a clone of its own, with the team's settings.
-fn machine(sandbox: &Sandbox, name: &str) -> PathBuf {
-    let repo = sandbox.remote.clone_to(&sandbox.root().join(name));
-    let settings = "release.toml";
-    std::fs::copy(sandbox.product_dir().join(settings), repo.path().join(settings)).expect("copied");
-    on_main(sandbox, repo.path());
-    repo.path().to_owned()
-}
-
 fn runbook(sandbox: &Sandbox, name: &str, args: &[&str], folder: &Path) -> Command {
     let mut command = sandbox.runbook(name);
     command.args(args).current_dir(folder);
     command
-}
-
-fn release(sandbox: &Sandbox, version: &str) -> Command {
-    let mut command = sandbox.runbook("release");
-    command.arg(version);
-    command
-}
-
-/// 1.3.0 came after 1.2.0 and has destroyed the prices.
-fn broken() -> Sandbox {
-    let sandbox = ready();
-    succeeds(&mut release(&sandbox, "1.2.0"));
-    sandbox.prepare_bad_release("1.3.0");
-    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
-    // It will never be healthy: that is not waited for long.
-    let (code, said) = run(release(&sandbox, "1.3.0").env("RILIS_DEPLOY_COOLIFY_HEALTH_TIMEOUT", "50ms"));
-    assert_eq!(code, Some(1), "{said}");
-    sandbox
 }
 
 fn live(sandbox: &Sandbox) -> (u16, String) {
@@ -83,28 +33,14 @@ fn as_released(version: &str) -> (u16, String) {
     (200, version.to_owned())
 }
 
-/// A program that is killed with its runbook when its work is done.
-fn killed_after(sandbox: &Sandbox, program: &str, command: &mut Command) {
-    let folder = sandbox.root().join(format!("killer-{program}"));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let script =
-        format!("#!/bin/sh\n{} \"$@\" >/dev/null\nkill -9 $PPID $$\n", testkit::bin(program).display());
-    let path = folder.join(program);
-    std::fs::write(&path, script).expect("written");
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
-    let environment = sandbox.environment();
-    let (_, usual) = environment.iter().find(|(name, _)| name == "PATH").expect("a PATH");
-    let (code, said) = run(command.env("PATH", format!("{}:{usual}", folder.display())));
-    assert_eq!(code, None, "{said}");
-}
-
 #[test]
 fn the_migrations_bring_the_data_back_without_being_told() {
     let sandbox = broken();
     let phrase = sandbox.confirmation();
     // Without a person and without the phrase it says what would be lost, and restores nothing.
     let (code, said) = run(&mut sandbox.runbook("rollback"));
-    assert!(code == Some(1) && said.contains("--confirm"), "{said}");
+    let next = format!("next: rilis-rollback --env production --database restore --confirm {phrase}");
+    assert!(code == Some(1) && said.contains(&next), "{said}");
     assert_eq!(live(&sandbox).0, 500);
     let (code, said) = run(sandbox.runbook("rollback").args(["--database", "keep"]));
     assert!(code == Some(1) && said.contains("takes away what the build before may use"), "{said}");
@@ -152,7 +88,7 @@ fn what_was_rolled_back_stays_so_until_somebody_says_why_not() {
 #[test]
 fn a_run_that_another_machine_began_is_gone_on_with_there() {
     let sandbox = ready();
-    killed_after(&sandbox, "tag-rc", &mut release(&sandbox, "1.2.0"));
+    killed_after(&sandbox, &mut release(&sandbox, "1.2.0"), "tag-rc", "final");
     let budi = machine(&sandbox, "budi");
     // The first machine may still be at work, as far as anybody knows.
     let (code, said) = run(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
@@ -207,14 +143,14 @@ fn a_dead_run_s_lock_is_given_back_on_its_own_machine() {
     let sandbox = ready();
     succeeds(&mut release(&sandbox, "1.2.0"));
     sandbox.prepare_bad_release("1.3.0");
-    sandbox.product.git(&["pull", "--quiet", "--ff-only"]);
-    killed_after(&sandbox, "deploy-coolify", &mut release(&sandbox, "1.3.0"));
+    pull(&sandbox);
+    killed_after(&sandbox, &mut release(&sandbox, "1.3.0"), "deploy-coolify", "observe");
     // It was killed while it observed: nothing was deployed. Once more, so that it dies behind the deployment.
     let said = succeeds(&mut sandbox.runbook("status"));
     assert!(said.contains("production: locked by"), "{said}");
     let (code, said) = run(&mut release(&sandbox, "1.3.0"));
     assert_eq!(code, Some(1), "{said}");
-    killed_after(&sandbox, "deploy-coolify", &mut release(&sandbox, "1.3.0"));
+    killed_after(&sandbox, &mut release(&sandbox, "1.3.0"), "deploy-coolify", "deploy");
     let said = succeeds(sandbox.runbook("rollback").args(["--confirm", &sandbox.confirmation()]));
     assert!(said.contains("gave back the lock of runs/"), "{said}");
     assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
@@ -230,7 +166,7 @@ fn forget_runs(sandbox: &Sandbox) {
 #[test]
 fn a_stale_run_asks_nobody_for_anything() {
     let sandbox = ready();
-    killed_after(&sandbox, "db-restore", &mut release(&sandbox, "1.2.0"));
+    killed_after(&sandbox, &mut release(&sandbox, "1.2.0"), "db-restore", "snapshot");
     // Another machine releases the same commit meanwhile, as a run of its own.
     let budi = machine(&sandbox, "budi");
     let unlock = ["unlock", "--env", "production", "--reason", "his now"];
@@ -280,7 +216,7 @@ fn a_hotfix_goes_straight_to_production_and_owes_what_it_skipped() {
     succeeds(sandbox.runbook("hotfix").args(["1.2.1", "--reason", "prices are wrong"]));
     assert_eq!(live(&sandbox), as_released("1.2.1"));
     assert!(sandbox.remote.tags().contains(&"v1.2.1".to_owned()));
-    let last = newest_document(&sandbox, "-hotfix-");
+    let last = document(&sandbox, "-hotfix-");
     let expected =
         serde_json::json!({ "reason": "prices are wrong", "skipped": ["candidate", "soak", "qa"] });
     assert_eq!(last["facts"]["debt"], expected);
@@ -288,21 +224,6 @@ fn a_hotfix_goes_straight_to_production_and_owes_what_it_skipped() {
     // It is rolled back like any release.
     succeeds(&mut sandbox.runbook("rollback"));
     assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
-}
-
-/// The last document of the newest run whose name has this in it.
-fn newest_document(sandbox: &Sandbox, part: &str) -> serde_json::Value {
-    let names = |folder: &Path| {
-        let entries = std::fs::read_dir(folder).expect("a folder").flatten().map(|e| e.path());
-        let mut names: Vec<PathBuf> = entries.collect();
-        names.sort();
-        names
-    };
-    let runs = names(&sandbox.product_dir().join("runs"));
-    let run = runs.iter().rfind(|r| r.to_string_lossy().contains(part)).expect("a run");
-    let file =
-        names(run).into_iter().rfind(|f| f.to_string_lossy().contains("-purge.json")).expect("a document");
-    serde_json::from_slice(&std::fs::read(file).expect("read")).expect("JSON")
 }
 
 #[test]
@@ -322,7 +243,7 @@ fn without_a_proven_way_back_nothing_is_released() {
 #[test]
 fn a_certificate_is_looked_at_again_and_a_snapshot_of_61_minutes_is_too_old() {
     let sandbox = ready();
-    killed_after(&sandbox, "tag-rc", &mut release(&sandbox, "1.2.0"));
+    killed_after(&sandbox, &mut release(&sandbox, "1.2.0"), "tag-rc", "final");
     // An hour passes: the run's documents say that the snapshot was taken that much earlier.
     let runs = std::fs::read_dir(sandbox.product_dir().join("runs")).expect("runs").flatten();
     let run_folder = runs.map(|e| e.path()).find(|p| p.join("05-rehearse.json").is_file()).expect("the run");

@@ -1,5 +1,5 @@
-//! What the stories of incidents and of ways back share: a sandbox at the point where each of them begins, runs with what they
-//! said and did, and the world afterwards, seen from outside.
+//! What the stories of the runbooks share: a sandbox at the point where each of them begins, runs with what they said and did, and
+//! the world afterwards, seen from outside.
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
 use std::os::unix::fs::PermissionsExt;
@@ -111,8 +111,6 @@ impl World {
             "1" => sandbox.cluster.value("shop", "select sum(price) from products"),
             _ => String::new(),
         };
-        let leftovers = "select count(*) from pg_database where (datname like 'shop\\_\\_dbr\\_%' or not datallowconn and datname <> 'template0') \
-                         and coalesce(shobj_description(oid, 'pg_database'), '') not like '%\"stage\":\"staged\"%'";
         World {
             edge: (status, release),
             health: sandbox.page("production", "/api/health").0,
@@ -120,10 +118,17 @@ impl World {
             deployments: sandbox.coolify.deployments(&production.application),
             prices,
             orders: sandbox.cluster.value("shop", "select count(*) from orders"),
-            leftovers: sandbox.cluster.value("postgres", leftovers),
+            leftovers: leftovers(sandbox),
             tags: sandbox.remote.tags(),
         }
     }
+}
+
+/// Databases that are closed or half-made; a staged copy is what a rollback would swap in.
+pub fn leftovers(sandbox: &Sandbox) -> String {
+    let sql = "select count(*) from pg_database where (datname like '%\\_\\_dbr\\_%' or (not datallowconn and datname <> 'template0')) \
+               and coalesce(shobj_description(oid, 'pg_database'), '') not like '%\"stage\":\"staged\"%'";
+    sandbox.cluster.value("postgres", sql)
 }
 
 /// The shop sells this version, from the edge and behind it, with its prices.
@@ -139,7 +144,7 @@ pub fn sells(sandbox: &Sandbox, version: &str) {
     assert_eq!(world.leftovers, "0");
 }
 
-/// Nothing was changed: the world is as it was, and neither Coolify nor the chat was asked to do anything but to tell.
+/// Nothing was changed: the world is as it was, and Coolify was asked for nothing but to tell.
 pub struct Still<'a> {
     sandbox: &'a Sandbox,
     world: World,
@@ -185,7 +190,9 @@ pub fn document(sandbox: &Sandbox, part: &str) -> Value {
     let is_document =
         |path: &&PathBuf| name(path).as_bytes()[0].is_ascii_digit() && name(path).ends_with(".json");
     let files = sorted(run);
-    let file = files.iter().rfind(is_document).expect("a document");
+    // A failure is where a run stands.
+    let file = files.iter().filter(is_document).max_by_key(|path| name(path).ends_with(".failed.json"));
+    let file = file.expect("a document");
     serde_json::from_slice(&std::fs::read(file).expect("read")).expect("JSON")
 }
 
