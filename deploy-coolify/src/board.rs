@@ -34,20 +34,26 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// A state of one of them.
+    /// A state of one of them; one that it has already is shown already.
     pub fn set(&self, at: usize, state: &str) {
-        if let Some(line) = self.states.borrow_mut().get_mut(at) {
-            state.clone_into(&mut line.state);
-        }
-        self.show();
+        self.change(at, state, None);
     }
 
     /// Its last state.
     pub fn end(&self, at: usize, state: &str) {
-        if let Some(line) = self.states.borrow_mut().get_mut(at) {
-            line.ended = Some(self.begun.elapsed());
+        self.change(at, state, Some(self.begun.elapsed()));
+    }
+
+    fn change(&self, at: usize, state: &str, ended: Option<Duration>) {
+        {
+            let mut states = self.states.borrow_mut();
+            let Some(line) = states.get_mut(at).filter(|l| l.state != state || l.ended != ended) else {
+                return;
+            };
+            state.clone_into(&mut line.state);
+            line.ended = ended;
         }
-        self.set(at, state);
+        self.show();
     }
 
     /// Shows the lines as they are now; on a terminal the time goes on.

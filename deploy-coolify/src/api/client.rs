@@ -337,7 +337,8 @@ async fn text(mut answer: Response) -> Option<String> {
             return None;
         }
     }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    // A body that is text already is not copied.
+    Some(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
