@@ -114,7 +114,7 @@ fn as_value(rule: &Rule) -> Value {
 /// Whether settings and file can be used.
 pub fn check(args: &Args, context: &Context) -> Result<Answer, Failure> {
     let path = args.file(context)?;
-    let as_setting = |failure: Failure| Failure::config(&failure.reason, failure.message);
+    let as_setting = |failure: Failure| Failure::config(&failure.reason, failure.message.as_str());
     args.options(context, &path, today())?;
     args.fail_on(context)?;
     let file = file::read(&path).map_err(as_setting)?;

@@ -267,7 +267,7 @@ impl Step<'_> {
         let unknown =
             |failure: Failure| failure.acted(Acted::Unknown).output("kept_in", journal.kept_in.as_str());
         loop {
-            let status = self.project.status().unwrap_or_else(|failure| failure.message);
+            let status = self.project.status().unwrap_or_else(|failure| failure.message.clone());
             if ["RESTORE_FAILED", "INIT_FAILED", "REMOVED"].contains(&status.as_str()) {
                 let message = format!(
                     "the project is {status}: ask Supabase's support; the data from before is in {}",
@@ -307,7 +307,7 @@ impl Step<'_> {
             let empty = tables.values().sum::<u64>() == 0 && journal.tables.values().sum::<u64>() > 1;
             Ok(if empty { Seen::Empty } else { Seen::Back(tables) })
         });
-        looked.unwrap_or_else(|failure| Seen::Silent(failure.message))
+        looked.unwrap_or_else(|failure| Seen::Silent(failure.message.clone()))
     }
 
     fn unproven(&self, journal: &Journal, status: &str, seen: &Seen) -> Failure {

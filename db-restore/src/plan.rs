@@ -328,7 +328,7 @@ mod tests {
 
     fn chosen(snapshots: &[Snapshot], moment: &Moment) -> Result<String, String> {
         let hour = Duration::from_secs(3600);
-        recovery_point(snapshots, moment, at(NOW), hour).map(|s| s.id.clone()).map_err(|f| f.reason)
+        recovery_point(snapshots, moment, at(NOW), hour).map(|s| s.id.clone()).map_err(|f| f.reason.clone())
     }
 
     #[test]
@@ -373,7 +373,10 @@ mod tests {
         assert_eq!(chosen(&[broken.clone(), future.clone(), good], &Moment::Now), Ok("good".into()));
         assert_eq!(chosen(&[broken.clone(), future.clone()], &Moment::Now), Err("no-snapshot".into()));
         let by_name = |id| {
-            named(&[broken.clone(), future.clone()], id, &Moment::Now, at(NOW)).expect_err("refused").reason
+            named(&[broken.clone(), future.clone()], id, &Moment::Now, at(NOW))
+                .expect_err("refused")
+                .reason
+                .clone()
         };
         assert_eq!(
             (by_name("broken"), by_name("future"), by_name("none")),

@@ -357,7 +357,8 @@ mod tests {
 
     #[test]
     fn the_wrong_application_is_refused() {
-        let reason = |app: &Application, wanted: &Wanted| wanted.revision(app).expect_err("refused").reason;
+        let reason =
+            |app: &Application, wanted: &Wanted| wanted.revision(app).expect_err("refused").reason.clone();
         assert_eq!(reason(&app("1"), &wanted("r.example:5000/other:1")), "image-name");
         assert_eq!(reason(&app("1"), &wanted("r.example:5000/shop")), "image");
         assert_eq!(reason(&app("1"), &Wanted::default()), "fact-missing");

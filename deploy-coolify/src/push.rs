@@ -47,12 +47,15 @@ pub async fn switch_off(world: &World<'_>, permit: &Permit, seen: &Seen) {
 }
 
 async fn off(world: &World<'_>, permit: &Permit, app: &Application) -> Result<(), String> {
-    let sent =
-        world.api.set(permit, &app.uuid, "is_auto_deploy_enabled", false).await.map_err(|f| f.message)?;
+    let sent = world
+        .api
+        .set(permit, &app.uuid, "is_auto_deploy_enabled", false)
+        .await
+        .map_err(|f| f.message.clone())?;
     if let Sent::Refused(failure) = sent {
-        return Err(failure.message);
+        return Err(failure.message.clone());
     }
-    let now = world.api.application(&app.uuid).await.map_err(|f| f.message)?;
+    let now = world.api.application(&app.uuid).await.map_err(|f| f.message.clone())?;
     if now.auto_deploys() == Some(false) { Ok(()) } else { Err("it is still on".into()) }
 }
 

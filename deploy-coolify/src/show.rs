@@ -146,7 +146,7 @@ async fn registry(world: &World<'_>) -> Result<Option<String>, Failure> {
     match images.digest(name, "latest").await {
         Ok(_) => Ok(None),
         Err(failure) if failure.kind == step::Kind::Temporary => Err(failure),
-        Err(failure) => Ok(Some(failure.message)),
+        Err(failure) => Ok(Some(failure.message.clone())),
     }
 }
 

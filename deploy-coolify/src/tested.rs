@@ -191,7 +191,7 @@ mod tests {
 
     fn decided(seen: &Evidence, now: &str) -> Result<(), String> {
         let now = now.parse().expect("a time");
-        verdict(seen, "1.2.0", Duration::from_secs(600), now).map(|_| ()).map_err(|f| f.reason)
+        verdict(seen, "1.2.0", Duration::from_secs(600), now).map(|_| ()).map_err(|f| f.reason.clone())
     }
 
     #[test]

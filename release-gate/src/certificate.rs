@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn missing(seen: &Seen, without: &[Part], now: &str) -> Vec<String> {
-        certify(seen, without, at(now)).map_or_else(|f| f.causes, |_| Vec::new())
+        certify(seen, without, at(now)).map_or_else(|f| f.causes.clone(), |_| Vec::new())
     }
 
     const NOW: &str = "2026-11-25T09:30:00Z";

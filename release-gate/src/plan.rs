@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn choice(wish: &Wish, class: Class, since: Option<Duration>) -> Result<Choice, String> {
-        decide(wish, &range(class), since, DAY).map_err(|f| f.reason)
+        decide(wish, &range(class), since, DAY).map_err(|f| f.reason.clone())
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn may(run: &str, current: Option<&Lock>, known: Option<&Lease>) -> Result<Turn, String> {
-        lock("production", run, current, known, now()).map_err(|f| f.reason)
+        lock("production", run, current, known, now()).map_err(|f| f.reason.clone())
     }
 
     const LATER: &str = "2026-11-25T09:30:00Z";
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn only_who_has_the_lock_passes_the_fence() {
         let pass = |lock: Option<&Lock>| {
-            fence(lock, &lease("a", "t", 4), Duration::from_secs(3600), now()).map_err(|f| f.reason)
+            fence(lock, &lease("a", "t", 4), Duration::from_secs(3600), now()).map_err(|f| f.reason.clone())
         };
         assert_eq!(pass(Some(&held("a", "t", 4, "2026-11-25T09:40:00Z"))), Ok(Turn::Keep));
         assert_eq!(pass(Some(&held("a", "t", 4, "2026-11-25T09:20:00Z"))), Ok(Turn::Renew));

@@ -1,6 +1,8 @@
 //! Why a step stopped, said so that a person and a script can both act on it: what kind, a stable word, whether
 //! anything was changed, what to do next. The exit codes hang on the kind and are listed in [`EXIT_CODES`].
 
+use std::ops::{Deref, DerefMut};
+
 use serde_json::{Map, Value, json};
 
 /// The table that ends every `--help`.
@@ -81,8 +83,14 @@ impl Acted {
 }
 
 /// A step that stopped. Built by the constructor of its kind, then refined: `Failure::failed("push-rejected", "...").acted(Acted::No).next("...")`.
+///
+/// One word wide: it is handed up through every call that can fail, and is made once in the life of a process.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct Failure(Box<Told>);
+
+/// What a failure tells.
+#[derive(Clone, Debug)]
+pub struct Told {
     /// What the caller can do.
     pub kind: Kind,
     /// The step's own stable word, listed in its README.
@@ -100,9 +108,23 @@ pub struct Failure {
     code: u8,
 }
 
+impl Deref for Failure {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Told {
+        &mut self.0
+    }
+}
+
 impl Failure {
     fn new(kind: Kind, reason: &str, message: String) -> Self {
-        Failure {
+        Failure(Box::new(Told {
             kind,
             reason: reason.to_owned(),
             acted: Acted::No,
@@ -111,7 +133,7 @@ impl Failure {
             next: None,
             output: Map::new(),
             code: kind.exit_code(),
-        }
+        }))
     }
 
     /// It looked and did nothing: a person decides.

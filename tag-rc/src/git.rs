@@ -136,7 +136,7 @@ impl<'a> Git<'a> {
             ["push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", "--", self.remote, &spec];
         let said = match self.run(&args, "", None) {
             Ok(said) => said,
-            Err(failure) => return Pushed::Unclear(failure.message),
+            Err(failure) => return Pushed::Unclear(failure.message.clone()),
         };
         if said.status.success() {
             return Pushed::Done;

@@ -90,7 +90,7 @@ impl Program for Args {
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = self.settings(context, self.act().unwrap_or(Act::Candidate))?;
         let git = Git::new(context, &settings.remote);
-        observe::open(&git).map_err(|f| Failure::config(&f.reason, f.message))?;
+        observe::open(&git).map_err(|f| Failure::config(&f.reason, f.message.as_str()))?;
         let remote = git.remote()?;
         let branch = settings.branch.as_deref().unwrap_or(&settings.strategy.main);
         let tip = remote.heads.get(branch).ok_or_else(|| {

@@ -22,7 +22,7 @@ pub fn open(git: &Git) -> Result<Repo, Failure> {
                  `git clone --ref-format=files` does, unless its objects are SHA-256",
                 extensions.join(", ")
             );
-            Failure::refused("repository-format", message).cause(failure.message)
+            Failure::refused("repository-format", message).cause(&failure.message)
         }
         _ => failure,
     })

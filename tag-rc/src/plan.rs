@@ -331,7 +331,7 @@ mod tests {
                 Deed::Push(_) => format!("push {}", plan.target.name),
                 Deed::Make => format!("make {}", plan.target.name),
             }),
-            Err(failure) => Err(failure.reason),
+            Err(failure) => Err(failure.reason.clone()),
         }
     }
 
@@ -506,7 +506,7 @@ mod tests {
     fn a_hotfix_is_the_next_patch_of_the_last_final() {
         let settings = settings(Act::Hotfix);
         let of = |version: Option<&str>, seen: &Seen| {
-            planned(&settings, version, seen).map(|p| p.target.name).map_err(|f| f.reason)
+            planned(&settings, version, seen).map(|p| p.target.name).map_err(|f| f.reason.clone())
         };
         let mut seen = seen(Act::Hotfix, &[("v1.9.0", OTHER), ("v1.10.3", OTHER)]);
         assert_eq!(of(None, &seen), Ok("v1.10.4".into()));

@@ -128,7 +128,7 @@ mod tests {
 
     fn reason(proof: &Proof, without: Option<&str>) -> Option<String> {
         let check = proof.check("1.2.0", without, "main", "origin");
-        Checks(vec![check]).hold().err().map(|failure| failure.reason)
+        Checks(vec![check]).hold().err().map(|failure| failure.reason.clone())
     }
 
     #[test]

@@ -216,7 +216,7 @@ impl<'a> Api<'a> {
 
     async fn once(&self, method: &Method, path: &str, body: &Value, timeout: Duration) -> Turned {
         let answer = match self.request(method.clone(), path, Some(body), timeout).await {
-            Err(failure) => return Turned::no(Sent::Unknown(failure.message)),
+            Err(failure) => return Turned::no(Sent::Unknown(failure.message.clone())),
             Ok(answer) => answer,
         };
         let (status, wait) = (answer.status().as_u16(), retry_after(answer.headers()));
