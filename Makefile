@@ -8,7 +8,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra corpus matrix demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
+.PHONY: help build pages build-dev setup test lint extra corpus matrix demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -17,7 +17,10 @@ setup: ## install what tests and demo need (asks first; CI=true does not ask)
 	@scripts/setup
 
 build: ## build the programs for use, into target/release/
-	$(CARGO) build --release
+	scripts/build
+
+pages: ## build programs that can print their manual pages and completions, into target/debug/
+	$(CARGO) build --features step/manual
 
 build-dev: setup ## build everything for tests and demo
 	$(CARGO) build --workspace --all-targets
@@ -48,13 +51,13 @@ demo: setup ## a release and a rollback before your eyes, on real parts
 	@scripts/demo
 
 bench: setup build ## measure, and write docs/benchmarks.md
-	$(CARGO) build --release -p testkit
+	scripts/build -p testkit
 	scripts/bench
 
 bench-peers: setup build ## changelog-lint and tag-rc beside their peers, which are put into target/peers
 	@scripts/peers
 	npm install --silent --no-audit --no-fund --prefix target/peers git-cliff@2.14.2 release-it@20.2.1
-	$(CARGO) build --release -p testkit
+	scripts/build -p testkit
 	scripts/bench-tag-rc
 
 deny: ## licences, advisories and banned crates (needs cargo-deny)
@@ -72,7 +75,7 @@ plan: ## what a release would do: make plan PRODUCT=DIR VERSION=1.2.0
 	@test -n "$(PRODUCT)" || { echo "say which product: make plan PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }
 	@scripts/release -n -C "$(PRODUCT)" $(ARGS) $(VERSION)
 
-install: build ## programs, runbooks, manual pages and completions under PREFIX
+install: build pages ## programs, runbooks, manual pages and completions under PREFIX
 	scripts/install "$(DESTDIR)$(PREFIX)" $(PROGRAMS) -- $(RUNBOOKS)
 
 dist: ## a static archive for this machine's architecture, with its SHA-256 (needs rustup's musl target)

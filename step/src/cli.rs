@@ -55,12 +55,6 @@ pub struct Common {
         hide_possible_values = true
     )]
     pub(crate) color: ColorChoice,
-    /// Print completions for bash, elvish, fish, powershell or zsh
-    #[arg(long, value_name = "SHELL", global = true, exclusive = true, hide_possible_values = true)]
-    pub(crate) completions: Option<clap_complete::Shell>,
-    /// Print the manual page
-    #[arg(long, global = true, exclusive = true)]
-    pub(crate) man: bool,
 }
 
 /// A version is a plain word: what kind of versions a product has is the changelog's affair.

@@ -30,7 +30,7 @@ impl Document {
             "id": new_id(product.unwrap_or("unnamed"), version, now),
             "procedure": procedure,
             "mode": if plan { "plan" } else { "apply" },
-            "opened": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "opened": format!("{now:.0}"),
             "facts": facts,
             "steps": [],
         });
@@ -171,7 +171,8 @@ fn new_id(product: &str, version: Option<&str>, now: Timestamp) -> String {
     // The standard library seeds its hasher from the system's random source: enough for four digits, and no crate.
     let random = RandomState::new().hash_one(now.as_nanosecond()) & 0xffff;
     let version = version.map(|v| format!("{v}-")).unwrap_or_default();
-    format!("{product}-{version}{}-{random:04x}", now.strftime("%Y%m%dT%H%M%SZ"))
+    let opened = format!("{now:.0}").replace(['-', ':'], "");
+    format!("{product}-{version}{opened}-{random:04x}")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! all steps behave alike. The rules are in `docs/document.md`.
 
 mod answer;
+mod board;
 mod cli;
 mod context;
 mod deadline;
@@ -14,6 +15,8 @@ mod facts;
 mod failure;
 mod input;
 mod interrupt;
+#[cfg(feature = "manual")]
+mod manual;
 mod marker;
 mod process;
 mod redact;
@@ -29,7 +32,7 @@ pub use context::{Context, Permit};
 pub use deadline::{Deadline, parse_duration};
 pub use document::Document;
 pub use facts::{Build, Candidate, Deployment, Edge, Loss, Previous, Rehearsal, Replaces, Snapshot};
-pub use failure::{Acted, Failure, Kind};
+pub use failure::{Acted, Failure, Kind, Told};
 pub use marker::Marker;
 pub use process::{Program, main};
 pub use redact::redact;

@@ -70,6 +70,10 @@ pub trait Program: clap::Parser {
 
 /// Runs a program. This is the whole `main` of every step.
 pub fn main<P: Program>() -> ExitCode {
+    #[cfg(feature = "manual")]
+    if let Some(page) = crate::manual::page(command::<P>(), &std::env::args().skip(1).collect::<Vec<_>>()) {
+        return ExitCode::from(if write_out(&page).is_ok() { 0 } else { NOT_WRITTEN });
+    }
     let interrupt = Interrupt::install();
     let matches = match command::<P>().try_get_matches() {
         Ok(matches) => matches,
@@ -80,9 +84,6 @@ pub fn main<P: Program>() -> ExitCode {
         Err(error) => return ExitCode::from(misspoken::<P>(&error, &interrupt)),
     };
     let common = program.common();
-    if common.man || common.completions.is_some() {
-        return ExitCode::from(manual::<P>(common));
-    }
     let code = Process { name: name::<P>(), program: &program, common, interrupt }.run();
     ExitCode::from(code)
 }
@@ -90,16 +91,6 @@ pub fn main<P: Program>() -> ExitCode {
 /// The program's name, once and for all: clap keeps it as an owned string.
 fn name<P: CommandFactory>() -> &'static str {
     Box::leak(P::command().get_name().to_owned().into_boxed_str())
-}
-
-fn manual<P: Program>(common: &Common) -> u8 {
-    let mut page = Vec::new();
-    if let Some(shell) = common.completions {
-        clap_complete::generate(shell, &mut command::<P>(), name::<P>(), &mut page);
-    } else if let Err(error) = clap_mangen::Man::new(command::<P>()).render(&mut page) {
-        return Voice::new(name::<P>(), false, false, common.color).fatal(&error.to_string(), NOT_WRITTEN);
-    }
-    if write_out(&page).is_ok() { 0 } else { NOT_WRITTEN }
 }
 
 /// `--help`, `--version`, or words that make no sense. A document that was coming is still handed on.
@@ -311,7 +302,7 @@ fn opened_record(name: &str, action: Option<&str>, status: &str, started: jiff::
         record["action"] = json!(action);
     }
     record["status"] = json!(status);
-    record["started"] = json!(started.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string());
+    record["started"] = json!(format!("{started:.3}"));
     record["ms"] = json!(ms);
     record
 }

@@ -17,10 +17,11 @@ pub(crate) fn remember(secret: &str) {
     let parts = [Some(secret), secret.split_once('|').map(|p| p.1), secret.split_once(':').map(|p| p.1)];
     for part in parts.into_iter().flatten().filter(|p| p.len() >= SHORTEST) {
         if !known.iter().any(|k| k == part) {
-            known.push(part.to_owned());
+            // The longest first: a whole secret, and only then what is a part of it.
+            let at = known.partition_point(|k| k.len() >= part.len());
+            known.insert(at, part.to_owned());
         }
     }
-    known.sort_by_key(|k| std::cmp::Reverse(k.len()));
 }
 
 /// The text with every loaded secret replaced by `[redacted]`.

@@ -389,11 +389,12 @@ fn line_of(source: &str, offset: usize) -> usize {
 }
 
 fn table(source: &str, from: &DeTable, line: usize) -> Node {
-    let entries = from.iter().map(|(key, value)| {
+    let mut entries = BTreeMap::new();
+    for (key, value) in from {
         let line = line_of(source, key.span().start);
-        (key.get_ref().to_string(), node(source, value, line))
-    });
-    Node::Table(line, entries.collect())
+        entries.insert(key.get_ref().to_string(), node(source, value, line));
+    }
+    Node::Table(line, entries)
 }
 
 fn node(source: &str, value: &Spanned<DeValue>, line: usize) -> Node {
@@ -419,7 +420,7 @@ mod tests {
     }
 
     fn complaint(text: &str) -> String {
-        settings(text).expect_err("refused").message
+        settings(text).expect_err("refused").message.clone()
     }
 
     #[test]

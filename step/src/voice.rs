@@ -5,8 +5,7 @@ use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use crate::board::Board;
 use crate::redact;
 
 /// How much is said.
@@ -23,8 +22,8 @@ pub struct Voice {
     name: &'static str,
     volume: Volume,
     colour: bool,
-    /// The progress line while there is one, and what it said last.
-    progress: Mutex<Option<ProgressBar>>,
+    /// What is waited for, on a terminal; elsewhere what was said of it last.
+    board: Board,
     last: Mutex<Vec<String>>,
 }
 
@@ -41,7 +40,7 @@ impl Voice {
             clap::ColorChoice::Never => false,
             clap::ColorChoice::Auto => !plain && std::io::stderr().is_terminal(),
         };
-        Voice { name, volume, colour, progress: Mutex::default(), last: Mutex::default() }
+        Voice { name, volume, colour, board: Board::default(), last: Mutex::default() }
     }
 
     /// Whether colour may be used on stderr.
@@ -83,7 +82,7 @@ impl Voice {
     /// Text as it is, for diagnostics with source; only quietness holds it back.
     pub fn block(&self, text: &str) {
         if self.volume > Volume::Quiet {
-            self.write(&format!("{}\n", redact(text.trim_end())));
+            self.board.say(&format!("{}\n", redact(text.trim_end())));
         }
     }
 
@@ -119,24 +118,15 @@ impl Voice {
     }
 
     fn draw(&self, rows: &[(String, String)]) {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = progress.get_or_insert_with(|| {
-            let bar = ProgressBar::new_spinner();
-            bar.set_style(ProgressStyle::default_spinner());
-            bar.enable_steady_tick(std::time::Duration::from_millis(120));
-            bar
-        });
         let line = |(state, clock): &(String, String)| {
             format!("{}: {} {clock}", self.name, redact(state)).trim_end().to_owned()
         };
-        bar.set_message(rows.iter().map(line).collect::<Vec<_>>().join("\n  "));
+        self.board.show(rows.iter().map(line).collect());
     }
 
     /// Ends the progress line.
     pub fn progress_done(&self) {
-        if let Some(bar) = self.progress.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            bar.finish_and_clear();
-        }
+        self.board.clear();
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -160,21 +150,9 @@ impl Voice {
         let sentence = redact(sentence);
         let name = self.name;
         if self.colour && !colour.is_empty() {
-            self.write(&format!("{name}: {colour}{sentence}\x1b[0m\n"));
+            self.board.say(&format!("{name}: {colour}{sentence}\x1b[0m\n"));
         } else {
-            self.write(&format!("{name}: {sentence}\n"));
-        }
-    }
-
-    /// Nobody can be told when stderr is gone, and the step's work matters more.
-    fn write(&self, text: &str) {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let print = || {
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
-        };
-        match &*progress {
-            Some(bar) => bar.suspend(print),
-            None => print(),
+            self.board.say(&format!("{name}: {sentence}\n"));
         }
     }
 }
