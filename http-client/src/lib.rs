@@ -1,6 +1,8 @@
 //! Short HTTP calls of the steps that make a few of them: under the step's deadline, with the system's trust store, and
 //! repeated only when that cannot do anything twice.
 
+mod tls;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -135,7 +137,7 @@ impl<'a> Client<'a> {
     pub fn new(context: &'a Context, name: &str) -> Self {
         remember_proxy_passwords();
         // Somebody else may have installed it before us, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _ = tls::provider().install_default();
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
             .http_status_as_error(false)

@@ -114,7 +114,7 @@ fn safe(name: &str) -> String {
 
 /// Now, RFC 3339 in UTC.
 pub fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    format!("{:.0}", Timestamp::now())
 }
 
 /// The folder of all that.
@@ -222,7 +222,7 @@ impl Outbox {
         });
         let mut entries: Vec<Entry> =
             ours.filter_map(|f| read(&std::fs::read_to_string(f.path()).ok()?)).collect();
-        entries.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.event.cmp(&b.event)));
+        entries.sort_unstable_by(|a, b| a.at.cmp(&b.at).then_with(|| a.event.cmp(&b.event)));
         entries
     }
 
@@ -235,7 +235,7 @@ impl Outbox {
         }
         let age = |path: &PathBuf| std::fs::metadata(path).and_then(|m| m.modified()).ok();
         let mut files: Vec<_> = files.into_iter().map(|path| (age(&path), path)).collect();
-        files.sort();
+        files.sort_unstable();
         for (_, path) in files.iter().rev().skip(keep) {
             let _ = std::fs::remove_file(path);
         }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use step::{Document, Loss, Previous, Replaces, Snapshot};
+use step::{Document, Loss};
 
 use crate::markup::{cut, hashtag};
 use crate::message::Link;
@@ -96,8 +96,8 @@ impl Story {
         let procedure = document.procedure().to_owned();
         let rollback = procedure == "rollback";
         let failed = failed_at(document, stopped);
-        let replaces: Replaces = typed(document, "replaces").unwrap_or_default();
-        let before: Previous = typed(document, "previous").unwrap_or_default();
+        let replaced = within(document, "replaces", "version");
+        let before = within(document, "previous", "version");
         let product = short(document, "product", 60);
         let wanted = wanted(document);
         let loss: Option<Loss> = typed(document, "loss");
@@ -110,20 +110,14 @@ impl Story {
             sign: sign(rollback, failed.is_some()),
             environment: short(document, "environment", 40),
             build: [product.clone(), wanted.clone()].into_iter().flatten().collect::<Vec<_>>().join(" "),
-            way: [replaces.version.clone(), wanted].into_iter().flatten().map(|v| cut(&v, 1, 40)).collect(),
+            way: replaced.into_iter().chain(wanted.as_deref()).map(|v| cut(v, 1, 40)).collect(),
             stopped: stopped.filter(|_| document.failure().is_none()),
-            live: live(
-                document,
-                failed.is_some(),
-                if rollback { &replaces.version } else { &before.version },
-            ),
+            live: live(document, failed.is_some(), if rollback { replaced } else { before }),
             error: problem(document),
             next: failure(document, "next").map(|next| cut(next, 6, 600)),
             untouched_data: rollback && failed.is_none() && loss.is_none(),
-            previous: before.version.filter(|_| !rollback).map(|v| cut(&v, 1, 40)),
-            snapshot: typed::<Snapshot>(document, "snapshot")
-                .filter(|_| !rollback)
-                .map(|s| cut(&s.id, 1, 80)),
+            previous: before.filter(|_| !rollback).map(|version| cut(version, 1, 40)),
+            snapshot: within(document, "snapshot", "id").filter(|_| !rollback).map(|id| cut(id, 1, 80)),
             changes: entries.iter().take(CHANGES).filter(|_| good).map(|e| cut(e, 1, 180)).collect(),
             changes_more: if good { entries.len().saturating_sub(CHANGES) } else { 0 },
             steps: document.steps().iter().rev().take(STEPS).rev().map(Step::of).collect(),
@@ -184,7 +178,7 @@ fn candidate(document: &Document) -> Option<&str> {
     (tag.trim_start_matches('v') != version).then_some(tag)
 }
 
-fn live(document: &Document, failed: bool, before: &Option<String>) -> Option<Live> {
+fn live(document: &Document, failed: bool, before: Option<&str>) -> Option<Live> {
     let untouched = failure(document, "acted") == Some("no");
     let (words, version) = match (fact(document, "live"), failed, before) {
         // A page of a candidate was held against its tag: the version alone would name the final one.
@@ -193,9 +187,9 @@ fn live(document: &Document, failed: bool, before: &Option<String>) -> Option<Li
         }
         (Some(live), ..) => ("live", Some(live)),
         (None, false, _) => return None,
-        (None, true, Some(before)) if untouched => ("live_as_before", Some(before.as_str())),
+        (None, true, Some(before)) if untouched => ("live_as_before", Some(before)),
         (None, true, _) if untouched => ("live_before", None),
-        (None, true, Some(before)) => ("live_unknown_after", Some(before.as_str())),
+        (None, true, Some(before)) => ("live_unknown_after", Some(before)),
         (None, true, None) => ("live_unknown", None),
     };
     Some(Live { words, version: version.map(|v| cut(v, 1, 60)) })
@@ -268,6 +262,10 @@ fn hashtags(document: &Document, failed: bool) -> Vec<String> {
 
 fn fact<'a>(document: &'a Document, name: &str) -> Option<&'a str> {
     document.facts().get(name)?.as_str()
+}
+
+fn within<'a>(document: &'a Document, name: &str, key: &str) -> Option<&'a str> {
+    document.facts().get(name)?.get(key)?.as_str()
 }
 
 fn short(document: &Document, name: &str, length: usize) -> Option<String> {

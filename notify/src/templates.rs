@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, tests as questions};
 
 use crate::story::Story;
 use crate::words::Words;
@@ -149,7 +149,8 @@ fn tidy(raw: &str) -> String {
 }
 
 fn environment(words: &Arc<Words>, own: Option<PathBuf>) -> Environment<'static> {
-    let mut environment = Environment::new();
+    let mut environment = Environment::empty();
+    library(&mut environment);
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
@@ -176,6 +177,23 @@ fn environment(words: &Arc<Words>, own: Option<PathBuf>) -> Environment<'static>
     environment
         .add_filter("cut", |text: String, lines: usize, length: usize| markup::cut(&text, lines, length));
     environment
+}
+
+/// What a message may need of minijinja's own filters and tests. All of them would be a tenth of the program.
+fn library(environment: &mut Environment<'static>) {
+    environment.add_filter("capitalize", filters::capitalize);
+    environment.add_filter("default", filters::default);
+    environment.add_filter("join", filters::join);
+    environment.add_filter("length", filters::length);
+    environment.add_filter("lower", filters::lower);
+    environment.add_filter("replace", |text: String, from: String, to: String| text.replace(&from, &to));
+    environment.add_filter("safe", filters::safe);
+    environment.add_filter("trim", filters::trim);
+    environment.add_filter("upper", filters::upper);
+    environment.add_test("defined", questions::is_defined);
+    environment.add_test("endingwith", questions::is_endingwith);
+    environment.add_test("none", questions::is_none);
+    environment.add_test("startingwith", questions::is_startingwith);
 }
 
 fn load(own: Option<&Path>, name: &str) -> Result<Option<String>, Error> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::tz::Offset;
+use toml::de::{DeTable, DeValue};
 
 const ENGLISH: &str = include_str!("../words/en.toml");
 const INDONESIAN: &str = include_str!("../words/id.toml");
@@ -73,20 +75,26 @@ impl Words {
     /// An instant that every reader of Telegram sees in their own time zone; others see UTC. `format` is Telegram's: r relative, t time.
     pub fn instant(&self, time: &str, format: &str) -> Option<String> {
         let at: Timestamp = time.parse().ok()?;
-        let number: usize = at.strftime("%-m").to_string().parse().ok()?;
-        let month = self.word("months").split(' ').nth(number.checked_sub(1)?)?;
-        let shown = format!("{} {month} {}", at.strftime("%-d"), at.strftime("%Y %H:%M UTC"));
+        let utc = Offset::UTC.to_datetime(at);
+        let month = self.word("months").split(' ').nth(usize::try_from(utc.month() - 1).ok()?)?;
+        let shown = format!("{} {month} {} {:02}:{:02} UTC", utc.day(), utc.year(), utc.hour(), utc.minute());
         let format: String = format.chars().filter(char::is_ascii_alphabetic).collect();
         Some(format!("<tg-time unix=\"{}\" format=\"{format}\">{shown}</tg-time>", at.as_second()))
     }
 }
 
 fn parse(text: &str) -> Result<BTreeMap<String, String>, (usize, String)> {
-    toml::from_str(text).map_err(|e| {
-        let line =
-            e.span().map_or(1, |s| text.as_bytes()[..s.start].iter().filter(|b| **b == b'\n').count() + 1);
-        (line, e.message().to_owned())
-    })
+    let line = |at: usize| text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+    let table = DeTable::parse(text)
+        .map_err(|e| (e.span().map_or(1, |span| line(span.start)), e.message().to_owned()))?;
+    let mut words = BTreeMap::new();
+    for (key, value) in table.get_ref() {
+        let DeValue::String(word) = value.get_ref() else {
+            return Err((line(key.span().start), format!("`{}` is no text", key.get_ref())));
+        };
+        words.insert(key.get_ref().to_string(), word.to_string());
+    }
+    Ok(words)
 }
 
 #[cfg(test)]
