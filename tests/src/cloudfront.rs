@@ -22,6 +22,7 @@ pub struct CloudFront {
     api: Server,
     edge: Server,
     made: Arc<Mutex<Vec<Invalidation>>>,
+    aliases: Arc<Mutex<Option<Vec<String>>>>,
 }
 
 impl CloudFront {
@@ -32,11 +33,23 @@ impl CloudFront {
         let made = Arc::<Mutex<Vec<Invalidation>>>::default();
         let (ours, distribution, access_key) =
             (Arc::clone(&made), distribution.to_owned(), access_key.to_owned());
+        let aliases = Arc::new(Mutex::new(Some(vec!["127.0.0.1".to_owned()])));
+        let hosts = Arc::clone(&aliases);
         let api = Server::start(move |request| {
+            let path = format!("/2020-05-31/distribution/{distribution}");
+            if request.method == "GET" && request.path == path && is_signed(request, &access_key) {
+                return shown(&distribution, hosts.lock().expect("aliases").as_deref());
+            }
             let mut made = ours.lock().expect("invalidations");
             answer(&cache, &distribution, &access_key, &mut made, request)
         });
-        CloudFront { api, edge, made }
+        CloudFront { api, edge, made, aliases }
+    }
+
+    /// From now on the distribution has these aliases; `None`: these keys may not read it.
+    pub fn covers(&self, aliases: Option<&[&str]>) {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        *self.aliases.lock().expect("aliases") = aliases.map(owned);
     }
 
     /// The API: URL, log, faults.
@@ -60,6 +73,27 @@ fn error(status: u16, code: &str) -> Reply {
         "<ErrorResponse xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error><RequestId>1</RequestId></ErrorResponse>"
     );
     Reply::text(status, "text/xml", body)
+}
+
+/// Whether the signature has the form of this key's; its arithmetic is held against known answers elsewhere.
+fn is_signed(request: &Request, access_key: &str) -> bool {
+    let authorization = request.header("authorization");
+    let day = request.header("x-amz-date").get(..8).unwrap_or_default().to_owned();
+    let scope = format!(
+        "AWS4-HMAC-SHA256 Credential={access_key}/{day}/us-east-1/cloudfront/aws4_request, SignedHeaders="
+    );
+    authorization.starts_with(&scope) && authorization.contains("host;x-amz-date")
+}
+
+/// The distribution, with an origin whose name must not be taken for one of its own.
+fn shown(distribution: &str, aliases: Option<&[String]>) -> Reply {
+    let Some(aliases) = aliases else { return error(403, "AccessDenied") };
+    let names: String = aliases.iter().map(|name| format!("<CNAME>{name}</CNAME>")).collect();
+    let body = format!(
+        "<Distribution xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Id>{distribution}</Id><Status>Deployed</Status><InProgressInvalidationBatches>0</InProgressInvalidationBatches><DomainName>d111111abcdef8.cloudfront.net</DomainName><DistributionConfig><Aliases><Quantity>{}</Quantity><Items>{names}</Items></Aliases><Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>origin.example</DomainName></Origin></Items></Origins></DistributionConfig></Distribution>",
+        aliases.len()
+    );
+    Reply::text(200, "text/xml", body)
 }
 
 fn state(number: usize, invalidation: &Invalidation, status: u16) -> Reply {
@@ -88,12 +122,7 @@ fn answer(
     made: &mut Vec<Invalidation>,
     request: &Request,
 ) -> Reply {
-    let authorization = request.header("authorization");
-    let day = request.header("x-amz-date").get(..8).unwrap_or_default().to_owned();
-    let scope = format!(
-        "AWS4-HMAC-SHA256 Credential={access_key}/{day}/us-east-1/cloudfront/aws4_request, SignedHeaders="
-    );
-    if !authorization.starts_with(&scope) || !authorization.contains("host;x-amz-date") {
+    if !is_signed(request, access_key) {
         return error(403, "AccessDenied");
     }
     match (request.method.as_str(), request.segments().as_slice()) {
