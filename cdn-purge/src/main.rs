@@ -17,6 +17,7 @@ mod seen;
 mod select;
 mod send;
 mod source;
+mod variant;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -3,13 +3,15 @@
 
 mod site;
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use site::{Site, opened, reason, served};
-use testkit::http::{Reply, Server};
-use testkit::varnish::Varnish;
+use testkit::http::{Reply, Request, Server};
+use testkit::varnish::{Forms, Varnish};
 use testkit::{Nginx, exchange};
 
 /// Varnish, and every way that it has.
@@ -283,4 +285,191 @@ fn next_pages_say_their_build_by_themselves() {
     let refused = run("build-TfctsWXpff2fKS");
     assert_eq!(reason(&refused), (1, "edge-stale", "yes"), "the same in every build: {}", refused.2);
     assert!(refused.2.contains("gives every build the same id"), "{}", refused.2);
+}
+
+/// What `gzip` makes of it.
+fn packed(text: &str) -> Vec<u8> {
+    let child = Command::new("gzip").args(["-nc"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.expect("gzip starts");
+    child.stdin.take().expect("stdin").write_all(text.as_bytes()).expect("it reads");
+    child.wait_with_output().expect("it ends").stdout
+}
+
+/// A page of Next.js in all its forms; `etag` is whether it has a validator, `header` whether a header says its build.
+fn forms(release: &str, request: &Request, (header, etag): (bool, bool)) -> Reply {
+    let html = format!("<html data-dpl-id=\"{release}\">{}</html>", request.path);
+    let rsc = request.header("rsc") == "1";
+    let reply = if rsc && request.query.is_empty() {
+        Reply::text(307, "text/plain", "").with("Location", format!("{}?_rsc=1x", request.path))
+    } else if rsc {
+        let row = format!("1:\"$Sreact.fragment\"\n0:{{\"P\":null,\"b\":\"{release}\",\"f\":[]}}\n");
+        Reply::text(200, "text/x-component", row)
+    } else if request.header("accept-encoding") == "gzip" {
+        Reply::text(200, "text/html; charset=utf-8", packed(&html)).with("Content-Encoding", "gzip")
+    } else {
+        Reply::text(200, "text/html; charset=utf-8", html)
+    };
+    let reply = reply.with("Cache-Control", "s-maxage=3600").with("Vary", "rsc, Accept-Encoding");
+    let reply = if header { reply.with("X-Release", release) } else { reply };
+    let own = if rsc { "rsc" } else { "html" };
+    if etag { reply.with("ETag", format!("W/\"{own}-{release}\"")) } else { reply }
+}
+
+/// An origin with such pages behind a Varnish, and the settings for it.
+struct Formed {
+    site: Site,
+    origin: Server,
+    varnish: Varnish,
+}
+
+impl Formed {
+    fn start(kept: Forms, said: (bool, bool)) -> Self {
+        let site = Site::start();
+        let release = Arc::clone(&site.release);
+        let origin = Server::start(move |request| forms(&release.lock().expect("a release"), request, said));
+        let varnish = Varnish::start_with(origin.port(), origin.port(), kept);
+        let formed = Formed { site, origin, varnish };
+        formed.proves("variants = [\"gzip\", \"rsc\"]", said.0);
+        formed
+    }
+
+    /// Writes the settings.
+    fn proves(&self, variants: &str, header: bool) {
+        let (edge, origin) = (self.varnish.production(), self.origin.url());
+        let driver = format!(
+            "driver = \"http\"\nendpoint = \"{edge}\"\norigin = \"{origin}\"\nassets = false\n{variants}"
+        );
+        self.site.settings(&edge, &driver);
+        let file = self.site.folder.path().join("release.toml");
+        let text = std::fs::read_to_string(&file).expect("there");
+        let marker = if header { "\"X-Release\"" } else { "\"next\"" };
+        std::fs::write(&file, text.replace("\"X-Release\"", marker)).expect("written");
+    }
+
+    /// Somebody has asked for every form of a page.
+    fn warm(&self, path: &str) {
+        let page = format!("{}{path}", self.varnish.production());
+        for header in ["X-Nothing: 1", "Accept-Encoding: gzip", "RSC: 1"] {
+            let got = Command::new("curl").args(["-sSLo", "/dev/null", "-H", header, &page]).status();
+            assert!(got.expect("curl starts").success());
+        }
+    }
+
+    fn run(&self, path: &str, version: &str) -> (i32, serde_json::Value, String) {
+        self.site.run(&[&format!("{}{path}", self.varnish.production())], &opened(version))
+    }
+}
+
+/// `variant: claim` of each row.
+fn claims(document: &serde_json::Value) -> Vec<String> {
+    let rows = document["steps"][0]["output"]["urls"].as_array().expect("rows");
+    let word = |row: &serde_json::Value| {
+        format!(
+            "{}: {}",
+            row["variant"].as_str().unwrap_or("plain"),
+            row["claim"].as_str().unwrap_or_default()
+        )
+    };
+    rows.iter().map(word).collect()
+}
+
+#[test]
+fn every_form_of_a_page_is_proven_like_the_page() {
+    for said in [(true, true), (false, true)] {
+        let formed = Formed::start(Forms::Varied, said);
+        formed.warm("/sale");
+        formed.site.release("1.2.0");
+        let (code, done, stderr) = formed.run("/sale", "1.2.0");
+        // The address with `?_rsc=` is another key: a purge of the page leaves its copy, and that is found out.
+        assert_eq!(reason(&(code, done.clone(), stderr.clone())), (1, "edge-stale", "yes"), "{stderr}");
+        assert!(stderr.contains("/sale (rsc) serves 1.1.4 instead of 1.2.0"), "{stderr}");
+        assert!(stderr.contains("purge by tag or prefix"), "{stderr}");
+        assert_eq!(claims(&done)[..2], ["plain: observed", "gzip: observed"], "{said:?} {done:#}");
+        let both = [formed.varnish.production() + "/sale", formed.varnish.production() + "/sale?_rsc=1x"];
+        let args = [both[0].as_str(), both[1].as_str(), "--probe", &both[0]];
+        let (code, done, stderr) = formed.site.run(&args, &opened("1.2.0"));
+        assert_eq!(
+            (code, claims(&done)),
+            (0, ["plain", "gzip", "rsc"].map(|f| format!("{f}: observed")).into()),
+            "{stderr}"
+        );
+    }
+}
+
+/// The cache keeps every encoding below a key of its own, and a purge names one of them.
+#[test]
+fn a_purge_that_takes_the_plain_form_alone_is_found_out() {
+    let formed = Formed::start(Forms::Keyed, (true, false));
+    formed.warm("/sale");
+    formed.site.release("1.2.0");
+    formed.proves("", true);
+    let (code, done, stderr) = formed.run("/sale", "1.2.0");
+    assert_eq!(
+        (code, claims(&done)),
+        (0, vec!["plain: observed".to_owned()]),
+        "nobody asked for more: {stderr}"
+    );
+    formed.proves("variants = \"gzip\"", true);
+    let stale = formed.run("/sale", "1.2.0");
+    assert_eq!(reason(&stale), (1, "edge-stale", "yes"), "{}", stale.2);
+    assert!(stale.2.contains("/sale (gzip) serves 1.1.4 instead of 1.2.0"), "{}", stale.2);
+    assert_eq!(claims(&stale.1), ["plain: observed", "gzip: unknown"]);
+    // And a run of the release itself does not take the plain form's word for all.
+    let again = formed.site.run(&[], &opened("1.2.0"));
+    assert_eq!(reason(&again).1, "edge-stale", "{}", again.2);
+}
+
+#[test]
+fn of_a_form_that_cannot_be_read_no_more_is_claimed_than_is_known() {
+    // No header says the build and there is no validator: a young copy may be the old build all the same.
+    let formed = Formed::start(Forms::Varied, (false, false));
+    formed.proves("variants = \"gzip\"", false);
+    formed.warm("/sale");
+    formed.site.release("1.2.0");
+    let (code, done, stderr) = formed.run("/sale", "1.2.0");
+    assert_eq!(
+        (code, claims(&done)),
+        (0, vec!["plain: observed".into(), "gzip: unknown".into()]),
+        "{stderr}"
+    );
+    assert!(stderr.contains("1 of the 2 forms of pages asked do not say what they are"), "{stderr}");
+    let row = &done["steps"][0]["output"]["urls"][1]["after"];
+    assert!(row["problem"].as_str().is_some_and(|why| why.contains("compressed by gzip")), "{row}");
+    // A copy from before the purge needs no reading.
+    let keyed = Formed::start(Forms::Keyed, (false, true));
+    keyed.proves("variants = \"gzip\"", false);
+    keyed.warm("/sale");
+    keyed.site.release("1.2.0");
+    std::thread::sleep(Duration::from_secs(3));
+    let stale = keyed.run("/sale", "1.2.0");
+    assert_eq!(reason(&stale), (1, "edge-stale", "yes"), "{}", stale.2);
+    assert!(stale.2.contains("/sale (gzip) serves a copy that is older than the purge"), "{}", stale.2);
+}
+
+#[test]
+fn forms_are_asked_for_only_when_they_are_wanted() {
+    let formed = Formed::start(Forms::Varied, (true, true));
+    formed.site.release("1.2.0");
+    let edge = Server::start(|_| {
+        Reply::text(200, "text/html", "page").with("X-Release", "1.2.0").with("X-Cache", "HIT")
+    });
+    let asked = |variants: &str| {
+        formed.site.settings(&edge.url(), &format!("driver = \"http\"\nassets = false\n{variants}"));
+        let before = edge.log().len();
+        let (code, done, stderr) = formed.site.run(&[&format!("{}/sale", edge.url())], &opened("1.2.0"));
+        assert_eq!(code, 0, "{stderr}");
+        (edge.log().len() - before, claims(&done))
+    };
+    // One look before, the purge, two looks after.
+    assert_eq!(asked(""), (4, vec!["plain: observed".to_owned()]));
+    let headers = |log: Vec<Request>| {
+        log.iter().map(|r| format!("{}{}", r.header("accept-encoding"), r.header("rsc"))).collect::<String>()
+    };
+    assert_eq!(headers(edge.log()), "", "a plain page is asked for without any of it");
+    let (requests, claims) = asked("variants = [\"gzip\", \"br\", \"rsc\", \"br\"]");
+    assert_eq!((requests, claims.len()), (13, 4));
+    assert_eq!(headers(edge.log()), "gzipbr1gzipgzipbrbr11");
+    formed.site.settings(&edge.url(), "driver = \"http\"\nvariants = \"deflate\"");
+    let wrong = formed.site.run(&[], &opened("1.2.0"));
+    assert_eq!(reason(&wrong), (78, "setting", "no"), "{}", wrong.2);
 }
