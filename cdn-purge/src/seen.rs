@@ -206,6 +206,8 @@ fn plain(word: &str) -> Cached {
 fn cache_status(hop: &str) -> Cached {
     let parameter = |wanted: &str| hop.split(';').skip(1).any(|p| p.trim() == wanted);
     match () {
+        // Souin says both of an old copy that it serves.
+        () if parameter("hit") && parameter("fwd=stale") => Cached::Stale,
         () if parameter("hit") => Cached::Hit,
         () if parameter("fwd=bypass") => Cached::Never,
         () if hop.contains("fwd=") => Cached::Miss,
@@ -341,6 +343,13 @@ mod tests {
             ("cdn-cache", "HIT", Cached::Hit),
             ("cache-status", "Origin; fwd=miss, Souin; hit; ttl=30", Cached::Hit),
             ("cache-status", "Souin; fwd=stale; fwd-status=304", Cached::Miss),
+            ("cache-status", "Souin; hit; ttl=4; key=GET-http-shop.example-/; detail=DEFAULT", Cached::Hit),
+            (
+                "cache-status",
+                "Souin; hit; ttl=-1; key=GET-http-a-/; detail=DEFAULT; fwd=stale",
+                Cached::Stale,
+            ),
+            ("cache-status", "Souin; fwd=uri-miss; stored; key=GET-http-shop.example-/", Cached::Miss),
             ("age", "7", Cached::Hit),
             ("age", "0", Cached::Unsaid),
             ("x-nextjs-cache", "HIT", Cached::Unsaid),
