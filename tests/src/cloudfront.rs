@@ -2,6 +2,7 @@
 //! questions; the same caller reference with the same paths is the same invalidation, with others an error.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::cache::{Cache, What};
 use crate::http::{Reply, Request, Server};
@@ -15,6 +16,19 @@ struct Invalidation {
     paths: Vec<String>,
     /// Questions until it is done.
     left: u32,
+    /// It is done at this instant instead, whoever asks.
+    due: Option<Instant>,
+}
+
+impl Invalidation {
+    /// Somebody has asked: whether it is done by now.
+    fn is_done(&mut self) -> bool {
+        self.left = match self.due {
+            Some(due) => u32::from(due > Instant::now()),
+            None => self.left.saturating_sub(1),
+        };
+        self.left == 0
+    }
 }
 
 /// The stand-in: the API and the edge.
@@ -23,6 +37,7 @@ pub struct CloudFront {
     edge: Server,
     made: Arc<Mutex<Vec<Invalidation>>>,
     aliases: Arc<Mutex<Option<Vec<String>>>>,
+    takes: Arc<Mutex<Option<Duration>>>,
 }
 
 impl CloudFront {
@@ -35,15 +50,26 @@ impl CloudFront {
             (Arc::clone(&made), distribution.to_owned(), access_key.to_owned());
         let aliases = Arc::new(Mutex::new(Some(vec!["127.0.0.1".to_owned()])));
         let hosts = Arc::clone(&aliases);
+        let takes = Arc::<Mutex<Option<Duration>>>::default();
+        let time = Arc::clone(&takes);
         let api = Server::start(move |request| {
             let path = format!("/2020-05-31/distribution/{distribution}");
             if request.method == "GET" && request.path == path && is_signed(request, &access_key) {
                 return shown(&distribution, hosts.lock().expect("aliases").as_deref());
             }
             let mut made = ours.lock().expect("invalidations");
-            answer(&cache, &distribution, &access_key, &mut made, request)
+            let known = made.len();
+            let reply = answer(&cache, &distribution, &access_key, &mut made, request);
+            let takes = *time.lock().expect("time");
+            made.iter_mut().skip(known).for_each(|new| new.due = takes.map(|time| Instant::now() + time));
+            reply
         });
-        CloudFront { api, edge, made, aliases }
+        CloudFront { api, edge, made, aliases, takes }
+    }
+
+    /// From now on an invalidation takes so long, however often somebody asks.
+    pub fn takes(&self, time: Duration) {
+        *self.takes.lock().expect("time") = Some(time);
     }
 
     /// From now on the distribution has these aliases; `None`: these keys may not read it.
@@ -135,8 +161,7 @@ fn answer(
         ("GET", ["2020-05-31", "distribution", _, "invalidation", id]) => {
             let number = id.strip_prefix('I').and_then(|n| n.parse::<usize>().ok()).unwrap_or(usize::MAX);
             let Some(invalidation) = made.get_mut(number) else { return error(404, "NoSuchInvalidation") };
-            invalidation.left = invalidation.left.saturating_sub(1);
-            if invalidation.left == 0 {
+            if invalidation.is_done() {
                 carry_out(cache, &invalidation.paths);
             }
             state(number, invalidation, 200)
@@ -170,7 +195,7 @@ fn create(made: &mut Vec<Invalidation>, body: &str) -> Reply {
     if made.iter().any(|i| i.left > 0 && i.paths.len() + paths.len() > PATHS) {
         return error(400, "TooManyInvalidationsInProgress");
     }
-    made.push(Invalidation { reference, paths, left: 2 });
+    made.push(Invalidation { reference, paths, left: 2, due: None });
     state(made.len() - 1, &made[made.len() - 1], 201)
 }
 
