@@ -129,7 +129,8 @@ impl<'a> Proof<'a> {
         let ask = |n: usize| self.edge.origin(origin, &self.pages[n]);
         let says = |seen: &Seen| seen.status == Some(200) && seen.build.is_some();
         let mute = |seen: &Seen| {
-            seen.status == Some(200) && seen.build.is_none() && seen.problem.is_none() && !seen.rsc
+            let plain = seen.problem.is_none() || seen.unreadable;
+            seen.status == Some(200) && seen.build.is_none() && plain && !seen.rsc
         };
         let first: Vec<Seen> = (0..self.pages.len()).map(ask).collect::<Result<_, _>>()?;
         if unknown {
@@ -226,8 +227,8 @@ impl<'a> Proof<'a> {
         let page = &mut watched[n];
         page.row = if evidence == Evidence::Right { page.row + 1 } else { 0 };
         page.mute = if evidence == Evidence::None { page.mute + 1 } else { 0 };
-        // Once may have been the old copy of a soft purge.
-        let mute = (page.mute >= 2).then_some(Claim::Unknown);
+        // Once may have been the old copy of a soft purge, and as long as the edge says so it is.
+        let mute = (page.mute >= 2 && seen.cached != Cached::Stale).then_some(Claim::Unknown);
         page.claim = seen::claim(page.row, seen.cached).or(mute);
         page.at = Some(Timestamp::now());
         page.seen = seen;
@@ -252,7 +253,8 @@ impl<'a> Proof<'a> {
                 let claimed = watched[n].claim;
                 self.watch(n, &mut watched, purged_at)?;
                 let page = &mut watched[n];
-                page.claim = claimed.filter(|_| page.row > 0 || page.mute > 0);
+                let mute = (page.mute > 0).then_some(Claim::Unknown);
+                page.claim = claimed.filter(|_| page.row > 0).or(mute);
             }
             self.judge(&watched, purged_at, before)?;
         }

@@ -475,6 +475,79 @@ fn forms_are_asked_for_only_when_they_are_wanted() {
     assert_eq!(reason(&wrong), (78, "setting", "no"), "{}", wrong.2);
 }
 
+/// Each form is served old once more, and then new.
+#[test]
+fn a_soft_purge_is_waited_for_in_every_form() {
+    for said in [(true, true), (false, true)] {
+        let formed = Formed::start(Forms::Varied, said);
+        formed.proves("variants = \"gzip\"\nsoft_headers.X-Soft = \"1\"", said.0);
+        formed.warm("/sale");
+        formed.site.release("1.2.0");
+        let page = format!("{}/sale", formed.varnish.production());
+        let (code, done, stderr) = formed.site.run(&["--soft", &page], &opened("1.2.0"));
+        assert_eq!(
+            (code, claims(&done)),
+            (0, vec!["plain: observed".into(), "gzip: observed".into()]),
+            "{stderr}"
+        );
+        let purges = done["steps"][0]["output"]["purges"].as_array().expect("purges");
+        assert_eq!(purges.iter().map(|purge| &purge["mode"]).collect::<Vec<_>>(), ["soft"], "{stderr}");
+    }
+}
+
+/// What was proven once and says nothing any more is not called stable.
+#[test]
+fn a_form_that_falls_silent_while_it_is_watched_is_unknown() {
+    let site = Site::start();
+    let asked = Arc::new(Mutex::new(0));
+    let edge = Server::start(move |request| {
+        let gzip = request.header("accept-encoding") == "gzip";
+        let mut asked = asked.lock().expect("a number");
+        *asked += u32::from(gzip);
+        // One look before the purge, two after it; then another document.
+        let etag = if gzip && *asked > 3 { "\"b\"" } else { "\"a\"" };
+        let page = "<html data-dpl-id=\"1.2.0\">";
+        let reply = if gzip {
+            Reply::text(200, "text/html", packed(page)).with("Content-Encoding", "gzip")
+        } else {
+            Reply::text(200, "text/html", page)
+        };
+        reply.with("ETag", etag).with("X-Cache", "HIT")
+    });
+    site.settings(&edge.url(), "driver = \"http\"\nassets = false\nvariants = \"gzip\"\nstable = \"1s\"");
+    let file = site.folder.path().join("release.toml");
+    let text = std::fs::read_to_string(&file).expect("there").replace("\"X-Release\"", "\"next\"");
+    std::fs::write(&file, text).expect("written");
+    let (code, done, stderr) = site.run(&[&format!("{}/sale", edge.url())], &opened("1.2.0"));
+    assert_eq!((code, claims(&done)), (0, vec!["plain: stable".into(), "gzip: unknown".into()]), "{stderr}");
+}
+
+/// Whoever serves nothing but compressed pages that say no build is held against the origin, byte by byte.
+#[test]
+fn a_page_that_is_always_compressed_must_be_the_origins() {
+    let site = Site::start();
+    let release = Arc::clone(&site.release);
+    let origin = Server::start(move |_| {
+        let page = packed(&release.lock().expect("a release"));
+        let reply = Reply::text(200, "text/html", page).with("Content-Encoding", "gzip");
+        reply.with("Cache-Control", "s-maxage=3600")
+    });
+    let varnish = Varnish::start_with(origin.port(), origin.port(), Forms::Varied);
+    let edge = varnish.production();
+    let page = format!("{edge}/sale");
+    let run = |endpoint: &str| {
+        let driver = format!("driver = \"http\"\nendpoint = \"{endpoint}\"\norigin = \"{}\"", origin.url());
+        site.settings(&edge, &driver);
+        exchange(&mut site.command(&["--env", "production", &page, "--fresh"]), None)
+    };
+    served(&page);
+    site.release("1.2.0");
+    let deaf = Server::start(|_| Reply::text(200, "text/plain", "Purged"));
+    assert_eq!(reason(&run(&deaf.url())), (1, "edge-stale", "yes"));
+    let done = run(&edge);
+    assert_eq!((done.0, claims(&done.1)), (0, vec!["plain: observed".to_owned()]), "{}", done.2);
+}
+
 /// An origin whose keys are written as Souin reads them, and a Souin before it.
 fn souin(site: &Site) -> (Server, Souin) {
     let release = Arc::clone(&site.release);
