@@ -10,6 +10,7 @@ use url::Url;
 use crate::drivers::{self, Driver, Mode};
 use crate::plan::Tuning;
 use crate::select;
+use crate::variant::Variant;
 
 /// The keys of `[cdn-purge]`.
 pub const KEYS: &[&str] = &[
@@ -19,6 +20,7 @@ pub const KEYS: &[&str] = &[
     "settle",
     "stable",
     "assets",
+    "variants",
     "shield",
     "gap",
     "batch",
@@ -147,6 +149,8 @@ pub struct Settings {
     pub stable: Duration,
     /// Whether the files that a page names are asked for.
     pub assets: bool,
+    /// The forms of a page that are proven beside the plain one.
+    pub variants: Vec<Variant>,
     /// Whether there is a second cache behind the edge: then all is purged twice.
     pub shield: bool,
     /// The time between the two; by default 2 s, and 30 s for everything.
@@ -178,6 +182,7 @@ impl Settings {
             settle: duration("settle", Duration::from_secs(30))?,
             stable: duration("stable", Duration::ZERO)?,
             assets: settings.flag("assets")?.unwrap_or(true),
+            variants: Variant::read(settings)?,
             shield: settings.flag("shield")?.unwrap_or(false),
             gap: settings.duration("gap")?,
             tuning: tuning(settings)?,

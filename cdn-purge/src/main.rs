@@ -2,6 +2,7 @@
 
 mod args;
 mod batch;
+mod coverage;
 mod damage;
 mod drivers;
 mod edge;
@@ -16,11 +17,13 @@ mod seen;
 mod select;
 mod send;
 mod source;
+mod variant;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Args, Settings};
+use coverage::Compared;
 use http_client::Client;
 use serde_json::json;
 use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
@@ -64,16 +67,22 @@ impl Program for Args {
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = Settings::read(context)?;
-        let client = Client::new(context, NAME);
-        let text = settings.driver.check(&client)?;
-        Ok(Answer::new(text, json!({ "pages": settings.public_urls })))
+        let compared = checked(context, &settings)?;
+        let value = json!({ "pages": settings.public_urls, "hosts": compared.hosts });
+        Ok(Answer::new(compared.said, value))
     }
+}
+
+/// What can be told without a purge: whether the vendor takes the token, and whether its zone covers the pages.
+fn checked(context: &Context, settings: &Settings) -> Result<Compared, Failure> {
+    let hosts = coverage::hosts(&settings.public_urls);
+    let checked = settings.driver.check(&Client::new(context, NAME), &hosts)?;
+    coverage::compare(checked, &settings.public_urls)
 }
 
 /// What a release's certificate says of the edge.
 fn ready(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
-    let seen = settings.driver.check(&Client::new(&run.context, NAME))?;
-    let seen = seen.trim().replace('\n', "; ");
+    let seen = checked(&run.context, settings)?.said.trim().replace('\n', "; ");
     let driver = run.context.settings.need("driver")?;
     run.set("edge", step::Edge { driver, seen: seen.clone() })?;
     Ok(Outcome::unchanged(seen))

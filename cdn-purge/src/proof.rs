@@ -12,7 +12,8 @@ use crate::args::Settings;
 use crate::damage;
 use crate::edge::Edge;
 use crate::purge::hosts_of;
-use crate::seen::{self, Cached, Claim, Seen, Target};
+use crate::seen::{self, Cached, Claim, Evidence, Seen, Target};
+use crate::variant::Variant;
 
 /// The waits between two looks at what is not right yet; the last one is repeated.
 const WAITS: [u64; 4] = [250, 500, 1000, 2000];
@@ -27,6 +28,8 @@ pub struct Proof<'a> {
     settings: &'a Settings,
     edge: Edge<'a>,
     pages: Vec<Url>,
+    /// What is asked of the edge: each page, and behind it its other forms.
+    forms: Vec<Form>,
     wanted: Build,
     /// The pages at the origin that say no build: the edge must serve the same.
     twins: Vec<Option<u64>>,
@@ -36,12 +39,21 @@ pub struct Proof<'a> {
     purged: Vec<bool>,
 }
 
-/// A page while it is watched.
+/// One form of a page, by the page's number; `None` is the plain one.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    page: usize,
+    variant: Option<Variant>,
+}
+
+/// A form of a page while it is watched.
 #[derive(Clone, Debug, Default)]
 pub struct Watched {
     seen: Seen,
     /// Right answers in a row.
     row: u32,
+    /// Answers in a row that say nothing.
+    mute: u32,
     claim: Option<Claim>,
     at: Option<Timestamp>,
 }
@@ -56,7 +68,10 @@ impl<'a> Proof<'a> {
         since: Option<Timestamp>,
     ) -> Self {
         let twins = vec![None; pages.len()];
-        Proof { context, settings, edge, pages, wanted, twins, since, purged }
+        let plain = || [None].into_iter().chain(settings.variants.iter().copied().map(Some));
+        let forms = (0..pages.len()).flat_map(|page| plain().map(move |variant| Form { page, variant }));
+        let forms = forms.collect();
+        Proof { context, settings, edge, pages, forms, wanted, twins, since, purged }
     }
 
     pub fn pages(&self) -> &[Url] {
@@ -71,9 +86,35 @@ impl<'a> Proof<'a> {
         hosts_of(&self.pages)
     }
 
-    /// What the n-th page has to be.
-    pub fn target(&self, n: usize, since: Option<Timestamp>) -> Target<'_> {
-        Target { build: &self.wanted, twin: self.twins.get(n).copied().flatten(), since }
+    /// What a page has to be.
+    fn target(&self, page: usize, since: Option<Timestamp>) -> Target<'_> {
+        Target { build: &self.wanted, twin: self.twins.get(page).copied().flatten(), etag: None, since }
+    }
+
+    /// Whether all that was seen is right, and not from before the data changed.
+    pub fn is_right(&self, seen: &[Seen]) -> bool {
+        self.forms.iter().zip(seen).all(|(form, sight)| {
+            let target = self.target(form.page, self.since);
+            sight.proves(Target { etag: self.validator(form.page, seen.iter(), target), ..target })
+        })
+    }
+
+    /// The validator of a page's plain form among these sights of all forms, if that is right.
+    fn validator<'s>(
+        &self,
+        page: usize,
+        seen: impl Iterator<Item = &'s Seen>,
+        target: Target,
+    ) -> Option<&'s str> {
+        let plain = |form: &Form| form.page == page && form.variant.is_none();
+        let (_, seen) = self.forms.iter().zip(seen).find(|(form, _)| plain(form))?;
+        seen.etag.as_deref().filter(|_| seen.proves(target))
+    }
+
+    /// A form's address, for people.
+    fn named(&self, form: Form) -> String {
+        let page = &self.pages[form.page];
+        form.variant.map_or_else(|| page.to_string(), |variant| format!("{page} ({})", variant.word()))
     }
 
     /// The origin must serve the wanted build; when nobody has said which, what it serves is it. A page that says no build there
@@ -88,7 +129,8 @@ impl<'a> Proof<'a> {
         let ask = |n: usize| self.edge.origin(origin, &self.pages[n]);
         let says = |seen: &Seen| seen.status == Some(200) && seen.build.is_some();
         let mute = |seen: &Seen| {
-            seen.status == Some(200) && seen.build.is_none() && seen.problem.is_none() && !seen.rsc
+            let plain = seen.problem.is_none() || seen.unreadable;
+            seen.status == Some(200) && seen.build.is_none() && plain && !seen.rsc
         };
         let first: Vec<Seen> = (0..self.pages.len()).map(ask).collect::<Result<_, _>>()?;
         if unknown {
@@ -109,9 +151,9 @@ impl<'a> Proof<'a> {
         Ok(self)
     }
 
-    /// Every page once.
+    /// Every form of every page once.
     pub fn look(&self) -> Result<Vec<Seen>, Failure> {
-        self.pages.iter().map(|page| self.edge.page(page)).collect()
+        self.forms.iter().map(|form| self.edge.page(&self.pages[form.page], form.variant)).collect()
     }
 
     /// Asks what is not right until it is, or until the time to settle is over; the last sight of each.
@@ -144,12 +186,14 @@ impl<'a> Proof<'a> {
     /// first one has made.
     pub fn confirm(&self, purged_at: Timestamp, before: &[Seen]) -> Result<Vec<Watched>, Failure> {
         let end = Instant::now() + self.settings.settle;
-        let mut watched = vec![Watched::default(); self.pages.len()];
+        let mut watched = vec![Watched::default(); self.forms.len()];
         for attempt in 0.. {
-            for (n, page) in watched.iter_mut().enumerate().filter(|(_, page)| page.claim.is_none()) {
-                self.watch(n, page, purged_at)?;
-                if page.row == 1 {
-                    self.watch(n, page, purged_at)?;
+            for n in 0..watched.len() {
+                if watched[n].claim.is_none() {
+                    self.watch(n, &mut watched, purged_at)?;
+                    if watched[n].row == 1 || watched[n].mute == 1 {
+                        self.watch(n, &mut watched, purged_at)?;
+                    }
                 }
             }
             if watched.iter().all(|page| page.claim.is_some()) || Instant::now() >= end {
@@ -167,17 +211,27 @@ impl<'a> Proof<'a> {
         self.stay(watched, purged_at, before)
     }
 
-    /// What the n-th page has to be after the purge.
-    fn after(&self, n: usize, purged_at: Timestamp) -> Target<'_> {
-        let purged = self.purged.get(n).is_some_and(|purged| *purged).then_some(purged_at);
-        self.target(n, self.since.max(purged))
+    /// What a page has to be after the purge.
+    fn after(&self, page: usize, purged_at: Timestamp) -> Target<'_> {
+        let purged = self.purged.get(page).is_some_and(|purged| *purged).then_some(purged_at);
+        self.target(page, self.since.max(purged))
     }
 
-    fn watch(&self, n: usize, page: &mut Watched, purged_at: Timestamp) -> Result<(), Failure> {
-        page.seen = self.edge.page(&self.pages[n])?;
+    /// Looks at the n-th form once more.
+    fn watch(&self, n: usize, watched: &mut [Watched], purged_at: Timestamp) -> Result<(), Failure> {
+        let form = self.forms[n];
+        let seen = self.edge.page(&self.pages[form.page], form.variant)?;
+        let target = self.after(form.page, purged_at);
+        let etag = self.validator(form.page, watched.iter().map(|page| &page.seen), target);
+        let evidence = seen.evidence(Target { etag, ..target });
+        let page = &mut watched[n];
+        page.row = if evidence == Evidence::Right { page.row + 1 } else { 0 };
+        page.mute = if evidence == Evidence::None { page.mute + 1 } else { 0 };
+        // Once may have been the old copy of a soft purge, and as long as the edge says so it is.
+        let mute = (page.mute >= 2 && seen.cached != Cached::Stale).then_some(Claim::Unknown);
+        page.claim = seen::claim(page.row, seen.cached).or(mute);
         page.at = Some(Timestamp::now());
-        page.row = if page.seen.proves(self.after(n, purged_at)) { page.row + 1 } else { 0 };
-        page.claim = seen::claim(page.row, page.seen.cached);
+        page.seen = seen;
         Ok(())
     }
 
@@ -195,10 +249,12 @@ impl<'a> Proof<'a> {
         while Instant::now() < end {
             self.context.voice.progress(&format!("watching that {} stays", self.name()));
             self.context.pause(STAY.min(end.saturating_duration_since(Instant::now())))?;
-            for (n, page) in watched.iter_mut().enumerate() {
-                let claimed = page.claim;
-                self.watch(n, page, purged_at)?;
-                page.claim = claimed.filter(|_| page.row > 0);
+            for n in 0..watched.len() {
+                let claimed = watched[n].claim;
+                self.watch(n, &mut watched, purged_at)?;
+                let page = &mut watched[n];
+                let mute = (page.mute > 0).then_some(Claim::Unknown);
+                page.claim = claimed.filter(|_| page.row > 0).or(mute);
             }
             self.judge(&watched, purged_at, before)?;
         }
@@ -211,18 +267,29 @@ impl<'a> Proof<'a> {
 
     fn judge(&self, watched: &[Watched], purged_at: Timestamp, before: &[Seen]) -> Result<(), Failure> {
         let said = |(n, page): (usize, &Watched)| {
-            let (url, seen) = (&self.pages[n], &page.seen);
-            let young = Target { since: None, ..self.after(n, purged_at) };
-            if seen.proves(young) {
-                return format!("{url} serves {} from a copy that is older than the purge", self.name());
+            let (form, seen) = (self.forms[n], &page.seen);
+            let (url, target) = (self.named(form), self.after(form.page, purged_at));
+            match seen.evidence(Target { since: None, ..target }) {
+                Evidence::Right => {
+                    format!("{url} serves {} from a copy that is older than the purge", self.name())
+                }
+                Evidence::None => {
+                    format!("{url} serves a copy that is older than the purge ({})", seen.why())
+                }
+                Evidence::Wrong => format!("{url} {seen} instead of {} although it was purged", self.name()),
             }
-            format!("{url} {seen} instead of {} although it was purged", self.name())
         };
         let wrong: Vec<(usize, &Watched)> =
             watched.iter().enumerate().filter(|(_, page)| page.claim.is_none()).collect();
         let Some(first) = wrong.first() else { return Ok(()) };
         let failure =
             Failure::failed(first.1.seen.reason(), said(*first)).output("urls", self.report(before, watched));
+        let failure = match self.forms[first.0].variant {
+            // Next.js sends browsers to `?_rsc=`, which caches keep apart from the page.
+            Some(Variant::Rsc) => failure
+                .next("purge by tag or prefix: the address of a page alone does not take its ?_rsc= with it"),
+            _ => failure,
+        };
         Err(wrong.into_iter().skip(1).map(said).fold(failure, Failure::cause))
     }
 
@@ -263,32 +330,45 @@ impl<'a> Proof<'a> {
         };
         before
             .iter()
-            .map(|seen| Watched { seen: seen.clone(), row: 1, claim: Some(claim(seen)), at: None })
+            .map(|seen| Watched { seen: seen.clone(), row: 1, mute: 0, claim: Some(claim(seen)), at: None })
             .collect()
     }
 
     /// One sentence that says no more than was seen.
     pub fn said(&self, watched: &[Watched]) -> String {
         let uncached = watched.iter().filter(|page| page.claim == Some(Claim::NotCached)).count();
+        let mute = watched.iter().filter(|page| page.mute > 0).count();
         let (name, asked) = (self.name(), watched.len());
-        match uncached {
+        let forms = if asked == self.pages.len() { "pages" } else { "forms of pages" };
+        let said = match uncached {
             0 => format!("the edge serves {name}"),
             all if all == asked => format!("the edge serves {name}, and keeps no copy of what was asked"),
-            some => format!("the edge serves {name}, and keeps no copy of {some} of the {asked} pages asked"),
+            some => {
+                format!("the edge serves {name}, and keeps no copy of {some} of the {asked} {forms} asked")
+            }
+        };
+        match mute {
+            0 => said,
+            mute => format!("{said}; {mute} of the {asked} {forms} asked do not say what they are"),
         }
     }
 
     /// What was observed here and now, and no more than that: other places of the edge and browsers may differ.
     pub fn report(&self, before: &[Seen], watched: &[Watched]) -> Value {
-        let rows = self.pages.iter().zip(before).zip(watched);
-        rows.map(|((url, before), page)| {
+        let rows = self.forms.iter().zip(before).zip(watched);
+        rows.map(|((form, before), page)| {
             let mut after = page.seen.to_value();
             after["count"] = json!(page.row);
             if let Some(at) = page.at {
                 after["at"] = json!(at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string());
             }
             let claim = page.claim.map_or("unknown", Claim::word);
-            json!({ "url": url.as_str(), "before": before.to_value(), "after": after, "claim": claim })
+            let url = self.pages[form.page].as_str();
+            let mut row = json!({ "url": url, "before": before.to_value(), "after": after, "claim": claim });
+            if let Some(variant) = form.variant {
+                row["variant"] = json!(variant.word());
+            }
+            row
         })
         .collect()
     }

@@ -40,7 +40,7 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
     let proof = if planned { proof } else { proof.gate()? };
     let before = proof.look()?;
     let names = format!("{} ({})", lists.counted(), proof.hosts());
-    let right = before.iter().enumerate().all(|(n, seen)| seen.proves(proof.target(n, since)));
+    let right = proof.is_right(&before);
     // What a person names is purged whatever it says: not everything that changes is a build.
     if right && !args.named() && !planned && lists.are(proof.pages()) {
         return Ok(nothing_to_do(&proof, &before, &names));

@@ -45,6 +45,10 @@ pub struct Seen {
     pub pop: Option<String>,
     /// Whether this is React's wire format in place of a document.
     pub rsc: bool,
+    /// Its validator, without what compression does to it.
+    pub etag: Option<String>,
+    /// It says no build where we can read, and the rest of it we cannot.
+    pub unreadable: bool,
     /// Why no answer came, or why the answer says nothing.
     pub problem: Option<String>,
 }
@@ -55,8 +59,19 @@ pub struct Target<'a> {
     pub build: &'a Build,
     /// The hash of the page at the origin, where it says no build either.
     pub twin: Option<u64>,
+    /// The validator of the page's plain form, where that has just been right: what has the same is the same document.
+    pub etag: Option<&'a str>,
     /// Copies must not be older than this.
     pub since: Option<Timestamp>,
+}
+
+/// What an answer is evidence of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    Right,
+    Wrong,
+    /// It may be either: what it serves cannot be read, and nothing else says it.
+    None,
 }
 
 impl Seen {
@@ -67,13 +82,33 @@ impl Seen {
 
     /// Whether it is what it has to be; no evidence is no.
     pub fn proves(&self, target: Target) -> bool {
-        let old = |(cached, since): (Timestamp, Timestamp)| cached + SLACK < since;
-        let too_old = self.cached_at.zip(target.since).is_some_and(old);
+        self.evidence(target) == Evidence::Right
+    }
+
+    /// What it is evidence of. That a copy is young alone is no proof: a shield may have handed out an old one.
+    pub fn evidence(&self, target: Target) -> Evidence {
+        if self.status != Some(200) || self.rsc || self.is_older(target.since) {
+            return Evidence::Wrong;
+        }
+        let same = self.etag.is_some() && self.etag.as_deref() == target.etag;
         let right = match &self.build {
             Some(build) => target.build.is(build),
+            None if self.unreadable && same => true,
+            None if self.unreadable => return Evidence::None,
             None => target.twin == Some(self.digest),
         };
-        self.status == Some(200) && right && !self.rsc && !too_old
+        if right { Evidence::Right } else { Evidence::Wrong }
+    }
+
+    /// Whether the copy is from before this instant, by what the edge says.
+    pub fn is_older(&self, since: Option<Timestamp>) -> bool {
+        let old = |(cached, since): (Timestamp, Timestamp)| cached + SLACK < since;
+        self.cached_at.zip(since).is_some_and(old)
+    }
+
+    /// Why it says nothing.
+    pub fn why(&self) -> &str {
+        self.problem.as_deref().unwrap_or("no reason is known")
     }
 
     /// The stable word for what is wrong with a page that was purged and proves nothing.
@@ -110,7 +145,7 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = || self.problem.as_deref().unwrap_or("no reason is known");
+        let why = || self.why();
         match (self.status, &self.build) {
             (None, _) => write!(f, "does not answer: {}", why()),
             (Some(200), _) if self.rsc => f.write_str(
@@ -171,6 +206,8 @@ fn plain(word: &str) -> Cached {
 fn cache_status(hop: &str) -> Cached {
     let parameter = |wanted: &str| hop.split(';').skip(1).any(|p| p.trim() == wanted);
     match () {
+        // Souin says both of an old copy that it serves.
+        () if parameter("hit") && parameter("fwd=stale") => Cached::Stale,
         () if parameter("hit") => Cached::Hit,
         () if parameter("fwd=bypass") => Cached::Never,
         () if hop.contains("fwd=") => Cached::Miss,
@@ -241,7 +278,7 @@ mod tests {
             cached_at: cached.map(at),
             ..Seen::default()
         };
-        let since = Target { build: &build, twin: None, since: Some(at("2026-11-24T12:00:00Z")) };
+        let since = Target { build: &build, twin: None, etag: None, since: Some(at("2026-11-24T12:00:00Z")) };
         let any = Target { since: None, ..since };
         assert!(seen(Some(200), Some("1.2.0"), None).proves(since));
         assert!(seen(Some(200), Some("1.2.0"), Some("2026-11-24T11:59:59Z")).proves(since));
@@ -257,6 +294,34 @@ mod tests {
         assert!(!seen(Some(500), Some("1.2.0"), None).proves(any));
         assert!(!Seen { rsc: true, ..seen(Some(200), Some("1.2.0"), None) }.proves(any));
         assert!(!Seen::silent("refused".into()).proves(any));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_evidence_unless_it_is_the_document_that_was() {
+        let build = Build { version: Some("1.2.0".into()), ..Build::default() };
+        let since: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
+        let target = |etag| Target { build: &build, twin: None, etag, since: Some(since) };
+        let packed = |etag: Option<&str>, cached_at| Seen {
+            status: Some(200),
+            unreadable: true,
+            etag: etag.map(str::to_owned),
+            cached_at,
+            ..Seen::default()
+        };
+        let (young, old) = (Some(since), Some(since - Duration::from_secs(9)));
+        let table = [
+            (packed(Some("a"), young), Some("a"), Evidence::Right),
+            (packed(Some("a"), young), Some("b"), Evidence::None),
+            (packed(Some("a"), young), None, Evidence::None),
+            (packed(None, young), None, Evidence::None),
+            (packed(Some("a"), old), Some("a"), Evidence::Wrong),
+            (packed(None, old), None, Evidence::Wrong),
+            (Seen { build: Some("1.1.4".into()), ..packed(Some("a"), None) }, Some("a"), Evidence::Wrong),
+            (Seen { status: Some(500), ..packed(Some("a"), None) }, Some("a"), Evidence::Wrong),
+        ];
+        for (seen, etag, wanted) in table {
+            assert_eq!(seen.evidence(target(etag)), wanted, "{seen:?} {etag:?}");
+        }
     }
 
     #[test]
@@ -278,6 +343,13 @@ mod tests {
             ("cdn-cache", "HIT", Cached::Hit),
             ("cache-status", "Origin; fwd=miss, Souin; hit; ttl=30", Cached::Hit),
             ("cache-status", "Souin; fwd=stale; fwd-status=304", Cached::Miss),
+            ("cache-status", "Souin; hit; ttl=4; key=GET-http-shop.example-/; detail=DEFAULT", Cached::Hit),
+            (
+                "cache-status",
+                "Souin; hit; ttl=-1; key=GET-http-a-/; detail=DEFAULT; fwd=stale",
+                Cached::Stale,
+            ),
+            ("cache-status", "Souin; fwd=uri-miss; stored; key=GET-http-shop.example-/", Cached::Miss),
             ("age", "7", Cached::Hit),
             ("age", "0", Cached::Unsaid),
             ("x-nextjs-cache", "HIT", Cached::Unsaid),

@@ -1,6 +1,8 @@
 //! Bunny's purge API with a real cache behind it, with both its traps: a URL that ends in `/` is a prefix unless it says
 //! `exactPath=true`, and a purge of the zone without a tag is the whole zone.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, What};
@@ -10,6 +12,7 @@ use crate::http::{Reply, Request, Server};
 pub struct Bunny {
     api: Server,
     edge: Server,
+    hosts: Arc<Mutex<Vec<String>>>,
 }
 
 impl Bunny {
@@ -18,7 +21,18 @@ impl Bunny {
         let cache = Cache::new(|word| ("CDN-Cache", word.to_owned()));
         let edge = cache.serve(origin);
         let (zone, key) = (zone.to_owned(), key.to_owned());
-        Bunny { api: Server::start(move |request| answer(&cache, &zone, &key, request)), edge }
+        let hosts = Arc::new(Mutex::new(vec!["127.0.0.1".to_owned()]));
+        let ours = Arc::clone(&hosts);
+        let api = Server::start(move |request| {
+            let hosts = ours.lock().expect("hosts").clone();
+            answer(&cache, &zone, &key, &hosts, request)
+        });
+        Bunny { api, edge, hosts }
+    }
+
+    /// From now on the pull zone has these hostnames beside its own.
+    pub fn covers(&self, hosts: &[&str]) {
+        *self.hosts.lock().expect("hosts") = hosts.iter().map(|host| (*host).to_owned()).collect();
     }
 
     /// The API: URL, log, faults.
@@ -32,14 +46,22 @@ impl Bunny {
     }
 }
 
-fn answer(cache: &Cache, zone: &str, key: &str, request: &Request) -> Reply {
+/// The pull zone as its owner sees it; its own hostname is always there.
+fn shown(zone: &str, hosts: &[String]) -> Value {
+    let name = |value: &str, system: bool| json!({ "Id": 1, "Value": value, "ForceSSL": false, "IsSystemHostname": system, "HasCertificate": true });
+    let own = name("shop.b-cdn.net", true);
+    let names: Vec<Value> = [own].into_iter().chain(hosts.iter().map(|host| name(host, false))).collect();
+    json!({ "Id": zone.parse::<u64>().ok(), "Name": "shop", "Enabled": true, "Hostnames": names })
+}
+
+fn answer(cache: &Cache, zone: &str, key: &str, hosts: &[String], request: &Request) -> Reply {
     if request.header("accesskey") != key {
         return Reply::json(401, json!({ "Message": "Authorization has been denied for this request." }));
     }
     let missing = json!({ "ErrorKey": "pullZone.not_found", "Field": "PullZone", "Message": "The requested Pull Zone was not found" });
     let query = |name: &str| request.query.get(name).map(String::as_str).unwrap_or_default();
     match (request.method.as_str(), request.segments().as_slice()) {
-        ("GET", ["pullzone", id]) if *id == zone => Reply::json(200, json!({ "Id": zone })),
+        ("GET", ["pullzone", id]) if *id == zone => Reply::json(200, shown(zone, hosts)),
         ("POST", ["pullzone", id, "purgeCache"]) if *id == zone => {
             let tag = request.json().and_then(|b| b["CacheTag"].as_str().map(str::to_owned));
             cache.purge(&tag.map_or(What::Everything, What::Tag), false);

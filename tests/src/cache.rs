@@ -22,6 +22,8 @@ pub enum What {
     Host(String),
     /// All with this tag in `Cache-Tag` (or `Surrogate-Key`, `xkey`).
     Tag(String),
+    /// All with this key in `Surrogate-Key`, as Souin reads it: with a comma and a space between keys, and nothing else.
+    Group(String),
     /// All.
     Everything,
 }
@@ -47,6 +49,10 @@ impl Kept {
             What::PathPrefix(path) => bare.find('/').is_some_and(|at| bare[at..].starts_with(path.as_str())),
             What::Host(host) => bare.split('/').next() == Some(host),
             What::Tag(tag) => tags(&["cache-tag", "surrogate-key", "xkey"]).contains(tag),
+            What::Group(key) => {
+                let values = self.reply.headers.iter().filter(|(name, _)| name == "surrogate-key");
+                values.flat_map(|(_, value)| value.split(", ")).any(|own| own.trim() == key)
+            }
             What::Everything => true,
         }
     }

@@ -23,6 +23,10 @@ struct Zone {
     /// The most that one request may name.
     limit: Mutex<usize>,
     bucket: Mutex<Option<Bucket>>,
+    /// The zone's name; `None` when this token may not read the zone.
+    name: Mutex<Option<String>>,
+    /// Names of others that lead here (Cloudflare for SaaS).
+    custom: Mutex<Vec<String>>,
 }
 
 /// The stand-in: the API and the edge.
@@ -43,6 +47,8 @@ impl Cloudflare {
             token: token.to_owned(),
             limit: Mutex::new(100),
             bucket: Mutex::default(),
+            name: Mutex::new(Some("127.0.0.1".to_owned())),
+            custom: Mutex::default(),
         });
         let ours = Arc::clone(&zone);
         let api = Server::start(move |request| ours.answer(request));
@@ -62,6 +68,16 @@ impl Cloudflare {
     /// From now on one request may name only so many.
     pub fn limit(&self, items: usize) {
         *self.zone.limit.lock().expect("limit") = items;
+    }
+
+    /// From now on the zone has this name, or is one that the token may only purge.
+    pub fn named(&self, name: Option<&str>) {
+        *self.zone.name.lock().expect("name") = name.map(str::to_owned);
+    }
+
+    /// From now on this name of somebody else leads here.
+    pub fn custom_hostname(&self, name: &str) {
+        self.zone.custom.lock().expect("names").push(name.to_owned());
     }
 
     /// From now on so many requests pass at once, and then one in each such time.
@@ -87,6 +103,7 @@ impl Zone {
             ("GET", ["client", "v4", "user", "tokens", "verify"]) => {
                 envelope(200, &[], &json!({ "id": "t", "status": "active" }))
             }
+            ("GET", ["client", "v4", "zones", z, rest @ ..]) if *z == self.zone => self.shown(rest, request),
             ("POST", ["client", "v4", "zones", z, verb @ ("purge_cache" | "invalidate_cache")])
                 if *z == self.zone =>
             {
@@ -96,9 +113,30 @@ impl Zone {
                 }
                 self.purge(request, *verb == "invalidate_cache")
             }
-            ("POST", ["client", "v4", "zones", ..]) => {
+            (_, ["client", "v4", "zones", ..]) => {
                 let text = "Could not route to the zone, perhaps your object identifier is invalid?";
                 envelope(404, &[(7003, text)], &Value::Null)
+            }
+            _ => envelope(404, &[(7000, "No route for that URI")], &Value::Null),
+        }
+    }
+
+    /// The zone, or its custom hostnames, for who may read them.
+    fn shown(&self, rest: &[&str], request: &Request) -> Reply {
+        let Some(name) = self.name.lock().expect("name").clone() else {
+            return envelope(403, &[(9109, "Unauthorized to access requested resource")], &Value::Null);
+        };
+        match rest {
+            [] => {
+                let zone = json!({ "id": self.zone, "name": name, "status": "active", "paused": false, "type": "full" });
+                envelope(200, &[], &zone)
+            }
+            ["custom_hostnames"] => {
+                let wanted = request.query.get("hostname");
+                let custom = self.custom.lock().expect("names").clone();
+                let fit = custom.iter().filter(|name| wanted.is_none_or(|wanted| wanted == *name));
+                let fit = fit.map(|name| json!({ "id": "c", "hostname": name, "status": "active" }));
+                envelope(200, &[], &fit.collect())
             }
             _ => envelope(404, &[(7000, "No route for that URI")], &Value::Null),
         }

@@ -1,5 +1,5 @@
 //! Everything that the tests and the demo stand on: stand-ins with state for what cannot run on one machine (Coolify,
-//! Telegram, Cloudflare), private servers of what can (PostgreSQL, Varnish, git), a small shop, and the sandbox that
+//! Telegram, the vendors of edges), private servers of what can (PostgreSQL, Varnish, git), a small shop, and the sandbox that
 //! puts them together. Never published, and it depends on no step.
 
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ pub mod proxy;
 pub mod sandbox;
 pub mod schema;
 pub mod shop;
+pub mod souin;
 pub mod supabase;
 pub mod telegram;
 pub mod telegram_html;
@@ -39,6 +40,7 @@ pub use fastly::Fastly;
 pub use nginx::Nginx;
 pub use sandbox::Sandbox;
 pub use shop::Shop;
+pub use souin::Souin;
 pub use supabase::Supabase;
 pub use telegram::Telegram;
 

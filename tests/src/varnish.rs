@@ -64,13 +64,34 @@ sub vcl_deliver {
 }
 "#;
 
+/// Gives each encoding and React's wire format an object of its own: a PURGE without those headers drops the plain one alone.
+const KEYED: &str = "sub vcl_hash { hash_data(req.http.accept-encoding); hash_data(req.http.rsc); }\n";
+
+/// How the forms of a page are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forms {
+    /// One copy, which Varnish unpacks for whom that does not take gzip.
+    Unpacked,
+    /// One for each value of what the origin's `Vary` names, all below one key.
+    Varied,
+    /// Each below a key of its own.
+    Keyed,
+}
+
 impl Varnish {
     /// Starts in front of two origins on this machine, given by their ports.
     pub fn start(production_origin: u16, staging_origin: u16) -> Self {
+        Self::start_with(production_origin, staging_origin, Forms::Unpacked)
+    }
+
+    /// Starts, and keeps the forms of a page in such a way.
+    pub fn start_with(production_origin: u16, staging_origin: u16, forms: Forms) -> Self {
         let folder = tempfile::Builder::new().prefix("rilis-varnish-").tempdir().expect("a folder");
         let vcl = VCL
             .replace("PRODUCTION", &production_origin.to_string())
             .replace("STAGING", &staging_origin.to_string());
+        let vcl = if forms == Forms::Keyed { vcl + KEYED } else { vcl };
+        let gzip = if forms == Forms::Unpacked { "http_gzip_support=on" } else { "http_gzip_support=off" };
         let file = folder.path().join("edge.vcl");
         std::fs::write(&file, vcl).expect("written");
         let (production, staging) = (crate::free_port(), crate::free_port());
@@ -85,7 +106,7 @@ impl Varnish {
             .arg(format!("production=127.0.0.1:{production}"))
             .arg("-a")
             .arg(format!("staging=127.0.0.1:{staging}"))
-            .args(["-p", "thread_pool_min=10", "-p", "thread_pools=1"])
+            .args(["-p", "thread_pool_min=10", "-p", "thread_pools=1", "-p", gzip])
             .env("PATH", path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -5,12 +5,15 @@
 use std::time::Duration;
 
 use http_client::{Call, Client, Reply};
-use serde_json::json;
+use serde_json::{Value, json};
 use step::{Failure, Secret, Settings};
 use url::Url;
 
-use super::{Driver, Limits, Order, Receipt, Verdict, api, asked, bad_token, is_busy, refused, words};
+use super::{
+    Driver, Limits, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy, names, refused, words,
+};
 use crate::batch::Size;
+use crate::coverage::{Checked, Covers};
 use crate::select::Kind;
 
 const NAME: &str = "Bunny";
@@ -94,14 +97,20 @@ impl Driver for Bunny {
         }
     }
 
-    fn check(&self, client: &Client) -> Result<String, Failure> {
+    fn check(&self, client: &Client, _hosts: &[String]) -> Result<Checked, Failure> {
         let reply = asked(client, &self.call("GET", &format!("/pullzone/{}", self.zone)), NAME)?;
         match reply.status {
-            200 => Ok(format!("Bunny shows pull zone {} to this key", self.zone)),
-            status if is_busy(status) => {
-                Err(Failure::temporary("purge-refused", format!("Bunny answers with HTTP {status}")))
-            }
-            _ => Err(self.failure(&reply)),
+            200 => {}
+            status if is_busy(status) => return Err(busy(NAME, status)),
+            _ => return Err(self.failure(&reply)),
         }
+        // Its `Hostnames`, `x.b-cdn.net` among them, each with a `Value`.
+        let listed = reply.json().map(|zone| zone["Hostnames"].clone()).filter(Value::is_array);
+        let untold = || Covers::Untold("the answer has no Hostnames".to_owned());
+        Ok(Checked {
+            said: format!("Bunny shows pull zone {} to this key", self.zone),
+            zone: format!("pull zone {}", self.zone),
+            covers: listed.map_or_else(untold, |list| Covers::Names(names(&list, "Value"))),
+        })
     }
 }

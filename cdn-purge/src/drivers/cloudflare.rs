@@ -7,8 +7,9 @@ use http_client::{Call, Client, Reply};
 use serde_json::{Value, json};
 use step::{Failure, Secret, Settings};
 
-use super::{Driver, Limits, Mode, Order, Receipt, Verdict, api, asked, bad_token, is_busy};
+use super::{Driver, Limits, Mode, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy};
 use crate::batch::Size;
+use crate::coverage::{self, Checked, Covers};
 use crate::select::Kind;
 
 const NAME: &str = "Cloudflare";
@@ -63,6 +64,33 @@ impl Cloudflare {
             }
         };
         errors(reply).into_iter().fold(failure, Failure::cause)
+    }
+}
+
+impl Cloudflare {
+    /// The zone's name and all below it (`GET /zones/{zone}`, for which a token that may only purge has no right), and of its
+    /// custom hostnames (Cloudflare for SaaS) those that the pages need.
+    fn covers(&self, client: &Client, hosts: &[String]) -> Result<Covers, Failure> {
+        let path = format!("zones/{}", self.zone);
+        let reply = asked(client, &self.call("GET", &path), NAME)?;
+        let name = reply.json().and_then(|answer| answer["result"]["name"].as_str().map(str::to_owned));
+        let name = match (reply.status, name) {
+            (200, Some(name)) => name,
+            (404, _) => return Err(self.failure(&reply)),
+            (status, _) => {
+                let why = format!("the token may not read it (HTTP {status}; it needs Zone, Zone, Read)");
+                return Ok(Covers::Untold(why));
+            }
+        };
+        let mut names = vec![name.clone(), format!("*.{name}")];
+        for host in hosts {
+            if !coverage::covered(&names, host) {
+                let call = self.call("GET", &format!("{path}/custom_hostnames?hostname={host}"));
+                let answer = asked(client, &call, NAME)?.json().unwrap_or_default();
+                names.extend(super::names(&answer["result"], "hostname"));
+            }
+        }
+        Ok(Covers::Names(names))
     }
 }
 
@@ -121,19 +149,16 @@ impl Driver for Cloudflare {
         if sized { Verdict::TooLarge(self.failure(reply)) } else { Verdict::Refused(self.failure(reply)) }
     }
 
-    fn check(&self, client: &Client) -> Result<String, Failure> {
+    fn check(&self, client: &Client, hosts: &[String]) -> Result<Checked, Failure> {
         let reply = asked(client, &self.call("GET", "user/tokens/verify"), NAME)?;
         match self.verdict(&reply) {
-            Verdict::Accepted(_) => Ok(format!(
-                "Cloudflare knows this token; whether it may purge zone {} shows only when it does",
-                self.zone
-            )),
-            Verdict::Busy(said) => Err(Failure::temporary(
-                "purge-refused",
-                format!("Cloudflare answers with HTTP {}", reply.status),
-            )
-            .cause(said)),
-            Verdict::TooLarge(failure) | Verdict::Refused(failure) => Err(failure),
+            Verdict::Accepted(_) => {}
+            Verdict::Busy(said) => return Err(busy(NAME, reply.status).cause(said)),
+            Verdict::TooLarge(failure) | Verdict::Refused(failure) => return Err(failure),
         }
+        let zone = format!("zone {}", self.zone);
+        let said =
+            format!("Cloudflare knows this token; whether it may purge {zone} shows only when it does");
+        Ok(Checked { said, zone, covers: self.covers(client, hosts)? })
     }
 }

@@ -12,8 +12,9 @@ use step::{Failure, Secret, Settings};
 use url::Url;
 
 use super::sigv4::{self, Credentials, Request, sha256};
-use super::{Driver, Limits, Order, Receipt, Verdict, api, asked, bad_token, is_busy};
+use super::{Driver, Limits, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy};
 use crate::batch::Size;
+use crate::coverage::{Checked, Covers};
 use crate::select::{self, Kind};
 
 const NAME: &str = "CloudFront";
@@ -36,8 +37,9 @@ impl CloudFront {
         })
     }
 
-    fn call(&self, method: &str, id: &str, body: String, now: Timestamp) -> Call {
-        let path = format!("/2020-05-31/distribution/{}/invalidation{id}", self.distribution);
+    /// A signed request below the distribution.
+    fn call(&self, method: &str, below: &str, body: String, now: Timestamp) -> Call {
+        let path = format!("/2020-05-31/distribution/{}{below}", self.distribution);
         let host = select::host(&self.api);
         let request = Request { method, host: &host, path: &path, body: body.as_bytes() };
         let headers = sigv4::headers(&self.keys, &request, now);
@@ -159,7 +161,7 @@ impl Driver for CloudFront {
             escape(order.reference),
             &hash[..32],
         );
-        vec![self.call("POST", "", body, order.now)]
+        vec![self.call("POST", "/invalidation", body, order.now)]
     }
 
     fn verdict(&self, reply: &Reply) -> Verdict {
@@ -178,23 +180,49 @@ impl Driver for CloudFront {
     }
 
     fn progress(&self, id: &str, now: Timestamp) -> Option<Call> {
-        Some(self.call("GET", &format!("/{id}"), String::new(), now))
+        Some(self.call("GET", &format!("/invalidation/{id}"), String::new(), now))
     }
 
     fn is_completed(&self, reply: &Reply) -> bool {
         reply.status < 300 && element(&reply.body, "Status").as_deref() == Some("Completed")
     }
 
-    fn check(&self, client: &Client) -> Result<String, Failure> {
-        let reply = asked(client, &self.call("GET", "", String::new(), Timestamp::now()), NAME)?;
-        match reply.status {
-            200 => Ok(format!("CloudFront lists the invalidations of {} for these keys", self.distribution)),
-            status if is_busy(status) => {
-                Err(Failure::temporary("purge-refused", format!("CloudFront answers with HTTP {status}")))
-            }
-            _ => Err(self.failure(&reply)),
+    fn check(&self, client: &Client, _hosts: &[String]) -> Result<Checked, Failure> {
+        let ask = |below| asked(client, &self.call("GET", below, String::new(), Timestamp::now()), NAME);
+        let listed = ask("/invalidation")?;
+        match listed.status {
+            200 => {}
+            status if is_busy(status) => return Err(busy(NAME, status)),
+            _ => return Err(self.failure(&listed)),
         }
+        let distribution = ask("")?;
+        let covers = match distribution.status {
+            200 => covers(&distribution.body),
+            404 => return Err(self.failure(&distribution)),
+            status => Covers::Untold(format!(
+                "the keys may not read it (HTTP {status}; that needs cloudfront:GetDistribution)"
+            )),
+        };
+        Ok(Checked {
+            said: format!("CloudFront lists the invalidations of {} for these keys", self.distribution),
+            zone: format!("distribution {}", self.distribution),
+            covers,
+        })
     }
+}
+
+/// The hosts of a `Distribution`: its own first `DomainName` (its origins have such elements too, further down), and its `Aliases`.
+fn covers(xml: &str) -> Covers {
+    // Then it has no hosts of its own, and its tenants' are in other documents.
+    if element(xml, "ConnectionMode").as_deref() == Some("tenant-only") {
+        return Covers::Untold("its hosts are those of its tenants".to_owned());
+    }
+    let Some(own) = element(xml, "DomainName") else {
+        return Covers::Untold("the answer has no DomainName".to_owned());
+    };
+    let aliases = element(xml, "Aliases").unwrap_or_default();
+    let aliases = aliases.split("<CNAME>").skip(1).filter_map(|rest| rest.split_once("</CNAME>"));
+    Covers::Names([own].into_iter().chain(aliases.map(|(name, _)| name.trim().to_owned())).collect())
 }
 
 #[cfg(test)]
@@ -219,6 +247,24 @@ mod tests {
                 && shared(text, "third").is_none()
                 && shared(text, "other").is_none()
         );
+    }
+
+    #[test]
+    fn the_hosts_of_a_distribution_are_its_own_and_its_aliases_but_never_an_origins() {
+        let xml = |config: &str| {
+            format!(
+                "<Distribution xmlns=\"{XMLNS}\"><Id>E1</Id><DomainName>d1.cloudfront.net</DomainName><DistributionConfig>{config}<Origins><Items><Origin><DomainName>origin.example</DomainName></Origin></Items></Origins></DistributionConfig></Distribution>"
+            )
+        };
+        let aliases = "<Aliases><Quantity>2</Quantity><Items><CNAME>shop.example</CNAME><CNAME>*.shop.example</CNAME></Items></Aliases>";
+        let Covers::Names(names) = covers(&xml(aliases)) else { panic!("told") };
+        assert_eq!(names, ["d1.cloudfront.net", "shop.example", "*.shop.example"]);
+        let Covers::Names(names) = covers(&xml("<Aliases><Quantity>0</Quantity></Aliases>")) else {
+            panic!("told")
+        };
+        assert_eq!(names, ["d1.cloudfront.net"]);
+        assert!(matches!(covers(&xml("<ConnectionMode>tenant-only</ConnectionMode>")), Covers::Untold(_)));
+        assert!(matches!(covers("<Distribution/>"), Covers::Untold(_)));
     }
 
     #[test]

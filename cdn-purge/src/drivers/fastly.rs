@@ -8,8 +8,11 @@ use http_client::{Call, Client, Reply};
 use serde_json::json;
 use step::{Failure, Secret, Settings};
 
-use super::{Driver, Limits, Mode, Order, Receipt, Verdict, api, asked, bad_token, is_busy, refused, words};
+use super::{
+    Driver, Limits, Mode, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy, refused, words,
+};
 use crate::batch::Size;
+use crate::coverage::{self, Checked, Covers};
 use crate::select::Kind;
 
 const NAME: &str = "Fastly";
@@ -46,6 +49,39 @@ impl Fastly {
             }
             _ => refused(NAME, reply),
         }
+    }
+}
+
+impl Fastly {
+    /// The domains of the service's active version, and those that belong to no version (since 2025, under `domain-management`),
+    /// which are only asked for when the others do not do.
+    fn covers(&self, client: &Client, service: &Reply, hosts: &[String]) -> Result<Covers, Failure> {
+        let service = service.json().unwrap_or_default();
+        let mut versions = service["versions"].as_array().into_iter().flatten();
+        let active = versions.find(|version| version["active"] == true).map(|v| v["number"].clone());
+        let Some(active) = active.and_then(|number| number.as_u64()) else {
+            return Ok(Covers::Untold("the service shows no active version".to_owned()));
+        };
+        let path = format!("service/{}/version/{active}/domain", self.service);
+        let reply = asked(client, &self.call("GET", &path), NAME)?;
+        let Some(list) = reply.json().filter(|list| reply.status == 200 && list.is_array()) else {
+            return Ok(Covers::Untold(format!(
+                "the token may not read its domains (HTTP {}; it needs global:read)",
+                reply.status
+            )));
+        };
+        let mut names = super::names(&list, "name");
+        let bare = |names: &[String]| hosts.iter().any(|host| !coverage::covered(names, host));
+        if bare(&names) {
+            let path = format!("domain-management/v1/domains?service_id={}&limit=100", self.service);
+            let more = asked(client, &self.call("GET", &path), NAME)?;
+            let page = more.json().filter(|_| more.status == 200).unwrap_or_default();
+            names.extend(super::names(&page["data"], "fqdn"));
+            if bare(&names) && (!page["data"].is_array() || page["meta"]["next_cursor"].is_string()) {
+                return Ok(Covers::Untold("not all of its domains are shown to this token".to_owned()));
+            }
+        }
+        Ok(Covers::Names(names))
     }
 }
 
@@ -106,17 +142,15 @@ impl Driver for Fastly {
         }
     }
 
-    fn check(&self, client: &Client) -> Result<String, Failure> {
+    fn check(&self, client: &Client, hosts: &[String]) -> Result<Checked, Failure> {
         let reply = asked(client, &self.call("GET", &format!("service/{}", self.service)), NAME)?;
         match reply.status {
-            200 => Ok(format!(
-                "Fastly shows service {} to this token; whether it may purge shows only when it does",
-                self.service
-            )),
-            status if is_busy(status) => {
-                Err(Failure::temporary("purge-refused", format!("Fastly answers with HTTP {status}")))
-            }
-            _ => Err(self.failure(&reply)),
+            200 => {}
+            status if is_busy(status) => return Err(busy(NAME, status)),
+            _ => return Err(self.failure(&reply)),
         }
+        let zone = format!("service {}", self.service);
+        let said = format!("Fastly shows {zone} to this token; whether it may purge shows only when it does");
+        Ok(Checked { said, zone, covers: self.covers(client, &reply, hosts)? })
     }
 }

@@ -11,6 +11,7 @@ use url::Url;
 use super::{Driver, Limits, Mode, Order, Receipt, Verdict, asked, is_busy, words};
 use crate::args::base;
 use crate::batch::Size;
+use crate::coverage::{Checked, Covers};
 use crate::select::{self, Kind};
 
 /// The words that a template may hold between braces.
@@ -255,13 +256,14 @@ impl Driver for Http {
         ))
     }
 
-    fn check(&self, client: &Client) -> Result<String, Failure> {
+    fn check(&self, client: &Client, _hosts: &[String]) -> Result<Checked, Failure> {
         let reply = asked(client, &Call::new("GET", &self.page), "the edge")?;
         let method = self.way(Kind::Url).map_or("PURGE", |way| way.method.as_str());
-        Ok(format!(
+        let said = format!(
             "{} answers with HTTP {}; whether it takes {method} is not known",
             self.page, reply.status
-        ))
+        );
+        Ok(Checked { said, zone: String::new(), covers: Covers::NoZone })
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 use step::{Acted, Failure, Settings};
 
 use crate::batch::Size;
+use crate::coverage::Checked;
 use crate::select::Kind;
 
 /// Whether copies are dropped, or served once more while the edge asks the origin.
@@ -110,8 +111,9 @@ pub trait Driver: Sync {
     fn is_completed(&self, _reply: &Reply) -> bool {
         true
     }
-    /// Whether the edge can be asked; a sentence for people.
-    fn check(&self, client: &Client) -> Result<String, Failure>;
+    /// Whether the edge can be asked, and which hosts its zone covers, as far as that is told without a purge. `hosts` are the
+    /// pages' own: where a list of the vendor's does not end, only they are looked for.
+    fn check(&self, client: &Client, hosts: &[String]) -> Result<Checked, Failure>;
 }
 
 /// The driver of the settings. `host` is the environment's first one.
@@ -144,6 +146,17 @@ pub fn unanswered(lost: &Lost, whose: &str) -> Failure {
 /// One authorised read.
 fn asked(client: &Client, call: &Call, whose: &str) -> Result<Reply, Failure> {
     client.persist(call, true)?.map_err(|lost| unanswered(&lost, whose))
+}
+
+/// The vendor has trouble, or too much to do, when it was only asked.
+fn busy(whose: &str, status: u16) -> Failure {
+    Failure::temporary("purge-refused", format!("{whose} answers with HTTP {status}"))
+}
+
+/// The texts under this name in a list of an answer.
+fn names(list: &Value, name: &str) -> Vec<String> {
+    let entries = list.as_array().into_iter().flatten();
+    entries.filter_map(|entry| entry[name].as_str()).map(str::to_owned).collect()
 }
 
 /// A token that a vendor does not take.

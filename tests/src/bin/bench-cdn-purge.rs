@@ -1,4 +1,5 @@
-//! What a purge of 100,000 pages costs: CPU, memory and time against a loopback vendor, beside curl in a loop.
+//! What a purge of 100,000 pages costs: CPU, memory and time against a loopback vendor, beside curl in a loop. And how long it takes
+//! until it is known that an invalidation is completed, beside the fixed questions of `aws cloudfront wait invalidation-completed`.
 #![allow(clippy::print_stdout, reason = "the figures go to stdout, as Markdown")]
 
 use std::fs::File;
@@ -7,6 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use testkit::CloudFront;
+use testkit::http::{Reply, Server};
 use wait4::Wait4;
 
 const ANSWER: &str =
@@ -117,4 +120,91 @@ fn main() {
         measured(command)
     };
     row("curl in a loop, 100 of those requests, nothing proven", &median(3, curl));
+    waiting();
+}
+
+const DISTRIBUTION: &str = "EDFDVBD6EXAMPLE";
+const KEY: &str = "AKIDEXAMPLE";
+
+/// An edge with an invalidation that takes so long; its origin lives as long.
+fn cloudfront(takes: Duration) -> (Server, CloudFront) {
+    let origin = Server::start(|_| {
+        let page = Reply::text(200, "text/html", "page").with("X-Release", "1.2.0");
+        page.with("Cache-Control", "s-maxage=3600")
+    });
+    let cloudfront = CloudFront::start(DISTRIBUTION, KEY, &origin.url());
+    cloudfront.takes(takes);
+    (origin, cloudfront)
+}
+
+/// Questions until it was known, and how long that took from the request that made the invalidation.
+struct Waited {
+    questions: usize,
+    known: Duration,
+}
+
+fn questions(cloudfront: &CloudFront) -> usize {
+    cloudfront.api().count("GET", &format!("/2020-05-31/distribution/{DISTRIBUTION}/invalidation/"))
+}
+
+fn by_cdn_purge(takes: Duration) -> Waited {
+    let (_origin, cloudfront) = cloudfront(takes);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (edge, api) = (cloudfront.edge().url(), cloudfront.api().url());
+    let settings = format!(
+        "[product]\nname = \"shop\"\n[environment.production]\npublic_urls = [\"{edge}/\"]\nmarker = \"X-Release\"\n[cdn-purge]\ndriver = \"cloudfront\"\ndistribution = \"{DISTRIBUTION}\"\nurl = \"{api}\"\nassets = false\n"
+    );
+    std::fs::write(folder.path().join("release.toml"), settings).expect("written");
+    let page = format!("{edge}/sale");
+    let mut command = Command::new(testkit::bin("cdn-purge"));
+    command.args(["--fresh", "--env", "production", "--release", "1.2.0", &page]);
+    command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", "some-bench-key");
+    let (code, document, stderr) = testkit::exchange(command.current_dir(folder.path()), None);
+    assert_eq!(code, 0, "{stderr}");
+    let purge = &document["steps"][0]["output"]["purges"][0];
+    assert_eq!(purge["claim"], "completed", "{purge}");
+    let known = Duration::from_millis(purge["ms"].as_u64().expect("a time"));
+    Waited { questions: questions(&cloudfront), known }
+}
+
+/// Creates an invalidation and asks at once and then every 20 s, at most 30 times, as botocore's waiter does.
+const AWS: &str = r#"
+ask() { curl -sSf -H "X-Amz-Date: ${day}T000000Z" -H "Authorization: AWS4-HMAC-SHA256 Credential=$key/$day/us-east-1/cloudfront/aws4_request, SignedHeaders=host;x-amz-date, Signature=0" "$@"; }
+day=20261125 key=$2
+ask -d '<InvalidationBatch><Paths><Quantity>1</Quantity><Items><Path>/sale</Path></Items></Paths><CallerReference>r</CallerReference></InvalidationBatch>' "$1" >/dev/null || exit 1
+for n in $(seq 30); do
+    ask "$1/I0" | grep -q Completed && exit 0
+    sleep 20
+done
+exit 1"#;
+
+fn by_aws(takes: Duration) -> Waited {
+    let (_origin, cloudfront) = cloudfront(takes);
+    let url = format!("{}/2020-05-31/distribution/{DISTRIBUTION}/invalidation", cloudfront.api().url());
+    let mut command = Command::new("sh");
+    command.args(["-c", AWS, "sh", &url, KEY]);
+    let cost = measured(command);
+    Waited { questions: questions(&cloudfront), known: cost.wall }
+}
+
+/// All at the same time: nobody does anything but wait.
+fn waiting() {
+    println!(
+        "\n| an invalidation that takes | cdn-purge: questions | known after | every 20 s: questions | known after |\n|---:|---:|---:|---:|---:|"
+    );
+    let run = |seconds: u64| {
+        let takes = Duration::from_secs(seconds);
+        (seconds, std::thread::spawn(move || by_cdn_purge(takes)), std::thread::spawn(move || by_aws(takes)))
+    };
+    let runs: Vec<_> = [1, 5, 12, 30, 65, 110].map(run).into_iter().collect();
+    for (seconds, ours, theirs) in runs {
+        let (ours, theirs) = (ours.join().expect("it ended"), theirs.join().expect("it ended"));
+        println!(
+            "| {seconds} s | {} | {:.1} s | {} | {:.1} s |",
+            ours.questions,
+            ours.known.as_secs_f64(),
+            theirs.questions,
+            theirs.known.as_secs_f64()
+        );
+    }
 }
