@@ -214,15 +214,18 @@ fn by_hand() {
 #[test]
 fn long_texts_are_divided_and_logs_go_as_documents() {
     let team = Team::start();
-    let html: String = (1..=400).map(|n| format!("<b>line</b> {n} of many\n")).collect();
+    // 7,181 characters with 400 entities, of which Apprise makes seven messages.
+    let lines: String = (1..=400).map(|n| format!("<b>line</b> {n} of these\n")).collect();
+    let html = format!("{lines}{}", ".".repeat(89));
     assert_eq!(html.matches("<b>").count(), 400);
+    assert_eq!(html.replace("<b>", "").replace("</b>", "").chars().count(), 7181);
     let (code, _, stderr) = team.say(&["send", "--html", &html]);
     assert_eq!(code, 0, "{stderr}");
     let messages = team.telegram.messages();
     assert_eq!(messages.len(), 2);
     assert!(
-        messages[0].text.starts_with("(1/2)\nline 1 of many\n")
-            && messages[1].text.ends_with("line 400 of many")
+        messages[0].text.starts_with("(1/2)\nline 1 of these\n")
+            && messages[1].text.ends_with(&format!("line 400 of these\n{}", ".".repeat(89)))
     );
     let lines: usize = messages.iter().map(|m| m.text.matches("line ").count()).sum();
     assert_eq!(lines, 400);
