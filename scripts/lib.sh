@@ -9,8 +9,11 @@
 here=$(dirname "$(readlink -f "$0")")
 program=$(basename "$0")
 
-# Programs are taken from PATH, else from where cargo leaves them.
-PATH=$PATH:$here/../target/release:$here/../target/debug
+# Programs are taken from PATH, else from where they were installed or unpacked beside us, or where cargo leaves them.
+case $here in
+    */lib/rilis) PATH=$PATH:${here%/lib/rilis}/bin ;;
+    *) PATH=$PATH:$here/../target/release:$here/../target/debug ;;
+esac
 export PATH
 
 run='' last='' newest='' number=0 complete='' signal='' silent='' locked='' brought='' left='' ended=''
