@@ -91,11 +91,12 @@ impl<'a> Proof<'a> {
         Target { build: &self.wanted, twin: self.twins.get(page).copied().flatten(), etag: None, since }
     }
 
-    /// Whether all that was seen is right, and not from before the data changed.
+    /// Whether all that was seen is right, and surely not from before the data changed.
     pub fn is_right(&self, seen: &[Seen]) -> bool {
         self.forms.iter().zip(seen).all(|(form, sight)| {
             let target = self.target(form.page, self.since);
-            sight.proves(Target { etag: self.validator(form.page, seen.iter(), target), ..target })
+            let target = Target { etag: self.validator(form.page, seen.iter(), target), ..target };
+            sight.proves(target) && sight.is_newer(self.since)
         })
     }
 

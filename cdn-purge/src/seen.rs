@@ -100,6 +100,13 @@ impl Seen {
         if right { Evidence::Right } else { Evidence::Wrong }
     }
 
+    /// Whether this is surely no copy from before an instant: without any word about its age a copy may be one.
+    pub fn is_newer(&self, since: Option<Timestamp>) -> bool {
+        let Some(since) = since else { return true };
+        matches!(self.cached, Cached::Miss | Cached::Never)
+            || self.cached_at.is_some_and(|at| at > since + SLACK)
+    }
+
     /// Whether the copy is from before this instant, by what the edge says.
     pub fn is_older(&self, since: Option<Timestamp>) -> bool {
         let old = |(cached, since): (Timestamp, Timestamp)| cached + SLACK < since;
@@ -283,6 +290,11 @@ mod tests {
         assert!(seen(Some(200), Some("1.2.0"), None).proves(since));
         assert!(seen(Some(200), Some("1.2.0"), Some("2026-11-24T11:59:59Z")).proves(since));
         assert!(!seen(Some(200), Some("1.2.0"), Some("2026-11-24T11:59:00Z")).proves(since), "an old copy");
+        let hit = |cached_at| Seen { cached: Cached::Hit, ..seen(Some(200), Some("1.2.0"), cached_at) };
+        assert!(hit(Some("2026-11-24T12:00:03Z")).is_newer(since.since));
+        assert!(!hit(Some("2026-11-24T12:00:01Z")).is_newer(since.since), "it may be from a second before");
+        assert!(!hit(None).is_newer(since.since), "nobody knows how old it is");
+        assert!(hit(None).is_newer(None) && Seen { cached: Cached::Miss, ..hit(None) }.is_newer(since.since));
         assert!(seen(Some(200), Some("1.2.0"), Some("2026-11-24T11:59:00Z")).proves(any));
         assert!(!seen(Some(200), Some("1.1.4"), None).proves(any));
         assert!(!seen(Some(200), None, None).proves(any));

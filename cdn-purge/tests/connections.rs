@@ -33,6 +33,7 @@ fn a_private_ca_is_trusted_when_it_is_named_and_only_then() {
     assert_eq!(tls.server.count("PURGE", "/sale"), 1);
     let unknown = exchange(named(&site, &tls).env_remove("SSL_CERT_FILE"), Some(&opened("1.2.0")));
     assert_eq!((unknown.0, tls.server.count("PURGE", "/sale")), (75, 1), "{}", unknown.2);
+    assert!(unknown.2.contains("SSL_CERT_FILE") && !unknown.2.contains("not known"), "{}", unknown.2);
 }
 
 #[test]

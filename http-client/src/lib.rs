@@ -121,6 +121,8 @@ pub struct Lost {
     pub why: String,
     /// Whether the request may have been carried out all the same.
     pub sent: bool,
+    /// Whether it will be the same the next time: the other side's certificate is not trusted.
+    pub distrusted: bool,
 }
 
 /// Sends calls for one step.
@@ -182,7 +184,7 @@ impl<'a> Client<'a> {
         let timeout = call.timeout.map_or(left, |wanted| wanted.min(left));
         let request = match call.request() {
             Ok(request) => request,
-            Err(why) => return Ok(Err(Lost { why: redact(&why), sent: false })),
+            Err(why) => return Ok(Err(Lost { why: redact(&why), sent: false, distrusted: false })),
         };
         // A connection that does not come about ends before the whole does: only so it is known that nothing was sent.
         let connect = Some(CONNECT.min(timeout * 4 / 5));
@@ -200,6 +202,7 @@ impl<'a> Client<'a> {
             let answer = self.send(call)?;
             let (status, wait) = match &answer {
                 Ok(reply) => (Some(reply.status), reply.retry_after()),
+                Err(lost) if lost.distrusted => return Ok(answer),
                 Err(_) => (None, None),
             };
             let safe = safe || answer.as_ref().is_err_and(|lost| !lost.sent);
@@ -238,6 +241,12 @@ fn is_unreached(error: &std::io::Error) -> bool {
         || error.to_string().starts_with("failed to lookup address information")
 }
 
+/// The connection ended before any request: the certificate belongs to its very beginning.
+fn is_distrusted(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    inner.is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)))
+}
+
 fn lost(error: &ureq::Error) -> Lost {
     let sent = match error {
         ureq::Error::HostNotFound
@@ -247,8 +256,10 @@ fn lost(error: &ureq::Error) -> Lost {
         | ureq::Error::Rustls(_)
         | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
         ureq::Error::ConnectProxyFailed(_) => false,
-        ureq::Error::Io(error) => !is_unreached(error),
+        ureq::Error::Io(error) => !is_unreached(error) && !is_distrusted(error),
         _ => true,
     };
-    Lost { why: redact(&error.to_string()), sent }
+    let distrusted = matches!(error, ureq::Error::Io(error) if is_distrusted(error));
+    let remedy = if distrusted { " (SSL_CERT_FILE names a CA of your own)" } else { "" };
+    Lost { why: redact(&format!("{error}{remedy}")), sent, distrusted }
 }

@@ -95,6 +95,18 @@ fn an_answer_that_does_not_come_is_an_outcome_of_its_own() {
 }
 
 #[test]
+fn whoever_is_not_trusted_got_nothing() {
+    let team = Team::start();
+    let tls = testkit::tls::Tls::start(|_| Reply::text(500, "text/plain", "never asked"));
+    team.edit_settings(&team.telegram.server().url(), &tls.url());
+    let (code, record, stderr) = team.tell(&released());
+    let told = channel(&record, "luxima-alerts");
+    assert_eq!((code, &told["status"]), (75, &json!("not-sent")), "{stderr}");
+    assert!(stderr.contains("SSL_CERT_FILE"), "{stderr}");
+    assert_eq!((tls.server.log().len(), team.kept("outbox").len()), (0, 1));
+}
+
+#[test]
 fn an_outage_loses_nothing() {
     let team = Team::start();
     let url = team.telegram.server().url();

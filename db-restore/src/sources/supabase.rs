@@ -144,8 +144,8 @@ impl<'a> Project<'a> {
             .json(&json!({ "recovery_time_target_unix": target }));
         loop {
             let reply = match self.client.send(&call)? {
-                Err(Lost { why, sent: true }) => return Ok(Posted::Unknown(why)),
-                Err(Lost { why, sent: false }) => {
+                Err(Lost { why, sent: true, .. }) => return Ok(Posted::Unknown(why)),
+                Err(Lost { why, sent: false, .. }) => {
                     return Ok(Posted::Refused(
                         Failure::temporary("supabase-unreachable", "Supabase's API does not answer")
                             .cause(why),
