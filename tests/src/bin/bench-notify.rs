@@ -7,11 +7,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use testkit::Telegram;
+use testkit::http::{Reply, Server};
 use wait4::Wait4;
 
 const TOKEN: &str = "123456789:AAH7dT2mXw9rB4AAH7dT2mXw9rB4xxx";
 const CHAT: i64 = -1_001_234_567_890;
 const ROUNDS: usize = 60;
+/// Of Apprise, which takes a second each time.
+const PEER_ROUNDS: usize = 10;
 
 /// What one run has cost.
 struct Cost {
@@ -40,8 +43,27 @@ fn main() {
     println!("{}", row("notify send", &mut sends));
     println!("{}", row("notify, about a document", &mut tells));
     println!("{}", row("curl --fail-with-body --retry 3", &mut curls));
+    if let Some(mut costs) = apprise() {
+        println!("{}", row(&format!("apprise json://, {PEER_ROUNDS} times"), &mut costs));
+    }
     let size = std::fs::metadata(testkit::bin("notify")).expect("a file").len();
-    println!("\nThe binary has {}.{} MB.", size / 1_000_000, size % 1_000_000 / 100_000);
+    println!("\nThe binary has {size} bytes.");
+}
+
+/// Apprise, where `scripts/peers` has installed it. Telegram's host is built into it, so it posts JSON instead.
+fn apprise() -> Option<Vec<Cost>> {
+    let program = testkit::bin_dir().join("../peers/python/bin/apprise");
+    if !program.is_file() {
+        return None;
+    }
+    let server = Server::start(|_| Reply::text(200, "text/plain", "ok"));
+    let post = |n: usize| {
+        let url = format!("json://127.0.0.1:{}/", server.port());
+        run(Command::new(&program).args(["-b", &format!("message {n}"), &url]).stderr(Stdio::null()))
+    };
+    let costs = (0..PEER_ROUNDS).map(post).collect();
+    assert_eq!(server.log().len(), PEER_ROUNDS, "every message has arrived");
+    Some(costs)
 }
 
 fn prepare(folder: &Path, telegram: &Telegram) {
