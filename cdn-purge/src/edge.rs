@@ -89,11 +89,16 @@ impl Edge<'_> {
         let (verdict, cached) = seen::verdict(|name| reply.header(name));
         // What is compressed is not unpacked: then only headers speak.
         let encoding = reply.header("content-encoding").unwrap_or("identity").trim();
-        let unreadable = !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
-        let body = if unreadable { "" } else { reply.body.as_str() };
+        let packed = !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
+        let body = if packed { "" } else { reply.body.as_str() };
         let build = self.marker.read(|name| reply.header(name).map(str::to_owned), body);
-        let build_is_unsaid = build.is_none();
         let constant = build.is_none() && body.contains(Marker::CONSTANT);
+        let unreadable = build.is_none() && packed;
+        let problem = if constant {
+            Some(CONSTANT.to_owned())
+        } else {
+            unreadable.then(|| format!("it is compressed by {encoding}, and no header says it"))
+        };
         let kind = reply.header("content-type").unwrap_or_default();
         let mut hasher = DefaultHasher::new();
         reply.body.hash(&mut hasher);
@@ -107,11 +112,8 @@ impl Edge<'_> {
             pop: seen::pop(|name| reply.header(name)),
             rsc: kind.starts_with(WIRE),
             etag: reply.header("etag").and_then(variant::etag),
-            unreadable: unreadable && build_is_unsaid,
-            problem: constant.then(|| CONSTANT.to_owned()).or_else(|| {
-                (unreadable && build_is_unsaid)
-                    .then(|| format!("it is compressed by {encoding}, and no header says it"))
-            }),
+            unreadable,
+            problem,
         }
     }
 

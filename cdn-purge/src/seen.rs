@@ -103,8 +103,9 @@ impl Seen {
     /// Whether this is surely no copy from before an instant: without any word about its age a copy may be one.
     pub fn is_newer(&self, since: Option<Timestamp>) -> bool {
         let Some(since) = since else { return true };
-        matches!(self.cached, Cached::Miss | Cached::Never)
-            || self.cached_at.is_some_and(|at| at > since + SLACK)
+        // Behind an edge that had to ask, a shield may have an old copy: its age counts wherever it is said.
+        let asked = matches!(self.cached, Cached::Miss | Cached::Never);
+        self.cached_at.map_or(asked, |at| at > since + SLACK)
     }
 
     /// Whether the copy is from before this instant, by what the edge says.
@@ -294,7 +295,9 @@ mod tests {
         assert!(hit(Some("2026-11-24T12:00:03Z")).is_newer(since.since));
         assert!(!hit(Some("2026-11-24T12:00:01Z")).is_newer(since.since), "it may be from a second before");
         assert!(!hit(None).is_newer(since.since), "nobody knows how old it is");
-        assert!(hit(None).is_newer(None) && Seen { cached: Cached::Miss, ..hit(None) }.is_newer(since.since));
+        let miss = |cached_at| Seen { cached: Cached::Miss, ..hit(cached_at) };
+        assert!(hit(None).is_newer(None) && miss(None).is_newer(since.since));
+        assert!(!miss(Some("2026-11-24T11:00:00Z")).is_newer(since.since), "a shield's copy");
         assert!(seen(Some(200), Some("1.2.0"), Some("2026-11-24T11:59:00Z")).proves(any));
         assert!(!seen(Some(200), Some("1.1.4"), None).proves(any));
         assert!(!seen(Some(200), None, None).proves(any));

@@ -54,16 +54,18 @@ enum Seen {
 }
 
 /// The step, for `source = "supabase"`.
-pub fn restore(run: &Run, work: &Work, live: &Live, moment: &Moment, wish: &Wish) -> Result<Ended, Failure> {
+pub fn restore(run: &Run, work: &Work, moment: &Moment, wish: &Wish) -> Result<Ended, Failure> {
     let project = Project::new(work)?;
-    let step = Step { run, work, live, project: &project };
+    let step = Step { run, work, project: &project };
     if let Some(journal) = step.journal()? {
         work.context.voice.say("this run has asked for it before: looking whether it was done");
         return step.observe(&journal, false);
     }
+    // Not before: while a project is being set back, there may be no database to ask.
+    let live = &work.live()?;
     let mut keeper = work.lock(live)?;
     work.marker(&work.settings.database)?;
-    let chosen = step.choose(moment, wish)?;
+    let chosen = step.choose(live, moment, wish)?;
     step.preflight(&mut keeper)?;
     let age = plan::age(&chosen, moment, live.now);
     let Some(permit) = run.permit() else {
@@ -76,7 +78,7 @@ pub fn restore(run: &Run, work: &Work, live: &Live, moment: &Moment, wish: &Wish
     let mut act = restore::act(run, work, wish, &chosen, &age)?;
     act.what.push_str("; it is done in place, takes the database offline, and cannot be undone by Supabase");
     work.confirmable(&act, wish.sure.confirm.as_deref())?;
-    let kept = step.dump(&permit)?;
+    let kept = step.dump(&permit, live)?;
     work.context.voice.say(&format!(
         "the present is kept in {}: {}",
         kept.id,
@@ -92,12 +94,11 @@ pub fn restore(run: &Run, work: &Work, live: &Live, moment: &Moment, wish: &Wish
 struct Step<'a> {
     run: &'a Run,
     work: &'a Work<'a>,
-    live: &'a Live,
     project: &'a Project<'a>,
 }
 
 impl Step<'_> {
-    fn choose(&self, moment: &Moment, wish: &Wish) -> Result<Snapshot, Failure> {
+    fn choose(&self, live: &Live, moment: &Moment, wish: &Wish) -> Result<Snapshot, Failure> {
         if let Some(id) = &wish.snapshot {
             let odd = || {
                 Failure::refused(
@@ -106,14 +107,14 @@ impl Step<'_> {
                 )
             };
             let named = supabase::point(supabase::seconds(id).ok_or_else(odd)?)?;
-            return plan::named(&self.within(named)?, id, moment, self.live.now).cloned();
+            return plan::named(&self.within(named)?, id, moment, live.now).cloned();
         }
         if *moment == Moment::Now {
             let message = "a project can be set back to any second, so say to which: --incident-at TIME, since when the data is wrong";
             return Err(Failure::refused("no-incident", message));
         }
-        let list = self.project.list(self.live, moment)?;
-        plan::newest(&list, moment, self.live.now).cloned()
+        let list = self.project.list(live, moment)?;
+        plan::newest(&list, moment, live.now).cloned()
     }
 
     fn within(&self, named: Snapshot) -> Result<Vec<Snapshot>, Failure> {
@@ -150,10 +151,10 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn dump(&self, permit: &Permit) -> Result<Snapshot, Failure> {
+    fn dump(&self, permit: &Permit, live: &Live) -> Result<Snapshot, Failure> {
         let Work { context, settings, server } = *self.work;
         let Stamp { document, version, commit } = work::stamp(self.run)?;
-        Archive { context, settings, server }.take(permit, self.live, &Stamp { document, version, commit })
+        Archive { context, settings, server }.take(permit, live, &Stamp { document, version, commit })
     }
 
     fn path(&self) -> PathBuf {

@@ -29,13 +29,13 @@ pub fn run(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, F
     }
     let moment = moment(run, wish)?;
     let work = Work::new(&run.context, settings);
-    let live = work.live()?;
     let source = sources::of(&work)?;
     let ended = if source.beside().is_some() {
+        let live = work.live()?;
         let names = plan::names(&settings.database, run.document.id())?;
         Restore { run, work, source: &*source, live: &live, names: &names, moment: &moment, wish }.go()?
     } else {
-        in_place::restore(run, &work, &live, &moment, wish)?
+        in_place::restore(run, &work, &moment, wish)?
     };
     drop(source);
     run.set("snapshot", ended.snapshot)?;

@@ -19,6 +19,9 @@ use testkit::supabase::{PROJECT, TOKEN};
 const INCIDENT: &str = "2026-11-24T10:00:00Z";
 const TARGET: i64 = 1_795_514_399;
 
+/// Whether there is a database.
+const IS_THERE: &str = "select exists (select from pg_database where datname = 'shop')::text";
+
 struct Project {
     bench: Arc<Bench>,
     supabase: Supabase,
@@ -51,6 +54,17 @@ impl Project {
         let (code, document, stderr) = self.bench.run(&args, &opened(ID));
         assert!(!format!("{document}{stderr}").contains(TOKEN), "the token is nobody's business");
         (code, document, stderr)
+    }
+
+    /// A run that is held between any two lines that it says.
+    fn held(&self) -> Lockstep {
+        let input = self.bench.folder.path().join("document.json");
+        std::fs::write(&input, opened(ID).to_string()).expect("written");
+        let confirm = format!("shop@pitr-{TARGET}");
+        let mut command =
+            self.bench.command(&["restore", "-v", "--incident-at", INCIDENT, "--confirm", &confirm]);
+        command.stdin(std::fs::File::open(input).expect("there")).stdout(Stdio::null());
+        Lockstep::spawn(&mut command)
     }
 
     /// Nothing will happen, so nothing is waited for.
@@ -160,20 +174,28 @@ fn a_request_whose_answer_is_lost_is_not_sent_again() {
 #[test]
 fn a_run_killed_after_the_request_goes_on_with_looking() {
     let project = Project::start(goes_back);
-    let input = project.bench.folder.path().join("document.json");
-    std::fs::write(&input, opened(ID).to_string()).expect("written");
-    let mut command = project.bench.command(&[
-        "restore",
-        "-v",
-        "--incident-at",
-        INCIDENT,
-        "--confirm",
-        &format!("shop@pitr-{TARGET}"),
-    ]);
-    command.stdin(std::fs::File::open(input).expect("there")).stdout(Stdio::null());
-    let mut held = Lockstep::spawn(&mut command);
+    let mut held = project.held();
     assert!(held.until("restore-pitr: HTTP 201"));
     held.kill();
+    let (code, done, stderr) = project.restore(&[]);
+    assert_eq!((code, done["steps"][0]["status"].as_str()), (0, Some("unchanged")), "{stderr}");
+    assert_eq!((project.posts(), project.bench.content()), (1, project.good.clone()));
+}
+
+#[test]
+fn a_run_that_goes_on_while_there_is_no_database_waits_for_it() {
+    let project = Project::start(|bench| {
+        bench.cluster.execute("postgres", "drop database shop with (force)");
+        std::thread::sleep(Duration::from_secs(1));
+        bench.cluster.execute("postgres", "create database shop template shop_then");
+        bench.cluster.restart();
+    });
+    let mut held = project.held();
+    assert!(held.until("restore-pitr: HTTP 201"));
+    held.kill();
+    testkit::wait_for("the database to be away", 5, || {
+        project.bench.cluster.value("postgres", IS_THERE) == "false"
+    });
     let (code, done, stderr) = project.restore(&[]);
     assert_eq!((code, done["steps"][0]["status"].as_str()), (0, Some("unchanged")), "{stderr}");
     assert_eq!((project.posts(), project.bench.content()), (1, project.good.clone()));

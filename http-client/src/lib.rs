@@ -248,6 +248,7 @@ fn is_distrusted(error: &std::io::Error) -> bool {
 }
 
 fn lost(error: &ureq::Error) -> Lost {
+    let distrusted = matches!(error, ureq::Error::Io(error) if is_distrusted(error));
     let sent = match error {
         ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
@@ -256,10 +257,9 @@ fn lost(error: &ureq::Error) -> Lost {
         | ureq::Error::Rustls(_)
         | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
         ureq::Error::ConnectProxyFailed(_) => false,
-        ureq::Error::Io(error) => !is_unreached(error) && !is_distrusted(error),
+        ureq::Error::Io(error) => !distrusted && !is_unreached(error),
         _ => true,
     };
-    let distrusted = matches!(error, ureq::Error::Io(error) if is_distrusted(error));
     let remedy = if distrusted { " (SSL_CERT_FILE names a CA of your own)" } else { "" };
     Lost { why: redact(&format!("{error}{remedy}")), sent, distrusted }
 }

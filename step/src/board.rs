@@ -83,8 +83,8 @@ impl Lines {
         let width = columns().saturating_sub(1);
         let line = |(number, line): (usize, &String)| {
             let sign = if number == 0 { TURN[self.turn % TURN.len()] } else { ' ' };
-            // A line that wraps would be taken for one line when it is painted over.
-            format!("{sign} {line}").chars().take(width).collect::<String>()
+            // A line that wraps, or has a line end in it, would be taken for one line when it is painted over.
+            format!("{sign} {line}").replace('\n', " ").chars().take(width).collect::<String>()
         };
         out.push_str(&self.lines.iter().enumerate().map(line).collect::<Vec<_>>().join("\n"));
         out
@@ -110,9 +110,10 @@ mod tests {
         assert_eq!(state.next(""), "⠋ a: waiting\n  b");
         state.turn = 1;
         assert_eq!(state.next("a: said\n"), "\x1b[1A\r\x1b[Ja: said\n⠙ a: waiting\n  b");
-        state.lines = vec!["x".repeat(200)];
+        state.lines = vec!["x\n".repeat(100)];
         let wide = state.next("");
-        assert_eq!(wide.trim_start_matches("\x1b[1A\r\x1b[J").chars().count(), columns() - 1);
+        let wide = wide.trim_start_matches("\x1b[1A\r\x1b[J");
+        assert_eq!((wide.chars().count(), wide.lines().count()), (columns() - 1, 1));
         state.lines.clear();
         assert_eq!(state.next(""), "\r\x1b[J");
         assert_eq!(state.next("a: said\n"), "a: said\n");

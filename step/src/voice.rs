@@ -133,6 +133,7 @@ impl Voice {
     /// Asks whoever sits at the terminal to type something; `None` when nobody does. stdin is not touched. What is typed comes as it
     /// comes: a read from a terminal is not ended by a signal, so whoever waits for it must look for signals by itself.
     pub(crate) fn ask(&self, question: &str) -> Option<Receiver<String>> {
+        self.board.clear(); // or its sign would turn into the question
         let mut terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok()?;
         write!(terminal, "{}: {}", self.name, redact(question)).ok()?;
         let (typed, answer) = channel();

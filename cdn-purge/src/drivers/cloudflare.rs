@@ -65,9 +65,7 @@ impl Cloudflare {
         };
         errors(reply).into_iter().fold(failure, Failure::cause)
     }
-}
 
-impl Cloudflare {
     /// The zone's name and all below it (`GET /zones/{zone}`, for which a token that may only purge has no right), and of its
     /// custom hostnames (Cloudflare for SaaS) those that the pages need.
     fn covers(&self, client: &Client, hosts: &[String]) -> Result<Covers, Failure> {

@@ -50,9 +50,7 @@ impl Fastly {
             _ => refused(NAME, reply),
         }
     }
-}
 
-impl Fastly {
     /// The domains of the service's active version, and those that belong to no version (since 2025, under `domain-management`),
     /// which are only asked for when the others do not do.
     fn covers(&self, client: &Client, service: &Reply, hosts: &[String]) -> Result<Covers, Failure> {
