@@ -76,6 +76,7 @@ impl Way<'_> {
         if staged(keeper, &self.names.live, &chosen.id)?.is_none() {
             let demands = beside.demands(self.live, chosen)?;
             preflight::demands(&self.work, self.live, keeper, &demands, &mut problems)?;
+            preflight::name(keeper, self.names, &mut problems)?;
         }
         problems.verdict()
     }
@@ -102,6 +103,8 @@ impl Way<'_> {
             return Err(Failure::bug("nothing can be put beside the live database"));
         };
         clock.time("prove", || self.source.prove(self.live, chosen))?;
+        // The same run may have staged another snapshot before.
+        side::discard(keeper, permit, &self.names.side)?;
         let mut bringing = Bringing { permit, keeper, live: self.live, names: self.names, run: self.run };
         let brought = clock.time("restore", || beside.bring(&mut bringing, chosen));
         let brought = brought.map_err(|failure| self.thrown_away(keeper, permit, failure))?;
@@ -184,8 +187,7 @@ impl Way<'_> {
             staged_at: Timestamp::now(),
             ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        side::mark(keeper, permit, &brought.name, &Remark::Staged(staged))?;
-        side::look(keeper, permit, &brought.name, None)?;
+        side::finish(keeper, permit, &brought.name, &Remark::Staged(staged))?;
         Ok((report, proof))
     }
 

@@ -7,6 +7,7 @@ use step::Failure;
 use crate::args::Room;
 use crate::demands::Demands;
 use crate::plan::Names;
+use crate::remark::{self, Remark};
 use crate::server::{Live, Session};
 use crate::work::Work;
 
@@ -90,6 +91,20 @@ pub fn swap(work: &Work, live: &Live, keeper: &mut Session, names: &Names) -> Re
         );
     }
     Ok(problems)
+}
+
+/// What was staged for this run and is open was opened by somebody: it proves nothing, and is not ours to throw away.
+pub fn name(keeper: &mut Session, names: &Names, problems: &mut Problems) -> Result<(), Failure> {
+    let side = &names.side;
+    let copies = remark::beside(keeper, &names.live)?;
+    let opened = copies.get(side).filter(|copy| copy.open && !copy.noted);
+    if opened.is_some_and(|copy| matches!(copy.remark, Some(Remark::Staged(_)))) {
+        let message = format!(
+            "{side} holds a snapshot for this run, and somebody has opened it: drop it (drop database {side}), and it is made anew"
+        );
+        problems.add("opened-copy", message);
+    }
+    Ok(())
 }
 
 /// What hangs on the database by its identity would go with the old one.

@@ -86,6 +86,15 @@ pub fn mark(keeper: &mut Session, permit: &Permit, side: &str, remark: &Remark) 
     keeper.change(permit, &statement)
 }
 
+/// Says in its comment that a copy is done, and closes it, in one: a killed run leaves one that is made anew, or one that is used.
+pub fn finish(keeper: &mut Session, permit: &Permit, copy: &str, remark: &Remark) -> Result<(), Failure> {
+    let note = remark::replace(keeper, copy, copy, Some(remark))?;
+    keeper.change(
+        permit,
+        &format!("begin; alter database {} allow_connections false; {note}; commit", name(copy)),
+    )
+}
+
 /// Gives the side database what belongs to the live database itself and not to what is in it, as it is now.
 pub fn dress(keeper: &mut Session, permit: &Permit, live: &str, side: &str) -> Result<(), Failure> {
     let own = "select format('alter database %I owner to %I', $2::text, pg_get_userbyid(datdba)) from pg_database where datname = $1::text

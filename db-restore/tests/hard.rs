@@ -6,7 +6,7 @@ mod common;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{BEFORE, Bench, ID, OLD, opened, reason, retried};
+use common::{BEFORE, Bench, ID, OLD, SIDE, opened, reason, retried};
 use serde_json::{Value, json};
 use testkit::lockstep::Lockstep;
 use testkit::postgres::{Cluster, program};
@@ -66,6 +66,44 @@ fn killed_at_any_stage_and_run_again_it_ends_like_any_other() {
         bench.cluster.execute("postgres", &format!("drop database {OLD} with (force)"));
         bench.cluster.execute("postgres", "comment on database shop is null");
     }
+}
+
+/// A restore killed when its copy is staged and has not been swapped in yet.
+fn staged(bench: &Bench, id: &str) {
+    let confirm = format!("shop@{id}");
+    let mut held = held(bench, &["restore", "-v", "--snapshot", id, "--confirm", &confirm], &opened(ID));
+    assert!(held.until("rows only in the present data"));
+    held.kill();
+    assert!(bench.databases().contains(&format!("{SIDE} (closed)")), "{:?}", bench.databases());
+}
+
+#[test]
+fn a_staged_copy_that_somebody_has_opened_is_left_to_them() {
+    let bench = Bench::start();
+    let (id, _) = bench.snapshot(BEFORE);
+    let confirm = format!("shop@{id}");
+    staged(&bench, &id);
+    bench.cluster.execute("postgres", &format!("alter database {SIDE} allow_connections true"));
+    bench.cluster.execute(SIDE, "create table public.mine ()");
+    let (code, refused, stderr) = retried(&bench, &["restore", "--confirm", &confirm], &opened(ID));
+    assert_eq!((code, reason(&refused).0), (1, "opened-copy"), "{stderr}");
+    assert_eq!(bench.cluster.value(SIDE, "select to_regclass('public.mine')::text"), "mine");
+    bench.cluster.execute("postgres", &format!("drop database {SIDE}"));
+    bench.restored(&id, ID);
+}
+
+#[test]
+fn the_same_run_may_bring_back_another_snapshot_than_it_has_staged() {
+    let bench = Bench::start();
+    let (first, _) = bench.snapshot(BEFORE);
+    bench.cluster.execute("shop", "update products set price = 7");
+    let (second, _) = bench.snapshot("shop-1.2.0-20261124T110001Z-7f3a");
+    let good = bench.content();
+    staged(&bench, &first);
+    let args = ["restore", "--snapshot", &second, "--confirm", &format!("shop@{second}")];
+    let (code, done, stderr) = retried(&bench, &args, &opened(ID));
+    assert_eq!((code, done["facts"]["snapshot"]["id"].as_str()), (0, Some(second.as_str())), "{stderr}");
+    assert_eq!(bench.content(), good);
 }
 
 #[test]
