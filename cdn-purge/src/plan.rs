@@ -110,9 +110,9 @@ pub fn part(
     };
     let limits = tuning.over(limits);
     if (limits.size.weigh)(&list.longest) > limits.size.bytes {
-        let start: String = list.longest.chars().take(80).collect();
+        let start = step::excerpt(&list.longest, 80);
         let message =
-            format!("the {} {start}... is longer than a request may be: nothing was purged", kind.word());
+            format!("the {} {start} is longer than a request may be: nothing was purged", kind.word());
         return Err(Failure::refused("too-long", message));
     }
     let mode = if driver.soft(kind) { mode } else { Mode::Hard };

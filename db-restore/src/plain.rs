@@ -31,7 +31,7 @@ pub fn check(path: &Path) -> Result<(), String> {
         whole |= line == END;
         let allowed = ["\\restrict ", "\\unrestrict "].iter().any(|word| line.starts_with(word));
         if line.starts_with('\\') && !allowed {
-            order.get_or_insert_with(|| line.chars().take(60).collect::<String>());
+            order.get_or_insert_with(|| step::excerpt(line, 60));
         }
     };
     statements(path, &mut each).map_err(|e| e.to_string())?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use step::{Again, Context, Failure, Secret, again, redact};
+use step::{Again, Context, Failure, Secret, again, excerpt, redact};
 use ureq::http::{HeaderMap, Request};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Timeout};
@@ -69,9 +69,7 @@ impl Call {
     /// The request as a person reads it: method, address, headers and the beginning of the body, without any loaded secret.
     pub fn shown(&self) -> String {
         let headers: String = self.headers.iter().map(|(name, value)| format!(" {name}: {value};")).collect();
-        let body = String::from_utf8_lossy(&self.body);
-        let (cut, more) = (body.char_indices().nth(300).map_or(body.len(), |(at, _)| at), body.len() > 300);
-        let body = format!("{}{}", &body[..cut], if more { "..." } else { "" });
+        let body = excerpt(&String::from_utf8_lossy(&self.body), 300);
         redact(format!("{} {}{headers} {body}", self.method, self.url).trim_end())
     }
 

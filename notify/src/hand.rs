@@ -5,7 +5,7 @@ use std::path::Path;
 
 use http_client::Client;
 use serde_json::{Value, json};
-use step::{Answer, Context, Document, Failure, Outcome, Run};
+use step::{Answer, Context, Document, Failure, Outcome, Run, scrub};
 
 use crate::args::{self, Args, Settings, Target};
 use crate::channels::Wire;
@@ -14,7 +14,6 @@ use crate::message::{Attachment, Message};
 use crate::outbox::{Entry, Outbox, now};
 use crate::plan::Fate;
 use crate::samples::samples;
-use crate::scrub::scrub;
 use crate::story::Story;
 use crate::tell::{self, Languages};
 use crate::templates::{BUILT_IN, Layout};

@@ -10,7 +10,6 @@ mod message;
 mod outbox;
 mod plan;
 mod samples;
-mod scrub;
 mod story;
 mod tell;
 mod templates;

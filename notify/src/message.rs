@@ -3,9 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use step::{Document, Failure};
+use step::{Document, Failure, scrub, scrub_value};
 
-use crate::scrub::{scrub, scrub_value};
 use crate::story::Story;
 use crate::templates::Layout;
 use crate::words::Words;

@@ -163,7 +163,7 @@ impl Document {
 /// A value for a message, cut short.
 fn shown(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), |s| format!("`{s}`"));
-    if text.chars().count() <= 80 { text } else { text.chars().take(79).chain(['…']).collect() }
+    crate::excerpt(&text, 79)
 }
 
 /// Product, version, opening time and four random hex digits.

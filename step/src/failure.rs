@@ -5,6 +5,8 @@ use std::ops::{Deref, DerefMut};
 
 use serde_json::{Map, Value, json};
 
+use crate::scrub;
+
 /// The table that ends every `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -211,14 +213,14 @@ impl Failure {
         self.code
     }
 
-    /// The document's `failure` object.
+    /// The document's `failure` object. Message and causes quote others, whose secrets are known by their shape only.
     pub(crate) fn to_value(&self, step: &str) -> Value {
         let mut value = json!({
             "step": step, "kind": self.kind.word(), "reason": self.reason, "code": self.code,
-            "acted": self.acted.word(), "message": self.message,
+            "acted": self.acted.word(), "message": scrub(&self.message),
         });
         if !self.causes.is_empty() {
-            value["causes"] = json!(self.causes);
+            value["causes"] = json!(scrub(&self.causes.join("\n")).lines().collect::<Vec<_>>());
         }
         if let Some(next) = &self.next {
             value["next"] = json!(next);

@@ -18,6 +18,7 @@ mod interrupt;
 #[cfg(feature = "manual")]
 mod manual;
 mod marker;
+mod plain;
 mod process;
 mod redact;
 mod retry;
@@ -34,8 +35,9 @@ pub use document::Document;
 pub use facts::{Build, Candidate, Deployment, Edge, Loss, Previous, Rehearsal, Replaces, Snapshot};
 pub use failure::{Acted, Failure, Kind, Told};
 pub use marker::Marker;
+pub use plain::{plain, plain_line};
 pub use process::{Program, main};
-pub use redact::redact;
+pub use redact::{Lines, excerpt, redact, redact_cut, scrub, scrub_value};
 pub use retry::{Again, again};
 pub use run::Run;
 pub use secret::Secret;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::cli::{Common, command};
 use crate::input::{self, Input};
 use crate::interrupt::Interrupt;
-use crate::redact::redact_value;
+use crate::redact::{redact_value, remember_environment, scrub};
 use crate::run::Run;
 use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Settings, Voice};
 
@@ -75,6 +75,7 @@ pub fn main<P: Program>() -> ExitCode {
         return ExitCode::from(if write_out(&page).is_ok() { 0 } else { NOT_WRITTEN });
     }
     let interrupt = Interrupt::install();
+    remember_environment();
     let matches = match command::<P>().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return ExitCode::from(misspoken::<P>(&error, &interrupt)),
@@ -315,7 +316,7 @@ fn failed_record(
     failure: &Failure,
 ) -> Value {
     let mut record = opened_record(name, action, "failed", started, ms);
-    record["summary"] = json!(failure.message);
+    record["summary"] = json!(scrub(&failure.message));
     if !failure.output.is_empty() {
         record["output"] = json!(failure.output);
     }
@@ -339,8 +340,8 @@ fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
 
 /// Says a failure on stderr; returns its exit code.
 fn complain(voice: &Voice, failure: &Failure) -> u8 {
-    voice.error(&failure.message);
-    for cause in &failure.causes {
+    voice.error(&scrub(&failure.message));
+    for cause in scrub(&failure.causes.join("\n")).lines() {
         voice.error(&format!("  {cause}"));
     }
     match failure.acted {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
 
 use crate::board::Board;
-use crate::redact;
+use crate::{plain, redact};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -119,7 +119,7 @@ impl Voice {
 
     fn draw(&self, rows: &[(String, String)]) {
         let line = |(state, clock): &(String, String)| {
-            format!("{}: {} {clock}", self.name, redact(state)).trim_end().to_owned()
+            format!("{}: {} {clock}", self.name, clean(state)).trim_end().to_owned()
         };
         self.board.show(rows.iter().map(line).collect());
     }
@@ -135,7 +135,7 @@ impl Voice {
     pub(crate) fn ask(&self, question: &str) -> Option<Receiver<String>> {
         self.board.clear(); // or its sign would turn into the question
         let mut terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok()?;
-        write!(terminal, "{}: {}", self.name, redact(question)).ok()?;
+        write!(terminal, "{}: {}", self.name, clean(question)).ok()?;
         let (typed, answer) = channel();
         std::thread::spawn(move || {
             let mut line = String::new();
@@ -148,7 +148,7 @@ impl Voice {
     }
 
     fn line(&self, colour: &str, sentence: &str) {
-        let sentence = redact(sentence);
+        let sentence = clean(sentence);
         let name = self.name;
         if self.colour && !colour.is_empty() {
             self.board.say(&format!("{name}: {colour}{sentence}\x1b[0m\n"));
@@ -156,4 +156,9 @@ impl Voice {
             self.board.say(&format!("{name}: {sentence}\n"));
         }
     }
+}
+
+/// What is said holds words of others: without secrets, and without what a terminal would obey.
+fn clean(sentence: &str) -> String {
+    redact(&plain(sentence))
 }

@@ -177,7 +177,7 @@ fn words(reply: &Reply) -> String {
         known.into_iter().find_map(|key| value[key].as_str().map(str::to_owned))
     };
     let body = reply.json().as_ref().and_then(text).unwrap_or_else(|| reply.body.trim().to_owned());
-    body.chars().take(300).collect()
+    step::excerpt(&body, 300)
 }
 
 /// The vendor has trouble, or too much to do.

@@ -175,7 +175,7 @@ impl<'a> Project<'a> {
 /// Supabase's errors have one field.
 fn message(reply: &Reply) -> String {
     let said = reply.json().and_then(|j| j["message"].as_str().map(str::to_owned));
-    said.unwrap_or_else(|| reply.body.chars().take(200).collect())
+    said.unwrap_or_else(|| step::excerpt(&reply.body, 200))
 }
 
 /// A recovery point of so many unix seconds.

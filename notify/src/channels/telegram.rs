@@ -504,7 +504,7 @@ mod tests {
         #[test]
         fn whatever_somebody_writes_arrives(text in hostile(), times in 1..16_usize) {
             let text = text.repeat(times);
-            let cleaned = crate::markup::clean(&crate::scrub::scrub(&text));
+            let cleaned = crate::markup::clean(&step::scrub(&text));
             match Message::written(&text, false, &[], "r".into()) {
                 Ok(message) => assert_eq!(seen(&shown(&message)), seen(&cleaned)),
                 Err(failure) => assert!(failure.reason == "text" && seen(&cleaned).is_empty(), "{failure:?}: {text:?}"),
@@ -529,7 +529,7 @@ mod tests {
             let message = Message::about(&document, None, &[], &layout, quiet);
             let shown = shown(&message);
             if failed {
-                let line = crate::markup::clean(&crate::scrub::scrub(&text));
+                let line = crate::markup::clean(&step::scrub(&text));
                 let line = cut(line.lines().next().unwrap_or_default(), 1, 100);
                 assert!(seen(&shown).contains(&seen(line.trim_end_matches('…'))), "{text:?}: {shown}");
             }
