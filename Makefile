@@ -1,7 +1,8 @@
 # The targets are short; the procedures are in scripts/. `make help` lists them.
 CARGO = cargo
 PREFIX = /usr/local
-PROGRAMS = changelog-lint tag-rc deploy-coolify db-restore cdn-purge notify release-gate release-ledger
+# The one list of programs, which the library `step`, the tests and the benchmarks read too.
+PROGRAMS := $(shell cat scripts/programs)
 RUNBOOKS = candidate release hotfix rollback rehearse status
 # The product that candidate, release, rollback and plan act on, and what they are told.
 PRODUCT =
@@ -33,7 +34,7 @@ test: setup lint build-dev ## format, lints, all tests, docs
 lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	shellcheck -x -P SCRIPTDIR scripts/* .ci/run
+	shellcheck -x -P SCRIPTDIR $(filter-out scripts/programs,$(wildcard scripts/*)) .ci/run
 	scripts/check-crates
 
 extra: ## checks against official schemas and real changelogs, where SHARED=DIR has them

@@ -163,11 +163,11 @@ impl Step<'_> {
 
     fn journal(&self) -> Result<Option<Journal>, Failure> {
         let path = self.path();
-        let wrong = |e: &dyn std::fmt::Display| {
-            Failure::refused("journal", format!("{} cannot be read: {e}", path.display()))
+        let wrong = |why: &dyn std::fmt::Display| {
+            Failure::refused("journal", format!("{} cannot be read: {why}", path.display()))
         };
         match std::fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| wrong(&e)),
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| wrong(&step::json_trouble(&e))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(wrong(&error)),
         }

@@ -60,7 +60,7 @@ pub struct Fingerprint {
 /// Reads a manifest; the error is one sentence.
 pub fn read(folder: &Path) -> Result<Manifest, String> {
     let text = std::fs::read_to_string(folder.join(FILE)).map_err(|e| format!("no manifest: {e}"))?;
-    serde_json::from_str(&text).map_err(|e| format!("its manifest cannot be read: {e}"))
+    serde_json::from_str(&text).map_err(|e| format!("its manifest is {}", step::json_trouble(&e)))
 }
 
 /// The fingerprints of all files of a folder.

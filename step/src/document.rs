@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::Failure;
+use crate::{Failure, json_trouble};
 
 /// The schema that this program reads and writes.
 const SCHEMA: u64 = 1;
@@ -46,7 +46,7 @@ impl Document {
             return Err("stdin is empty: the step before wrote no document".into());
         }
         let value: Value =
-            serde_json::from_slice(bytes).map_err(|e| format!("stdin is not a document: {e}"))?;
+            serde_json::from_slice(bytes).map_err(|e| format!("stdin is {}", json_trouble(&e)))?;
         let Value::Object(map) = value else { return Err("stdin is not a document: no JSON object".into()) };
         match map.get("schema") {
             Some(schema) if schema.as_u64() == Some(SCHEMA) => {}

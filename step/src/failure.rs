@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use serde_json::{Map, Value, json};
 
+use crate::readable::readable;
 use crate::scrub;
 
 /// The table that ends every `--help`.
@@ -107,6 +108,8 @@ pub struct Told {
     pub next: Option<String>,
     /// What the step already knows, for its record.
     pub output: Map<String, Value>,
+    /// Whether message and causes have been shown already, in a better form: nobody wants to read them twice.
+    pub shown: bool,
     code: u8,
 }
 
@@ -125,54 +128,55 @@ impl DerefMut for Failure {
 }
 
 impl Failure {
-    fn new(kind: Kind, reason: &str, message: String) -> Self {
+    fn new(kind: Kind, reason: &str, message: &str) -> Self {
         Failure(Box::new(Told {
             kind,
             reason: reason.to_owned(),
             acted: Acted::No,
-            message,
+            message: readable(message),
             causes: Vec::new(),
             next: None,
             output: Map::new(),
+            shown: false,
             code: kind.exit_code(),
         }))
     }
 
     /// It looked and did nothing: a person decides.
     pub fn refused(reason: &str, message: impl Into<String>) -> Self {
-        Self::new(Kind::Refused, reason, message.into())
+        Self::new(Kind::Refused, reason, &message.into())
     }
 
     /// It was tried and did not work; say with [`Failure::acted`] whether anything changed.
     pub fn failed(reason: &str, message: impl Into<String>) -> Self {
-        Self::new(Kind::Failed, reason, message.into())
+        Self::new(Kind::Failed, reason, &message.into())
     }
 
     /// The command line is wrong in a way that only the step can see.
     pub fn usage(reason: &str, message: impl Into<String>) -> Self {
-        Self::new(Kind::Usage, reason, message.into())
+        Self::new(Kind::Usage, reason, &message.into())
     }
 
     /// A setting or a secret is missing or wrong.
     pub fn config(reason: &str, message: impl Into<String>) -> Self {
-        Self::new(Kind::Config, reason, message.into())
+        Self::new(Kind::Config, reason, &message.into())
     }
 
     /// Running it again may work.
     pub fn temporary(reason: &str, message: impl Into<String>) -> Self {
-        Self::new(Kind::Temporary, reason, message.into())
+        Self::new(Kind::Temporary, reason, &message.into())
     }
 
     /// Something that cannot happen did.
     pub fn bug(message: impl Into<String>) -> Self {
-        Self::new(Kind::Bug, "bug", message.into())
+        Self::new(Kind::Bug, "bug", &message.into())
     }
 
     /// SIGINT (130) or SIGTERM (143) came.
     pub(crate) fn interrupted(signal: i32) -> Self {
         let name = if signal == signal_hook::consts::SIGTERM { "SIGTERM" } else { "SIGINT" };
         let mut failure =
-            Self::new(Kind::Temporary, "interrupted", format!("interrupted by {name}; run it again"));
+            Self::new(Kind::Temporary, "interrupted", &format!("interrupted by {name}; run it again"));
         failure.code = if name == "SIGTERM" { 143 } else { 130 };
         failure
     }
@@ -195,9 +199,17 @@ impl Failure {
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "an error is most easily given away")]
     pub fn cause(mut self, text: impl ToString) -> Self {
-        self.causes.extend(text.to_string().lines().filter(|l| !l.trim().is_empty()).map(str::to_owned));
+        self.causes
+            .extend(readable(&text.to_string()).lines().filter(|l| !l.trim().is_empty()).map(str::to_owned));
         let surplus = self.causes.len().saturating_sub(CAUSES);
         self.causes.drain(..surplus);
+        self
+    }
+
+    /// Message and causes have been shown already: on stderr only the rest is said.
+    #[must_use]
+    pub fn already_shown(mut self) -> Self {
+        self.shown = true;
         self
     }
 

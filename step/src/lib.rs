@@ -15,16 +15,19 @@ mod facts;
 mod failure;
 mod input;
 mod interrupt;
-#[cfg(feature = "manual")]
+#[cfg(any(test, feature = "manual"))]
 mod manual;
 mod marker;
+mod misuse;
 mod plain;
 mod process;
+mod readable;
 mod redact;
 mod retry;
 mod run;
 mod secret;
 mod settings;
+pub mod shell;
 mod voice;
 
 pub use answer::{Answer, Outcome, Status};
@@ -37,6 +40,7 @@ pub use failure::{Acted, Failure, Kind, Told};
 pub use marker::Marker;
 pub use plain::{plain, plain_line};
 pub use process::{Program, main};
+pub use readable::json_trouble;
 pub use redact::{Lines, excerpt, redact, redact_cut, scrub, scrub_value};
 pub use retry::{Again, again};
 pub use run::Run;

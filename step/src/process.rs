@@ -2,18 +2,19 @@
 #![allow(clippy::print_stdout, reason = "this is the shared main, which owns stdout")]
 
 use std::any::Any;
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
-use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
 use crate::cli::{Common, command};
 use crate::input::{self, Input};
 use crate::interrupt::Interrupt;
+use crate::misuse::{self, Misuse};
 use crate::redact::{redact_value, remember_environment, scrub};
 use crate::run::Run;
 use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Settings, Voice};
@@ -76,13 +77,11 @@ pub fn main<P: Program>() -> ExitCode {
     }
     let interrupt = Interrupt::install();
     remember_environment();
-    let matches = match command::<P>().try_get_matches() {
-        Ok(matches) => matches,
-        Err(error) => return ExitCode::from(misspoken::<P>(&error, &interrupt)),
-    };
-    let program = match P::from_arg_matches(&matches) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let parsed = command::<P>().try_get_matches_from(&words).and_then(|m| P::from_arg_matches(&m));
+    let program = match parsed {
         Ok(program) => program,
-        Err(error) => return ExitCode::from(misspoken::<P>(&error, &interrupt)),
+        Err(error) => return ExitCode::from(misspoken::<P>(&error, &words, &interrupt)),
     };
     let common = program.common();
     let code = Process { name: name::<P>(), program: &program, common, interrupt }.run();
@@ -95,19 +94,19 @@ fn name<P: CommandFactory>() -> &'static str {
 }
 
 /// `--help`, `--version`, or words that make no sense. A document that was coming is still handed on.
-fn misspoken<P: Program>(error: &clap::Error, interrupt: &Interrupt) -> u8 {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+fn misspoken<P: Program>(error: &clap::Error, words: &[OsString], interrupt: &Interrupt) -> u8 {
+    if misuse::is_question(error, words) {
         return if error.print().is_ok() { 0 } else { NOT_WRITTEN };
     }
     let voice = Voice::new(name::<P>(), false, false, clap::ColorChoice::Auto);
-    let sentence = error.to_string();
-    let _ = error.print(); // nobody can be told when stderr is gone
-    let failure = Failure::usage(
-        "arguments",
-        sentence.lines().next().unwrap_or_default().trim_start_matches("error: "),
-    );
+    let Misuse { sentence, tips, next } = Misuse::of(error, words);
+    let mut failure = Failure::usage("arguments", sentence);
+    failure.next = next;
+    failure.causes = tips;
+    complain(&voice, &failure);
+    failure.causes.clear();
     // The flag may stand behind the word that made no sense.
-    if std::env::args_os().any(|a| a == "--fresh") {
+    if words.iter().any(|word| word == "--fresh") {
         return failure.exit_code();
     }
     match input::read(&voice, interrupt) {
@@ -340,9 +339,11 @@ fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
 
 /// Says a failure on stderr; returns its exit code.
 fn complain(voice: &Voice, failure: &Failure) -> u8 {
-    voice.error(&scrub(&failure.message));
-    for cause in scrub(&failure.causes.join("\n")).lines() {
-        voice.error(&format!("  {cause}"));
+    if !failure.shown {
+        voice.error(&scrub(&failure.message));
+        for cause in scrub(&failure.causes.join("\n")).lines() {
+            voice.error(&format!("  {cause}"));
+        }
     }
     match failure.acted {
         crate::Acted::Yes => voice.error("something has been changed before this failed"),

@@ -27,8 +27,12 @@ impl Run {
     /// `refused`, `fact-malformed` when it has another shape than it should.
     pub fn fact<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
         let Some(value) = self.document.facts().get(name) else { return Ok(None) };
-        let malformed = |e| {
-            Failure::refused("fact-malformed", format!("the document's fact `{name}` is not usable: {e}"))
+        let malformed = |_| {
+            let shown = crate::excerpt(&value.to_string(), 120);
+            let message = format!(
+                "the document's fact `{name}` does not have the shape that docs/document.md gives it: {shown}"
+            );
+            Failure::refused("fact-malformed", message)
         };
         serde_json::from_value(value.clone()).map(Some).map_err(malformed)
     }

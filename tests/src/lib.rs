@@ -55,6 +55,11 @@ pub fn bin_dir() -> PathBuf {
     }
 }
 
+/// Every program that is installed, by the one list of them.
+pub fn programs() -> impl Iterator<Item = &'static str> {
+    include_str!("../../scripts/programs").lines()
+}
+
 /// A program of the workspace.
 pub fn bin(name: &str) -> PathBuf {
     let path = bin_dir().join(name);

@@ -20,6 +20,12 @@ const STEPS: &[(&str, &[&str])] = &[
     ("release-gate", &["data"]),
 ];
 
+#[test]
+fn every_program_but_the_ledger_is_held_to_the_rules() {
+    let held: Vec<&str> = STEPS.iter().map(|(program, _)| *program).chain(["release-ledger"]).collect();
+    assert_eq!(testkit::programs().collect::<Vec<_>>(), held);
+}
+
 /// An empty product's folder.
 struct Product(tempfile::TempDir);
 
@@ -190,6 +196,52 @@ fn wrong_words_still_hand_the_document_on() {
         // With nothing on stdin there is nothing to hand on.
         let output = plain().command(program, &with(words, &["--no-such-flag"])).output().expect("it runs");
         assert_eq!((code(&output), output.stdout.len()), (2, 0), "{program}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_command_line_is_said_once_under_the_programs_name() {
+    for program in testkit::programs() {
+        let output = plain().command(program, &["--no-such-flag"]).output().expect("it runs");
+        let said = stderr(&output);
+        assert!(said.lines().all(|line| line.starts_with(&format!("{program}: "))), "{said}");
+        assert_eq!(said.matches("--no-such-flag' found").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_version_behind_version_is_no_success() {
+    for program in testkit::programs() {
+        for words in [&["--version", "1.3.0"][..], &["--version=1.3.0"], &["-V", "1.3.0"]] {
+            let output = plain().run(program, words, good().to_string().as_bytes());
+            let said = stderr(&output);
+            assert_eq!(code(&output), 2, "{program} {words:?}: {said}");
+            assert!(said.contains("--release 1.3.0") || said.contains("--release=1.3.0"), "{said}");
+            assert_eq!(document(&output)["failure"]["kind"], "usage", "{program}");
+        }
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_an_error_and_names_the_right_one() {
+    for (program, words) in STEPS {
+        let own = format!("RILIS_{}_NO_SUCH_KEY", program.to_uppercase().replace('-', "_"));
+        let output = plain().command(program, words).env(&own, "x").output().expect("it runs");
+        assert_eq!(code(&output), 78, "{program}: {}", stderr(&output));
+        assert!(stderr(&output).contains(&own), "{}", stderr(&output));
+        let output =
+            plain().command(program, words).env("RILIS_CDN_PRUGE_ENDPOINT", "x").output().expect("it runs");
+        assert!(stderr(&output).contains("did you mean RILIS_CDN_PURGE_ENDPOINT?"), "{}", stderr(&output));
+        // Another program's is that program's affair, and so is what only begins like ours.
+        let others = if *program == "notify" { "RILIS_CDN_PURGE_X" } else { "RILIS_NOTIFY_X" };
+        let product = plain();
+        let output = product
+            .command(program, words)
+            .env(others, "x")
+            .env("RILIS_ARCHIVE", "y")
+            .output()
+            .expect("it runs");
+        assert!(!stderr(&output).contains("unknown variable"), "{}", stderr(&output));
     }
 }
 

@@ -117,8 +117,8 @@ fn help_and_check_show_no_secret() {
         ("DATABASE_PASSWORD", canaries[2]),
         ("CLOUDFLARE_API_TOKEN", canaries[0]),
     ];
-    for program in ["changelog-lint", "tag-rc", "deploy-coolify", "db-restore", "cdn-purge", "notify"] {
-        for flag in ["--help", "--man", "--check"] {
+    for program in testkit::programs() {
+        for flag in ["--help", "--man", "--bogus", "--check"] {
             let words: &[&str] =
                 if flag == "--check" { &[flag, "-v", "--env", "production"] } else { &[flag] };
             let mut command = sandbox.command(testkit::bin(program));

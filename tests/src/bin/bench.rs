@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use testkit::Sandbox;
 use wait4::Wait4;
 
-const PROGRAMS: [&str; 6] =
-    ["changelog-lint", "tag-rc", "deploy-coolify", "db-restore", "cdn-purge", "notify"];
 const STARTS: usize = 100;
 const ROUNDS: usize = 7;
 
@@ -19,7 +17,7 @@ fn main() {
         "`PROGRAM --version`, {STARTS} times each: median CPU (user and system), greatest peak memory, size of the binary.\n"
     );
     println!("| program | CPU | peak memory | binary |\n|---|---:|---:|---:|");
-    for program in PROGRAMS {
+    for program in testkit::programs() {
         println!("{}", start(program));
     }
     println!("\n## Whole runbooks\n");
