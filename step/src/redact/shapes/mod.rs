@@ -67,7 +67,9 @@ fn is_placeholder(value: &str) -> bool {
         "hidden",
     ];
     let bare = value.trim_matches(|c: char| !c.is_alphanumeric());
+    const VARIABLES: &[&str] = &["process.env", "os.environ", "env.", "ENV[", "secrets.", "vars."];
     value.starts_with(['$', '<', '{', '*', '[', '%', '('])
+        || VARIABLES.iter().any(|source| value.starts_with(source))
         || value.len() < 4
         || NONE.contains(&bare.to_ascii_lowercase().as_str())
         || bare.is_empty()
@@ -151,6 +153,8 @@ mod tests {
         "SHA256:uNiVztksCsDhcc0u9e8BrZgDmq3xqPjBTQ8KCQ7cxvQ ops@host (ED25519)",
         "./node_modules/.pnpm/next@15.1.0_react-dom@19.0.0_react@19.0.0__react@19.0.0/node_modules/next/dist/server/lib",
         "static/chunks/4bd1b696-b9a4c1a4ae8a0f66.js 53.2 kB",
+        "CancellationToken::run_until_cancelled, Cookie::build(\"foo\"), const SERVER: Token = Token(0); x: init::InitToken = init();",
+        "password: process.env.DB_PASS, 'API-Key': process.env.DATA_API_KEY",
         "the secret: keep it simple",
         "secrets: 4 masked",
     ];

@@ -70,10 +70,12 @@ fn behind_sign(line: &str, i: usize) -> Option<Range<usize>> {
     }
     let plain = simple(name);
     let equals = line.as_bytes()[i] == b'=';
-    if HEADERS.contains(&plain.as_str()) && !equals {
+    if HEADERS.contains(&plain.as_str()) && !equals && !line[i + 1..].starts_with(':') {
         return header(line, i + 1);
     }
-    if !is_secret(name, &plain) || line[i + 1..].starts_with('=') {
+    // `==` compares, `::` is a path of a programming language.
+    let other = line[i + 1..].starts_with(['=', ':']) || before.ends_with(':');
+    if other || !is_secret(name, &plain) {
         return None;
     }
     let (value, quoted) = value(line, i + 1, line[..start].ends_with(['?', '&']))?;
@@ -81,7 +83,8 @@ fn behind_sign(line: &str, i: usize) -> Option<Range<usize>> {
     let close = equals && before.len() == i && value.start == i + 1;
     let loud = !name.bytes().any(|b| b.is_ascii_lowercase()) || name.contains('-');
     let sure = quoted || bare.len() < before.len() || close || loud;
-    (!is_placeholder(word) && (sure || is_random(word))).then_some(value)
+    let code = word.contains(['(', '<']) || word.contains("::");
+    (!is_placeholder(word) && (sure || is_random(word) && !code)).then_some(value)
 }
 
 fn simple(name: &str) -> String {
@@ -100,7 +103,7 @@ fn value(line: &str, from: usize, query: bool) -> Option<(Range<usize>, bool)> {
     let start = from + line[from..].len() - line[from..].trim_start_matches(' ').len();
     let rest = &line[start..];
     let escape = usize::from(rest.starts_with('\\'));
-    if let Some(quote @ ('"' | '\'' | '`')) = rest[escape..].chars().next() {
+    if let Some(quote @ ('"' | '\'')) = rest[escape..].chars().next() {
         let inner = start + escape + 1;
         let end = closing(&line[inner..], quote);
         return Some((inner..inner + end, true));
@@ -137,17 +140,21 @@ fn is_assignment(text: &str) -> bool {
     })
 }
 
-/// The value of a header: what stands behind the scheme, to the end of the line or the closing quote.
+/// The value of a header: what stands behind the scheme, to the end of the line or the closing quote. In a sentence about headers no
+/// value stands there.
 fn header(line: &str, from: usize) -> Option<Range<usize>> {
     let rest = &line[from..];
     let start = from + rest.len() - rest.trim_start_matches([' ', '"', '\\']).len();
     let rest = &line[start..];
-    let end = start + rest.find(['"', '\'', '\r', '\n']).unwrap_or(rest.len());
+    let end = start + rest.find(['"', '\'', '`', '\r', '\n']).unwrap_or(rest.len());
     let scheme = ["bearer ", "basic ", "token ", "digest ", "apikey "]
         .iter()
         .find(|scheme| line.get(start..start + scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme)));
-    let start = start + scheme.map_or(0, |scheme| scheme.len());
-    (start < end && !is_placeholder(&line[start..end])).then_some(start..end)
+    let value = start + scheme.map_or(0, |scheme| scheme.len())..end;
+    let text = line[value.clone()].trim_end();
+    let first = text.split([' ', ';', ',']).next().unwrap_or_default();
+    let meant = is_random(first) || first.contains('=') || (text == first && !text.is_empty());
+    (meant && !is_placeholder(text)).then_some(value)
 }
 
 /// The value behind the space at `i`: of `Bearer`, of an option, of SQL's `password '...'`.

@@ -98,8 +98,11 @@ fn token(part: &str) -> Option<usize> {
     let first = *part.as_bytes().first()?;
     let known =
         PREFIXES.iter().filter(|(prefix, _)| prefix.as_bytes()[0] == first).find_map(|(prefix, least)| {
-            let rest = length(part.strip_prefix(prefix)?, b"_-.=");
-            (rest >= *least).then_some(prefix.len() + rest)
+            let text = part.strip_prefix(prefix)?;
+            let rest = length(text, b"_-.=");
+            // A name of several words begins like a token now and then; a token has a digit or capitals.
+            let mixed = text[..rest].bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+            (rest >= *least && mixed).then_some(prefix.len() + rest)
         });
     known.or_else(|| aws(part)).or_else(|| jwt(part)).or_else(|| discord(part)).or_else(|| numbered(part))
 }
