@@ -79,6 +79,9 @@ impl File {
 
     /// The failure that there is no section to release.
     pub fn refuse(&self, lines: &Lines, refusal: &Refusal) -> Failure {
+        if refusal.usage {
+            return Failure::usage(refusal.reason, refusal.message.as_str()).cause(&refusal.help);
+        }
         let message = format!("{}: {}", self.place(lines, refusal.at.start), refusal.message);
         let mut failure = Failure::refused(refusal.reason, message);
         if let Some((at, what)) = &refusal.also {

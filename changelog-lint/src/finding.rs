@@ -84,12 +84,23 @@ pub struct Hit {
     pub(crate) section: Option<String>,
     /// At most this much, whatever the profile says.
     pub(crate) at_most: Level,
+    /// At least this much, if the rule is on.
+    pub(crate) at_least: Level,
 }
 
 impl Hit {
     pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
         let message = message.into();
-        Hit { message, span, related: None, help: None, fix: None, section: None, at_most: Level::Error }
+        Hit {
+            message,
+            span,
+            related: None,
+            help: None,
+            fix: None,
+            section: None,
+            at_most: Level::Error,
+            at_least: Level::Off,
+        }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -129,12 +140,19 @@ impl Hit {
         self
     }
 
+    pub(crate) fn error_if(mut self, heavy: bool) -> Self {
+        if heavy {
+            self.at_least = Level::Error;
+        }
+        self
+    }
+
     /// The finding; `told` when the level was set for this rule and not by its profile.
     pub(crate) fn of(self, rule: &'static Rule, level: Level, told: bool) -> Finding {
-        let Hit { message, span, related, help, fix, section, at_most } = self;
+        let Hit { message, span, related, help, fix, section, at_most, at_least } = self;
         Finding {
             rule,
-            level: if told { level } else { level.min(at_most) },
+            level: if told { level } else { level.min(at_most).max(at_least) },
             message,
             span,
             related,

@@ -88,12 +88,6 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
     result
 }
 
-/// The kind of line end that the first line has.
-pub fn line_end(text: &str) -> &'static str {
-    let crlf = text.find('\n').is_some_and(|at| text[..at].ends_with('\r'));
-    if crlf { "\r\n" } else { "\n" }
-}
-
 /// What was changed, as a unified diff.
 pub fn diff(name: &str, before: &str, after: &str) -> String {
     let diff = similar::TextDiff::from_lines(before, after);

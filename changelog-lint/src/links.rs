@@ -3,8 +3,8 @@
 
 use crate::changelog::{BlockKind, Changelog, Definition, HeadingLink, Section};
 use crate::finding::Edit;
-use crate::fix::line_end;
 use crate::host::{self, Host, Shown};
+use crate::text::line_end;
 use crate::version;
 
 /// The manner in which links are written.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::changelog::{Block, BlockKind, Changelog, Section, Span};
+use crate::changelog::{Block, BlockKind, Changelog, Section, Span, Use};
 use crate::version;
 
 /// Longer notes are cut in the document, bytes.
@@ -47,18 +47,21 @@ pub enum Miss<'c> {
     Missing,
     /// Two.
     Doubled(&'c Section, &'c Section),
+    /// What was asked for is no version.
+    NoVersion,
 }
 
 /// The section of a version: its own, also by the words `newest` and `unreleased`; for a candidate also the one of its release, else `Unreleased`.
 ///
 /// # Errors
-/// When there is none, or more than one.
+/// When there is none, or more than one, or what is wanted is no version.
 pub fn find<'c>(log: &'c Changelog, wanted: &str) -> Result<(&'c Section, Source), Miss<'c>> {
     if ["newest", "latest"].contains(&wanted) {
         return newest(log).map(|section| (section, Source::Own)).ok_or(Miss::Missing);
     }
     match named(log, wanted) {
-        Err(Miss::Missing) => {}
+        Err(Miss::Missing) if is_name(wanted) => {}
+        Err(Miss::Missing) => return Err(Miss::NoVersion),
         found => return found.map(|section| (section, Source::Own)),
     }
     let Some(base) = version::base(bare(wanted)) else { return Err(Miss::Missing) };
@@ -68,6 +71,19 @@ pub fn find<'c>(log: &'c Changelog, wanted: &str) -> Result<(&'c Section, Source
     }
     let unreleased = log.sections.iter().find(|section| section.version().is_none());
     unreleased.map(|section| (section, Source::Unreleased)).ok_or(Miss::Missing)
+}
+
+/// Whether it can be asked for: a version, with the name of a package before it if there are several, or `unreleased`.
+fn is_name(wanted: &str) -> bool {
+    let packaged = || {
+        let split = wanted.rfind(['@', '/', ' ']).or_else(|| wanted.find('-'))?;
+        let (package, rest) = wanted.split_at(split);
+        Some(
+            package.starts_with(|c: char| c.is_alphabetic() || c == '@')
+                && version::of_tag(&rest[1..]).is_some(),
+        )
+    };
+    wanted.eq_ignore_ascii_case("unreleased") || version::is_version(wanted) || packaged() == Some(true)
 }
 
 fn bare(wanted: &str) -> &str {
@@ -120,17 +136,68 @@ pub fn newest<'c>(log: &'c Changelog) -> Option<&'c Section> {
     if oldest_first { releases.last().copied() } else { releases.first().copied() }
 }
 
-/// The notes for the document: at most 32 KiB, cut at an entry.
+/// The notes for the document: at most 32 KiB, cut at an entry; within the first one if that alone is longer.
 pub fn limited(log: &Changelog, section: &Section) -> Notes {
     let whole = whole(log, section);
     if whole.len() <= LIMIT {
         return Notes { text: whole, cut: false };
     }
-    let starts = log.entries(section).map(|entry| entry.span.start);
-    let fits = |start: &usize| log_text(log, section.body.start..*start).len() <= LIMIT;
-    let end = starts.take_while(|start| start - section.body.start <= LIMIT).filter(fits).last();
-    let end = end.unwrap_or(section.body.start);
-    Notes { text: log_text(log, section.body.start..end), cut: true }
+    let start = section.body.start;
+    let cut =
+        |end: usize| Some(log_text(log, start..end)).filter(|text| text.len() <= LIMIT && !text.is_empty());
+    let entries: Vec<usize> = log.entries(section).map(|entry| entry.span.start).collect();
+    let near = entries.partition_point(|entry| entry - start <= LIMIT);
+    let text = entries[..near].iter().rev().find_map(|end| cut(*end)).unwrap_or_else(|| within(log, section));
+    Notes { text, cut: true }
+}
+
+/// As much as fits of an entry that is too long: to the end of a line, else of a word, else of a character. Code is closed again.
+fn within(log: &Changelog, section: &Section) -> String {
+    let start = section.body.start;
+    let mut end = section.body.end.min(start + LIMIT);
+    while end > start {
+        end = floor(log.text, end);
+        let part = &log.text[start..end];
+        // A break far above would lose more than it saves.
+        let breaks = part
+            .trim_end()
+            .rfind('\n')
+            .or_else(|| part.trim_end().rfind(' '))
+            .filter(|at| *at > part.len() / 2);
+        let at = start + breaks.unwrap_or(part.len());
+        // A comment, a definition that was cut in two would be text.
+        let whole = log
+            .comments
+            .iter()
+            .find(|comment| comment.start < at && at < comment.end)
+            .map_or(at, |comment| comment.start);
+        let fence = log
+            .code
+            .iter()
+            .find(|code| code.start < whole && whole < code.end)
+            .and_then(|code| fence(log.text, code));
+        let text = log_text(log, start..whole);
+        let text = fence.map_or(text.clone(), |fence| format!("{text}\n{fence}"));
+        if text.len() <= LIMIT {
+            return text;
+        }
+        end = start + (whole - start).saturating_sub((text.len() - LIMIT).max(1));
+    }
+    String::new()
+}
+
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// What a code block was opened with.
+fn fence<'t>(text: &'t str, code: &Span) -> Option<&'t str> {
+    let source = &text[code.clone()];
+    let sign = source.chars().next().filter(|c| "`~".contains(*c))?;
+    Some(&source[..source.len() - source.trim_start_matches(sign).len()])
 }
 
 /// The notes of a section.
@@ -164,25 +231,95 @@ fn without_footer<'b>(log: &Changelog, blocks: &'b [Block]) -> &'b [Block] {
     if others && blocks[rule + 1..].iter().all(is_word) { &blocks[..rule] } else { blocks }
 }
 
-/// A part of the file with the definitions that it uses below it, and no others.
+/// A part of the file with the definitions of links and footnotes that it uses below it, and no others; without comments, which are
+/// for those who write the file.
 fn log_text(log: &Changelog, part: Span) -> String {
-    let uses = log.uses.iter().filter(|used| part.contains(&used.span.start));
+    let mut parts = vec![part.clone()];
+    let notes = footnotes(log, &mut parts);
+    let is_here = |used: &&Use| {
+        let inside = |part: &Span| part.contains(&used.span.start);
+        inside(&part) && !in_footnote(log, used) || parts[1..].iter().any(inside)
+    };
+    let uses = log.uses.iter().filter(is_here);
     let used: BTreeSet<&str> = uses.map(|used| used.label.as_str()).collect();
-    let mut text = String::new();
-    let mut from = part.start;
-    for definition in log.definitions.iter().filter(|d| part.contains(&d.span.start)) {
-        text.push_str(&log.text[from..definition.span.start]);
-        from = definition.span.end.min(part.end);
-    }
-    text.push_str(&log.text[from..part.end]);
-    let mut text = text.trim().replace("\r\n", "\n");
+    let mut text = without(log, &part);
     let counts = log.definitions.iter().filter(|d| !d.void && used.contains(d.label.as_str()));
-    let own: Vec<String> = counts.map(|d| log.text[d.span.clone()].trim().replace("\r\n", "\n")).collect();
-    if !own.is_empty() {
+    let links: Vec<String> = counts.map(|d| unix(&log.text[d.span.clone()])).collect();
+    let notes: Vec<String> = notes.into_iter().map(|note| without_comments(log, &note)).collect();
+    for own in [notes, links].iter().filter(|own| !own.is_empty()) {
         text.push_str("\n\n");
         text.push_str(&own.join("\n"));
     }
     text
+}
+
+/// The definitions of the footnotes that some parts of the file call for, and those that these call for; each becomes a part.
+fn footnotes(log: &Changelog, parts: &mut Vec<Span>) -> Vec<Span> {
+    let mut taken: BTreeSet<usize> = BTreeSet::new();
+    let mut at = 0;
+    while at < parts.len() {
+        let part = parts[at].clone();
+        let from = log.footnote_uses.partition_point(|used| used.span.start < part.start);
+        let uses = log.footnote_uses[from..].iter().take_while(|used| used.span.start < part.end);
+        // A footnote's own calls count once it is called for.
+        let own =
+            |used: &&Use| at > 0 || !log.footnotes.iter().any(|note| note.span.contains(&used.span.start));
+        for used in uses.filter(own) {
+            let index = log.footnotes.iter().position(|note| note.label == used.label);
+            if let Some(index) = index.filter(|index| taken.insert(*index)) {
+                parts.push(log.footnotes[index].span.clone());
+            }
+        }
+        at += 1;
+    }
+    taken.into_iter().map(|index| log.footnotes[index].span.clone()).collect()
+}
+
+/// Whether something is used within the definition of a footnote.
+fn in_footnote(log: &Changelog, used: &Use) -> bool {
+    let after = log.footnotes.partition_point(|note| note.span.start <= used.span.start);
+    after.checked_sub(1).is_some_and(|at| used.span.start < log.footnotes[at].span.end)
+}
+
+fn unix(text: &str) -> String {
+    text.trim().replace("\r\n", "\n")
+}
+
+/// A part of the file without definitions and comments.
+fn without(log: &Changelog, part: &Span) -> String {
+    let definitions = log.definitions.iter().map(|definition| &definition.span);
+    let notes = log.footnotes.iter().map(|note| &note.span);
+    let mut gone: Vec<&Span> =
+        definitions.chain(notes).chain(&log.comments).filter(|span| part.contains(&span.start)).collect();
+    gone.sort_by_key(|span| span.start);
+    cut_out(log.text, part, &gone)
+}
+
+fn without_comments(log: &Changelog, part: &Span) -> String {
+    let gone: Vec<&Span> = log.comments.iter().filter(|span| part.contains(&span.start)).collect();
+    cut_out(log.text, part, &gone)
+}
+
+/// A part of the text without some spans of it, and without the lines that had nothing else.
+fn cut_out(text: &str, part: &Span, gone: &[&Span]) -> String {
+    let mut result = String::new();
+    let mut from = part.start;
+    for span in gone {
+        if span.start < from {
+            continue;
+        }
+        result.push_str(&text[from..span.start]);
+        from = span.end.min(part.end);
+        let line = result.len() - result.rfind('\n').map_or(0, |at| at + 1);
+        let alone = result[result.len() - line..].trim().is_empty();
+        let rest = text[from..part.end].find('\n').map_or(part.end, |at| from + at + 1);
+        if alone && text[from..rest].trim().is_empty() {
+            result.truncate(result.len() - line);
+            from = rest;
+        }
+    }
+    result.push_str(&text[from..part.end]);
+    unix(&result)
 }
 
 #[cfg(test)]
@@ -244,6 +381,53 @@ The footer.
         }
         let log = parse(FILE);
         assert!(find(&log, "shop@1.1.4").is_ok() && find(&log, "1.1.4").is_ok());
+    }
+
+    #[test]
+    fn what_is_no_version_is_not_looked_for() {
+        let log = parse("## Unreleased\n- u\n## 1.0.0\n- r\n");
+        for wanted in
+            ["1.0.0(", "1.0.0x", ".*", "1.0.0 2.0.0", "", "x", "1.0.0.", "latest version", "1.0.0\n"]
+        {
+            let missed = find(&log, wanted).map(|(section, _)| section.name());
+            assert!(matches!(missed, Err(Miss::NoVersion)), "{wanted}: {missed:?}");
+        }
+        for wanted in ["9.9.9", "v9.9.9", "shop-9.9.9", "shop@9.9.9", "@luxima/shop@9.9.9"] {
+            assert!(matches!(find(&log, wanted), Err(Miss::Missing)), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_footnote_comes_along_and_a_comment_stays() {
+        let text = "## 1.2.0\n- KEEP[^1] <!-- for us -->\n\n<!-- changelog-lint-disable-next-line CL408 -->\n- more\n\n## 1.1.0\n- OLD\n\n\
+            [^1]: A footnote, see [x][x] and[^2].\n[^2]: Another.\n[^3]: Nobody's.\n\n[x]: https://x.example\n";
+        let log = parse(text);
+        let notes = whole(&log, &log.sections[0]);
+        assert_eq!(
+            notes,
+            "- KEEP[^1] \n\n- more\n\n[^1]: A footnote, see [x][x] and[^2].\n[^2]: Another.\n\n[x]: https://x.example"
+        );
+        assert_eq!(whole(&log, &log.sections[1]), "- OLD", "footnotes of others are none of its words");
+    }
+
+    #[test]
+    fn one_entry_above_the_limit_is_cut_within_and_never_to_nothing() {
+        for entry in [
+            "word ".repeat(20_000),
+            "x".repeat(100_000),
+            "あ".repeat(40_000),
+            format!("code\n\n  ```\n  {}\n  ```", "line\n  ".repeat(20_000)),
+        ] {
+            let text = format!("## 1.0.0\n- {entry}\n");
+            let log = parse(&text);
+            let notes = limited(&log, &log.sections[0]);
+            assert!(
+                notes.cut && notes.text.len() <= LIMIT && notes.text.len() > LIMIT - 100,
+                "{}",
+                notes.text.len()
+            );
+            assert!(notes.text.matches("```").count() % 2 == 0, "code is closed");
+        }
     }
 
     #[test]

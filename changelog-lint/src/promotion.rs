@@ -3,10 +3,11 @@
 
 use crate::changelog::{Changelog, HeadingLink, Section, Span};
 use crate::finding::Edit;
-use crate::fix::line_end;
 use crate::host::{self, Shown};
 use crate::links::Scheme;
+use crate::manner::Manner;
 use crate::notes;
+use crate::text::line_end;
 use crate::version::{self, Order};
 
 /// What is to be done.
@@ -126,80 +127,6 @@ fn heading_text(
         return format!("{line}{}{}", line_end(log.text), rule.repeat(line.chars().count().max(3)));
     }
     format!("{hashes} {line}")
-}
-
-/// How a release's heading is written around its version and its date.
-struct Manner {
-    lead: String,
-    open: &'static str,
-    prefixed: bool,
-    inline: bool,
-    /// Between version and date, and behind the date; none where releases have no date.
-    date: Option<(String, &'static str)>,
-    date_first: bool,
-}
-
-impl Manner {
-    fn plain(bracketed: bool) -> Self {
-        let open = if bracketed { "[" } else { "" };
-        let date = Some((" - ".to_owned(), ""));
-        Manner { lead: String::new(), open, prefixed: false, inline: false, date, date_first: false }
-    }
-
-    fn of(log: &Changelog, section: &Section) -> Self {
-        let Some(version) = section.version() else { return Self::plain(false) };
-        let heading = log.heading(section);
-        let start = version.at.start - usize::from(version.prefixed);
-        let before = log.text[heading.span.start..start].trim_start().trim_start_matches('#').trim_start();
-        let open =
-            [r"\[", "[", "**", "`"].into_iter().find(|mark| before.ends_with(mark)).unwrap_or_default();
-        let mut manner = Manner {
-            lead: before[..before.len() - open.len()].to_owned(),
-            open,
-            prefixed: version.prefixed,
-            inline: matches!(heading.link, Some(HeadingLink::Inline(..))),
-            date: None,
-            date_first: false,
-        };
-        if let Some(date) = &section.date {
-            manner.date_first = date.start < version.at.start;
-            if manner.date_first {
-                manner.lead = log.text[date.end..start].trim_end_matches(open).to_owned();
-                manner.date = Some((String::new(), ""));
-            } else {
-                let between = between(&log.text[version.at.end..date.start]);
-                let close = if between.ends_with('(') { ")" } else { "" };
-                manner.date = Some((between.to_owned(), close));
-            }
-        }
-        manner
-    }
-
-    fn write(&self, version: &str, day: &str, url: Option<&str>) -> String {
-        let close = match self.open {
-            r"\[" => r"\]",
-            "[" => "]",
-            mark => mark,
-        };
-        let v = if self.prefixed { "v" } else { "" };
-        let link = url.filter(|_| self.inline).map(|url| format!("({url})")).unwrap_or_default();
-        let name = format!("{}{}{v}{version}{close}{link}", self.lead, self.open);
-        match &self.date {
-            Some(_) if self.date_first => format!("{day}{name}"),
-            Some((between, close)) => format!("{name}{between}{day}{close}"),
-            None => name,
-        }
-    }
-}
-
-/// What separates version and date, without the rest of the link.
-fn between(text: &str) -> &str {
-    let text = text.strip_prefix('\\').unwrap_or(text);
-    let text = text.strip_prefix(']').unwrap_or(text).trim_start_matches(['*', '`']);
-    if let Some(link) = text.strip_prefix('(').filter(|rest| rest.contains("://")) {
-        return link.split_once(')').map_or(text, |(_, rest)| rest);
-    }
-    text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(_, rest)| rest)
 }
 
 /// The link of `Unreleased` begins at the version, and the version has one like the others. Whether it has.

@@ -65,7 +65,7 @@ fn as_object(
     let mut value = Map::new();
     let name = if source == Source::Own { section.name() } else { wanted.trim_start_matches('v') };
     value.insert("version".into(), json!(name));
-    if let Some(date) = &section.date {
+    if let Some(date) = section.day() {
         value.insert("date".into(), json!(&file.text[date.clone()]));
     }
     value.insert("notes".into(), Value::String(text));

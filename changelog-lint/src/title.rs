@@ -1,8 +1,12 @@
 //! What a heading says: `[1.2.0] - 2025-10-14`, `v1.2.0 (24 May 2026)`, `Version 1.2.0`, `` `crate` - 1.2.0 ``,
 //! `2026-07-12 - 5.9.0`, `3.0.2 / 2018-07-19`, `Unreleased`. Pure text, no Markdown.
 
+mod lists;
+
 use std::ops::Range;
 
+use self::lists::{NOT_YET, STATUS, TALK, VERSION_WORDS};
+use crate::words::{self, Candidate};
 use crate::{date, version};
 
 /// A heading that names a version, or what is not released yet. All places are byte ranges of the heading's text.
@@ -22,6 +26,8 @@ pub struct Title {
     pub yanked: Option<Range<usize>>,
     /// The word that says that it is not released.
     pub unreleased: Option<Range<usize>>,
+    /// The candidate that words name: `1.0.0 RC 2`.
+    pub candidate: Option<Candidate>,
     /// How certain it is.
     pub certainty: Certainty,
 }
@@ -42,97 +48,6 @@ pub enum Certainty {
     Full,
 }
 
-/// Whole headings that mean `Unreleased`, besides that word itself.
-const NOT_YET: &[&str] = &[
-    "next",
-    "next release",
-    "next version",
-    "upcoming",
-    "upcoming release",
-    "tbd",
-    "tba",
-    "head",
-    "master",
-    "main",
-    "develop",
-    "trunk",
-    "in progress",
-    "not released",
-    "not yet released",
-    "wip",
-    "coming soon",
-    "in development",
-];
-/// Words before a version that are no package's name.
-const VERSION_WORDS: &[&str] = &[
-    "version",
-    "release",
-    "ver",
-    "rel",
-    "changes with",
-    "changes in",
-    "changes in version",
-    "new in",
-    "released",
-];
-/// A heading that talks about a version instead of being its heading.
-const TALK: &[&str] = &[
-    "from",
-    "to",
-    "for",
-    "since",
-    "before",
-    "until",
-    "than",
-    "fix",
-    "fixes",
-    "upgrade",
-    "upgrading",
-    "update",
-    "updated",
-    "migrate",
-    "migrating",
-    "migration",
-    "guide",
-    "bump",
-    "bumped",
-    "changelog",
-    "through",
-    "requires",
-    "require",
-    "msrv",
-    "minimum",
-    "support",
-    "supports",
-    "compatibility",
-    "history",
-    "older",
-    "earlier",
-    "notes",
-    "api",
-    "with",
-    "and",
-    "deprecated",
-];
-const WITHDRAWN: &[&str] = &["yanked", "withdrawn", "retracted"];
-/// Words behind a version that are no other statement about it.
-const STATUS: &[&str] = &[
-    "lts",
-    "stable",
-    "latest",
-    "current",
-    "skipped",
-    "unpublished",
-    "security",
-    "hotfix",
-    "beta",
-    "alpha",
-    "deprecated",
-    "initial",
-    "release",
-    "final",
-    "first",
-];
 const SEPARATORS: &str = "[](){}-–—:,;/|·~*_`\"'";
 
 /// Understands a heading's text; `None` if it is no heading of a release.
@@ -148,27 +63,60 @@ pub fn read(text: &str) -> Option<Title> {
     }
 }
 
+impl Title {
+    /// How the version is called, with the candidate that words name: `1.0.0-rc2`.
+    pub fn name(&self, text: &str) -> Option<String> {
+        let version = &text[self.version.clone()?];
+        let Some(candidate) = &self.candidate else { return Some(version.to_owned()) };
+        let (numbers, build) = version.split_at(version.find('+').unwrap_or(version.len()));
+        let dash = if version::base(version).is_some() { "" } else { "-" };
+        Some(format!("{numbers}{dash}{}{build}", candidate.name))
+    }
+}
+
+/// The version; the number of a candidate that is named before it is none, and a day with dots before the word `Version`.
 fn found(text: &str, whole: Range<usize>) -> Option<version::Found> {
-    version::find(&text[..whole.end], whole.start)
+    let first = version::find(&text[..whole.end], whole.start)?;
+    if first.parts == 3 && date::is_day(&text[first.at.clone()]) {
+        let named = version::find(&text[..whole.end], first.at.end);
+        let is_named = |found: &version::Found| {
+            let between = &text[first.at.end..found.at.start - usize::from(found.prefixed)];
+            said(&between[trimmed(between, 0..between.len())], VERSION_WORDS)
+        };
+        return Some(named.filter(is_named).unwrap_or(first));
+    }
+    let of_candidate =
+        first.parts == 1 && !first.prefixed && words::candidate(&text[whole.start..first.at.end]).is_some();
+    let next = of_candidate.then(|| version::find(&text[..whole.end], first.at.end)).flatten();
+    Some(next.unwrap_or(first))
+}
+
+/// What separates the words of a heading; `_` and a hyphen within a word do not.
+fn is_edge(c: char) -> bool {
+    c.is_whitespace() || SEPARATORS.contains(c) || !c.is_ascii() && !c.is_alphanumeric()
 }
 
 /// Without blanks and separators at both ends.
 fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
-    let edge = |c: char| c.is_whitespace() || SEPARATORS.contains(c);
-    let start = range.end - text[range.clone()].trim_start_matches(edge).len();
-    let length = text[start..range.end].trim_end_matches(edge).len();
+    let start = range.end - text[range.clone()].trim_start_matches(is_edge).len();
+    let length = text[start..range.end].trim_end_matches(is_edge).len();
     start..start + length
 }
 
 fn without_version(text: &str, whole: Range<usize>) -> Option<Title> {
     let words = &text[whole.clone()];
-    if let Some(at) = word(words, &["unreleased"]) {
+    let of_word = |at: Range<usize>, certainty| {
         let unreleased = Some(whole.start + at.start..whole.start + at.end);
-        let certainty = if words.split_whitespace().count() <= 4 { Certainty::Full } else { return None };
-        return Some(Title { unreleased, certainty, ..Title::default() });
+        Some(Title { unreleased, certainty, ..Title::default() })
+    };
+    if let Some(at) =
+        word(words, &["unreleased"]).or_else(|| leading(words, &["belum dirilis", "belum rilis"]))
+    {
+        let short = words.split_whitespace().count() <= 4;
+        return if short || at.start == 0 { of_word(at, Certainty::Full) } else { None };
     }
     if NOT_YET.iter().any(|name| words.eq_ignore_ascii_case(name)) {
-        return Some(Title { unreleased: Some(whole), certainty: Certainty::Word, ..Title::default() });
+        return of_word(0..words.len(), Certainty::Word);
     }
     let day = date::shape(words).filter(|length| *length == words.len() && words.as_bytes()[4] == b'-')?;
     let day = whole.start..whole.start + day;
@@ -206,20 +154,36 @@ fn with_version(text: &str, whole: Range<usize>, found: &version::Found) -> Opti
     Some(title)
 }
 
-/// What stands before the version: nothing, a day, `Version`, `TBD`, or a package's name.
+/// What stands before the version: nothing, a day, `Version`, `TBD`, `RC 2 of`, or a package's name.
 fn before(text: &str, range: Range<usize>, title: &mut Title) -> Option<()> {
     let mut rest = trimmed(text, range);
-    if let Some(day) = date::find(&text[rest.clone()]) {
+    let dotted = || {
+        version::find(&text[rest.clone()], 0)
+            .map(|found| found.at)
+            .filter(|at| date::is_day(&text[rest.clone()][at.clone()]))
+    };
+    if let Some(day) = date::find(&text[rest.clone()]).or_else(dotted) {
         title.date = Some(rest.start + day.start..rest.start + day.end);
         rest = trimmed(text, rest.start + day.end..rest.end);
     }
-    let words = &text[rest.clone()];
-    let is_one_of = |list: &[&str]| list.iter().any(|name| words.eq_ignore_ascii_case(name));
-    if words.is_empty() || is_one_of(VERSION_WORDS) {
+    if said(&text[rest.clone()], VERSION_WORDS) {
         return Some(());
     }
-    if is_one_of(NOT_YET) || is_one_of(&["unreleased"]) {
-        title.unreleased = Some(rest);
+    let not_yet = said(&text[rest.clone()], NOT_YET).then(|| 0..rest.len());
+    if let Some(at) = not_yet.or_else(|| words::not_released(&text[rest.clone()], title.date.is_some())) {
+        title.unreleased = Some(rest.start + at.start..rest.start + at.end);
+        rest = without(text, rest.clone(), at);
+    }
+    if let Some(candidate) = words::candidate(&text[rest.clone()]) {
+        let at = rest.start + candidate.at.start..rest.start + candidate.at.end;
+        rest = without(text, rest.clone(), candidate.at);
+        title.candidate = Some(Candidate { at, name: candidate.name });
+    }
+    let words = &text[rest.clone()];
+    let nothing = words.is_empty()
+        || said(words, VERSION_WORDS)
+        || split(words).all(|(_, word)| words::is_beside(word));
+    if nothing {
         return Some(());
     }
     // `Release rayon 1.12.0`: the package is what is left.
@@ -231,6 +195,16 @@ fn before(text: &str, range: Range<usize>, title: &mut Title) -> Option<()> {
     }
     title.package = Some(package);
     Some(())
+}
+
+fn said(words: &str, list: &[&str]) -> bool {
+    list.iter().any(|name| words.eq_ignore_ascii_case(name))
+}
+
+/// What is left of a range when a part of it is taken out: what stands behind it, else before.
+fn without(text: &str, range: Range<usize>, part: Range<usize>) -> Range<usize> {
+    let behind = trimmed(text, range.start + part.end..range.end);
+    if behind.is_empty() { trimmed(text, range.start..range.start + part.start) } else { behind }
 }
 
 fn starts_with_word(text: &str, word: &str) -> bool {
@@ -250,26 +224,58 @@ fn after(text: &str, range: Range<usize>, title: &mut Title) -> Option<bool> {
     if title.date.is_none() {
         title.date = date::find(words).or_else(|| numeric(words)).map(shift);
     }
-    title.yanked = word(words, WITHDRAWN).map(shift);
-    let not_yet = word(words, &["unreleased", "tbd", "tba"])
-        .or_else(|| phrase(words, &["not yet released", "not released", "in development"]));
-    title.unreleased = title.unreleased.take().or_else(|| not_yet.map(shift));
-    let clear = |at: &Option<Range<usize>>| at.clone().map(|at| at.start - rest.start..at.end - rest.start);
-    let known = [
-        clear(&title.date.clone().filter(|d| d.start >= rest.start)),
-        clear(&title.yanked),
-        clear(&title.unreleased.clone().filter(|u| u.start >= rest.start)),
-    ];
-    let is_left = |(at, w): (usize, &str)| {
-        !known.iter().flatten().any(|k| k.start <= at && at < k.end) && !is_status(w)
-    };
-    let left: Vec<&str> = split(words).filter(|(at, w)| is_left((*at, w))).map(|(_, w)| w).collect();
+    let words = &masked(words, title.date.as_ref(), rest.start);
+    title.yanked = words::withdrawn(words).map(shift);
+    title.unreleased =
+        title.unreleased.take().or_else(|| words::not_released(words, title.date.is_some()).map(shift));
+    candidate(text, words, rest.start, title);
+    let about = title.yanked.is_some() || title.unreleased.is_some() || title.candidate.is_some();
+    let left: Vec<&str> = split(words).map(|(_, word)| word).filter(|word| !is_status(word)).collect();
     // What is said about a withdrawal in the same brackets is no other statement.
-    let extra = !left.is_empty() && title.yanked.is_none() && title.unreleased.is_none();
-    if extra && title.date.is_none() && left.iter().any(|w| TALK.iter().any(|t| w.eq_ignore_ascii_case(t))) {
+    let extra = !left.is_empty() && !about;
+    if extra && title.date.is_none() && word(&outside_brackets(words), TALK).is_some() {
         return None;
     }
     Some(extra)
+}
+
+/// What stands in brackets behind a version is a remark about it (`(promoted from RC 2)`).
+fn outside_brackets(words: &str) -> String {
+    let mut depth = 0;
+    let keep = |c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        if depth > 0 { MASK } else { c }
+    };
+    words.chars().map(keep).collect()
+}
+
+/// A separator that stands for what was read already.
+const MASK: char = ';';
+
+/// A text without the day in it, of the same length.
+fn masked(words: &str, day: Option<&Range<usize>>, start: usize) -> String {
+    let Some(day) = day.filter(|day| day.start >= start) else { return words.to_owned() };
+    let (from, to) = (day.start - start, day.end - start);
+    format!("{}{}{}", &words[..from], MASK.to_string().repeat(to - from), &words[to..])
+}
+
+/// `1.0.0 (RC 2)`, and the number in `1.0.0-rc 2`.
+fn candidate(text: &str, words: &str, start: usize, title: &mut Title) {
+    let Some(version) = title.version.clone().filter(|_| title.candidate.is_none()) else { return };
+    let place = |at: Range<usize>| start + at.start..start + at.end;
+    if version::base(&text[version.clone()]).is_none() {
+        let found = words::candidate(words);
+        title.candidate = found.map(|found| Candidate { at: place(found.at), name: found.name });
+        return;
+    }
+    let numbered = text[version].ends_with(|c: char| c.is_ascii_digit());
+    let behind =
+        words.split(is_edge).nth(1).filter(|word| !numbered && words.starts_with(' ') && is_number(word));
+    title.candidate = behind.map(|word| Candidate { at: place(1..1 + word.len()), name: word.to_owned() });
+}
+
+fn is_number(word: &str) -> bool {
+    (1..=4).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn is_status(word: &str) -> bool {
@@ -315,19 +321,29 @@ fn word(text: &str, list: &[&str]) -> Option<Range<usize>> {
     words.find(|(_, w)| list.iter().any(|l| w.eq_ignore_ascii_case(l))).map(|(at, w)| at..at + w.len())
 }
 
-fn phrase(text: &str, list: &[&str]) -> Option<Range<usize>> {
+/// The phrase that a text begins with.
+fn leading(text: &str, list: &[&str]) -> Option<Range<usize>> {
     let lower = text.to_ascii_lowercase();
-    list.iter().find_map(|p| lower.find(p).map(|at| at..at + p.len()))
+    list.iter().find(|phrase| lower.starts_with(**phrase)).map(|phrase| 0..phrase.len())
 }
 
+/// The words of a text. `lock_api` and `api-gateway` are one each.
 fn split(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let edge = |c: char| c.is_whitespace() || SEPARATORS.contains(c);
     let mut at = 0;
     std::iter::from_fn(move || {
-        let start = at + text[at..].find(|c| !edge(c))?;
-        at = text[start..].find(edge).map_or(text.len(), |end| start + end);
+        let start = at + text[at..].find(|c| !is_edge(c))?;
+        let inner = text[start..].char_indices().find(|(i, c)| is_edge(*c) && !joins(text, start + i, *c));
+        at = inner.map_or(text.len(), |(end, _)| start + end);
         Some((start, &text[start..at]))
     })
+}
+
+/// Whether a separator stands within a word.
+fn joins(text: &str, at: usize, c: char) -> bool {
+    let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    matches!(c, '-' | '_' | '\'')
+        && inside(text[..at].chars().next_back())
+        && inside(text[at + 1..].chars().next())
 }
 
 #[cfg(test)]
@@ -379,6 +395,19 @@ mod tests {
             ("~~[v0.15.0] - 2024-10-01~~", None, Some("0.15.0"), Some("2024-10-01"), Full),
             ("1.0.2 - 2021-02-26", None, Some("1.0.2"), Some("2021-02-26"), Full),
             ("TBD - 5.10.0", None, Some("5.10.0"), None, Full),
+            ("Unreleased: 1.3.0", None, Some("1.3.0"), None, Full),
+            ("RC 2 of 1.0.0", None, Some("1.0.0"), None, Full),
+            ("2013.08.21, Version 0.11.6 (Stable)", None, Some("0.11.6"), Some("2013.08.21"), Full),
+            ("Release 5.34 (release date: 2025-01-30)", None, Some("5.34"), Some("2025-01-30"), Short),
+            ("2025.10.14 - 2025-10-14", None, Some("2025.10.14"), Some("2025-10-14"), Full),
+            ("Release notes for 1.3.0", None, Some("1.3.0"), None, Full),
+            ("🚀 1.3.0", None, Some("1.3.0"), None, Full),
+            ("lock_api 0.4.9 (2022-09-20)", Some("lock_api"), Some("0.4.9"), Some("2022-09-20"), Loose),
+            ("api-gateway 1.2.0", Some("api-gateway"), Some("1.2.0"), None, Loose),
+            ("1.3.0 - 14 Oktober 2025", None, Some("1.3.0"), Some("14 Oktober 2025"), Full),
+            ("1.3.0 - 2025-10-14T09:00:00Z", None, Some("1.3.0"), Some("2025-10-14T09:00:00Z"), Full),
+            ("1.3.0 - YYYY-MM-DD", None, Some("1.3.0"), None, Full),
+            ("Belum dirilis", None, None, None, Full),
             ("2026-07-12 - 5.9.0", None, Some("5.9.0"), Some("2026-07-12"), Full),
             ("[6.0-alpha.6] – 2026-05-14", None, Some("6.0-alpha.6"), Some("2026-05-14"), Short),
             ("[1.2.0][v1.2.0] - 2025-10-14", None, Some("1.2.0"), Some("2025-10-14"), Full),
@@ -412,6 +441,59 @@ mod tests {
             "Migration to 2.0.0",
         ] {
             assert_eq!(said(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_candidate_in_words_is_part_of_the_versions_name_wherever_it_stands() {
+        for (text, name) in [
+            ("1.0.0 RC 2 - 2025-02-01", "1.0.0-rc2"),
+            ("[1.0.0] - 2025-02-01 - Release Candidate 1", "1.0.0-rc1"),
+            ("1.0.0 - 2025-02-01 (beta 2)", "1.0.0-beta2"),
+            ("[1.0.0 RC2]", "1.0.0-rc2"),
+            ("Beta 2: 1.0.0", "1.0.0-beta2"),
+            ("RC 2 of 1.0.0", "1.0.0-rc2"),
+            ("Release Candidate 1 for 1.0.0", "1.0.0-rc1"),
+            ("Pre-release 1.0.0", "1.0.0-pre"),
+            ("(alpha) 1.0.0", "1.0.0-alpha"),
+            ("1.0 nightly", "1.0-nightly"),
+            ("1.0.0-rc 2", "1.0.0-rc2"),
+            ("1.0.0-beta 2 - 2025-02-01", "1.0.0-beta2"),
+            ("1.0.0-rc1 (pre-release)", "1.0.0-rc1"),
+            ("1.0.0+b5 RC 2", "1.0.0-rc2+b5"),
+            ("1.0.0 - 2025-02-01", "1.0.0"),
+            ("1.0.0 - Preview deployments", "1.0.0"),
+            ("1.0.0 (promoted from RC 2)", "1.0.0"),
+            ("dev-tools 1.0.0", "1.0.0"),
+            ("Release 3", "3"),
+        ] {
+            assert_eq!(read(text).and_then(|title| title.name(text)).as_deref(), Some(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_released_says_so_before_and_behind_the_version() {
+        for text in [
+            "1.3.0 (unreleased)",
+            "Unreleased 1.3.0",
+            "[Unreleased] - 1.3.0",
+            "TBD - 1.3.0",
+            "YYYY-MM-DD - 1.3.0",
+            "Upcoming: 1.3.0",
+            "Draft 1.3.0",
+            "Next (1.3.0)",
+            "1.3.0 - 2025-03-03 (not yet released)",
+            "1.3.0 - XX",
+            "1.3.0 - belum dirilis",
+            "WIP: 1.3.0",
+        ] {
+            assert!(
+                read(text).is_some_and(|title| title.unreleased.is_some() && title.version.is_some()),
+                "{text}"
+            );
+        }
+        for text in ["1.3.0 - 2025-03-03", "1.3.0 - Next generation", "next-auth 1.3.0", "1.3.0 (Skipped)"] {
+            assert!(read(text).is_some_and(|title| title.unreleased.is_none()), "{text}");
         }
     }
 

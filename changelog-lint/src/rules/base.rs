@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::Ask;
-use super::file::lines;
 use crate::changelog::{Changelog, Section, Span, parse};
 use crate::finding::Hit;
+use crate::text::lines;
 
 fn same(one: &Section, other: &Section) -> bool {
     let key = |section: &Section| section.version().map(|v| (v.text.clone(), v.package.clone()));

@@ -101,7 +101,7 @@ fn merged(ask: &Ask, first: &Group, second: &Group) -> Vec<Edit> {
     let content = ask.text(&second.body).trim_matches(['\r', '\n']).trim_end();
     let heading = &ask.log.headings[second.heading].span;
     let at = end(&(ask.log.headings[first.heading].span.start..first.body.end));
-    let eol = crate::fix::line_end(ask.log.text);
+    let eol = crate::text::line_end(ask.log.text);
     // Directly behind the first one there is nothing to take away in between.
     let text = if content.is_empty() { String::new() } else { format!("{eol}{content}") };
     vec![Edit { span: at..at, text }, Edit { span: heading.start..second.body.end, text: String::new() }]

@@ -1,22 +1,58 @@
 //! Rules about the headings of releases: understood, of one shape, on one level.
 
 use super::{Ask, Profile};
-use crate::changelog::Section;
+use crate::changelog::{Heading, Section};
 use crate::date::{self, Reading};
 use crate::finding::Hit;
-use crate::version;
+use crate::lookalikes::{Lookalike, ReadAs};
+use crate::{claim, manner};
 
 pub(super) fn not_understood(ask: &Ask) -> Vec<Hit> {
-    let first = ask.log.sections.first().map_or(usize::MAX, |section| section.heading);
-    let hit = |index: &usize| {
-        let heading = &ask.log.headings[*index];
-        // Above the first release it may be the newest one; below it a whole version is meant to be one.
-        let light = *index > first && version::find(&heading.text, 0).is_none_or(|found| found.parts < 3);
-        let message = format!("`{}` stands among the versions and is none", heading.text.trim());
-        let help = "write `## [1.2.0] - YYYY-MM-DD`, or put it on a deeper level; what stands below it belongs to no version";
-        Hit::new(ask.log.line_of(&heading.span), message).help(help).warning_if(light)
+    let within = |heading: &Heading| {
+        ask.log
+            .lookalikes
+            .iter()
+            .any(|other| heading.span.start <= other.span.start && other.span.end <= heading.span.end)
     };
-    ask.log.strangers.iter().map(hit).collect()
+    // The line of a heading of several lines that looks like one of a release says it better.
+    let strangers = ask.log.strangers.iter().filter(|index| !within(&ask.log.headings[**index]));
+    let hits = strangers.map(|index| stranger(ask, *index));
+    hits.chain(ask.log.lookalikes.iter().map(|other| lookalike(ask, other))).collect()
+}
+
+/// A heading on the level of releases. One that names a release is meant to be one.
+fn stranger(ask: &Ask, index: usize) -> Hit {
+    let heading = &ask.log.headings[index];
+    let names = claim::names_a_release(&heading.text);
+    let message = format!("`{}` stands among the versions and is none", heading.text.trim());
+    let hit = Hit::new(ask.log.line_of(&heading.span), message);
+    let deeper = "#".repeat(usize::from(heading.level) + 1);
+    let help = match claim::versions(&heading.text).first().filter(|_| names) {
+        Some(version) => format!(
+            "write `{}`, or put it on a deeper level (`{deeper}`); what stands below it belongs to no version",
+            manner::heading(ask.log, version, claim::day(&heading.text).as_deref())
+        ),
+        None => format!("put it on a deeper level: `{deeper} {}`", heading.text.trim()),
+    };
+    hit.help(help).warning_if(!names)
+}
+
+fn lookalike(ask: &Ask, other: &Lookalike) -> Hit {
+    let line = ask.text(&other.span);
+    let read_as = match other.read_as {
+        ReadAs::Text => "words".to_owned(),
+        ReadAs::Heading(level) => format!("a heading of level {level}, on which releases do not stand"),
+        ReadAs::Item => "a part of a list".to_owned(),
+        ReadAs::Quote => "a quote".to_owned(),
+        ReadAs::Row => "a row of a table".to_owned(),
+        ReadAs::Html => "HTML".to_owned(),
+        ReadAs::Code => "code, because of its indentation".to_owned(),
+    };
+    let message = format!("this looks like the heading of {}, but it is read as {read_as}", other.version);
+    let right = manner::heading(ask.log, &other.version, claim::day(line).as_deref());
+    Hit::new(other.span.clone(), message)
+        .help(format!("write `{right}` at the beginning of a line, with an empty line above it"))
+        .warning_if(other.read_as == ReadAs::Code)
 }
 
 /// `[1.2.0] - 2025-10-14`, with a link of any kind, and `[YANKED]` behind it.

@@ -106,12 +106,12 @@ const PASSED: usize = 200;
 /// Which versions come before each release.
 struct Before<'a> {
     releases: &'a [&'a Section],
-    orders: Vec<Option<Order<'a>>>,
+    orders: Vec<Option<Order>>,
     days: HashMap<usize, Date>,
     /// The next release of the same package further down in the file.
     next: Vec<Option<usize>>,
     /// By package and version.
-    sorted: BTreeSet<(Option<&'a str>, Order<'a>, usize)>,
+    sorted: BTreeSet<(Option<&'a str>, Order, usize)>,
 }
 
 impl<'a> Before<'a> {
