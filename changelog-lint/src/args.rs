@@ -135,6 +135,25 @@ impl Args {
         self.lint.report.iter().find(|report| report.path.is_none()).map(|report| report.format)
     }
 
+    /// Each report has a place of its own.
+    pub fn reports(&self) -> Result<(), Failure> {
+        let places: Vec<&Option<PathBuf>> = self.lint.report.iter().map(|report| &report.path).collect();
+        let twice = places.iter().enumerate().find(|(index, place)| places[..*index].contains(place));
+        match twice {
+            Some((_, None)) => {
+                let message =
+                    "stdout can hold one report: write the others to files with --report FORMAT=PATH";
+                Err(Failure::usage("stdout-taken", message))
+            }
+            Some((_, Some(path))) => {
+                let message =
+                    format!("two reports would be written to {}: name another file", path.display());
+                Err(Failure::usage("arguments", message))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether the outcome is a failure from some level on.
     pub fn fail_on(&self, context: &Context) -> Result<FailOn, Failure> {
         let (text, set) = self.said(context, "fail_on", self.lint.fail_on.as_deref())?;

@@ -2,7 +2,8 @@
 //! `-disable-file`. Without a rule they mean all. One that has no effect is a finding itself.
 
 use crate::changelog::{Changelog, Span};
-use crate::finding::{Finding, Hit, Level};
+use crate::finding::{Finding, Level};
+use crate::hit::Hit;
 use crate::rules::{self, Options, Rule};
 
 /// One switch for one rule, or for all.

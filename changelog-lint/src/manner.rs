@@ -5,41 +5,67 @@ use crate::notes;
 
 /// The heading of a version as this file would write it. Without brackets, which would need the definition of a link.
 pub fn heading(log: &Changelog, version: &str, day: Option<&str>) -> String {
-    let newest = notes::newest(log).or(log.sections.first());
-    let level = newest.map_or(2, |section| log.heading(section).level);
-    let mut manner = newest.map_or_else(|| Manner::plain(false), |newest| Manner::of(log, newest));
-    if manner.open.ends_with('[') {
-        manner.open = "";
-    }
-    manner.inline = false;
-    if day.is_some() {
-        manner.date.get_or_insert_with(|| (" - ".to_owned(), ""));
-    }
-    format!("{} {}", "#".repeat(usize::from(level)), manner.write(version, day.unwrap_or("YYYY-MM-DD"), None))
+    Style::of(log).heading(version, day)
 }
 
-/// The heading of a section with a day in it, where the other headings have theirs.
-pub(crate) fn dated(log: &Changelog, section: &Section, day: &str) -> String {
-    let heading = log.heading(section);
-    let line = log.text[heading.span.clone()].lines().next().unwrap_or_default().trim_end();
-    let shown = log.releases().find(|other| other.date.is_some()).map(|other| Manner::of(log, other));
-    let manner = shown.unwrap_or_else(|| Manner::plain(false));
-    let Some((between, close)) = manner.date.clone().filter(|_| !manner.date_first) else {
-        let start = line.len() - line.trim_start_matches([' ', '#']).len();
-        return format!("{}{day} - {}", &line[..start], &line[start..]);
-    };
-    let version = section.version().map_or(heading.span.start, |version| version.at.end);
-    let link = match &heading.link {
-        Some(HeadingLink::Inline(span, _) | HeadingLink::Label(span, _)) if span.start < version => span.end,
-        _ => version,
-    };
-    let at = (link - heading.span.start).min(line.len());
-    let closing = line[at..].len() - line[at..].trim_start_matches(['\\', ']', '*', '`', '_']).len();
-    let at = at + closing;
-    format!("{}{between}{day}{close}{}", &line[..at], &line[at..])
+/// How the headings of a file are written.
+pub(crate) struct Style {
+    level: u8,
+    /// As the newest one, without brackets.
+    plain: Manner,
+    /// As one that has a date.
+    dated: Manner,
+}
+
+impl Style {
+    pub(crate) fn of(log: &Changelog) -> Self {
+        let newest = notes::newest(log).or(log.sections.first());
+        let mut plain = newest.map_or_else(|| Manner::plain(false), |newest| Manner::of(log, newest));
+        if plain.open.ends_with('[') {
+            plain.open = "";
+        }
+        plain.inline = false;
+        let shown = log.releases().find(|other| other.date.is_some()).map(|other| Manner::of(log, other));
+        Style {
+            level: newest.map_or(2, |section| log.heading(section).level),
+            plain,
+            dated: shown.unwrap_or_else(|| Manner::plain(false)),
+        }
+    }
+
+    /// The heading of a version; with a day where one is known, or where the newest one has one.
+    pub(crate) fn heading(&self, version: &str, day: Option<&str>) -> String {
+        let mut manner = self.plain.clone();
+        if day.is_some() {
+            manner.date.get_or_insert_with(|| (" - ".to_owned(), ""));
+        }
+        let line = manner.write(version, day.unwrap_or("YYYY-MM-DD"), None);
+        format!("{} {line}", "#".repeat(usize::from(self.level)))
+    }
+
+    /// The heading of a section with a day in it, where the other headings have theirs.
+    pub(crate) fn with_day(&self, log: &Changelog, section: &Section, day: &str) -> String {
+        let heading = log.heading(section);
+        let line = log.text[heading.span.clone()].lines().next().unwrap_or_default().trim_end();
+        let Some((between, close)) = self.dated.date.as_ref().filter(|_| !self.dated.date_first) else {
+            let start = line.len() - line.trim_start_matches([' ', '#']).len();
+            return format!("{}{day} - {}", &line[..start], &line[start..]);
+        };
+        let version = section.version().map_or(heading.span.start, |version| version.at.end);
+        let link = match &heading.link {
+            Some(HeadingLink::Inline(span, _) | HeadingLink::Label(span, _)) if span.start < version => {
+                span.end
+            }
+            _ => version,
+        };
+        let at = (link - heading.span.start).min(line.len());
+        let at = line.len() - line[at..].trim_start_matches(['\\', ']', '*', '`', '_']).len();
+        format!("{}{between}{day}{close}{}", &line[..at], &line[at..])
+    }
 }
 
 /// How a release's heading is written around its version and its date.
+#[derive(Clone)]
 pub(crate) struct Manner {
     lead: String,
     open: &'static str,

@@ -1,13 +1,14 @@
 //! The notes of one version, whole in themselves: with the definitions of links that they use, without those of other
 //! versions, and without what stands below the last release.
 
-use std::collections::BTreeSet;
+mod limit;
+mod part;
 
-use crate::changelog::{Block, BlockKind, Changelog, Section, Span, Use};
+pub use self::limit::limited;
+use self::part::log_text;
+use crate::changelog::{Block, BlockKind, Changelog, Section};
+use crate::date::{self, Reading};
 use crate::version;
-
-/// Longer notes are cut in the document, bytes.
-const LIMIT: usize = 32 << 10;
 
 /// The notes of one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,76 +129,19 @@ fn is_packaged(package: &str, version: &str, wanted: &str) -> bool {
 /// The newest release: the first in the file, or the last one where the oldest comes first.
 pub fn newest<'c>(log: &'c Changelog) -> Option<&'c Section> {
     let releases: Vec<&Section> = log.releases().collect();
+    let day = |section: &Section| match date::read(&log.text[section.day()?.clone()]) {
+        Reading::Iso(day) | Reading::Timestamp(day) | Reading::Other(Some(day)) => Some(day),
+        _ => None,
+    };
+    // A lower version that came out later stands above a higher one for that reason.
+    let later = |pair: &[&Section]| day(pair[0]).zip(day(pair[1])).is_some_and(|(one, other)| one > other);
     let rises = |pair: &&[&Section]| {
         version::compare(pair[0].name(), pair[1].name()).is_some_and(std::cmp::Ordering::is_lt)
+            && !later(pair)
     };
     let rising = releases.windows(2).filter(rises).count();
     let oldest_first = rising > 0 && rising * 4 > (releases.len() - 1) * 3;
     if oldest_first { releases.last().copied() } else { releases.first().copied() }
-}
-
-/// The notes for the document: at most 32 KiB, cut at an entry; within the first one if that alone is longer.
-pub fn limited(log: &Changelog, section: &Section) -> Notes {
-    let whole = whole(log, section);
-    if whole.len() <= LIMIT {
-        return Notes { text: whole, cut: false };
-    }
-    let start = section.body.start;
-    let cut =
-        |end: usize| Some(log_text(log, start..end)).filter(|text| text.len() <= LIMIT && !text.is_empty());
-    let entries: Vec<usize> = log.entries(section).map(|entry| entry.span.start).collect();
-    let near = entries.partition_point(|entry| entry - start <= LIMIT);
-    let text = entries[..near].iter().rev().find_map(|end| cut(*end)).unwrap_or_else(|| within(log, section));
-    Notes { text, cut: true }
-}
-
-/// As much as fits of an entry that is too long: to the end of a line, else of a word, else of a character. Code is closed again.
-fn within(log: &Changelog, section: &Section) -> String {
-    let start = section.body.start;
-    let mut end = section.body.end.min(start + LIMIT);
-    while end > start {
-        end = floor(log.text, end);
-        let part = &log.text[start..end];
-        // A break far above would lose more than it saves.
-        let breaks = part
-            .trim_end()
-            .rfind('\n')
-            .or_else(|| part.trim_end().rfind(' '))
-            .filter(|at| *at > part.len() / 2);
-        let at = start + breaks.unwrap_or(part.len());
-        // A comment, a definition that was cut in two would be text.
-        let whole = log
-            .comments
-            .iter()
-            .find(|comment| comment.start < at && at < comment.end)
-            .map_or(at, |comment| comment.start);
-        let fence = log
-            .code
-            .iter()
-            .find(|code| code.start < whole && whole < code.end)
-            .and_then(|code| fence(log.text, code));
-        let text = log_text(log, start..whole);
-        let text = fence.map_or(text.clone(), |fence| format!("{text}\n{fence}"));
-        if text.len() <= LIMIT {
-            return text;
-        }
-        end = start + (whole - start).saturating_sub((text.len() - LIMIT).max(1));
-    }
-    String::new()
-}
-
-fn floor(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
-/// What a code block was opened with.
-fn fence<'t>(text: &'t str, code: &Span) -> Option<&'t str> {
-    let source = &text[code.clone()];
-    let sign = source.chars().next().filter(|c| "`~".contains(*c))?;
-    Some(&source[..source.len() - source.trim_start_matches(sign).len()])
 }
 
 /// The notes of a section.
@@ -229,97 +173,6 @@ fn without_footer<'b>(log: &Changelog, blocks: &'b [Block]) -> &'b [Block] {
     let others =
         log.releases().count() > 1 || blocks[..rule].iter().any(|b| matches!(b.kind, BlockKind::Item(_)));
     if others && blocks[rule + 1..].iter().all(is_word) { &blocks[..rule] } else { blocks }
-}
-
-/// A part of the file with the definitions of links and footnotes that it uses below it, and no others; without comments, which are
-/// for those who write the file.
-fn log_text(log: &Changelog, part: Span) -> String {
-    let mut parts = vec![part.clone()];
-    let notes = footnotes(log, &mut parts);
-    let is_here = |used: &&Use| {
-        let inside = |part: &Span| part.contains(&used.span.start);
-        inside(&part) && !in_footnote(log, used) || parts[1..].iter().any(inside)
-    };
-    let uses = log.uses.iter().filter(is_here);
-    let used: BTreeSet<&str> = uses.map(|used| used.label.as_str()).collect();
-    let mut text = without(log, &part);
-    let counts = log.definitions.iter().filter(|d| !d.void && used.contains(d.label.as_str()));
-    let links: Vec<String> = counts.map(|d| unix(&log.text[d.span.clone()])).collect();
-    let notes: Vec<String> = notes.into_iter().map(|note| without_comments(log, &note)).collect();
-    for own in [notes, links].iter().filter(|own| !own.is_empty()) {
-        text.push_str("\n\n");
-        text.push_str(&own.join("\n"));
-    }
-    text
-}
-
-/// The definitions of the footnotes that some parts of the file call for, and those that these call for; each becomes a part.
-fn footnotes(log: &Changelog, parts: &mut Vec<Span>) -> Vec<Span> {
-    let mut taken: BTreeSet<usize> = BTreeSet::new();
-    let mut at = 0;
-    while at < parts.len() {
-        let part = parts[at].clone();
-        let from = log.footnote_uses.partition_point(|used| used.span.start < part.start);
-        let uses = log.footnote_uses[from..].iter().take_while(|used| used.span.start < part.end);
-        // A footnote's own calls count once it is called for.
-        let own =
-            |used: &&Use| at > 0 || !log.footnotes.iter().any(|note| note.span.contains(&used.span.start));
-        for used in uses.filter(own) {
-            let index = log.footnotes.iter().position(|note| note.label == used.label);
-            if let Some(index) = index.filter(|index| taken.insert(*index)) {
-                parts.push(log.footnotes[index].span.clone());
-            }
-        }
-        at += 1;
-    }
-    taken.into_iter().map(|index| log.footnotes[index].span.clone()).collect()
-}
-
-/// Whether something is used within the definition of a footnote.
-fn in_footnote(log: &Changelog, used: &Use) -> bool {
-    let after = log.footnotes.partition_point(|note| note.span.start <= used.span.start);
-    after.checked_sub(1).is_some_and(|at| used.span.start < log.footnotes[at].span.end)
-}
-
-fn unix(text: &str) -> String {
-    text.trim().replace("\r\n", "\n")
-}
-
-/// A part of the file without definitions and comments.
-fn without(log: &Changelog, part: &Span) -> String {
-    let definitions = log.definitions.iter().map(|definition| &definition.span);
-    let notes = log.footnotes.iter().map(|note| &note.span);
-    let mut gone: Vec<&Span> =
-        definitions.chain(notes).chain(&log.comments).filter(|span| part.contains(&span.start)).collect();
-    gone.sort_by_key(|span| span.start);
-    cut_out(log.text, part, &gone)
-}
-
-fn without_comments(log: &Changelog, part: &Span) -> String {
-    let gone: Vec<&Span> = log.comments.iter().filter(|span| part.contains(&span.start)).collect();
-    cut_out(log.text, part, &gone)
-}
-
-/// A part of the text without some spans of it, and without the lines that had nothing else.
-fn cut_out(text: &str, part: &Span, gone: &[&Span]) -> String {
-    let mut result = String::new();
-    let mut from = part.start;
-    for span in gone {
-        if span.start < from {
-            continue;
-        }
-        result.push_str(&text[from..span.start]);
-        from = span.end.min(part.end);
-        let line = result.len() - result.rfind('\n').map_or(0, |at| at + 1);
-        let alone = result[result.len() - line..].trim().is_empty();
-        let rest = text[from..part.end].find('\n').map_or(part.end, |at| from + at + 1);
-        if alone && text[from..rest].trim().is_empty() {
-            result.truncate(result.len() - line);
-            from = rest;
-        }
-    }
-    result.push_str(&text[from..part.end]);
-    unix(&result)
 }
 
 #[cfg(test)]
@@ -408,39 +261,6 @@ The footer.
             "- KEEP[^1] \n\n- more\n\n[^1]: A footnote, see [x][x] and[^2].\n[^2]: Another.\n\n[x]: https://x.example"
         );
         assert_eq!(whole(&log, &log.sections[1]), "- OLD", "footnotes of others are none of its words");
-    }
-
-    #[test]
-    fn one_entry_above_the_limit_is_cut_within_and_never_to_nothing() {
-        for entry in [
-            "word ".repeat(20_000),
-            "x".repeat(100_000),
-            "あ".repeat(40_000),
-            format!("code\n\n  ```\n  {}\n  ```", "line\n  ".repeat(20_000)),
-        ] {
-            let text = format!("## 1.0.0\n- {entry}\n");
-            let log = parse(&text);
-            let notes = limited(&log, &log.sections[0]);
-            assert!(
-                notes.cut && notes.text.len() <= LIMIT && notes.text.len() > LIMIT - 100,
-                "{}",
-                notes.text.len()
-            );
-            assert!(notes.text.matches("```").count() % 2 == 0, "code is closed");
-        }
-    }
-
-    #[test]
-    fn long_notes_are_cut_at_an_entry_and_keep_their_definitions() {
-        let entry = "- [x] ".to_owned() + &"word ".repeat(200) + "\n";
-        let text = format!("## 1.0.0\n{}\n[x]: https://x.example\n", entry.repeat(60));
-        let log = parse(&text);
-        let notes = limited(&log, &log.sections[0]);
-        assert!(
-            notes.cut && notes.text.len() <= LIMIT && notes.text.contains("\n- [x] word"),
-            "{}",
-            notes.text.len()
-        );
     }
 
     #[test]

@@ -170,7 +170,8 @@ pub fn reason(finding: &Finding) -> &'static str {
 mod tests {
     use super::*;
     use changelog_lint::changelog::parse;
-    use changelog_lint::rules::{Options, lint};
+    use changelog_lint::findings;
+    use changelog_lint::rules::Options;
 
     /// What a release of `wanted` (or of the newest) would be told.
     fn verdict(text: &str, wanted: Option<&str>) -> &'static str {
@@ -181,7 +182,7 @@ mod tests {
         };
         let mut options = Options::on("2026-11-25".parse().expect("a day"));
         options.release = wanted.map(|_| name.clone());
-        let findings = lint(&log, &options);
+        let findings = findings::of(&log, &options);
         in_the_way(&findings, wanted.map(|_| name.as_str()), Level::Error)
             .first()
             .map_or("fine", |f| reason(f))

@@ -146,6 +146,12 @@ pub fn of_tag(tag: &str) -> Option<&str> {
     None
 }
 
+/// Whether a word stands behind the numbers that names no candidate (`0.4.0-polycool`).
+pub fn has_word(version: &str) -> bool {
+    let numbers = run(version.as_bytes(), |b| b.is_ascii_digit() || b == b'.');
+    is_form_of(version, version[..numbers].trim_end_matches('.'))
+}
+
 /// Whether SemVer 2.0 would accept it.
 pub fn is_semver(version: &str) -> bool {
     semver::Version::parse(version).is_ok()

@@ -11,6 +11,13 @@ pub use candidate::Candidate;
 pub(crate) use candidate::{candidate, is_beside};
 pub(crate) use unreleased::{not_released, says_not_released};
 
+/// Whether a text says `Unreleased`, and not that a date is still to be written.
+pub(crate) fn is_unreleased(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    ["unreleased", "not released", "not yet released", "belum dirilis", "belum rilis", "next", "upcoming"]
+        .contains(&lower.as_str())
+}
+
 /// A word in lower case, and its place.
 type Word = (Range<usize>, String);
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use changelog_lint::changelog::parse;
 use changelog_lint::finding::Level;
+use changelog_lint::findings;
 use changelog_lint::fix::fix;
-use changelog_lint::rules::{Options, Profile, RULES, lint, named};
+use changelog_lint::rules::{Options, Profile, RULES, named};
 use changelog_lint::text::Lines;
 
 fn options() -> Options {
@@ -26,7 +27,7 @@ fn found(text: &str, options: &Options) -> Vec<(&'static str, usize, bool)> {
     let finding = |f: &changelog_lint::finding::Finding| {
         (f.rule.code, lines.line(f.span.start), f.level == Level::Error)
     };
-    lint(&parse(text), options).iter().map(finding).collect()
+    findings::of(&parse(text), options).iter().map(finding).collect()
 }
 
 const COMPARE: &str = "https://github.com/a/b/compare";

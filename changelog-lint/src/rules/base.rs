@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Ask;
 use crate::changelog::{Changelog, Section, Span, parse};
-use crate::finding::Hit;
+use crate::hit::Hit;
 use crate::text::lines;
 
 fn same(one: &Section, other: &Section) -> bool {

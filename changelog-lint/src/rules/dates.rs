@@ -5,8 +5,8 @@ use jiff::ToSpan;
 use super::{Ask, Profile};
 use crate::changelog::{Section, Span};
 use crate::date::{self, Reading};
-use crate::finding::Hit;
-use crate::manner;
+use crate::hit::Hit;
+use crate::manner::Style;
 use crate::version::Order;
 
 /// Each release with its date and what that says.
@@ -19,17 +19,18 @@ fn dated<'a>(ask: &'a Ask) -> impl Iterator<Item = (&'a Section, Span, Reading)>
 pub(super) fn missing(ask: &Ask) -> Vec<Hit> {
     let (with, all) = (dated(ask).count(), ask.releases.len());
     // Where most releases of the file have no date, that is its style; but the one that is released now is promised one.
-    let style = !ask.strict() && with * 2 < all;
+    let undated_style = !ask.strict() && with * 2 < all;
     let is_released = |section: &Section| {
         let last = Order::of(section.name()).is_none_or(|order| !order.is_before_release());
         with > 0 && last && ask.options.release.as_deref() == Some(section.name())
     };
     let undated = ask.releases.iter().filter(|section| section.day().is_none());
+    let style = Style::of(ask.log);
     let hit = |section: &&Section| {
         let now = is_released(section);
-        let heading = manner::dated(ask.log, section, "YYYY-MM-DD");
+        let heading = style.with_day(ask.log, section, "YYYY-MM-DD");
         let hit = Hit::new(ask.log.at(section), format!("{} has no date", section.name()));
-        (now || !style)
+        (now || !undated_style)
             .then(|| hit.help(format!("write `{heading}`, with the day of the release")).error_if(now))
     };
     undated.filter_map(hit).collect()

@@ -2,7 +2,8 @@
 
 use super::Ask;
 use crate::changelog::{BlockKind, Span};
-use crate::finding::{Edit, Hit};
+use crate::finding::Edit;
+use crate::hit::Hit;
 use crate::text::lines;
 use crate::title;
 

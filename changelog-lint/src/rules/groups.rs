@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::{Ask, Profile};
 use crate::changelog::{Block, BlockKind, Group, Section, Span};
-use crate::finding::{Edit, Hit};
+use crate::finding::Edit;
+use crate::hit::Hit;
 use crate::names;
 
 fn all<'a>(ask: &'a Ask) -> impl Iterator<Item = (&'a Section, &'a Group)> {

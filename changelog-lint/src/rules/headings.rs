@@ -2,10 +2,11 @@
 
 use super::{Ask, Profile};
 use crate::changelog::{Heading, Section};
+use crate::claim;
 use crate::date::{self, Reading};
-use crate::finding::Hit;
+use crate::hit::Hit;
 use crate::lookalikes::{Lookalike, ReadAs};
-use crate::{claim, manner};
+use crate::manner::Style;
 
 pub(super) fn not_understood(ask: &Ask) -> Vec<Hit> {
     let within = |heading: &Heading| {
@@ -16,12 +17,16 @@ pub(super) fn not_understood(ask: &Ask) -> Vec<Hit> {
     };
     // The line of a heading of several lines that looks like one of a release says it better.
     let strangers = ask.log.strangers.iter().filter(|index| !within(&ask.log.headings[**index]));
-    let hits = strangers.map(|index| stranger(ask, *index));
-    hits.chain(ask.log.lookalikes.iter().map(|other| lookalike(ask, other))).collect()
+    if strangers.clone().next().is_none() && ask.log.lookalikes.is_empty() {
+        return Vec::new();
+    }
+    let style = Style::of(ask.log);
+    let hits = strangers.map(|index| stranger(ask, &style, *index));
+    hits.chain(ask.log.lookalikes.iter().map(|other| lookalike(ask, &style, other))).collect()
 }
 
 /// A heading on the level of releases. One that names a release is meant to be one.
-fn stranger(ask: &Ask, index: usize) -> Hit {
+fn stranger(ask: &Ask, style: &Style, index: usize) -> Hit {
     let heading = &ask.log.headings[index];
     let names = claim::names_a_release(&heading.text);
     let message = format!("`{}` stands among the versions and is none", heading.text.trim());
@@ -30,14 +35,14 @@ fn stranger(ask: &Ask, index: usize) -> Hit {
     let help = match claim::versions(&heading.text).first().filter(|_| names) {
         Some(version) => format!(
             "write `{}`, or put it on a deeper level (`{deeper}`); what stands below it belongs to no version",
-            manner::heading(ask.log, version, claim::day(&heading.text).as_deref())
+            style.heading(version, claim::day(&heading.text).as_deref())
         ),
         None => format!("put it on a deeper level: `{deeper} {}`", heading.text.trim()),
     };
     hit.help(help).warning_if(!names)
 }
 
-fn lookalike(ask: &Ask, other: &Lookalike) -> Hit {
+fn lookalike(ask: &Ask, style: &Style, other: &Lookalike) -> Hit {
     let line = ask.text(&other.span);
     let read_as = match other.read_as {
         ReadAs::Text => "words".to_owned(),
@@ -49,7 +54,7 @@ fn lookalike(ask: &Ask, other: &Lookalike) -> Hit {
         ReadAs::Code => "code, because of its indentation".to_owned(),
     };
     let message = format!("this looks like the heading of {}, but it is read as {read_as}", other.version);
-    let right = manner::heading(ask.log, &other.version, claim::day(line).as_deref());
+    let right = style.heading(&other.version, claim::day(line).as_deref());
     Hit::new(other.span.clone(), message)
         .help(format!("write `{right}` at the beginning of a line, with an empty line above it"))
         .warning_if(other.read_as == ReadAs::Code)

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::changelog::{Changelog, Section};
-use crate::disable;
-use crate::finding::{Finding, Hit, Level};
+use crate::finding::Level;
+use crate::hit::Hit;
 
 /// One rule.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Rule {
     pub explanation: &'static str,
     /// Its level in each profile: default, strict, common.
     pub levels: [Level; 3],
-    check: fn(&Ask) -> Vec<Hit>,
+    pub(crate) check: fn(&Ask) -> Vec<Hit>,
 }
 
 /// Which levels the rules have.
@@ -259,26 +259,6 @@ pub fn named(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.code.eq_ignore_ascii_case(id) || rule.name.eq_ignore_ascii_case(id))
 }
 
-/// Everything that the rules find, in the order of the file.
-pub fn lint(log: &Changelog, options: &Options) -> Vec<Finding> {
-    let ask = Ask { log, options, keeps: keeps(log), releases: log.releases().collect() };
-    let mut findings = Vec::new();
-    // Who sets a level means it for every case of the rule.
-    let told = |rule: &Rule| options.levels.contains_key(rule.code);
-    for rule in RULES {
-        let level = options.level(rule);
-        if level > Level::Off {
-            findings.extend((rule.check)(&ask).into_iter().map(|hit| hit.of(rule, level, told(rule))));
-        }
-    }
-    for finding in findings.iter_mut().filter(|f| f.section.is_none()) {
-        finding.section = log.section_at(finding.span.start).map(|section| section.name().to_owned());
-    }
-    disable::apply(log, options, &mut findings);
-    findings.sort_by_key(|f| (f.span.start, f.rule.code));
-    findings
-}
-
 /// Whether it says that it keeps to Keep a Changelog, or most of its sections have those names.
 fn keeps(log: &Changelog) -> bool {
     let groups = log.sections.iter().flat_map(|section| &section.groups);
@@ -290,7 +270,11 @@ fn keeps(log: &Changelog) -> bool {
     log.declares_keep_a_changelog() || known * 2 > all
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
+    pub(crate) fn of(log: &'a Changelog<'a>, options: &'a Options) -> Self {
+        Ask { log, options, keeps: keeps(log), releases: log.releases().collect() }
+    }
+
     fn strict(&self) -> bool {
         self.options.profile != Profile::Default
     }

@@ -2,7 +2,7 @@
 
 use super::{Ask, Profile};
 use crate::changelog::{BlockKind, Heading, Section};
-use crate::finding::Hit;
+use crate::hit::Hit;
 
 pub(super) fn no_release(ask: &Ask) -> Vec<Hit> {
     if !ask.log.sections.is_empty() {

@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use super::Ask;
 use crate::changelog::{HeadingLink, Section};
 use crate::date::{self, Reading};
-use crate::finding::{Edit, Hit};
+use crate::finding::Edit;
+use crate::hit::Hit;
 use crate::version::{self, Order};
 
 fn package(section: &Section) -> Option<&str> {
