@@ -53,7 +53,7 @@ pub enum ReadAs {
 pub(crate) fn find(text: &str, read: &Read, found: &Found) -> Vec<Lookalike> {
     let quiet = quiet(text, read, found);
     let all: Vec<(Span, &str)> = lines(text).collect();
-    let mut finder = Finder { text, read, found, lines: &all, known: None };
+    let mut finder = Finder { text, read, found, lines: &all, known: None, newest: None };
     let mut next = 0;
     let mut lookalikes = Vec::new();
     for (index, (span, line)) in all.iter().enumerate() {
@@ -107,6 +107,8 @@ struct Finder<'a> {
     lines: &'a [(Span, &'a str)],
     /// The versions of all sections, once somebody asks.
     known: Option<BTreeSet<Order>>,
+    /// The highest version that is released, once somebody asks.
+    newest: Option<Option<Order>>,
 }
 
 /// Where a line stands.
@@ -284,8 +286,14 @@ impl<'a> Finder<'a> {
     /// A row of a table with a version and a day that would be the newest release.
     fn is_newest_row(&mut self, claim: &Claim, index: usize) -> bool {
         let dated = claim.dated || crate::date::find(self.lines[index].1).is_some();
-        let order = Order::of(&claim.version);
-        dated && order.is_some_and(|order| self.known().last().is_none_or(|newest| order > *newest))
+        let sections = &self.found.sections;
+        let newest = self.newest.get_or_insert_with(|| {
+            let released =
+                sections.iter().filter(|section| section.is_released()).filter_map(Section::version);
+            released.filter_map(|version| Order::of(&version.text)).max()
+        });
+        let newer = |order: Order| newest.as_ref().is_none_or(|newest| order > *newest);
+        dated && Order::of(&claim.version).is_some_and(newer)
     }
 
     /// One line that its indentation makes code, above all releases: perhaps a slip.
@@ -328,9 +336,9 @@ fn is_whole(claim: &Claim) -> bool {
     }
 }
 
-/// Whether a line is only a version as well.
+/// Whether a line is only a version as well, and no heading.
 fn is_another(line: &str) -> bool {
-    claim::of(line).is_some_and(|claim| claim.clean)
+    claim::of(line).is_some_and(|claim| claim.clean && !claim.dress.hash)
 }
 
 /// A line across, or one that is drawn below a heading.

@@ -1,6 +1,6 @@
 //! How a file writes the headings of its releases: what stands around version and date. What is written anew follows it.
 
-use crate::changelog::{Changelog, HeadingLink, Section};
+use crate::changelog::{Changelog, HeadingLink, Section, Span};
 use crate::notes;
 
 /// The heading of a version as this file would write it. Without brackets, which would need the definition of a link.
@@ -98,7 +98,9 @@ impl Manner {
             date: None,
             date_first: false,
         };
-        if let Some(date) = &section.date {
+        // A day alone is version and date in one.
+        let apart = |date: &&Span| date.end <= start || version.at.end <= date.start;
+        if let Some(date) = section.date.as_ref().filter(apart) {
             manner.date_first = date.start < version.at.start;
             if manner.date_first {
                 manner.lead = log.text[date.end..start].trim_end_matches(open).to_owned();

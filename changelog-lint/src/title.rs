@@ -78,7 +78,12 @@ impl Title {
 
 /// The version; the number of a candidate that is named before it is none, and a day with dots before the word `Version`.
 fn found(text: &str, whole: Range<usize>) -> Option<version::Found> {
-    let first = version::find(&text[..whole.end], whole.start)?;
+    let mut first = version::find(&text[..whole.end], whole.start)?;
+    if let Some(place) =
+        words::placeholder(text).filter(|place| place.start <= first.at.start && first.at.end <= place.end)
+    {
+        first = version::find(&text[..whole.end], place.end)?;
+    }
     if first.parts == 3 && date::is_day(&text[first.at.clone()]) {
         let named = version::find(&text[..whole.end], first.at.end);
         let is_named = |found: &version::Found| {

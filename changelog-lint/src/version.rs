@@ -198,7 +198,7 @@ impl Order {
         let version = version.split_once('+').map_or(version, |(before, _)| before);
         let numbers = run(version.as_bytes(), |b| b.is_ascii_digit() || b == b'.');
         let (core, candidate) = version.split_at(numbers);
-        if version.ends_with('.') {
+        if !version.ends_with(|c: char| c.is_ascii_alphanumeric()) {
             return None;
         }
         let core = core.trim_end_matches('.');

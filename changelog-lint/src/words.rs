@@ -9,7 +9,7 @@ use std::ops::Range;
 
 pub use candidate::Candidate;
 pub(crate) use candidate::{candidate, is_beside};
-pub(crate) use unreleased::{not_released, says_not_released};
+pub(crate) use unreleased::{not_released, placeholder, says_not_released};
 
 /// Whether a text says `Unreleased`, and not that a date is still to be written.
 pub(crate) fn is_unreleased(text: &str) -> bool {

@@ -50,8 +50,13 @@ pub(super) fn format(ask: &Ask) -> Vec<Hit> {
         _ => None,
     });
     let hit = |(section, at, day): (&Section, Span, Option<jiff::civil::Date>)| {
-        let message =
-            format!("{} is dated `{}`, which is not written as YYYY-MM-DD", section.name(), ask.text(&at));
+        let timed = matches!(date::read(ask.text(&at)), Reading::Timestamp(_));
+        let message = format!(
+            "{} is dated `{}`, which is no {}",
+            section.name(),
+            ask.text(&at),
+            if timed { "day alone" } else { "ISO date" }
+        );
         let hit = Hit::new(at.clone(), message);
         match day {
             Some(day) => hit.help(format!("write {day}")).safe(at, day.to_string()),

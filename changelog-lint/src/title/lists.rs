@@ -13,6 +13,8 @@ pub(super) const NOT_YET: &[&str] = &[
     "master",
     "main",
     "develop",
+    "dev",
+    "development",
     "trunk",
     "in progress",
     "not released",

@@ -1,8 +1,6 @@
 //! Reports: valid documents of their formats, with findings and without, and what people see.
 
-mod run;
-
-use run::{folder, lint};
+use crate::support::{folder, lint};
 use serde_json::{Value, json};
 
 const CLEAN: &str = "# Changelog\n\n## 1.0.0 - 2025-01-01\n- a\n";
@@ -57,7 +55,8 @@ fn the_json_report_names_exact_places_and_edits() {
 }
 
 fn validate(report: &Value) {
-    let schema: Value = serde_json::from_str(include_str!("../schema/report.schema.json")).expect("a schema");
+    let schema: Value =
+        serde_json::from_str(include_str!("../../schema/report.schema.json")).expect("a schema");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let faults: Vec<String> = validator.iter_errors(report).map(|e| e.to_string()).collect();
     assert!(faults.is_empty(), "{faults:?}\n{report:#}");
@@ -190,7 +189,7 @@ fn a_document_that_came_in_is_not_replaced_by_a_report() {
         .spawn()
         .expect("it starts");
     child.stdin.take().expect("a pipe").write_all(&opened).expect("written");
-    let run = run::Run(child.wait_with_output().expect("it ends"));
+    let run = crate::support::Run(child.wait_with_output().expect("it ends"));
     assert_eq!((run.code(), &run.json()["failure"]["kind"]), (2, &json!("usage")), "{}", run.stderr());
     assert_eq!(run.json()["facts"]["version"], "1.0.0", "nothing is lost");
     testkit::schema::validate(&run.json());

@@ -1,11 +1,9 @@
 //! `--base` and `--tags` on real git repositories.
 
-mod run;
-
 use std::path::Path;
 use std::process::Command;
 
-use run::{folder, lint, text};
+use crate::support::{folder, lint, text};
 use serde_json::json;
 
 fn git(folder: &Path, args: &[&str]) {
