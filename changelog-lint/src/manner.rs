@@ -33,6 +33,11 @@ impl Style {
         }
     }
 
+    /// The level on which the newest release stands.
+    pub(crate) fn level(&self) -> u8 {
+        self.level
+    }
+
     /// The heading of a version; with a day where one is known, or where the newest one has one.
     pub(crate) fn heading(&self, version: &str, day: Option<&str>) -> String {
         let mut manner = self.plain.clone();

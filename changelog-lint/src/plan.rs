@@ -222,6 +222,14 @@ mod tests {
             ),
             ("##1.3.0-rc1\n- n\n## 1.3.0\n- a\n", Some("1.3.0-rc1"), "heading-not-understood"),
             ("## lock_api 0.4.14\n- n\n## 0.4.14!\n- n\n## 0.4.0\n- a\n", Some("0.4.1"), "version-missing"),
+        ] {
+            assert_eq!(verdict(text, wanted), expected, "{wanted:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_released_or_no_version_is_refused() {
+        for (text, wanted, expected) in [
             // What says that it is not released.
             ("## 1.3.0 (unreleased)\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "version-unreleased"),
             ("## 1.3.0 (unreleased)\n- n\n## 1.2.0\n- a\n", Some("1.3.0-rc1"), "fine"),

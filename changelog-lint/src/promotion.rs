@@ -1,7 +1,7 @@
 //! From `Unreleased` to a version: the heading, a fresh `Unreleased` above it, and the links. As edits, so that nothing else is
 //! touched.
 
-use crate::changelog::{Changelog, HeadingLink, Section, Span};
+use crate::changelog::{Changelog, Group, HeadingLink, Section, Span};
 use crate::finding::Edit;
 use crate::host::{self, Shown};
 use crate::links::Scheme;
@@ -163,11 +163,15 @@ fn empty_groups(log: &Changelog, section: &Section) -> Vec<Edit> {
     // One on the level of releases may be told from them only by being repeated: it stays.
     let groups = section.groups.iter().filter(|group| log.headings[group.heading].level > level);
     let bare = groups.filter(|group| log.text[group.body.clone()].trim().is_empty());
-    bare.map(|group| Edit {
-        span: log.headings[group.heading].span.start..group.body.end,
-        text: String::new(),
-    })
-    .collect()
+    let edit = |group: &Group| {
+        let start = log.headings[group.heading].span.start;
+        // What stands above and below must not become one paragraph.
+        let apart = log.text[..start].trim_end_matches(' ').ends_with("\n\n")
+            || log.text[..start].ends_with("\r\n\r\n");
+        let text = if apart { String::new() } else { line_end(log.text).to_owned() };
+        Edit { span: start..group.body.end, text }
+    };
+    bare.map(edit).collect()
 }
 
 /// The heading in the manner of the newest release.

@@ -124,7 +124,7 @@ impl Reader<'_> {
             Event::InlineHtml(html) if html.starts_with("<!--") => self.read.comments.push(span),
             // `1.3.0 - <date>`: what is still to be written.
             Event::InlineHtml(html) if self.in_heading && html.to_ascii_lowercase().contains("date") => {
-                self.piece(html, span)
+                self.piece(html, span);
             }
             _ => {}
         }

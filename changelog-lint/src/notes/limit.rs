@@ -92,7 +92,7 @@ mod tests {
                 "{}",
                 notes.text.len()
             );
-            assert!(notes.text.matches("```").count() % 2 == 0, "code is closed");
+            assert!(notes.text.matches("```").count().is_multiple_of(2), "code is closed");
         }
     }
 

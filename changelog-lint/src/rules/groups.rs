@@ -126,7 +126,8 @@ pub(super) fn order(ask: &Ask) -> Vec<Hit> {
     hits
 }
 
-fn content<'a>(ask: &'a Ask, span: &Span) -> impl Iterator<Item = &'a Block> {
+/// What a place says: no comments, no lines across.
+pub(super) fn content<'a>(ask: &'a Ask, span: &Span) -> impl Iterator<Item = &'a Block> {
     let log = ask.log;
     let comment =
         |b: &Block| b.kind == BlockKind::Html && log.text[b.span.clone()].trim_start().starts_with("<!--");

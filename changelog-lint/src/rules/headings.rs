@@ -1,5 +1,6 @@
 //! Rules about the headings of releases: understood, of one shape, on one level.
 
+use super::groups::content;
 use super::{Ask, Profile};
 use crate::changelog::{Heading, Section};
 use crate::claim;
@@ -31,15 +32,28 @@ fn stranger(ask: &Ask, style: &Style, index: usize) -> Hit {
     let names = claim::names_a_release(&heading.text);
     let message = format!("`{}` stands among the versions and is none", heading.text.trim());
     let hit = Hit::new(ask.log.line_of(&heading.span), message);
-    let deeper = "#".repeat(usize::from(heading.level) + 1);
+    let deeper = "#".repeat(usize::from(heading.level.max(style.level()) + 1).min(6));
     let help = match claim::versions(&heading.text).first().filter(|_| names) {
         Some(version) => format!(
             "write `{}`, or put it on a deeper level (`{deeper}`); what stands below it belongs to no version",
-            style.heading(version, claim::day(&heading.text).as_deref())
+            right(ask, style, version, &heading.text)
         ),
+        None if is_bare(ask, index) => "remove it".to_owned(),
         None => format!("put it on a deeper level: `{deeper} {}`", heading.text.trim()),
     };
     hit.help(help).warning_if(!names)
+}
+
+/// Whether nothing stands below a heading.
+fn is_bare(ask: &Ask, index: usize) -> bool {
+    let end = ask.log.headings.get(index + 1).map_or(ask.log.text.len(), |next| next.span.start);
+    content(ask, &(ask.log.headings[index].span.end..end)).next().is_none()
+}
+
+/// The heading as it should be, with the day that stands there; where a date is asked for, with a place for it.
+fn right(ask: &Ask, style: &Style, version: &str, line: &str) -> String {
+    let day = claim::day(line).or_else(|| ask.strict().then(|| "YYYY-MM-DD".to_owned()));
+    style.heading(version, day.as_deref())
 }
 
 fn lookalike(ask: &Ask, style: &Style, other: &Lookalike) -> Hit {
@@ -54,7 +68,7 @@ fn lookalike(ask: &Ask, style: &Style, other: &Lookalike) -> Hit {
         ReadAs::Code => "code, because of its indentation".to_owned(),
     };
     let message = format!("this looks like the heading of {}, but it is read as {read_as}", other.version);
-    let right = style.heading(&other.version, claim::day(line).as_deref());
+    let right = right(ask, style, &other.version, line);
     Hit::new(other.span.clone(), message)
         .help(format!("write `{right}` at the beginning of a line, with an empty line above it"))
         .warning_if(other.read_as == ReadAs::Code)

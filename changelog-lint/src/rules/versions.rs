@@ -48,7 +48,7 @@ pub(super) fn order(ask: &Ask) -> Vec<Hit> {
             let days = || day(ask, upper).zip(day(ask, section));
             let by_day =
                 wrong && !order.same_line(&other) && days().is_some_and(|(upper, lower)| upper >= lower);
-            if wrong && !(by_day && !ask.strict()) {
+            if wrong && (ask.strict() || !by_day) {
                 let (newer, older) = if oldest_first { (upper, section) } else { (section, upper) };
                 let message = format!(
                     "{} is newer than {} and stands {} it",

@@ -23,7 +23,8 @@ pub(super) fn before(text: &str, range: Range<usize>, title: &mut Title) -> Opti
     if said(&text[rest.clone()], VERSION_WORDS) {
         return Some(());
     }
-    let not_yet = said(&text[rest.clone()], NOT_YET).then(|| 0..rest.len());
+    let is_kind = words::candidate(&text[rest.clone()]).is_some();
+    let not_yet = (said(&text[rest.clone()], NOT_YET) && !is_kind).then(|| 0..rest.len());
     if let Some(at) = not_yet.or_else(|| words::not_released(&text[rest.clone()], title.date.is_some())) {
         title.unreleased = Some(rest.start + at.start..rest.start + at.end);
         rest = without(text, rest.clone(), at);

@@ -1,7 +1,7 @@
 //! Lines that a reader takes for the heading of a release, in every way in which they are broken and wherever they stand; and lines
 //! that nobody takes for one.
 
-use changelog_lint::changelog::parse;
+use changelog_lint::changelog::{Section, parse};
 use changelog_lint::finding::Level;
 use changelog_lint::findings;
 use changelog_lint::notes;
@@ -120,7 +120,7 @@ pub(crate) const SLIPS: &[&str] = &[
 ];
 
 /// A file with these lines in one place, and the line of the one that is marked.
-fn with(broken: &str, place: usize) -> (String, usize) {
+pub(crate) fn with(broken: &str, place: usize) -> (String, usize) {
     let parts = [
         "# Changelog",
         "## Unreleased\n\n- SOON",
@@ -308,7 +308,7 @@ fn headings_above_releases_are_no_releases() {
         let log = parse(text);
         let (errors, warnings) = told(text, Profile::Default);
         assert_eq!(
-            (notes::newest(&log).map(|s| s.name()), errors, warnings.len()),
+            (notes::newest(&log).map(Section::name), errors, warnings.len()),
             (Some(newest), vec![], warned),
             "{text}"
         );

@@ -13,7 +13,7 @@ fn options() -> Options {
     Options::on(jiff::civil::date(2026, 11, 25))
 }
 
-fn strict() -> Options {
+pub(crate) fn strict() -> Options {
     Options { profile: Profile::Strict, ..options() }
 }
 
@@ -56,7 +56,7 @@ fn a_good_file_is_clean_in_the_default_and_the_strict_profile() {
 
 /// Code, the text (`@` marks the line of the finding), and the options.
 #[expect(clippy::too_many_lines, reason = "one line for each rule")]
-fn cases() -> Vec<(&'static str, String, Options)> {
+pub(crate) fn cases() -> Vec<(&'static str, String, Options)> {
     let mut cases = Vec::new();
     let mut case = |code, text: &str, options| cases.push((code, text.to_owned(), options));
     let not_utf8 = Options { not_utf8: Some(2), ..options() };

@@ -1,6 +1,6 @@
 //! What words in a heading say of its version, in every place of the heading.
 
-use changelog_lint::changelog::parse;
+use changelog_lint::changelog::{Section, parse};
 use changelog_lint::notes::{self, Miss};
 use changelog_lint::version;
 
@@ -137,7 +137,7 @@ fn what_says_that_it_is_not_released_is_no_release_wherever_it_says_so() {
                 .map(|(section, _)| section)
                 .unwrap_or_else(|_| panic!("no 1.3.0 in {heading}"));
             assert!(!section.is_released() && section.unreleased.is_some(), "{heading} is read as released");
-            assert_eq!(notes::newest(&log).map(|section| section.name()), Some("1.2.0"), "{heading}");
+            assert_eq!(notes::newest(&log).map(Section::name), Some("1.2.0"), "{heading}");
         }
     }
 }
@@ -174,6 +174,6 @@ fn the_title_of_a_release_says_nothing_of_its_kind() {
             "# Changelog\n\n## 1.3.0 - 2025-02-01 - {words}\n\n- N\n\n## 1.2.0 - 2025-01-01\n\n- O\n"
         );
         let log = parse(&text);
-        assert_eq!(notes::newest(&log).map(|section| section.name()), Some("1.3.0"), "{words}");
+        assert_eq!(notes::newest(&log).map(Section::name), Some("1.3.0"), "{words}");
     }
 }
