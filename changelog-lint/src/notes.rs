@@ -156,9 +156,15 @@ fn end(log: &Changelog, section: &Section) -> usize {
         blocks = without_footer(log, blocks);
     }
     while let Some((last, rest)) = blocks.split_last() {
-        let comment =
-            last.kind == BlockKind::Html && log.text[last.span.clone()].trim_start().starts_with("<!--");
-        if !(comment || last.kind == BlockKind::Rule) {
+        let source = log.text[last.span.clone()].trim();
+        let comment = last.kind == BlockKind::Html && source.starts_with("<!--");
+        // `<a name="1.1.0"></a>` above the next heading is a part of that.
+        let words = matches!(last.kind, BlockKind::Html | BlockKind::Paragraph);
+        let anchor = words
+            && source.starts_with("<a ")
+            && source.ends_with("></a>")
+            && source.matches('<').count() == 2;
+        if !(comment || anchor || last.kind == BlockKind::Rule) {
             break;
         }
         blocks = rest;

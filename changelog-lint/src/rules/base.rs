@@ -41,7 +41,11 @@ struct Said {
 
 fn said(log: &Changelog, section: &Section) -> Vec<Said> {
     let mut found = Vec::new();
-    for block in log.blocks_in(&section.body).iter().filter(|block| block.kind != BlockKind::Rule) {
+    for block in log
+        .blocks_in(&section.body)
+        .iter()
+        .filter(|block| !matches!(block.kind, BlockKind::Rule | BlockKind::Heading))
+    {
         let at = log.line_of(&(block.span.start..block.span.end.min(section.body.end)));
         let text = without_definitions(log, &at);
         match block.kind {

@@ -91,6 +91,8 @@ pub(super) const TALK: &[&str] = &[
 pub(super) const STATUS: &[&str] = &[
     "lts",
     "stable",
+    "unstable",
+    "maintenance",
     "latest",
     "current",
     "skipped",

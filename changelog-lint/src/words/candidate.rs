@@ -54,7 +54,6 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["uji", "coba"], "test"),
     (&["experimental"], "experimental"),
     (&["eksperimental"], "experimental"),
-    (&["unstable"], "unstable"),
     (&["insider"], "insider"),
     (&["insiders"], "insider"),
 ];
@@ -271,7 +270,6 @@ mod tests {
             (" M2", "milestone2"),
             (" early access", "ea"),
             (" canary", "canary"),
-            (" (unstable)", "unstable"),
             (" test build", "test"),
             (" b2", "beta2"),
             (" β2", "beta2"),

@@ -194,3 +194,35 @@ fn a_document_that_came_in_is_not_replaced_by_a_report() {
     assert_eq!(run.json()["facts"]["version"], "1.0.0", "nothing is lost");
     testkit::schema::validate(&run.json());
 }
+
+#[test]
+fn paths_are_those_from_the_root_of_the_repository_however_the_file_is_named() {
+    let root = tempfile::tempdir().expect("a folder");
+    let docs = root.path().join("docs");
+    std::fs::create_dir_all(&docs).expect("made");
+    std::fs::write(docs.join("CHANGELOG.md"), BROKEN).expect("written");
+    let uri = |folder: &std::path::Path, file: &str| {
+        let report = lint(folder, &["--report", "sarif", file]).json();
+        report["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].clone()
+    };
+    let absolute = docs.join("CHANGELOG.md").canonicalize().expect("there").display().to_string();
+    // Outside of a repository: relative as it was given, else a URI of its own.
+    assert_eq!(uri(root.path(), "docs/CHANGELOG.md"), "docs/CHANGELOG.md");
+    assert_eq!(uri(root.path(), &absolute), format!("file://{absolute}"));
+    std::fs::create_dir(root.path().join(".git")).expect("made");
+    for (folder, file) in [
+        (root.path(), "docs/CHANGELOG.md"),
+        (&docs, "CHANGELOG.md"),
+        (&docs, "./CHANGELOG.md"),
+        (&docs, &absolute),
+    ] {
+        assert_eq!(uri(folder, file), "docs/CHANGELOG.md", "{file} in {}", folder.display());
+    }
+    let github = lint(&docs, &["--report", "github"]).stdout();
+    assert!(github.starts_with("::error file=docs/CHANGELOG.md,"), "{github}");
+    let gitlab = lint(&docs, &["--report", "gitlab"]).json();
+    assert_eq!(gitlab[0]["location"]["path"], "docs/CHANGELOG.md");
+    assert_eq!(lint(&docs, &["--report", "json"]).json()["path"], "docs/CHANGELOG.md");
+    // People name it as they did.
+    assert!(lint(&docs, &["--fresh"]).stderr().contains(" CHANGELOG.md:3:"));
+}
