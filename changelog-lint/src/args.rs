@@ -85,7 +85,7 @@ pub enum Command {
         /// The changelog
         file: Option<PathBuf>,
     },
-    /// Turn Unreleased into a version, with a fresh Unreleased above it, and mend the links
+    /// Turn Unreleased into a version, with a fresh Unreleased above it, and repair the links
     Promote {
         /// The version, such as 1.2.0; without it the document's
         version: Option<String>,

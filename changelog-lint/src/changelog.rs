@@ -309,18 +309,32 @@ impl<'t> Changelog<'t> {
 
     /// The entries of a section: its list items and its paragraphs.
     pub fn entries(&self, section: &Section) -> impl Iterator<Item = &Block> {
-        let is_entry = |block: &&Block| matches!(block.kind, BlockKind::Item(_) | BlockKind::Paragraph);
+        let is_entry = |block: &&Block| match block.kind {
+            BlockKind::Item(_) => true,
+            BlockKind::Paragraph => !self.is_anchor(block),
+            _ => false,
+        };
         self.blocks_in(&section.body).iter().filter(is_entry)
     }
 
     /// Whether a section says anything.
     pub fn is_empty(&self, section: &Section) -> bool {
         let says = |b: &Block| match b.kind {
-            BlockKind::Item(_) | BlockKind::Paragraph | BlockKind::Code(_) | BlockKind::Other => true,
+            BlockKind::Item(_) | BlockKind::Code(_) | BlockKind::Other => true,
+            BlockKind::Paragraph => !self.is_anchor(b),
             BlockKind::Html => !self.text[b.span.clone()].trim_start().starts_with("<!--"),
             BlockKind::Heading | BlockKind::Rule => false,
         };
         !self.blocks_in(&section.body).iter().any(says)
+    }
+
+    /// Whether it is nothing but `<a name="1.1.0"></a>`, which belongs to the heading below it.
+    pub fn is_anchor(&self, block: &Block) -> bool {
+        let source = self.text[block.span.clone()].trim();
+        matches!(block.kind, BlockKind::Html | BlockKind::Paragraph)
+            && source.starts_with("<a ")
+            && source.ends_with("></a>")
+            && source.matches('<').count() == 2
     }
 
     /// The definition that counts for a folded label.

@@ -39,6 +39,29 @@ pub(crate) struct Claim {
     pub sentence: bool,
 }
 
+/// Whether it is worth to look closer: what looks like a version is in the line, and its first word can stand before one. Most lines
+/// of a changelog are entries, and this is asked of all.
+pub(crate) fn may_claim(line: &str) -> bool {
+    let numbers = |window: &[u8]| {
+        window[0].is_ascii_digit() && matches!(window[1], b'.' | b',' | b'\\')
+            || matches!(window[0], b'v' | b'V') && window[1].is_ascii_digit()
+    };
+    let other_digits = || !line.is_ascii() && line.chars().any(|c| !c.is_ascii() && c.is_numeric());
+    if !line.as_bytes().windows(2).any(numbers) && !other_digits() {
+        return false;
+    }
+    let mut rest = line.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '<');
+    while let Some(end) = rest.strip_prefix('<').and_then(|tag| tag.find('>')) {
+        rest = rest[end + 2..].trim_start_matches(|c: char| !c.is_alphanumeric() && c != '<');
+    }
+    let rest = rest.trim_start_matches('<');
+    let length = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+    let (word, behind) = rest.split_at(length);
+    let numbered = word.is_empty()
+        || matches!(word, "v" | "V" | "h" | "H") && behind.starts_with(|c: char| c.is_numeric() || c == '.');
+    numbered || title::may_lead(word)
+}
+
 /// What a line claims; `None` for everything that is no heading of a release to anybody.
 pub(crate) fn of(line: &str) -> Option<Claim> {
     let line = plain(line);

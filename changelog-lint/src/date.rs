@@ -109,6 +109,11 @@ fn words(text: &str) -> Vec<Range<usize>> {
     words
 }
 
+/// Whether it is the name of a month.
+pub(crate) fn is_month(word: &str) -> bool {
+    month(word).is_some()
+}
+
 fn month(word: &str) -> Option<i8> {
     let lower = word.to_ascii_lowercase();
     let index = MONTHS.iter().position(|names| names.contains(&lower.as_str()))?;

@@ -51,6 +51,7 @@ pub fn run(args: &Args, run: &mut Run) -> Result<Outcome, Failure> {
     let fixed = if args.lint.fix { repair(args, run, &mut file, &options)? } else { 0 };
     let log = parse(&file.text);
     options.release = released(&log, wanted.as_deref());
+    options.promised = run.document.procedure() != "manual";
     let findings = findings::of(&log, &options);
     let lines = Lines::of(&file.text);
     say(&run.context.voice, &file, &lines, &findings);

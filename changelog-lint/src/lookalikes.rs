@@ -17,7 +17,7 @@ const LONGEST: usize = 400;
 const WRAPPED: usize = 50;
 
 /// So many entries of a list are looked at on each side.
-const NEIGHBOURS: usize = 20;
+const NEIGHBOURS: usize = 3;
 
 /// A line that looks like the heading of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,17 +62,13 @@ pub(crate) fn find(text: &str, read: &Read, found: &Found) -> Vec<Lookalike> {
             next += 1;
         }
         let silent = quiet.get(next).is_some_and(|quiet| quiet.start <= start);
-        if !silent && may_claim(line) {
+        if !silent && line.len() <= LONGEST && claim::may_claim(line) {
             lookalikes.extend(finder.judge(index, start));
         }
     }
     lookalikes.extend(finder.indented());
     lookalikes.sort_by_key(|lookalike| lookalike.span.start);
     lookalikes
-}
-
-fn may_claim(line: &str) -> bool {
-    line.len() <= LONGEST && line.bytes().any(|b| b.is_ascii_digit() || !b.is_ascii())
 }
 
 /// Where nothing is a heading to a reader either, and the headings that are understood or complained about already; sorted.
@@ -235,8 +231,12 @@ impl<'a> Finder<'a> {
         }
         let opens = place.before.is_empty()
             || is_line(place.before)
-            || place.before.starts_with(['#', '<', '|', '`', '~']);
-        let ends = place.behind.is_empty() || place.behind.starts_with(['-', '*', '+', '#']);
+            || place.before.starts_with(['#', '<', '|'])
+            || place.before.starts_with("```")
+            || place.before.starts_with("~~~");
+        // An indented line goes on with what stands above.
+        let ends = !self.lines[index].1.starts_with([' ', '\t'])
+            && (place.behind.is_empty() || place.behind.starts_with(['-', '*', '+', '#']));
         let joins = [
             "to", "in", "since", "version", "from", "until", "before", "of", "and", "or", "with", "by",
             "than", "for", "ke", "dari",
@@ -245,12 +245,12 @@ impl<'a> Finder<'a> {
         opens || ends && place.before.len() < WRAPPED && !joins.contains(&last.as_str())
     }
 
-    /// The item of a list whose first line begins here or before.
+    /// The item of a list that a place is in; items within items are no blocks of their own.
     fn item(&self, start: usize) -> Option<usize> {
         let after = self.read.blocks.partition_point(|block| block.span.start <= start);
-        let item =
-            self.read.blocks[..after].iter().rposition(|block| matches!(block.kind, BlockKind::Item(_)))?;
-        (start < self.read.blocks[item].span.end).then_some(item)
+        let last = after.checked_sub(1)?;
+        let block = &self.read.blocks[last];
+        (matches!(block.kind, BlockKind::Item(_)) && start < block.span.end).then_some(last)
     }
 
     /// Whether an entry that names a version is the heading of what follows, and not one of a list of versions.
@@ -330,7 +330,7 @@ impl<'a> Finder<'a> {
 /// Whether it can be nothing but a version: of three numbers, or with something that says so.
 fn is_whole(claim: &Claim) -> bool {
     match claim.parts {
-        3.. => true,
+        3 | 4 => true,
         2 => claim.dated || claim.named || claim.bracketed,
         _ => claim.dress.hash && claim.named && claim.clean,
     }

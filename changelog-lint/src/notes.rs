@@ -158,13 +158,7 @@ fn end(log: &Changelog, section: &Section) -> usize {
     while let Some((last, rest)) = blocks.split_last() {
         let source = log.text[last.span.clone()].trim();
         let comment = last.kind == BlockKind::Html && source.starts_with("<!--");
-        // `<a name="1.1.0"></a>` above the next heading is a part of that.
-        let words = matches!(last.kind, BlockKind::Html | BlockKind::Paragraph);
-        let anchor = words
-            && source.starts_with("<a ")
-            && source.ends_with("></a>")
-            && source.matches('<').count() == 2;
-        if !(comment || anchor || last.kind == BlockKind::Rule) {
+        if !(comment || log.is_anchor(last) || last.kind == BlockKind::Rule) {
             break;
         }
         blocks = rest;

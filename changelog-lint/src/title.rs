@@ -65,6 +65,17 @@ pub fn read(text: &str) -> Option<Title> {
     }
 }
 
+/// Whether a version can stand behind this word in a heading, or a day that stands before it.
+pub(crate) fn may_lead(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let is_part = |phrase: &&str| phrase.split(' ').any(|part| part == lower);
+    VERSION_WORDS.iter().any(|phrase| is_part(phrase))
+        || NOT_YET.iter().any(|phrase| is_part(phrase))
+        || words::is_vocabulary(&lower)
+        || words::is_beside(&lower)
+        || date::is_month(&lower)
+}
+
 impl Title {
     /// How the version is called, with the candidate that words name: `1.0.0-rc2`.
     pub fn name(&self, text: &str) -> Option<String> {

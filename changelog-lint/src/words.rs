@@ -95,6 +95,6 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     start..start + text[start..range.end].trim_end_matches(edge).len()
 }
 
-fn is_vocabulary(word: &str) -> bool {
+pub(crate) fn is_vocabulary(word: &str) -> bool {
     candidate::is_vocabulary(word) || unreleased::is_vocabulary(word)
 }

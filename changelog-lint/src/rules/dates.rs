@@ -22,7 +22,7 @@ pub(super) fn missing(ask: &Ask) -> Vec<Hit> {
     let undated_style = !ask.strict() && with * 2 < all;
     let is_released = |section: &Section| {
         let last = Order::of(section.name()).is_none_or(|order| !order.is_before_release());
-        with > 0 && last && ask.options.release.as_deref() == Some(section.name())
+        (with > 0 || ask.options.promised) && last && ask.options.release.as_deref() == Some(section.name())
     };
     let undated = ask.releases.iter().filter(|section| section.day().is_none());
     let style = Style::of(ask.log);

@@ -30,12 +30,12 @@ pub(super) fn not_understood(ask: &Ask) -> Vec<Hit> {
 fn stranger(ask: &Ask, style: &Style, index: usize) -> Hit {
     let heading = &ask.log.headings[index];
     let names = claim::names_a_release(&heading.text);
-    let message = format!("`{}` stands among the versions and is none", heading.text.trim());
+    let message = format!("`{}` is a heading among the releases and is read as none", heading.text.trim());
     let hit = Hit::new(ask.log.line_of(&heading.span), message);
     let deeper = "#".repeat(usize::from(heading.level.max(style.level()) + 1).min(6));
     let help = match claim::versions(&heading.text).first().filter(|_| names) {
         Some(version) => format!(
-            "write `{}`, or put it on a deeper level (`{deeper}`); what stands below it belongs to no version",
+            "write `{}`, or put it on a deeper level (`{deeper}`); what is below it belongs to no version",
             right(ask, style, version, &heading.text)
         ),
         None if is_bare(ask, index) => "remove it".to_owned(),
@@ -60,7 +60,9 @@ fn lookalike(ask: &Ask, style: &Style, other: &Lookalike) -> Hit {
     let line = ask.text(&other.span);
     let read_as = match other.read_as {
         ReadAs::Text => "words".to_owned(),
-        ReadAs::Heading(level) => format!("a heading of level {level}, on which releases do not stand"),
+        ReadAs::Heading(level) => {
+            format!("a heading of level {level}, and releases are on level {}", style.level())
+        }
         ReadAs::Item => "a part of a list".to_owned(),
         ReadAs::Quote => "a quote".to_owned(),
         ReadAs::Row => "a row of a table".to_owned(),

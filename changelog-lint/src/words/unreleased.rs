@@ -92,12 +92,20 @@ pub(super) fn is_vocabulary(word: &str) -> bool {
 
 /// The words, or the placeholder of a date, that say that a version is not released; `dated` if its date is known.
 pub(crate) fn not_released(text: &str, dated: bool) -> Option<Range<usize>> {
+    if !says_anything(text) {
+        return None;
+    }
     if let Some(at) = placeholder(text) {
         return Some(at);
     }
     let segments: Vec<Vec<Word>> = segments(text).into_iter().map(|at| words(text, at)).collect();
     let anywhere = segments.iter().find_map(|words| Some(place(words, &phrase(words, NOT_RELEASED)?)));
     anywhere.or_else(|| segments.iter().find_map(|words| alone(words, dated)))
+}
+
+/// Whether there is more than numbers and signs in it. Most of what stands behind a version is a day, and this is asked of all.
+fn says_anything(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_alphabetic() || b"?_#".contains(&b) || !b.is_ascii())
 }
 
 /// The first of these phrases among some words; the longest where several begin.
@@ -138,6 +146,9 @@ fn is_row(row: &[&str], words: &[Word]) -> bool {
 
 /// `YYYY-MM-DD`, `2025-XX-XX`, `????-??-??`, `DD.MM.YYYY`, `XX`, `{{date}}`: where a date is still to be written.
 pub(crate) fn placeholder(text: &str) -> Option<Range<usize>> {
+    if !says_anything(text) {
+        return None;
+    }
     let edge = |c: char| c.is_whitespace() || "()[]*`\"',;:".contains(c);
     let mut at = 0;
     while let Some(start) = text[at..].find(|c| !edge(c)).map(|start| at + start) {

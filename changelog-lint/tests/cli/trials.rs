@@ -91,6 +91,12 @@ fn what_says_that_it_is_not_released_is_not_released() {
         assert_eq!((code, found.as_str()), (1, reason), "{heading}: {stderr}");
         assert!(stderr.contains("CHANGELOG.md:3:"), "{stderr}");
     }
+    let undated = "# Changelog\n\n## 1.3.0\n\n- NEW\n\n## 1.2.0\n\n- OLD\n";
+    assert_eq!(opened(undated, &["--release", "1.3.0"]).0, 0, "a file without dates");
+    for procedure in ["candidate", "release", "hotfix"] {
+        let (code, reason, ..) = opened(undated, &["--release", "1.3.0", "--procedure", procedure]);
+        assert_eq!((code, reason.as_str()), (1, "version-date"), "the runbooks promise a date");
+    }
     let (code, _, version, stderr) = opened(&format!("# Changelog\n\n## 1.3.0 (unreleased){OLD}"), &[]);
     assert_eq!((code, version.as_str()), (0, "1.2.0"));
     assert!(stderr.contains("1.3.0 says that it is not released: the newest release is 1.2.0"), "{stderr}");

@@ -292,7 +292,7 @@ fn changelog() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(600),
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(200),
         rng_seed: proptest::test_runner::RngSeed::Fixed(20_261_129),
         failure_persistence: None,
         ..ProptestConfig::default()

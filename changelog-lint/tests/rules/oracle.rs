@@ -136,7 +136,7 @@ fn changelog() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(3000),
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1500),
         rng_seed: proptest::test_runner::RngSeed::Fixed(20_261_128),
         failure_persistence: None,
         ..ProptestConfig::default()
