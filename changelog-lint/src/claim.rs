@@ -126,8 +126,10 @@ const ABOUT: &[&str] = &[
 /// Whether a heading that is not understood names a release all the same: a version stands in it, what looks like one, or a day.
 pub(crate) fn names_a_release(heading: &str) -> bool {
     let text = plain(heading);
-    let named = !versions(heading).is_empty() || has_numbers(&text) || crate::date::find(&text).is_some();
-    named && !is_about(heading)
+    let versions = versions(heading).len();
+    let named = versions > 0 || has_numbers(&text) || crate::date::find(&text).is_some();
+    // A heading of many versions is about all of them.
+    named && versions < 3 && !is_about(heading)
 }
 
 /// `1.3.O`, `l.3.0`, `1-3-0`: numbers in a row, with a slip in them. A series (`3.x`) is none.
@@ -280,6 +282,7 @@ mod tests {
             "v0 CHANGELOG",
             "Older than 1.0.0: older releases",
             "2 fixes",
+            "0.2.2 through 0.2.8, 0.3.0 through 0.3.1",
             "Step 1. Begin",
         ] {
             assert!(!names_a_release(text), "{text}");

@@ -164,10 +164,7 @@ impl<'a> Verdict<'a> {
     /// Nothing above the newest release looks like a newer one, whatever `fail_on` says: it would be another version that is opened.
     fn newest(&self, context: &Context, section: &Section) -> Result<(), Failure> {
         let heading = self.log.heading(section).span.start;
-        let is_newer = |f: &&Finding| {
-            f.rule.name == "heading-not-understood" && f.level == Level::Error && f.span.start < heading
-        };
-        if let Some(newer) = self.findings.iter().find(is_newer) {
+        if let Some(newer) = plan::newer(self.findings, heading) {
             return Err(self.file.failure(self.lines, plan::reason(newer), newer));
         }
         let announced = self.log.sections.iter().take_while(|other| other.heading < section.heading);

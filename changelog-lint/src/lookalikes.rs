@@ -77,15 +77,11 @@ fn quiet(text: &str, read: &Read, found: &Found) -> Vec<Span> {
         found.sections.iter().map(|section| section.heading).chain(found.strangers.iter().copied());
     let of_headings =
         headings.map(|index| &read.headings[index]).filter(|heading| !heading.text.contains('\n'));
-    let raw = ["<pre", "<script", "<style", "<textarea", "<code"];
-    let of_html = read.html.iter().filter(|span| {
-        let start = text[(*span).clone()].trim_start().to_ascii_lowercase();
-        raw.iter().any(|tag| start.starts_with(tag))
-    });
+    let of_html = read.html.iter().flat_map(|span| raw(text, span));
     let above = 0..read.start;
     let mut spans: Vec<Span> = std::iter::once(above)
         .chain(of_headings.map(|heading| heading.span.clone()))
-        .chain(of_html.cloned())
+        .chain(of_html)
         .chain(read.code.iter().cloned())
         .chain(read.comments.iter().cloned())
         .chain(read.definitions.iter().map(|definition| definition.span.clone()))
@@ -94,6 +90,34 @@ fn quiet(text: &str, read: &Read, found: &Found) -> Vec<Span> {
     // None may hide a longer one before it.
     spans.dedup_by(|later, earlier| later.end <= earlier.end);
     spans
+}
+
+/// The parts of a block of HTML that are shown as they are: `<pre>` and the like, and fences, which a reader takes for code.
+fn raw(text: &str, html: &Span) -> Vec<Span> {
+    let (mut open, mut found): (Option<(usize, &str)>, Vec<Span>) = (None, Vec::new());
+    let ends =
+        [("<pre", "</pre>"), ("<script", "</script>"), ("<style", "</style>"), ("<textarea", "</textarea>")];
+    for (line, words) in lines(&text[html.clone()]) {
+        let words = words.trim_start().to_ascii_lowercase();
+        let (start, end) = (html.start + line.start, html.start + line.end);
+        match open {
+            Some((from, mark)) if words.contains(mark) => {
+                found.push(from..end);
+                open = None;
+            }
+            Some(_) => {}
+            None => {
+                let tag = ends
+                    .iter()
+                    .find(|(tag, end)| words.contains(tag) && !words.contains(end))
+                    .map(|(_, end)| *end);
+                let fence = ["```", "~~~"].into_iter().find(|fence| words.starts_with(fence));
+                open = tag.or(fence).map(|mark| (start, mark));
+            }
+        }
+    }
+    found.extend(open.map(|(from, _)| from..html.end));
+    found
 }
 
 struct Finder<'a> {

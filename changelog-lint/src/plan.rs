@@ -157,6 +157,14 @@ pub fn in_the_way<'f>(findings: &'f [Finding], told: Option<&str>, least: Level)
     findings.iter().filter(counts).collect()
 }
 
+/// What looks like a newer release above the newest one (at `heading`), and is not read as one.
+pub fn newer<'f>(findings: &'f [Finding], heading: usize) -> Option<&'f Finding> {
+    let is_newer = |f: &&Finding| {
+        f.rule.name == "heading-not-understood" && f.level == Level::Error && f.span.start < heading
+    };
+    findings.iter().find(is_newer)
+}
+
 /// The stable word for a finding that is the reason of a failure.
 pub fn reason(finding: &Finding) -> &'static str {
     match finding.rule.name {

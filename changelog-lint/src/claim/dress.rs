@@ -34,6 +34,8 @@ pub(super) fn undressed(line: &str) -> (Dress, &str) {
             .is_some_and(|inner| inner.contains(mark) && !inner.starts_with(char::is_whitespace))
     });
     dress.bold |= bold || is_framed(rest);
+    // A table needs no sign at its edge.
+    dress.row |= !dress.hash && rest.contains('|');
     dress.code = rest.trim_start_matches(['*', '_']).starts_with('`');
     (dress, rest)
 }

@@ -57,6 +57,22 @@ fn whatever_fail_on_says_no_older_version_is_opened_for_a_newer_one() {
     let disabled = changelog.replace("##1.3.0", "<!-- changelog-lint-disable-next-line CL203 -->\n\n##1.3.0");
     assert_eq!(opened(&disabled, &[]).2, "1.2.0");
     assert_eq!(opened(&changelog, &["--release", "1.2.0"]).0, 0);
+    let asked = |changelog: &str, wanted: &str| {
+        let folder = folder(changelog);
+        let run = lint(folder.path(), &["notes", wanted]);
+        (run.code(), run.stdout(), run.stderr())
+    };
+    let (code, notes, stderr) = asked(&changelog, "newest");
+    assert!(code == 1 && notes.is_empty() && stderr.contains("CHANGELOG.md:3:1"), "{stderr}");
+    assert_eq!(asked(&disabled, "newest").1, "- OLD\n");
+    assert_eq!(asked(&changelog, "1.2.0").1, "- OLD\n");
+    let within = "# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- KEEP\n\n  ## 1.1.0\n\n- DROP\n";
+    let (code, _, stderr) = asked(within, "1.2.0");
+    assert!(
+        code == 0 && stderr.contains("in these notes is what looks like the heading of 1.1.0"),
+        "{stderr}"
+    );
+    assert_eq!(opened(within, &["--release", "1.2.0"]).0, 1, "its notes hold another release");
 }
 
 #[test]

@@ -102,6 +102,9 @@ pub(crate) const BROKEN: &[&str] = &[
     "🚀 **@**",
     "##`@`",
     "##@RC2",
+    "<details>\n## @\n\n</details>",
+    "<center><h2>@</h2></center>",
+    "<p align=\"center\"><b>@</b></p>",
 ];
 
 /// Headings on the level of releases whose version has a slip in it.
@@ -242,6 +245,11 @@ const SILENT: &[&str] = &[
     "<table><tr><td>1.3.0</td><td>1.2.9</td></tr></table>",
     "<p>1.3.0</p>",
     "<b><a href=\"docs/1.x.md#1.3.0\">1.3.0</a></b><br/>",
+    "<details>\n<pre>\n## 1.3.0\n</pre>\n</details>",
+    "<details>\n<summary>How</summary>\n```\n## 1.3.0\n```\n</details>",
+    "Version | Date\n---|---\n1.1.5 | 2025-01-10\n1.1.4 | 2025-01-09",
+    "> ```\n> ## 1.3.0\n> ```",
+    "[^1]: 1.3.0 - 2025-03-03",
     "Version 2.0 of the API",
     "Node 20.11.1 or newer",
     "[//]: # (1.3.0)",

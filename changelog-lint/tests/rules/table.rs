@@ -400,7 +400,9 @@ fn links_follow_the_form_of_the_tags() {
     assert!(fixed.contains(&format!("[Unreleased]: {COMPARE}/v1.2.0-final...HEAD\n")), "{fixed}");
     assert_eq!(found(&fixed, &options()), []);
     // One of another form: a new link begins at it as it is called, and how the new tag is called is not certain.
-    let one = all.replace("v1.0.0-final...v1.1.0-final", "v1.0.0...v1.1.0-polycool").replace("tag/v1.0.0-final", "tag/v1.0.0");
+    let one = all
+        .replace("v1.0.0-final...v1.1.0-final", "v1.0.0...v1.1.0-polycool")
+        .replace("tag/v1.0.0-final", "tag/v1.0.0");
     assert_eq!(fix(&one, &options(), false).text, one, "not without a person");
     let fixed = fix(&one, &options(), true).text;
     assert!(fixed.contains(&format!("[1.2.0]: {COMPARE}/v1.1.0-polycool...v1.2.0\n")), "{fixed}");
