@@ -12,7 +12,7 @@ use crate::text::lines;
 use crate::version::Order;
 
 /// Nobody writes a heading longer than this, bytes.
-const LONGEST: usize = 400;
+const LONGEST: usize = 1000;
 /// A line of prose that is broken before a version is at least so long, bytes.
 const WRAPPED: usize = 50;
 
@@ -57,7 +57,8 @@ pub(crate) fn find(text: &str, read: &Read, found: &Found) -> Vec<Lookalike> {
     let mut next = 0;
     let mut lookalikes = Vec::new();
     for (index, (span, line)) in all.iter().enumerate() {
-        let start = span.start + (line.len() - line.trim_start().len());
+        let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+        let start = span.start + (line.len() - line.trim_start_matches(blank).len());
         while quiet.get(next).is_some_and(|quiet| quiet.end <= start) {
             next += 1;
         }

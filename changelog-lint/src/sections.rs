@@ -74,8 +74,12 @@ fn roles(headings: &[Heading], titles: &[Option<Title>], blocks: &[Block]) -> (V
     let mut roles = Vec::with_capacity(headings.len());
     for (index, heading) in headings.iter().enumerate() {
         let is_title = index == 0 && !heading.text.contains(|c: char| c.is_ascii_digit());
-        let known =
-            || names::is_known(&heading.text) || repeated.get(heading.text.trim()).is_some_and(|n| *n > 1);
+        // What is repeated is a part of releases, unless it names one.
+        let again = || {
+            repeated.get(heading.text.trim()).is_some_and(|n| *n > 1)
+                && !claim::names_a_release(&heading.text)
+        };
+        let known = || names::is_known(&heading.text) || again();
         let title_again = index > first && over.is_title_again(index);
         let family =
             series[index] || index > first && !opens(index) && !title_again && over.heads_releases(index);

@@ -175,6 +175,20 @@ fn a_broken_heading_is_told_also_where_it_is_the_only_one() {
     }
 }
 
+#[test]
+fn neither_marks_nor_line_ends_hide_a_broken_heading() {
+    for text in [
+        "\u{feff}##1.3.0\n\n- n\n\n## 1.2.0\n- o\n",
+        "##1.3.0\r\n\r\n- n\r\n\r\n## 1.2.0\r\n- o\r\n",
+        "---\ntitle: x\n---\n**1.3.0**\n\n- n\n\n## 1.2.0\n- o\n",
+        "## 1.3.O\n- n\n\n## 1.3.O\n- n\n\n## 1.2.0\n- o\n",
+        &format!("##[1.3.0](https://x.example/{})\n\n- n\n\n## 1.2.0\n- o\n", "x".repeat(500)),
+        "## 1.2.0\n- o\n\n##1.1.0",
+    ] {
+        assert!(!told(text, Profile::Default).0.is_empty(), "{text}");
+    }
+}
+
 /// Text in which a version, or what looks like one, is no heading of a release: silent in the preamble, under Unreleased, in the
 /// newest and in an old section.
 const SILENT: &[&str] = &[
