@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use changelog_lint::changelog::{Changelog, parse};
 use changelog_lint::finding::{Finding, Level};
-use changelog_lint::rules::{Options, Profile, lint};
+use changelog_lint::rules::{Options, Profile};
 use changelog_lint::text::{Lines, decode};
-use changelog_lint::{fix, notes, version};
+use changelog_lint::{findings, fix, notes, version};
 use serde_json::Value;
 
 /// No file may take longer, even in a build without optimisation on a busy machine.
@@ -84,7 +84,7 @@ impl Check {
         let log = parse(&text);
         let mut options = options();
         options.not_utf8 = not_utf8;
-        let findings = lint(&log, &options);
+        let findings = findings::of(&log, &options);
         self.recall(&name, &text, &log, &findings);
         self.notes(&name, &log);
         self.repairs(&name, &text, &options);
@@ -137,7 +137,7 @@ impl Check {
         ] {
             let options = Options { profile, ..options.clone() };
             let weigh = |text: &str| {
-                let findings = lint(&parse(text), &options);
+                let findings = findings::of(&parse(text), &options);
                 let errors = findings.iter().filter(|f| f.level == Level::Error).count();
                 (errors, findings.len())
             };

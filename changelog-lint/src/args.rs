@@ -1,5 +1,7 @@
 //! The command line and the settings.
 
+mod values;
+
 use std::path::{Path, PathBuf};
 
 use changelog_lint::finding::Level;
@@ -31,19 +33,19 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub struct Lint {
     /// The levels of the rules: default, strict or common (Common Changelog)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = ["default", "strict", "common"])]
     profile: Option<String>,
     /// Make a rule an error, by its code or its name; can be repeated
-    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = values::Rules, hide_possible_values = true)]
     error: Vec<String>,
     /// Make a rule a warning
-    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = values::Rules, hide_possible_values = true)]
     warn: Vec<String>,
     /// Switch a rule off
-    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = values::Rules, hide_possible_values = true)]
     off: Vec<String>,
     /// Exit with 1 from this level on: error, warning, or never
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warning", "never"])]
     fail_on: Option<String>,
     /// Entries added since the branch left this git reference must be unreleased, and no release may be lost
     #[arg(long, value_name = "REF")]
@@ -61,7 +63,7 @@ pub struct Lint {
     #[arg(long, conflicts_with_all = ["fix", "report"])]
     pub diff: bool,
     /// Report as json, sarif, github or gitlab to a file, or to stdout instead of the document; can be repeated
-    #[arg(long, value_name = "FORMAT[=PATH]", value_parser = report)]
+    #[arg(long, value_name = "FORMAT[=PATH]", value_parser = values::Reports)]
     pub report: Vec<Report>,
 }
 
@@ -83,7 +85,7 @@ pub enum Command {
         /// The changelog
         file: Option<PathBuf>,
     },
-    /// Turn Unreleased into a version, with a fresh Unreleased above it, and mend the links
+    /// Turn Unreleased into a version, with a fresh Unreleased above it, and repair the links
     Promote {
         /// The version, such as 1.2.0; without it the document's
         version: Option<String>,
@@ -96,18 +98,9 @@ pub enum Command {
     /// Explain a rule, or list all
     Rule {
         /// Its code or its name, such as CL201 or duplicate-version
+        #[arg(value_parser = values::Rules, hide_possible_values = true)]
         id: Option<String>,
     },
-}
-
-fn report(text: &str) -> Result<Report, String> {
-    let (name, path) = text.split_once('=').map_or((text, None), |(name, path)| (name, Some(path)));
-    let format = Format::named(name)
-        .ok_or("a report is json, sarif, github or gitlab, with =PATH behind it for a file")?;
-    match path {
-        Some("") => Err(format!("no file behind `{name}=`")),
-        path => Ok(Report { format, path: path.map(PathBuf::from) }),
-    }
 }
 
 /// From which level on the exit code says so.
@@ -133,6 +126,25 @@ impl Args {
     /// The report that takes stdout.
     pub fn stdout_report(&self) -> Option<Format> {
         self.lint.report.iter().find(|report| report.path.is_none()).map(|report| report.format)
+    }
+
+    /// Each report has a place of its own.
+    pub fn reports(&self) -> Result<(), Failure> {
+        let places: Vec<&Option<PathBuf>> = self.lint.report.iter().map(|report| &report.path).collect();
+        let twice = places.iter().enumerate().find(|(index, place)| places[..*index].contains(place));
+        match twice {
+            Some((_, None)) => {
+                let message =
+                    "stdout can hold one report: write the others to files with --report FORMAT=PATH";
+                Err(Failure::usage("stdout-taken", message))
+            }
+            Some((_, Some(path))) => {
+                let message =
+                    format!("two reports would be written to {}: name another file", path.display());
+                Err(Failure::usage("arguments", message))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether the outcome is a failure from some level on.

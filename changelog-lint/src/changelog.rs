@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::{sections, source};
+use crate::lookalikes::{self, Lookalike};
+use crate::{claim, sections, source, version};
 
 /// A byte range of the text.
 pub type Span = Range<usize>;
@@ -21,6 +22,8 @@ pub struct Changelog<'t> {
     pub sections: Vec<Section>,
     /// Headings on the level of releases that are not understood, as indices of `headings`.
     pub strangers: Vec<usize>,
+    /// Headings above releases that belong together (`# Version 0.16`, `# Older releases`), as indices of `headings`.
+    pub families: Vec<usize>,
     /// Blocks outside of lists and quotes, and the items of such lists, in the order of the file.
     pub blocks: Vec<Block>,
     /// Definitions of links, also those that an earlier one of the same label makes void.
@@ -31,8 +34,16 @@ pub struct Changelog<'t> {
     pub uses: Vec<Use>,
     /// `[text][label]` and `[label]` without a definition.
     pub broken: Vec<Broken>,
-    /// HTML comments.
+    /// HTML comments, each by itself.
     pub comments: Vec<Span>,
+    /// Definitions of footnotes.
+    pub footnotes: Vec<Footnote>,
+    /// Where footnotes are called for.
+    pub footnote_uses: Vec<Use>,
+    /// Code blocks, also within lists and quotes.
+    pub code: Vec<Span>,
+    /// Lines that a reader takes for the heading of a release and that are read as something else.
+    pub lookalikes: Vec<Lookalike>,
 }
 
 /// A heading outside of lists and quotes.
@@ -71,10 +82,12 @@ pub enum Kind {
 /// A version in a heading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// As it is written, without a leading `v`.
+    /// As it is written, without a leading `v`; a candidate that is named in words has its name behind it (`1.0.0-rc2`).
     pub text: String,
-    /// Its place.
+    /// The place of its numbers.
     pub at: Span,
+    /// Whether words of the heading name the candidate.
+    pub spelled: bool,
     /// Whether a `v` stands before it.
     pub prefixed: bool,
     /// The package that the heading names before it.
@@ -94,6 +107,8 @@ pub struct Section {
     pub heading: usize,
     /// What stands where a day belongs.
     pub date: Option<Span>,
+    /// The day in the line below the heading: `Released 2025-10-14.`
+    pub released: Option<Span>,
     /// The word that says that it was withdrawn.
     pub yanked: Option<Span>,
     /// The word that says that it is not released.
@@ -156,6 +171,15 @@ pub struct Definition {
     pub void: bool,
 }
 
+/// `[^1]: text`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Footnote {
+    /// The label, folded for comparison.
+    pub label: String,
+    /// The whole definition.
+    pub span: Span,
+}
+
 /// A use of a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
@@ -181,18 +205,24 @@ pub fn parse(text: &str) -> Changelog<'_> {
     let read = source::read(text);
     let counts = read.definitions.iter().enumerate().filter(|(_, definition)| !definition.void);
     let labels = counts.map(|(index, definition)| (definition.label.clone(), index)).collect();
-    let sections::Found { sections, strangers } = sections::find(text.len(), &read.headings);
+    let found = sections::find(text, &read.headings, &read.blocks);
+    let lookalikes = lookalikes::find(text, &read, &found);
     Changelog {
         text,
         headings: read.headings,
-        sections,
-        strangers,
+        sections: found.sections,
+        strangers: found.strangers,
+        families: found.families,
         blocks: read.blocks,
         definitions: read.definitions,
         labels,
         uses: read.uses,
         broken: read.broken,
         comments: read.comments,
+        footnotes: read.footnotes,
+        footnote_uses: read.footnote_uses,
+        code: read.code,
+        lookalikes,
     }
 }
 
@@ -226,6 +256,11 @@ impl Section {
         self.version().is_some_and(|version| !version.unreleased)
     }
 
+    /// The day of the release, in the heading or below it.
+    pub fn day(&self) -> Option<&Span> {
+        self.date.as_ref().or(self.released.as_ref())
+    }
+
     /// How it is called in messages.
     pub fn name(&self) -> &str {
         self.version().map_or("Unreleased", |version| &version.text)
@@ -250,6 +285,16 @@ impl<'t> Changelog<'t> {
             .map_or_else(|| self.line_of(&self.heading(section).span), |version| version.at.clone())
     }
 
+    /// The line that names a version and is not read as its heading.
+    pub fn mistaken(&self, version: &str) -> Option<Span> {
+        let is_it = |named: &String| version::same(named, version);
+        let strangers = self.strangers.iter().map(|index| &self.headings[*index]);
+        let stranger = strangers.filter(|heading| claim::versions(&heading.text).iter().any(is_it));
+        let lookalike =
+            self.lookalikes.iter().find(|other| is_it(&other.version)).map(|other| other.span.clone());
+        stranger.map(|heading| self.line_of(&heading.span)).chain(lookalike).min_by_key(|span| span.start)
+    }
+
     /// A span without the line ends behind it.
     pub fn line_of(&self, span: &Span) -> Span {
         span.start..span.start + self.text[span.clone()].trim_end().len()
@@ -264,18 +309,32 @@ impl<'t> Changelog<'t> {
 
     /// The entries of a section: its list items and its paragraphs.
     pub fn entries(&self, section: &Section) -> impl Iterator<Item = &Block> {
-        let is_entry = |block: &&Block| matches!(block.kind, BlockKind::Item(_) | BlockKind::Paragraph);
+        let is_entry = |block: &&Block| match block.kind {
+            BlockKind::Item(_) => true,
+            BlockKind::Paragraph => !self.is_anchor(block),
+            _ => false,
+        };
         self.blocks_in(&section.body).iter().filter(is_entry)
     }
 
     /// Whether a section says anything.
     pub fn is_empty(&self, section: &Section) -> bool {
         let says = |b: &Block| match b.kind {
-            BlockKind::Item(_) | BlockKind::Paragraph | BlockKind::Code(_) | BlockKind::Other => true,
+            BlockKind::Item(_) | BlockKind::Code(_) | BlockKind::Other => true,
+            BlockKind::Paragraph => !self.is_anchor(b),
             BlockKind::Html => !self.text[b.span.clone()].trim_start().starts_with("<!--"),
             BlockKind::Heading | BlockKind::Rule => false,
         };
         !self.blocks_in(&section.body).iter().any(says)
+    }
+
+    /// Whether it is nothing but `<a name="1.1.0"></a>`, which belongs to the heading below it.
+    pub fn is_anchor(&self, block: &Block) -> bool {
+        let source = self.text[block.span.clone()].trim();
+        matches!(block.kind, BlockKind::Html | BlockKind::Paragraph)
+            && source.starts_with("<a ")
+            && source.ends_with("></a>")
+            && source.matches('<').count() == 2
     }
 
     /// The definition that counts for a folded label.

@@ -10,14 +10,29 @@ use jiff::civil::Date;
 pub enum Reading {
     /// `2025-10-14`.
     Iso(Date),
+    /// `2025-10-14T09:00:00Z`.
+    Timestamp(Date),
     /// The numbers name no day of the calendar.
     Impossible,
     /// Another form; the day, if it is certain which one is meant.
     Other(Option<Date>),
 }
 
-const MONTHS: [&str; 12] =
-    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+/// The months in English and Indonesian, each with the ways in which it is shortened.
+const MONTHS: [&[&str]; 12] = [
+    &["jan", "january", "januari"],
+    &["feb", "february", "februari", "pebruari", "peb"],
+    &["mar", "march", "maret", "mrt"],
+    &["apr", "april"],
+    &["may", "mei"],
+    &["jun", "june", "juni"],
+    &["jul", "july", "juli"],
+    &["aug", "august", "agustus", "agu", "agt", "ags"],
+    &["sep", "sept", "september"],
+    &["oct", "october", "oktober", "okt"],
+    &["nov", "november", "nopember", "nop"],
+    &["dec", "december", "desember", "des"],
+];
 
 /// The length of three numbers with one separator that a text starts with, if one of the outer ones can be a year.
 pub fn shape(text: &str) -> Option<usize> {
@@ -29,8 +44,10 @@ pub fn shape(text: &str) -> Option<usize> {
     // With dots it is a version, unless the year stands last: 2025.10.14 is a calendar version.
     let dotted =
         separator != '.' || year(numbers[2]) && small(numbers[0]) && numbers[2].starts_with(['1', '2']);
-    (day && dotted && !text[length..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.'))
-        .then_some(length)
+    let ends = !text[length..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.');
+    let sentence =
+        text[length..].strip_prefix('.').is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()));
+    (day && dotted && (ends || sentence || time(&text[length..]).is_some())).then_some(length)
 }
 
 /// Three numbers with one separator, their length, the separator.
@@ -54,7 +71,10 @@ pub fn find(text: &str) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let edge = |at: usize| at == 0 || !bytes[at - 1].is_ascii_alphanumeric() && bytes[at - 1] != b'.';
     let mut starts = (0..bytes.len()).filter(|at| bytes[*at].is_ascii_digit() && edge(*at));
-    let numeric = starts.find_map(|at| shape(&text[at..]).map(|length| at..at + length));
+    let numeric = starts.find_map(|at| {
+        let length = shape(&text[at..])?;
+        Some(at..at + length + time(&text[at + length..]).unwrap_or_default())
+    });
     numeric.or_else(|| spelled(text))
 }
 
@@ -89,29 +109,76 @@ fn words(text: &str) -> Vec<Range<usize>> {
     words
 }
 
+/// Whether it is the name of a month.
+pub(crate) fn is_month(word: &str) -> bool {
+    month(word).is_some()
+}
+
 fn month(word: &str) -> Option<i8> {
-    let names = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let lower = word.to_ascii_lowercase();
-    let known =
-        |index: usize| lower == MONTHS[index] || lower == names[index] || lower == "sept" && index == 8;
-    (0..12).find(|index| known(*index)).and_then(|index| i8::try_from(index + 1).ok())
+    let index = MONTHS.iter().position(|names| names.contains(&lower.as_str()))?;
+    i8::try_from(index + 1).ok()
+}
+
+/// The length of a time of day that a text starts with: `T09:00:00Z`, ` 09:00 +07:00`, ` 09:00 WIB`.
+fn time(text: &str) -> Option<usize> {
+    let rest = text.strip_prefix(['T', 't', ' '])?;
+    let clock = rest.bytes().take_while(|b| b.is_ascii_digit() || b":.".contains(b)).count();
+    let (hour, minute) = rest[..clock].split_once(':')?;
+    let two = |part: &str| part.len() >= 2 && part.bytes().take(2).all(|b| b.is_ascii_digit());
+    if hour.len() != 2 || !two(hour) || !two(minute) {
+        return None;
+    }
+    let after = &rest[clock..];
+    let zone = after.trim_start_matches(' ');
+    let blanks = after.len() - zone.len();
+    let named = ["Z", "z", "UTC", "GMT", "WIB", "WITA", "WIT"].iter().find(|name| {
+        zone.strip_prefix(**name).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
+    });
+    let shifted = zone
+        .strip_prefix(['+', '-'])
+        .map(|rest| 1 + rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b':').count());
+    let zone = named.map(|name| name.len()).or(shifted.filter(|length| (3..=6).contains(length)));
+    Some(1 + clock + zone.map_or(0, |length| blanks + length))
+}
+
+/// The day in a line that says when a version was released, and nothing else: `Released 2023-06-05.`, `_Dirilis pada 5 Juni 2023_`.
+pub(crate) fn released(line: &str) -> Option<Range<usize>> {
+    let at = find(line)?;
+    let words = words(&line[..at.start]).into_iter().map(|word| line[word].to_lowercase());
+    let lead = [
+        "release",
+        "released",
+        "date",
+        "on",
+        "published",
+        "the",
+        "of",
+        "dirilis",
+        "rilis",
+        "tanggal",
+        "pada",
+        "diterbitkan",
+    ];
+    let others = words.into_iter().any(|word| !lead.contains(&word.as_str()));
+    (!others && !line[at.end..].contains(char::is_alphanumeric)).then_some(at)
+}
+
+/// Whether it is a day of the calendar, year first, in whatever form.
+pub(crate) fn is_day(text: &str) -> bool {
+    text.bytes().take_while(u8::is_ascii_digit).count() == 4
+        && matches!(read(text), Reading::Iso(_) | Reading::Other(Some(_)))
 }
 
 /// Understands a day.
 pub fn read(text: &str) -> Reading {
+    let day = shape(text).filter(|length| time(&text[*length..]) == Some(text.len() - length));
+    if let Some(length) = day {
+        return match read(&text[..length]) {
+            Reading::Iso(date) => Reading::Timestamp(date),
+            other => other,
+        };
+    }
     let iso = text.len() == 10
         && text
             .bytes()
@@ -184,8 +251,32 @@ mod tests {
             ("30 Feb 2026", Reading::Impossible),
             ("20226-03-26", Reading::Other(None)),
             ("soon", Reading::Other(None)),
+            ("14 Oktober 2025", Reading::Other(day("2025-10-14"))),
+            ("17 Agustus 2025", Reading::Other(day("2025-08-17"))),
+            ("1 Mei 2025", Reading::Other(day("2025-05-01"))),
+            ("31 Des 2025", Reading::Other(day("2025-12-31"))),
+            ("2025-10-14T09:00:00Z", Reading::Timestamp("2025-10-14".parse().expect("a day"))),
+            ("2025-10-14 09:00 WIB", Reading::Timestamp("2025-10-14".parse().expect("a day"))),
+            ("2025-10-14T09:00:00.123+07:00", Reading::Timestamp("2025-10-14".parse().expect("a day"))),
+            ("2025-02-30T09:00:00Z", Reading::Impossible),
         ] {
             assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_says_when_a_version_was_released_has_a_day() {
+        for (line, day) in [
+            ("Released 2023-06-05.", Some("2023-06-05")),
+            ("*Released on June 5, 2023*", Some("June 5, 2023")),
+            ("Release date: 2023-06-05", Some("2023-06-05")),
+            ("_Dirilis pada 5 Juni 2023_", Some("5 Juni 2023")),
+            ("2023-06-05", Some("2023-06-05")),
+            ("Since 2023-06-05 the shop is closed.", None),
+            ("Released 2023-06-05 with bugs.", None),
+            ("Words.", None),
+        ] {
+            assert_eq!(released(line).map(|at| &line[at]), day, "{line}");
         }
     }
 
@@ -198,6 +289,10 @@ mod tests {
             ("/ 2018-07-19", "2018-07-19"),
             ("(20226-03-26)", "20226-03-26"),
             ("14.10.2025", "14.10.2025"),
+            ("(Selasa, 14 Oktober 2025)", "14 Oktober 2025"),
+            (" - 2025-10-14T09:00:00Z", "2025-10-14T09:00:00Z"),
+            (" - 2025-10-14 09:00 +0700 x", "2025-10-14 09:00 +0700"),
+            ("Released 2023-06-05.", "2023-06-05"),
         ] {
             assert_eq!(find(text).map(|at| &text[at]), Some(found), "{text}");
         }

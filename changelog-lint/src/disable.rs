@@ -2,7 +2,8 @@
 //! `-disable-file`. Without a rule they mean all. One that has no effect is a finding itself.
 
 use crate::changelog::{Changelog, Span};
-use crate::finding::{Finding, Hit, Level};
+use crate::finding::{Finding, Level};
+use crate::hit::Hit;
 use crate::rules::{self, Options, Rule};
 
 /// One switch for one rule, or for all.
@@ -61,26 +62,17 @@ fn overlaps(over: &Span, span: &Span) -> bool {
 fn switches(log: &Changelog, hits: &mut Vec<Hit>) -> Vec<Switch> {
     let mut found = Vec::new();
     for comment in &log.comments {
-        for (at, words) in directives(log.text, comment) {
-            read(log, &at, words, &mut found, hits);
+        if let Some(words) = directive(log.text, comment) {
+            read(log, comment, words, &mut found, hits);
         }
     }
     found
 }
 
-/// The comments of ours within a block of HTML.
-fn directives<'t>(text: &'t str, block: &Span) -> Vec<(Span, &'t str)> {
-    let mut found = Vec::new();
-    let mut from = block.start;
-    while let Some(open) = text[from..block.end].find("<!--").map(|at| from + at) {
-        let Some(length) = text[open..block.end].find("-->") else { break };
-        let end = open + length + 3;
-        if let Some(words) = text[open + 4..end - 3].trim().strip_prefix("changelog-lint-") {
-            found.push((open..end, words));
-        }
-        from = end;
-    }
-    found
+/// The words of a comment of ours.
+fn directive<'t>(text: &'t str, comment: &Span) -> Option<&'t str> {
+    let inner = text[comment.clone()].strip_prefix("<!--")?.strip_suffix("-->")?;
+    inner.trim().strip_prefix("changelog-lint-")
 }
 
 fn read(log: &Changelog, at: &Span, words: &str, found: &mut Vec<Switch>, hits: &mut Vec<Hit>) {

@@ -1,7 +1,7 @@
 //! The file itself: read, and replaced as a whole.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use changelog_lint::finding::Finding;
@@ -17,22 +17,50 @@ pub struct File {
     pub path: PathBuf,
     /// The same as text.
     pub name: String,
+    /// The same from the root of the git repository that it lies in, for reports.
+    pub in_repository: String,
     /// Its text; what is no UTF-8 is U+FFFD.
     pub text: String,
     /// The line of the first byte that is no UTF-8.
     pub not_utf8: Option<usize>,
 }
 
+/// A larger file is no changelog, bytes. What never ends (/dev/zero, a pipe) is not read for ever.
+pub const LIMIT: u64 = 64 << 20;
+
 /// Reads a file.
 pub fn read(path: &Path) -> Result<File, Failure> {
     let name = path.display().to_string();
-    let bytes = fs::read(path).map_err(|e| {
+    let unreadable = |e: std::io::Error| {
         let message =
             format!("{name} cannot be read: {e}; name the file, or set [product] changelog in release.toml");
         Failure::refused("unreadable", message)
-    })?;
+    };
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(too_large(&name));
+    }
     let (text, not_utf8) = decode(bytes);
-    Ok(File { path: path.to_owned(), name, text, not_utf8 })
+    Ok(File { in_repository: in_repository(path), path: path.to_owned(), name, text, not_utf8 })
+}
+
+/// The failure that a file is too large.
+pub fn too_large(name: &str) -> Failure {
+    let message = format!("{name} holds more than {} MiB: name the changelog, which is smaller", LIMIT >> 20);
+    Failure::refused("too-large", message)
+}
+
+/// The path from the root of the repository, whatever folder the program was started in and however the file was named: so do the
+/// readers of reports look for it. Outside of a repository the path as it was given.
+fn in_repository(path: &Path) -> String {
+    let given = || path.display().to_string();
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Ok(folder), Some(name)) = (fs::canonicalize(folder), path.file_name()) else { return given() };
+    let root = folder.ancestors().find(|folder| folder.join(".git").exists());
+    let within = root.and_then(|root| folder.strip_prefix(root).ok());
+    within.map_or_else(given, |within| within.join(name).display().to_string())
 }
 
 impl File {
@@ -79,6 +107,9 @@ impl File {
 
     /// The failure that there is no section to release.
     pub fn refuse(&self, lines: &Lines, refusal: &Refusal) -> Failure {
+        if refusal.usage {
+            return Failure::usage(refusal.reason, refusal.message.as_str()).cause(&refusal.help);
+        }
         let message = format!("{}: {}", self.place(lines, refusal.at.start), refusal.message);
         let mut failure = Failure::refused(refusal.reason, message);
         if let Some((at, what)) = &refusal.also {

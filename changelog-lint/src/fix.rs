@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::changelog::parse;
 use crate::finding::{Edit, Finding, Level};
-use crate::rules::{self, Options};
+use crate::findings;
+use crate::rules::Options;
 
 /// One repair can make room for another one; more than this would be a circle.
 const ROUNDS: usize = 50;
@@ -25,14 +26,14 @@ pub fn fix(text: &str, options: &Options, all: bool) -> Fixed {
     if options.not_utf8.is_some() {
         return fixed;
     }
-    let mut findings = rules::lint(&parse(text), options);
+    let mut findings = findings::of(&parse(text), options);
     for _ in 0..ROUNDS {
         let (edits, count) = chosen(&findings, all);
         if count == 0 {
             break;
         }
         let next = apply(&fixed.text, &edits);
-        let left = rules::lint(&parse(&next), options);
+        let left = findings::of(&parse(&next), options);
         // What is no better is not kept: a repair that changes nothing would be made again and again.
         if weight(&left) >= weight(&findings) {
             break;
@@ -86,12 +87,6 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
     }
     result.push_str(&text[from..]);
     result
-}
-
-/// The kind of line end that the first line has.
-pub fn line_end(text: &str) -> &'static str {
-    let crlf = text.find('\n').is_some_and(|at| text[..at].ends_with('\r'));
-    if crlf { "\r\n" } else { "\n" }
 }
 
 /// What was changed, as a unified diff.

@@ -2,12 +2,17 @@
 //! repairs, and the notes of a version. Pure: no file, no clock, no process; the program around it is `main.rs`.
 
 pub mod changelog;
+mod claim;
 pub mod date;
 mod disable;
 pub mod finding;
+pub mod findings;
 pub mod fix;
+mod hit;
 pub mod host;
 pub mod links;
+pub mod lookalikes;
+pub mod manner;
 pub mod names;
 pub mod notes;
 pub mod promotion;
@@ -19,3 +24,4 @@ mod source;
 pub mod text;
 pub mod title;
 pub mod version;
+mod words;

@@ -4,14 +4,15 @@ use changelog_lint::changelog::{Changelog, Section, parse};
 use changelog_lint::finding::{Finding, Level};
 use changelog_lint::notes::{self, Source};
 use changelog_lint::report::{self, Subject};
-use changelog_lint::rules::{self, Options};
+use changelog_lint::rules::Options;
 use changelog_lint::text::Lines;
-use changelog_lint::{fix, show};
+use changelog_lint::{findings, fix, show};
 use step::{Answer, Context, Failure, Outcome, Run, Voice};
 
 use crate::args::Args;
 use crate::file::{self, File};
-use crate::{git, plan};
+use crate::git::Repository;
+use crate::plan;
 
 /// More are counted, not shown; a report has all.
 const SHOWN: usize = 200;
@@ -28,29 +29,30 @@ fn options(args: &Args, context: &Context, file: &File) -> Result<Options, Failu
     let mut options = args.options(context, &file.path, today())?;
     options.not_utf8 = file.not_utf8;
     context.checkpoint()?;
+    let repository = Repository::of(context, &file.path);
     if let Some(reference) = &args.lint.base {
-        options.base = Some(git::at_merge_base(&file.path, reference)?);
+        options.base = Some(repository.at_merge_base(reference)?);
     }
     if args.lint.tags {
-        options.tags = Some(git::tags(&file.path)?);
+        options.tags = Some(repository.tags()?);
     }
     if (args.lint.fix || args.lint.diff) && options.repository.is_none() {
-        options.repository = git::repository(&file.path);
+        options.repository = repository.address();
     }
     Ok(options)
 }
 
 /// The step.
 pub fn run(args: &Args, run: &mut Run) -> Result<Outcome, Failure> {
+    args.reports()?;
     let mut file = file::read(&args.file(&run.context)?)?;
     let mut options = options(args, &run.context, &file)?;
     let wanted: Option<String> = run.fact("version")?;
     let fixed = if args.lint.fix { repair(args, run, &mut file, &options)? } else { 0 };
     let log = parse(&file.text);
-    // The section, for rules that look at the released one more closely.
-    options.release =
-        wanted.as_ref().and_then(|w| notes::find(&log, w).ok()).map(|(section, _)| section.name().to_owned());
-    let findings = rules::lint(&log, &options);
+    options.release = released(&log, wanted.as_deref());
+    options.promised = run.document.procedure() != "manual";
+    let findings = findings::of(&log, &options);
     let lines = Lines::of(&file.text);
     say(&run.context.voice, &file, &lines, &findings);
     write_reports(args, &subject(&file, &log, &lines, &findings))?;
@@ -71,6 +73,11 @@ pub fn run(args: &Args, run: &mut Run) -> Result<Outcome, Failure> {
     let count = |level| findings.iter().filter(|f| f.level == level).count();
     let outcome = outcome.output("errors", count(Level::Error)).output("warnings", count(Level::Warning));
     Ok(if fixed > 0 { outcome.status(step::Status::Changed).output("fixed", fixed) } else { outcome })
+}
+
+/// The section of a version, for rules that look at the released one more closely.
+fn released(log: &Changelog, wanted: Option<&str>) -> Option<String> {
+    notes::find(log, wanted?).ok().map(|(section, _)| section.name().to_owned())
 }
 
 /// Repairs the file; in plan mode shows what would be changed.
@@ -112,7 +119,7 @@ fn say(voice: &Voice, file: &File, lines: &Lines, findings: &[Finding]) {
 
 fn subject<'a>(file: &'a File, log: &'a Changelog, lines: &'a Lines, findings: &'a [Finding]) -> Subject<'a> {
     let newest = notes::newest(log).map(Section::name);
-    Subject { path: &file.name, newest, text: &file.text, lines, findings }
+    Subject { path: &file.in_repository, newest, text: &file.text, lines, findings }
 }
 
 fn write_reports(args: &Args, subject: &Subject) -> Result<(), Failure> {
@@ -148,7 +155,26 @@ impl<'a> Verdict<'a> {
         let (section, source) =
             plan::choose(self.log, self.wanted).map_err(|refusal| self.file.refuse(self.lines, &refusal))?;
         self.clean(&run.context, self.wanted.map(|_| section.name()))?;
+        if self.wanted.is_none() {
+            self.newest(&run.context, section)?;
+        }
         Ok(Some((section, source)))
+    }
+
+    /// Nothing above the newest release looks like a newer one, whatever `fail_on` says: it would be another version that is opened.
+    fn newest(&self, context: &Context, section: &Section) -> Result<(), Failure> {
+        let heading = self.log.heading(section).span.start;
+        if let Some(newer) = plan::newer(self.findings, heading) {
+            return Err(self.file.failure(self.lines, plan::reason(newer), newer));
+        }
+        let announced = self.log.sections.iter().take_while(|other| other.heading < section.heading);
+        for other in announced.filter(|other| other.version().is_some() && !other.is_released()) {
+            let (name, newest) = (other.name(), section.name());
+            context
+                .voice
+                .say(&format!("{name} says that it is not released: the newest release is {newest}"));
+        }
+        Ok(())
     }
 
     /// Nothing stands in the way.
@@ -199,12 +225,12 @@ fn hand_on(run: &mut Run, verdict: &Verdict, section: &Section, source: Source) 
 
 /// `--report FORMAT` on stdout.
 pub fn report(args: &Args, context: &Context) -> Result<Answer, Failure> {
+    args.reports()?;
     let Some(format) = args.stdout_report() else {
         return Err(Failure::bug("there is no report for stdout"));
     };
     let mut file = file::read(&args.file(context)?)?;
     let mut options = options(args, context, &file)?;
-    options.release.clone_from(&context.release);
     if let Some(permit) = context.permit().filter(|_| args.lint.fix && file.not_utf8.is_none()) {
         let fixed = fix::fix(&file.text, &options, args.lint.also_unsafe);
         if fixed.count > 0 {
@@ -212,7 +238,8 @@ pub fn report(args: &Args, context: &Context) -> Result<Answer, Failure> {
         }
     }
     let log = parse(&file.text);
-    let findings = rules::lint(&log, &options);
+    options.release = released(&log, context.release.as_deref());
+    let findings = findings::of(&log, &options);
     let lines = Lines::of(&file.text);
     let subject = subject(&file, &log, &lines, &findings);
     write_reports(args, &subject)?;

@@ -1,13 +1,14 @@
 //! The notes of one version, whole in themselves: with the definitions of links that they use, without those of other
 //! versions, and without what stands below the last release.
 
-use std::collections::BTreeSet;
+mod limit;
+mod part;
 
-use crate::changelog::{Block, BlockKind, Changelog, Section, Span};
+pub use self::limit::limited;
+use self::part::log_text;
+use crate::changelog::{Block, BlockKind, Changelog, Section};
+use crate::date::{self, Reading};
 use crate::version;
-
-/// Longer notes are cut in the document, bytes.
-const LIMIT: usize = 32 << 10;
 
 /// The notes of one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,18 +48,21 @@ pub enum Miss<'c> {
     Missing,
     /// Two.
     Doubled(&'c Section, &'c Section),
+    /// What was asked for is no version.
+    NoVersion,
 }
 
 /// The section of a version: its own, also by the words `newest` and `unreleased`; for a candidate also the one of its release, else `Unreleased`.
 ///
 /// # Errors
-/// When there is none, or more than one.
+/// When there is none, or more than one, or what is wanted is no version.
 pub fn find<'c>(log: &'c Changelog, wanted: &str) -> Result<(&'c Section, Source), Miss<'c>> {
     if ["newest", "latest"].contains(&wanted) {
         return newest(log).map(|section| (section, Source::Own)).ok_or(Miss::Missing);
     }
     match named(log, wanted) {
-        Err(Miss::Missing) => {}
+        Err(Miss::Missing) if is_name(wanted) => {}
+        Err(Miss::Missing) => return Err(Miss::NoVersion),
         found => return found.map(|section| (section, Source::Own)),
     }
     let Some(base) = version::base(bare(wanted)) else { return Err(Miss::Missing) };
@@ -68,6 +72,19 @@ pub fn find<'c>(log: &'c Changelog, wanted: &str) -> Result<(&'c Section, Source
     }
     let unreleased = log.sections.iter().find(|section| section.version().is_none());
     unreleased.map(|section| (section, Source::Unreleased)).ok_or(Miss::Missing)
+}
+
+/// Whether it can be asked for: a version, with the name of a package before it if there are several, or `unreleased`.
+fn is_name(wanted: &str) -> bool {
+    let packaged = || {
+        let split = wanted.rfind(['@', '/', ' ']).or_else(|| wanted.find('-'))?;
+        let (package, rest) = wanted.split_at(split);
+        Some(
+            package.starts_with(|c: char| c.is_alphabetic() || c == '@')
+                && version::of_tag(&rest[1..]).is_some(),
+        )
+    };
+    wanted.eq_ignore_ascii_case("unreleased") || version::is_version(wanted) || packaged() == Some(true)
 }
 
 fn bare(wanted: &str) -> &str {
@@ -112,25 +129,19 @@ fn is_packaged(package: &str, version: &str, wanted: &str) -> bool {
 /// The newest release: the first in the file, or the last one where the oldest comes first.
 pub fn newest<'c>(log: &'c Changelog) -> Option<&'c Section> {
     let releases: Vec<&Section> = log.releases().collect();
+    let day = |section: &Section| match date::read(&log.text[section.day()?.clone()]) {
+        Reading::Iso(day) | Reading::Timestamp(day) | Reading::Other(Some(day)) => Some(day),
+        _ => None,
+    };
+    // A lower version that came out later stands above a higher one for that reason.
+    let later = |pair: &[&Section]| day(pair[0]).zip(day(pair[1])).is_some_and(|(one, other)| one > other);
     let rises = |pair: &&[&Section]| {
         version::compare(pair[0].name(), pair[1].name()).is_some_and(std::cmp::Ordering::is_lt)
+            && !later(pair)
     };
     let rising = releases.windows(2).filter(rises).count();
     let oldest_first = rising > 0 && rising * 4 > (releases.len() - 1) * 3;
     if oldest_first { releases.last().copied() } else { releases.first().copied() }
-}
-
-/// The notes for the document: at most 32 KiB, cut at an entry.
-pub fn limited(log: &Changelog, section: &Section) -> Notes {
-    let whole = whole(log, section);
-    if whole.len() <= LIMIT {
-        return Notes { text: whole, cut: false };
-    }
-    let starts = log.entries(section).map(|entry| entry.span.start);
-    let fits = |start: &usize| log_text(log, section.body.start..*start).len() <= LIMIT;
-    let end = starts.take_while(|start| start - section.body.start <= LIMIT).filter(fits).last();
-    let end = end.unwrap_or(section.body.start);
-    Notes { text: log_text(log, section.body.start..end), cut: true }
 }
 
 /// The notes of a section.
@@ -145,9 +156,9 @@ fn end(log: &Changelog, section: &Section) -> usize {
         blocks = without_footer(log, blocks);
     }
     while let Some((last, rest)) = blocks.split_last() {
-        let comment =
-            last.kind == BlockKind::Html && log.text[last.span.clone()].trim_start().starts_with("<!--");
-        if !(comment || last.kind == BlockKind::Rule) {
+        let source = log.text[last.span.clone()].trim();
+        let comment = last.kind == BlockKind::Html && source.starts_with("<!--");
+        if !(comment || log.is_anchor(last) || last.kind == BlockKind::Rule) {
             break;
         }
         blocks = rest;
@@ -162,27 +173,6 @@ fn without_footer<'b>(log: &Changelog, blocks: &'b [Block]) -> &'b [Block] {
     let others =
         log.releases().count() > 1 || blocks[..rule].iter().any(|b| matches!(b.kind, BlockKind::Item(_)));
     if others && blocks[rule + 1..].iter().all(is_word) { &blocks[..rule] } else { blocks }
-}
-
-/// A part of the file with the definitions that it uses below it, and no others.
-fn log_text(log: &Changelog, part: Span) -> String {
-    let uses = log.uses.iter().filter(|used| part.contains(&used.span.start));
-    let used: BTreeSet<&str> = uses.map(|used| used.label.as_str()).collect();
-    let mut text = String::new();
-    let mut from = part.start;
-    for definition in log.definitions.iter().filter(|d| part.contains(&d.span.start)) {
-        text.push_str(&log.text[from..definition.span.start]);
-        from = definition.span.end.min(part.end);
-    }
-    text.push_str(&log.text[from..part.end]);
-    let mut text = text.trim().replace("\r\n", "\n");
-    let counts = log.definitions.iter().filter(|d| !d.void && used.contains(d.label.as_str()));
-    let own: Vec<String> = counts.map(|d| log.text[d.span.clone()].trim().replace("\r\n", "\n")).collect();
-    if !own.is_empty() {
-        text.push_str("\n\n");
-        text.push_str(&own.join("\n"));
-    }
-    text
 }
 
 #[cfg(test)]
@@ -247,16 +237,30 @@ The footer.
     }
 
     #[test]
-    fn long_notes_are_cut_at_an_entry_and_keep_their_definitions() {
-        let entry = "- [x] ".to_owned() + &"word ".repeat(200) + "\n";
-        let text = format!("## 1.0.0\n{}\n[x]: https://x.example\n", entry.repeat(60));
-        let log = parse(&text);
-        let notes = limited(&log, &log.sections[0]);
-        assert!(
-            notes.cut && notes.text.len() <= LIMIT && notes.text.contains("\n- [x] word"),
-            "{}",
-            notes.text.len()
+    fn what_is_no_version_is_not_looked_for() {
+        let log = parse("## Unreleased\n- u\n## 1.0.0\n- r\n");
+        for wanted in
+            ["1.0.0(", "1.0.0x", ".*", "1.0.0 2.0.0", "", "x", "1.0.0.", "latest version", "1.0.0\n"]
+        {
+            let missed = find(&log, wanted).map(|(section, _)| section.name());
+            assert!(matches!(missed, Err(Miss::NoVersion)), "{wanted}: {missed:?}");
+        }
+        for wanted in ["9.9.9", "v9.9.9", "shop-9.9.9", "shop@9.9.9", "@luxima/shop@9.9.9"] {
+            assert!(matches!(find(&log, wanted), Err(Miss::Missing)), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn a_footnote_comes_along_and_a_comment_stays() {
+        let text = "## 1.2.0\n- KEEP[^1] <!-- for us -->\n\n<!-- changelog-lint-disable-next-line CL408 -->\n- more\n\n## 1.1.0\n- OLD\n\n\
+            [^1]: A footnote, see [x][x] and[^2].\n[^2]: Another.\n[^3]: Nobody's.\n\n[x]: https://x.example\n";
+        let log = parse(text);
+        let notes = whole(&log, &log.sections[0]);
+        assert_eq!(
+            notes,
+            "- KEEP[^1] \n\n- more\n\n[^1]: A footnote, see [x][x] and[^2].\n[^2]: Another.\n\n[x]: https://x.example"
         );
+        assert_eq!(whole(&log, &log.sections[1]), "- OLD", "footnotes of others are none of its words");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use changelog_lint::changelog::{Changelog, Section, Span};
 use changelog_lint::finding::{Finding, Level};
+use changelog_lint::manner;
 use changelog_lint::notes::{self, Miss, Source};
+use changelog_lint::version;
 
 /// Why there is no section to release.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,11 +19,13 @@ pub struct Refusal {
     pub also: Option<(Span, &'static str)>,
     /// What to do.
     pub help: String,
+    /// Whether it is the command line that makes no sense, and not the file.
+    pub usage: bool,
 }
 
 impl Refusal {
     fn new(reason: &'static str, at: Span, message: String, help: impl Into<String>) -> Self {
-        Refusal { reason, message, at, also: None, help: help.into() }
+        Refusal { reason, message, at, also: None, help: help.into(), usage: false }
     }
 }
 
@@ -31,6 +35,9 @@ pub fn choose<'c>(log: &'c Changelog, wanted: Option<&str>) -> Result<(&'c Secti
         Some(version) => find(log, version)?,
         None => (newest(log)?, Source::Own),
     };
+    if let Some(refusal) = announced(log, section).filter(|_| source == Source::Own) {
+        return Err(refusal);
+    }
     if log.is_empty(section) {
         let message = format!("the section of {} is empty", section.name());
         return Err(Refusal::new(
@@ -43,11 +50,49 @@ pub fn choose<'c>(log: &'c Changelog, wanted: Option<&str>) -> Result<(&'c Secti
     Ok((section, source))
 }
 
+/// A version whose heading says that it is not released is none to release.
+fn announced(log: &Changelog, section: &Section) -> Option<Refusal> {
+    let at = section.unreleased.clone().filter(|_| section.version().is_some())?;
+    let (name, words) = (section.name(), &log.text[at.clone()]);
+    let dated = words.chars().all(|c| !c.is_alphabetic() || "ymdxYMDX".contains(c))
+        || words.to_lowercase().contains("date");
+    Some(if dated {
+        let help = format!("write the day of the release in its place: `changelog-lint promote {name}` does");
+        Refusal::new("version-date", at.clone(), format!("{name} has no date yet: `{words}`"), help)
+    } else {
+        let help = format!("write the day of the release instead: `changelog-lint promote {name}` does");
+        Refusal::new(
+            "version-unreleased",
+            at.clone(),
+            format!("the heading of {name} says that it is not released: `{words}`"),
+            help,
+        )
+    })
+}
+
 /// The one section of a version.
 pub fn find<'c>(log: &'c Changelog, version: &str) -> Result<(&'c Section, Source), Refusal> {
     let bare = version.strip_prefix('v').unwrap_or(version);
+    let (section, source) = own(log, version, bare)?;
+    // Before the notes of another section are taken: perhaps the right heading is only not understood.
+    let base = version::base(bare).filter(|_| source == Source::Unreleased);
+    let meant = [Some(bare), base].into_iter().flatten().find_map(|name| mistaken(log, name));
+    match meant.filter(|_| source != Source::Own) {
+        Some(refusal) => Err(refusal),
+        None => Ok((section, source)),
+    }
+}
+
+fn own<'c>(log: &'c Changelog, version: &str, bare: &str) -> Result<(&'c Section, Source), Refusal> {
     notes::find(log, version).map_err(|miss| match miss {
         Miss::Missing => missing(log, bare),
+        Miss::NoVersion => {
+            let message = format!("`{version}` is no version; one looks like 1.2.0");
+            let mut refusal =
+                Refusal::new("version", 0..0, message, "ask for a version, for newest, or for unreleased");
+            refusal.usage = true;
+            refusal
+        }
         Miss::Doubled(first, second) => {
             let help = "keep one of the two sections and move the entries of the other into it";
             let message = format!("{bare} has two sections");
@@ -59,32 +104,31 @@ pub fn find<'c>(log: &'c Changelog, version: &str) -> Result<(&'c Section, Sourc
 }
 
 fn missing(log: &Changelog, version: &str) -> Refusal {
-    // A heading that holds the version but is not understood is the likelier cause than a missing one.
-    let strangers = log.strangers.iter().map(|index| &log.headings[*index]);
-    let stranger = strangers.into_iter().find(|heading| heading.text.contains(version));
-    let help = format!("write `## [{version}] - YYYY-MM-DD` above the version before");
-    match stranger {
-        Some(stranger) => {
-            let message = format!("this heading holds {version} but is not the heading of a version");
-            Refusal::new("heading-not-understood", log.line_of(&stranger.span), message, help)
-        }
-        None => {
-            let first = log.releases().next();
-            let at = first.map_or(0..0, |section| log.at(section));
-            let newest = first.map(|section| format!("; the first one is {}", section.name()));
-            Refusal::new(
-                "version-missing",
-                at,
-                format!("no section for {version}{}", newest.unwrap_or_default()),
-                help,
-            )
-        }
-    }
+    // A line that names the version but is not understood is the likelier cause than a missing one.
+    mistaken(log, version).unwrap_or_else(|| {
+        let first = log.releases().next();
+        let at = first.map_or(0..0, |section| log.at(section));
+        let newest = first.map(|section| format!("; the first one is {}", section.name()));
+        let message = format!("no section for {version}{}", newest.unwrap_or_default());
+        let heading = manner::heading(log, version, Some("YYYY-MM-DD"));
+        let help = format!("write `{heading}` with the day of the release above the version before");
+        Refusal::new("version-missing", at, message, help)
+    })
+}
+
+/// The refusal that a version's heading is there and is not understood.
+fn mistaken(log: &Changelog, version: &str) -> Option<Refusal> {
+    let at = log.mistaken(version)?;
+    let message = format!("this line names {version} but is not read as the heading of a version");
+    let heading = manner::heading(log, version, Some("YYYY-MM-DD"));
+    let help =
+        format!("write `{heading}`, with the day of the release, at the beginning of a line of its own");
+    Some(Refusal::new("heading-not-understood", at, message, help))
 }
 
 fn newest<'c>(log: &'c Changelog) -> Result<&'c Section, Refusal> {
     let none = || {
-        let help = "write `## [1.0.0] - YYYY-MM-DD` and the changes below it";
+        let help = "write `## [1.0.0] - YYYY-MM-DD`, with the day of the release, and the changes below it";
         Refusal::new("version-missing", 0..0, "no section of a version".to_owned(), help)
     };
     let newest = notes::newest(log).ok_or_else(none)?;
@@ -113,11 +157,19 @@ pub fn in_the_way<'f>(findings: &'f [Finding], told: Option<&str>, least: Level)
     findings.iter().filter(counts).collect()
 }
 
+/// What looks like a newer release above the newest one (at `heading`), and is not read as one.
+pub fn newer<'f>(findings: &'f [Finding], heading: usize) -> Option<&'f Finding> {
+    let is_newer = |f: &&Finding| {
+        f.rule.name == "heading-not-understood" && f.level == Level::Error && f.span.start < heading
+    };
+    findings.iter().find(is_newer)
+}
+
 /// The stable word for a finding that is the reason of a failure.
 pub fn reason(finding: &Finding) -> &'static str {
     match finding.rule.name {
         "duplicate-version" => "version-doubled",
-        "date-format" | "date-impossible" | "date-future" => "version-date",
+        "date-missing" | "date-format" | "date-impossible" | "date-future" => "version-date",
         name => name,
     }
 }
@@ -126,7 +178,8 @@ pub fn reason(finding: &Finding) -> &'static str {
 mod tests {
     use super::*;
     use changelog_lint::changelog::parse;
-    use changelog_lint::rules::{Options, lint};
+    use changelog_lint::findings;
+    use changelog_lint::rules::Options;
 
     /// What a release of `wanted` (or of the newest) would be told.
     fn verdict(text: &str, wanted: Option<&str>) -> &'static str {
@@ -137,7 +190,7 @@ mod tests {
         };
         let mut options = Options::on("2026-11-25".parse().expect("a day"));
         options.release = wanted.map(|_| name.clone());
-        let findings = lint(&log, &options);
+        let findings = findings::of(&log, &options);
         in_the_way(&findings, wanted.map(|_| name.as_str()), Level::Error)
             .first()
             .map_or("fine", |f| reason(f))
@@ -167,6 +220,47 @@ mod tests {
             ("## [1.2.0] - 2099-01-01\n- a\n", None, "version-date"),
             ("## [1.2.0]\n- a\n", None, "fine"),
             ("## [1.1.0]\n- a\n## New: 1.2.0!\n- b\n", Some("1.2.0"), "heading-not-understood"),
+            ("##1.3.0\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "heading-not-understood"),
+            ("##1.3.0\n- n\n## 1.2.0\n- a\n", None, "heading-not-understood"),
+            ("##1.3.0\n- n\n## 1.2.0\n- a\n", Some("1.2.0"), "fine"),
+            (
+                "## Unreleased\n- u\n**1.3.0**\n- n\n## 1.2.0\n- a\n",
+                Some("1.3.0-rc1"),
+                "heading-not-understood",
+            ),
+            ("##1.3.0-rc1\n- n\n## 1.3.0\n- a\n", Some("1.3.0-rc1"), "heading-not-understood"),
+            ("## lock_api 0.4.14\n- n\n## 0.4.14!\n- n\n## 0.4.0\n- a\n", Some("0.4.1"), "version-missing"),
+        ] {
+            assert_eq!(verdict(text, wanted), expected, "{wanted:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_released_or_no_version_is_refused() {
+        for (text, wanted, expected) in [
+            // What says that it is not released.
+            ("## 1.3.0 (unreleased)\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "version-unreleased"),
+            ("## 1.3.0 (unreleased)\n- n\n## 1.2.0\n- a\n", Some("1.3.0-rc1"), "fine"),
+            ("## Draft: 1.3.0\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "version-unreleased"),
+            ("## 1.3.0 - belum dirilis\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "version-unreleased"),
+            ("## [1.3.0] - YYYY-MM-DD\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "version-date"),
+            ("## [1.3.0] - 2025-XX-XX\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "version-date"),
+            ("## [1.3.0] - ReleaseDate\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "version-date"),
+            // A date is promised where the file has dates, but not of a candidate.
+            ("## 1.3.0\n- n\n## 1.2.0 - 2025-01-01\n- a\n", Some("1.3.0"), "version-date"),
+            ("## 1.3.0-rc1\n- n\n## 1.2.0 - 2025-01-01\n- a\n", Some("1.3.0-rc1"), "fine"),
+            ("## 1.3.0\n- n\n## 1.2.0\n- a\n", Some("1.3.0"), "fine"),
+            // Candidates in words.
+            (
+                "## 1.0.0 RC 2 - 2025-02-01\n- r\n## 0.9.0 - 2025-01-01\n- o\n",
+                Some("1.0.0"),
+                "version-missing",
+            ),
+            ("## 1.0.0 RC 2 - 2025-02-01\n- r\n## 0.9.0 - 2025-01-01\n- o\n", Some("1.0.0-rc.2"), "fine"),
+            ("## 1.0.0\n- f\n## 1.0.0 RC 2\n- r\n## 1.0.0 RC 1\n- r\n", Some("1.0.0"), "fine"),
+            // No version at all.
+            ("## 1.0.0\n- f\n", Some("1.0.0("), "version"),
+            ("## 1.0.0\n- f\n", Some("1.0.0x"), "version"),
             // What is wrong in another section keeps no release back, and a lint without a version finds it.
             ("## 1.2.0 - 2025-10-14\n- a\n## 1.1.0 - 2025-02-30\n- b\n", Some("1.2.0"), "fine"),
             ("## 1.2.0 - 2025-10-14\n- a\n## 1.1.0 - 2025-02-30\n- b\n", None, "version-date"),

@@ -10,7 +10,7 @@ use step::{Acted, Failure, Outcome, Run};
 
 use crate::args::Args;
 use crate::file::{self, File};
-use crate::git;
+use crate::git::Repository;
 use crate::lint::today;
 
 /// The step: look, change the file, and read it again.
@@ -64,23 +64,31 @@ fn plan(run: &Run, file: &File, version: &str, day: Date) -> Result<Promotion, F
     let set = run.context.settings.product("repository")?.and_then(|address| host::web(&address));
     let own = Scheme::of(&log, None, None);
     let scheme = own.or_else(|| {
-        let repository = set.or_else(|| git::repository(&file.path));
-        Scheme::of(&log, repository.as_deref(), git::known_tags(&file.path).as_deref())
+        let repository = Repository::of(&run.context, &file.path);
+        let address = set.or_else(|| repository.address());
+        Scheme::of(&log, address.as_deref(), repository.known_tags().as_deref())
     });
     promotion::promote(&log, version, &day.to_string(), scheme.as_ref()).map_err(|refusal| {
         let place = file.place(&Lines::of(&file.text), refusal.at.start);
-        Failure::refused(refusal.reason, format!("{place}: {}", refusal.message))
+        Failure::refused(refusal.reason, format!("{place}: {}", refusal.message)).cause(refusal.help)
     })
 }
 
 /// Writes the file if that is allowed, and the facts.
 fn change(run: &mut Run, file: &mut File, version: &str, day: Date, text: &str) -> Result<Outcome, Failure> {
+    let name = file.name.clone();
     let found = |text: &str| {
         let log = parse(text);
-        let ours = log.releases().any(|s| {
-            version::same(s.name(), version) && s.date.clone().is_none_or(|d| text[d] == day.to_string())
-        });
-        ours.then_some(()).ok_or_else(|| Failure::bug("the promoted version cannot be found in its own file"))
+        let ours = log.releases().find(|s| version::same(s.name(), version));
+        let dated = ours.filter(|s| s.date.clone().is_none_or(|d| text[d] == day.to_string()));
+        // It is also what the next run would open.
+        let newest =
+            notes::newest(&log).filter(|newest| dated.is_some_and(|ours| ours.heading == newest.heading));
+        newest.map(|_| ()).ok_or_else(|| {
+            let message = format!("{version} would not be the newest release of {name} afterwards");
+            let help = "write its heading by hand, above the other releases";
+            Failure::refused("not-promoted", message).cause(help)
+        })
     };
     // Before anything is written: what is about to be written says what it should.
     found(text)?;

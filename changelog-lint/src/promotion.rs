@@ -1,13 +1,15 @@
 //! From `Unreleased` to a version: the heading, a fresh `Unreleased` above it, and the links. As edits, so that nothing else is
 //! touched.
 
-use crate::changelog::{Changelog, HeadingLink, Section, Span};
+use crate::changelog::{Changelog, Group, HeadingLink, Section, Span};
 use crate::finding::Edit;
-use crate::fix::line_end;
 use crate::host::{self, Shown};
 use crate::links::Scheme;
+use crate::manner::Manner;
 use crate::notes;
+use crate::text::line_end;
 use crate::version::{self, Order};
+use crate::{claim, words};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +29,12 @@ pub struct Refusal {
     pub message: String,
     /// Where.
     pub at: Span,
+    /// What to do.
+    pub help: &'static str,
 }
 
-fn refused<T>(reason: &'static str, at: Span, message: String) -> Result<T, Refusal> {
-    Err(Refusal { reason, message, at })
+fn refused<T>(reason: &'static str, at: Span, message: String, help: &'static str) -> Result<T, Refusal> {
+    Err(Refusal { reason, message, at, help })
 }
 
 /// Turns `Unreleased` into a version, dated `day` (YYYY-MM-DD).
@@ -51,31 +55,33 @@ pub fn promote(
         .find(|s| s.version().is_some_and(|v| v.package.is_none() && version::same(&v.text, wanted)));
     match (own, waiting) {
         (Some(own), None) if own.is_released() => return Ok(Promotion::Done),
-        (Some(own), _) if !own.is_released() => return Ok(dated(log, own, day)),
+        (Some(own), _) if !own.is_released() => {
+            sound(log, own, wanted)?;
+            return dated(log, own, day);
+        }
         (Some(own), _) => {
-            let message = format!(
-                "{wanted} is released already, and `Unreleased` has entries: they belong to the version after it"
-            );
-            return refused("version-exists", log.at(own), message);
+            let message = format!("{wanted} is released already, and `Unreleased` has entries");
+            let help = "they belong to the version after it";
+            return refused("version-exists", log.at(own), message, help);
         }
         (None, _) => {}
     }
     let Some(section) = unreleased else {
-        return refused("unreleased-missing", 0..0, "there is no `Unreleased` section to promote".to_owned());
+        let help = "write `## [Unreleased]` at the top, and what changed below it";
+        let message = "there is no `Unreleased` section to promote".to_owned();
+        return refused("unreleased-missing", 0..0, message, help);
     };
+    sound(log, section, wanted)?;
     if waiting.is_none() {
-        return refused(
-            "unreleased-empty",
-            log.at(section),
-            "`Unreleased` is empty: say what changed, at least one entry".to_owned(),
-        );
+        let help = "say what changed, at least one entry";
+        return refused("unreleased-empty", log.at(section), "`Unreleased` is empty".to_owned(), help);
     }
     let newest = notes::newest(log);
     if let Some(newest) =
         newest.filter(|newest| Order::of(newest.name()).is_some_and(|order| Order::of(wanted) < Some(order)))
     {
         let message = format!("{wanted} is older than {}, which is released", newest.name());
-        return refused("version-order", log.at(newest), message);
+        return refused("version-order", log.at(newest), message, "promote a version that is newer");
     }
     let (mut edits, linked) = links(log, section, newest, wanted, scheme);
     let eol = line_end(log.text);
@@ -87,11 +93,68 @@ pub fn promote(
     Ok(Promotion::Edits(edits, linked))
 }
 
+/// Whether what is to be promoted is in its place: once, above every release, with no heading in it or above it that is not
+/// understood. Afterwards it could not be told from what was released long ago.
+fn sound(log: &Changelog, section: &Section, wanted: &str) -> Result<(), Refusal> {
+    let mut others = log.sections.iter().filter(|other| other.version().is_none());
+    if let (Some(_), Some(second)) = (others.next(), others.next()) {
+        let help = "move the entries of one into the other";
+        return refused(
+            "unreleased-duplicate",
+            log.at(second),
+            "there are two `Unreleased` sections".to_owned(),
+            help,
+        );
+    }
+    if let Some(release) = log.releases().find(|release| release.heading < section.heading) {
+        let message = format!("`{}` stands below {}, which is released", section.name(), release.name());
+        return refused("unreleased-not-first", log.at(section), message, "move it to the top");
+    }
+    let stranger = log.strangers.iter().map(|index| &log.headings[*index]);
+    let named = stranger
+        .filter(|heading| claim::names_a_release(&heading.text))
+        .map(|heading| log.line_of(&heading.span));
+    let lines = named.chain(log.lookalikes.iter().map(|other| other.span.clone()));
+    let before = |at: &Span| at.start < section.body.end;
+    let own = log.mistaken(wanted);
+    if let Some(at) = lines.filter(before).chain(own).min_by_key(|at| at.start) {
+        let message = "this line looks like the heading of a release and is not read as one".to_owned();
+        let help = "write it as the other headings are written, or say in words what it means";
+        return refused("heading-not-understood", at, message, help);
+    }
+    Ok(())
+}
+
 /// `[1.2.0] - unreleased` gets its date.
-fn dated(log: &Changelog, section: &Section, day: &str) -> Promotion {
-    let Some(word) = section.unreleased.clone() else { return Promotion::Done };
+fn dated(log: &Changelog, section: &Section, day: &str) -> Result<Promotion, Refusal> {
+    let (Some(word), Some(version)) = (section.unreleased.clone(), section.version()) else {
+        return Ok(Promotion::Done);
+    };
+    let linked = log.heading(section).link.is_some();
+    let said = &log.text[word.clone()];
+    // `## Unreleased 1.2.0`: nobody knows whether it is the one or the other.
+    if word.start < version.at.start && words::is_unreleased(said) {
+        let message = format!("the heading says both `{said}` and {}", version.text);
+        let help = "write `## [Unreleased]`, or the version with `- unreleased` behind it";
+        return refused("unreleased-versioned", log.line_of(&log.heading(section).span), message, help);
+    }
     // `TBD - 1.2.0` and `1.2.0 (unreleased)` alike: the word is where the date belongs.
-    Promotion::Edits(vec![Edit { span: word, text: day.to_owned() }], log.heading(section).link.is_some())
+    let Some(date) = &section.date else {
+        return Ok(Promotion::Edits(vec![Edit { span: word, text: day.to_owned() }], linked));
+    };
+    let mut edits = vec![
+        Edit { span: date.clone(), text: day.to_owned() },
+        Edit { span: with_brackets(log, &word), text: String::new() },
+    ];
+    edits.sort_by_key(|edit| edit.span.start);
+    Ok(Promotion::Edits(edits, linked))
+}
+
+/// A word with the brackets around it and what separates it from the words before.
+fn with_brackets(log: &Changelog, word: &Span) -> Span {
+    let before = log.text[..word.start].trim_end_matches(['(', '[', ' ', '-', '–', '—', ',', ':']);
+    let after = log.text[word.end..].trim_start_matches([')', ']']);
+    before.len()..log.text.len() - after.len()
 }
 
 /// Sections of the template that nobody filled.
@@ -100,11 +163,15 @@ fn empty_groups(log: &Changelog, section: &Section) -> Vec<Edit> {
     // One on the level of releases may be told from them only by being repeated: it stays.
     let groups = section.groups.iter().filter(|group| log.headings[group.heading].level > level);
     let bare = groups.filter(|group| log.text[group.body.clone()].trim().is_empty());
-    bare.map(|group| Edit {
-        span: log.headings[group.heading].span.start..group.body.end,
-        text: String::new(),
-    })
-    .collect()
+    let edit = |group: &Group| {
+        let start = log.headings[group.heading].span.start;
+        // What stands above and below must not become one paragraph.
+        let apart = log.text[..start].trim_end_matches(' ').ends_with("\n\n")
+            || log.text[..start].ends_with("\r\n\r\n");
+        let text = if apart { String::new() } else { line_end(log.text).to_owned() };
+        Edit { span: start..group.body.end, text }
+    };
+    bare.map(edit).collect()
 }
 
 /// The heading in the manner of the newest release.
@@ -119,87 +186,13 @@ fn heading_text(
     let source = &log.text[log.heading(unreleased).span.clone()];
     let hashes: String = source.trim_start().chars().take_while(|c| *c == '#').collect();
     let manner = newest.map_or_else(|| Manner::plain(source.contains('[')), |newest| Manner::of(log, newest));
-    let url = scheme.map(|scheme| scheme.link(newest.map(Section::name), wanted));
+    let url = scheme.map(|scheme| scheme.link(log, newest, wanted));
     let line = manner.write(wanted, day, url.as_deref());
     if hashes.is_empty() {
         let rule = if source.trim_end().ends_with('=') { "=" } else { "-" };
         return format!("{line}{}{}", line_end(log.text), rule.repeat(line.chars().count().max(3)));
     }
     format!("{hashes} {line}")
-}
-
-/// How a release's heading is written around its version and its date.
-struct Manner {
-    lead: String,
-    open: &'static str,
-    prefixed: bool,
-    inline: bool,
-    /// Between version and date, and behind the date; none where releases have no date.
-    date: Option<(String, &'static str)>,
-    date_first: bool,
-}
-
-impl Manner {
-    fn plain(bracketed: bool) -> Self {
-        let open = if bracketed { "[" } else { "" };
-        let date = Some((" - ".to_owned(), ""));
-        Manner { lead: String::new(), open, prefixed: false, inline: false, date, date_first: false }
-    }
-
-    fn of(log: &Changelog, section: &Section) -> Self {
-        let Some(version) = section.version() else { return Self::plain(false) };
-        let heading = log.heading(section);
-        let start = version.at.start - usize::from(version.prefixed);
-        let before = log.text[heading.span.start..start].trim_start().trim_start_matches('#').trim_start();
-        let open =
-            [r"\[", "[", "**", "`"].into_iter().find(|mark| before.ends_with(mark)).unwrap_or_default();
-        let mut manner = Manner {
-            lead: before[..before.len() - open.len()].to_owned(),
-            open,
-            prefixed: version.prefixed,
-            inline: matches!(heading.link, Some(HeadingLink::Inline(..))),
-            date: None,
-            date_first: false,
-        };
-        if let Some(date) = &section.date {
-            manner.date_first = date.start < version.at.start;
-            if manner.date_first {
-                manner.lead = log.text[date.end..start].trim_end_matches(open).to_owned();
-                manner.date = Some((String::new(), ""));
-            } else {
-                let between = between(&log.text[version.at.end..date.start]);
-                let close = if between.ends_with('(') { ")" } else { "" };
-                manner.date = Some((between.to_owned(), close));
-            }
-        }
-        manner
-    }
-
-    fn write(&self, version: &str, day: &str, url: Option<&str>) -> String {
-        let close = match self.open {
-            r"\[" => r"\]",
-            "[" => "]",
-            mark => mark,
-        };
-        let v = if self.prefixed { "v" } else { "" };
-        let link = url.filter(|_| self.inline).map(|url| format!("({url})")).unwrap_or_default();
-        let name = format!("{}{}{v}{version}{close}{link}", self.lead, self.open);
-        match &self.date {
-            Some(_) if self.date_first => format!("{day}{name}"),
-            Some((between, close)) => format!("{name}{between}{day}{close}"),
-            None => name,
-        }
-    }
-}
-
-/// What separates version and date, without the rest of the link.
-fn between(text: &str) -> &str {
-    let text = text.strip_prefix('\\').unwrap_or(text);
-    let text = text.strip_prefix(']').unwrap_or(text).trim_start_matches(['*', '`']);
-    if let Some(link) = text.strip_prefix('(').filter(|rest| rest.contains("://")) {
-        return link.split_once(')').map_or(text, |(_, rest)| rest);
-    }
-    text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(_, rest)| rest)
 }
 
 /// The link of `Unreleased` begins at the version, and the version has one like the others. Whether it has.
@@ -237,7 +230,7 @@ fn links(
     // The version gets a definition where the others have one, or `Unreleased` has.
     let newest_definition = newest.and_then(|newest| log.defined(newest));
     let v = if newest.and_then(Section::version).is_some_and(|v| v.prefixed) { "v" } else { "" };
-    let line = format!("[{v}{wanted}]: {}", scheme.link(newest.map(Section::name), wanted));
+    let line = format!("[{v}{wanted}]: {}", scheme.link(log, newest, wanted));
     let eol = line_end(log.text);
     match (definition, newest_definition) {
         (Some(above), _) if newest.is_none() || newest_definition.is_some() => {
@@ -314,6 +307,14 @@ mod tests {
         );
         let waiting = "## [1.2.0] - unreleased\n- New\n\n## [1.1.0] - 2025-01-02\n- Old\n";
         assert_eq!(promoted(waiting, "1.2.0"), waiting.replace("unreleased", "2026-11-25"));
+        for (waiting, promoted_to) in [
+            ("## [1.2.0] - YYYY-MM-DD", "## [1.2.0] - 2026-11-25"),
+            ("## 1.2.0 - 2026-11-20 (not yet released)", "## 1.2.0 - 2026-11-25"),
+            ("## 1.2.0 (unreleased)", "## 1.2.0 (2026-11-25)"),
+            ("## 1.2.0 - belum dirilis", "## 1.2.0 - 2026-11-25"),
+        ] {
+            assert_eq!(promoted(&format!("{waiting}\n- New\n"), "1.2.0"), format!("{promoted_to}\n- New\n"));
+        }
         let setext = "Unreleased\n==========\n- New\n\n1.1.0\n=====\n- Old\n";
         assert_eq!(
             promoted(setext, "1.2.0"),
@@ -330,6 +331,25 @@ mod tests {
             ("## [Unreleased]\n- n\n## [1.1.0]\n- a\n", "1.0.0", "version-order"),
         ] {
             assert_eq!(promote(&parse(text), wanted, "2026-11-25", None).expect_err(text).reason, reason);
+        }
+        for (text, wanted, reason) in [
+            ("## 1.2.0\n- a\n## Unreleased\n- n\n", "1.3.0", "unreleased-not-first"),
+            ("## Unreleased\n- n\n## Unreleased\n- m\n", "1.3.0", "unreleased-duplicate"),
+            ("## Unreleased\n- n\n## 1.2.0\n- a\n## [unreleased]\n- m\n", "1.3.0", "unreleased-duplicate"),
+            ("## Unreleased 1.3.0\n- n\n## 1.2.0\n- a\n", "1.3.0", "unreleased-versioned"),
+            ("## [Unreleased] - 1.3.0\n- n\n## 1.2.0\n- a\n", "1.3.0", "unreleased-versioned"),
+            ("## Unreleased (1.3.0)\n- n\n## 1.2.0\n- a\n", "1.3.0", "unreleased-versioned"),
+            ("## Unreleased (1.3.0)\n- n\n## 1.2.0\n- a\n", "1.4.0", "unreleased-missing"),
+            ("## Unreleased\n- n\n\n##1.2.5\n- b\n## 1.2.0\n- a\n", "1.3.0", "heading-not-understood"),
+            ("## Unreleased\n- n\n## v.1.2.5\n- b\n## 1.2.0\n- a\n", "1.2.5", "heading-not-understood"),
+            ("**1.2.5**\n\n- b\n\n## Unreleased\n- n\n## 1.2.0\n- a\n", "1.3.0", "heading-not-understood"),
+            ("## 1.2.0\n- a\n## [1.3.0] - unreleased\n- n\n", "1.3.0", "unreleased-not-first"),
+        ] {
+            assert_eq!(
+                promote(&parse(text), wanted, "2026-11-25", None).map_err(|refusal| refusal.reason),
+                Err(reason),
+                "{text}"
+            );
         }
         let done = "## [Unreleased]\n\n## [1.1.0]\n- a\n";
         assert_eq!(promote(&parse(done), "v1.1.0", "2026-11-25", None), Ok(Promotion::Done));

@@ -1,6 +1,8 @@
 //! `notes`, `rule` and `--check`: questions, which open no document.
 
 use changelog_lint::changelog::{Changelog, Section, parse};
+use changelog_lint::findings;
+use changelog_lint::lookalikes::Lookalike;
 use changelog_lint::notes::{self, Miss, Source};
 use changelog_lint::rules::{RULES, Rule};
 use changelog_lint::text::Lines;
@@ -30,6 +32,9 @@ pub fn notes(args: &Args, context: &Context, wanted: &str) -> Result<Answer, Fai
             _ => return Err(file.refuse(&lines, &refusal)),
         },
     };
+    if ["newest", "latest"].contains(&wanted) {
+        newest(args, context, &file, &log, section)?;
+    }
     warn(context, &file, &log, section, source, wanted);
     let text = notes::whole(&log, section);
     let answer = Answer::new(text.clone(), as_object(&file, &lines, &log, section, source, wanted, text));
@@ -37,6 +42,21 @@ pub fn notes(args: &Args, context: &Context, wanted: &str) -> Result<Answer, Fai
         Some(failure) => answer.but(failure),
         None => answer,
     })
+}
+
+/// The newest release is not asked for in vain: what looks like a newer one is said instead.
+fn newest(
+    args: &Args,
+    context: &Context,
+    file: &File,
+    log: &Changelog,
+    section: &Section,
+) -> Result<(), Failure> {
+    let mut options = args.options(context, &file.path, today())?;
+    options.not_utf8 = file.not_utf8;
+    let findings = findings::of(log, &options);
+    let newer = plan::newer(&findings, log.heading(section).span.start);
+    newer.map_or(Ok(()), |newer| Err(file.failure(&Lines::of(&file.text), plan::reason(newer), newer)))
 }
 
 /// What a person should know about these notes.
@@ -49,6 +69,12 @@ fn warn(context: &Context, file: &File, log: &Changelog, section: &Section, sour
         let place = file.place(&Lines::of(&file.text), stranger.span.start);
         let message =
             format!("{place}: the notes end at `{}`, which is no heading of a version", stranger.text.trim());
+        context.voice.warn(&message);
+    }
+    let inside = |other: &&Lookalike| section.body.contains(&other.span.start);
+    if let Some(other) = log.lookalikes.iter().find(inside) {
+        let place = file.place(&Lines::of(&file.text), other.span.start);
+        let message = format!("{place}: in these notes is what looks like the heading of {}", other.version);
         context.voice.warn(&message);
     }
 }
@@ -65,7 +91,7 @@ fn as_object(
     let mut value = Map::new();
     let name = if source == Source::Own { section.name() } else { wanted.trim_start_matches('v') };
     value.insert("version".into(), json!(name));
-    if let Some(date) = &section.date {
+    if let Some(date) = section.day() {
         value.insert("date".into(), json!(&file.text[date.clone()]));
     }
     value.insert("notes".into(), Value::String(text));

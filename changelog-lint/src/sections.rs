@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
-use crate::changelog::{Group, Heading, Kind, Section, Span, Version};
+use crate::changelog::{Block, BlockKind, Group, Heading, Kind, Section, Span, Version};
+use crate::claim;
 use crate::names;
 use crate::title::{self, Certainty, Title};
+use crate::{date, words};
 
 /// What was found.
 pub(crate) struct Found {
     pub sections: Vec<Section>,
     pub strangers: Vec<usize>,
+    pub families: Vec<usize>,
 }
 
 /// What a heading is.
@@ -21,33 +24,37 @@ enum Role {
     Group,
     /// On the level of releases and not understood.
     Stranger,
+    /// Stands above releases that belong together (`# Version 0.16`, `# Older releases`), or is the title again.
+    Heads,
     /// The file's title, or what stands above the first release.
     Above,
 }
 
-/// Finds the sections. `end` is the length of the text.
-pub(crate) fn find(end: usize, headings: &[Heading]) -> Found {
+/// Finds the sections.
+pub(crate) fn find(text: &str, headings: &[Heading], blocks: &[Block]) -> Found {
     let titles: Vec<Option<Title>> = headings.iter().map(|h| title::read(&h.text)).collect();
-    let roles = roles(headings, &titles);
+    let (roles, families) = roles(headings, &titles, blocks);
     let mut sections: Vec<Section> = Vec::new();
     for (index, role) in roles.iter().enumerate() {
         if let (Role::Section, Some(title)) = (role, &titles[index]) {
             sections.push(section(headings, index, title));
         }
     }
-    let is_border = |role: &Role| matches!(role, Role::Section | Role::Stranger);
+    let is_border = |role: &Role| matches!(role, Role::Section | Role::Stranger | Role::Heads);
     let borders: Vec<usize> = (0..headings.len()).filter(|i| is_border(&roles[*i])).collect();
     for section in &mut sections {
         let next = borders.partition_point(|border| *border <= section.heading);
         let last = borders.get(next).copied().unwrap_or(headings.len());
-        section.body.end = headings.get(last).map_or(end, |h| h.span.start);
+        section.body.end = headings.get(last).map_or(text.len(), |h| h.span.start);
         section.groups = groups(headings, section.heading + 1..last, section.body.end);
+        below(text, blocks, section);
     }
     let strangers = (0..headings.len()).filter(|i| roles[*i] == Role::Stranger).collect();
-    Found { sections, strangers }
+    Found { sections, strangers, families }
 }
 
-fn roles(headings: &[Heading], titles: &[Option<Title>]) -> Vec<Role> {
+/// What each heading is, and which of them name a family of releases.
+fn roles(headings: &[Heading], titles: &[Option<Title>], blocks: &[Block]) -> (Vec<Role>, Vec<usize>) {
     let levels = Levels::of(headings, titles);
     let mut any = false;
     let opens = headings.iter().zip(titles).map(|(heading, title)| {
@@ -57,27 +64,95 @@ fn roles(headings: &[Heading], titles: &[Option<Title>]) -> Vec<Role> {
         any |= opens;
         opens
     });
-    let opens: Vec<bool> = opens.collect();
-    let first = opens.iter().position(|opens| *opens).unwrap_or(headings.len());
+    let all: Vec<bool> = opens.collect();
+    let over = Over { headings, titles, blocks, opens: &all };
+    let series: Vec<bool> = (0..all.len()).map(|index| all[index] && over.is_series(index)).collect();
+    let opens = |index: usize| all[index] && !series[index];
+    let first = (0..all.len()).find(|index| opens(*index)).unwrap_or(headings.len());
     let repeated = repeated(headings);
-    let mut current = 0;
+    let (mut current, mut families) = (0, Vec::new());
     let mut roles = Vec::with_capacity(headings.len());
     for (index, heading) in headings.iter().enumerate() {
         let is_title = index == 0 && !heading.text.contains(|c: char| c.is_ascii_digit());
-        let known =
-            || names::is_known(&heading.text) || repeated.get(heading.text.trim()).is_some_and(|n| *n > 1);
-        roles.push(if opens[index] {
+        // What is repeated is a part of releases, unless it names one.
+        let again = || {
+            repeated.get(heading.text.trim()).is_some_and(|n| *n > 1)
+                && !claim::names_a_release(&heading.text)
+        };
+        let known = || names::is_known(&heading.text) || again();
+        let title_again = index > first && over.is_title_again(index);
+        let family =
+            series[index] || index > first && !opens(index) && !title_again && over.heads_releases(index);
+        families.extend(family.then_some(index));
+        roles.push(if opens(index) {
             current = heading.level;
             Role::Section
         } else if index < first {
             if heading.level == levels.main && !is_title && !known() { Role::Stranger } else { Role::Above }
+        } else if family || title_again {
+            Role::Heads
         } else if heading.level <= current && current <= levels.main && !known() {
             Role::Stranger
         } else {
             Role::Group
         });
     }
-    roles
+    (roles, families)
+}
+
+/// Looks for headings that stand above releases and are none.
+struct Over<'a> {
+    headings: &'a [Heading],
+    titles: &'a [Option<Title>],
+    blocks: &'a [Block],
+    opens: &'a [bool],
+}
+
+impl Over<'_> {
+    /// `# Version 0.16` above `## Version 0.16.2`, with nothing in between but words.
+    fn is_series(&self, index: usize) -> bool {
+        let bare =
+            |title: &&Title| title.date.is_none() && title.yanked.is_none() && title.unreleased.is_none();
+        let Some(title) = self.titles[index].as_ref().filter(bare) else { return false };
+        let (Some(version), true) = (title.name(&self.headings[index].text), self.is_above_a_release(index))
+        else {
+            return false;
+        };
+        let names = (index + 1..self.headings.len().min(index + 3))
+            .map(|next| self.titles[next].as_ref().and_then(|title| title.name(&self.headings[next].text)));
+        names
+            .into_iter()
+            .find(Option::is_some)
+            .flatten()
+            .is_some_and(|next| next.strip_prefix(&version).is_some_and(|rest| rest.starts_with('.')))
+    }
+
+    /// `# Older releases` above `## 0.1.0`.
+    fn heads_releases(&self, index: usize) -> bool {
+        self.is_above_a_release(index) && !claim::names_a_release(&self.headings[index].text)
+    }
+
+    /// The title once more, as two files that were joined have it.
+    fn is_title_again(&self, index: usize) -> bool {
+        let (title, heading) = (&self.headings[0], &self.headings[index]);
+        heading.level == 1
+            && title.level == 1
+            && !self.opens[0]
+            && heading.text.trim() == title.text.trim()
+            && self.opens.iter().zip(self.headings).all(|(opens, heading)| !opens || heading.level > 1)
+    }
+
+    /// Whether the next heading is one of a release, deeper, and no entry stands before it.
+    fn is_above_a_release(&self, index: usize) -> bool {
+        let Some(next) = self.headings.get(index + 1).filter(|_| self.opens[index + 1]) else { return false };
+        let start = self.headings[index].span.end;
+        let from = self.blocks.partition_point(|block| block.span.start < start);
+        let between = self.blocks[from..].iter().take_while(|block| block.span.start < next.span.start);
+        let entries = between
+            .into_iter()
+            .any(|block| !matches!(block.kind, BlockKind::Paragraph | BlockKind::Html | BlockKind::Rule));
+        next.level > self.headings[index].level && !entries
+    }
 }
 
 /// How often each text of a heading occurs: what is repeated is a section within releases.
@@ -134,7 +209,8 @@ fn section(headings: &[Heading], index: usize, title: &Title) -> Section {
     let said = |range: &Span| heading.text[range.clone()].to_owned();
     let kind = title.version.as_ref().map_or(Kind::Unreleased, |at| {
         Kind::Version(Version {
-            text: said(at),
+            text: title.name(&heading.text).unwrap_or_else(|| said(at)),
+            spelled: title.candidate.is_some(),
             at: place(at),
             // With Markdown between them they are not one word of the file.
             prefixed: title.prefixed
@@ -148,10 +224,32 @@ fn section(headings: &[Heading], index: usize, title: &Title) -> Section {
         kind,
         heading: index,
         date: title.date.as_ref().map(place),
+        released: None,
         yanked: title.yanked.as_ref().map(place),
         unreleased: title.unreleased.as_ref().map(place),
         body: heading.span.end..heading.span.end,
         groups: Vec::new(),
+    }
+}
+
+/// What the line below the heading says of the release: its day, or that it is not released.
+fn below(text: &str, blocks: &[Block], section: &mut Section) {
+    let from = blocks.partition_point(|block| block.span.start < section.body.start);
+    let first = blocks
+        .get(from)
+        .filter(|block| block.kind == BlockKind::Paragraph && block.span.end <= section.body.end);
+    let (Some(block), Kind::Version(version)) = (first, &mut section.kind) else { return };
+    let line = text[block.span.clone()].trim_end();
+    if line.len() > 80 || line.contains('\n') {
+        return;
+    }
+    let place = |at: Span| block.span.start + at.start..block.span.start + at.end;
+    if section.date.is_none() {
+        section.released = date::released(line).map(place);
+    }
+    if let Some(at) = words::says_not_released(line) {
+        section.unreleased.get_or_insert(place(at));
+        version.unreleased = true;
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 
 use pulldown_cmark::{BrokenLink, CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
-use crate::changelog::{Block, BlockKind, Broken, Definition, Heading, HeadingLink, Span, Use, folded};
+use crate::changelog::{
+    Block, BlockKind, Broken, Definition, Footnote, Heading, HeadingLink, Span, Use, folded,
+};
 
 /// What was read.
 #[derive(Default)]
@@ -16,6 +18,14 @@ pub(crate) struct Read {
     pub uses: Vec<Use>,
     pub broken: Vec<Broken>,
     pub comments: Vec<Span>,
+    pub footnotes: Vec<Footnote>,
+    pub footnote_uses: Vec<Use>,
+    /// Code blocks, also within lists and quotes.
+    pub code: Vec<Span>,
+    /// Blocks of HTML, also within lists and quotes.
+    pub html: Vec<Span>,
+    /// Where the Markdown begins.
+    pub start: usize,
 }
 
 /// Reads a text.
@@ -28,7 +38,7 @@ pub(crate) fn read(text: &str) -> Read {
         broken.borrow_mut().push(Broken { label: link.reference.to_string(), span, full });
         None
     };
-    let options = Options::ENABLE_TASKLISTS | Options::ENABLE_TABLES;
+    let options = Options::ENABLE_TASKLISTS | Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES;
     let mut events =
         Parser::new_with_broken_link_callback(&text[start..], options, Some(note)).into_offset_iter();
     let mut reader = Reader { text, ..Reader::default() };
@@ -43,6 +53,7 @@ pub(crate) fn read(text: &str) -> Read {
     known.sort_by_key(|span| span.start);
     drop(events);
     let mut read = reader.read;
+    read.start = start;
     read.broken = broken.into_inner();
     read.definitions = definitions(text, start, &known, &reader.covered);
     read
@@ -91,14 +102,18 @@ impl Reader<'_> {
         match event {
             Event::Start(tag) => self.start(tag, span),
             Event::End(TagEnd::Heading(_)) => self.in_heading = false,
-            Event::End(TagEnd::List(_) | TagEnd::BlockQuote(_) | TagEnd::Table) => self.depth -= 1,
+            Event::End(
+                TagEnd::List(_) | TagEnd::BlockQuote(_) | TagEnd::Table | TagEnd::FootnoteDefinition,
+            ) => {
+                self.depth -= 1;
+            }
+            Event::FootnoteReference(label) => {
+                self.read.footnote_uses.push(Use { label: folded(label), span });
+            }
             Event::Text(text) | Event::Code(text) if self.in_heading => {
                 let inner =
                     if matches!(event, Event::Code(_)) { self.inside_code(&span, text) } else { span };
-                if let Some(heading) = self.read.headings.last_mut() {
-                    heading.pieces.push((heading.text.len(), inner));
-                    heading.text.push_str(text);
-                }
+                self.piece(text, inner);
             }
             Event::SoftBreak | Event::HardBreak if self.in_heading => {
                 if let Some(heading) = self.read.headings.last_mut() {
@@ -107,6 +122,10 @@ impl Reader<'_> {
             }
             Event::Rule => self.block(BlockKind::Rule, span),
             Event::InlineHtml(html) if html.starts_with("<!--") => self.read.comments.push(span),
+            // `1.3.0 - <date>`: what is still to be written.
+            Event::InlineHtml(html) if self.in_heading && html.to_ascii_lowercase().contains("date") => {
+                self.piece(html, span);
+            }
             _ => {}
         }
     }
@@ -130,7 +149,13 @@ impl Reader<'_> {
                 self.read.blocks.push(Block { kind: BlockKind::Item(self.numbered), span });
             }
             Tag::Paragraph => self.block(BlockKind::Paragraph, span),
+            Tag::FootnoteDefinition(label) => {
+                self.cover(&span);
+                self.read.footnotes.push(Footnote { label: folded(label), span });
+                self.depth += 1;
+            }
             Tag::CodeBlock(kind) => {
+                self.read.code.push(span.clone());
                 self.block(BlockKind::Code(matches!(kind, CodeBlockKind::Fenced(_))), span);
             }
             Tag::HtmlBlock => self.html(span),
@@ -151,10 +176,17 @@ impl Reader<'_> {
         self.read.headings.push(heading);
     }
 
-    fn html(&mut self, span: Span) {
-        if self.text[span.clone()].trim_start().starts_with("<!--") {
-            self.read.comments.push(span.clone());
+    /// A piece of a heading's text, and its place.
+    fn piece(&mut self, text: &str, place: Span) {
+        if let Some(heading) = self.read.headings.last_mut() {
+            heading.pieces.push((heading.text.len(), place));
+            heading.text.push_str(text);
         }
+    }
+
+    fn html(&mut self, span: Span) {
+        self.read.comments.extend(comments(self.text, &span));
+        self.read.html.push(span.clone());
         self.block(BlockKind::Html, span);
     }
 
@@ -191,6 +223,18 @@ impl Reader<'_> {
         let start = span.start + self.text[span.clone()].find(text).unwrap_or_default();
         start..(start + text.len()).min(span.end)
     }
+}
+
+/// The comments in a block of HTML; one that is never closed reaches to its end.
+fn comments(text: &str, block: &Span) -> Vec<Span> {
+    let mut found = Vec::new();
+    let mut from = block.start;
+    while let Some(open) = text[from..block.end].find("<!--").map(|at| from + at) {
+        let end = text[open..block.end].find("-->").map_or(block.end, |length| open + length + 3);
+        found.push(open..end);
+        from = end;
+    }
+    found
 }
 
 /// All definitions. The parser names those that count; what else stands in the gaps between blocks is void.

@@ -61,3 +61,20 @@ pub fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
         }
     }
 }
+
+/// The lines without their ends, with their places.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = (Span, &str)> {
+    let mut at = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let start = at;
+        at += line.len();
+        let bare = line.trim_end_matches(['\n', '\r']);
+        (start..start + bare.len(), bare)
+    })
+}
+
+/// The kind of line end that the first line has.
+pub fn line_end(text: &str) -> &'static str {
+    let crlf = text.find('\n').is_some_and(|at| text[..at].ends_with('\r'));
+    if crlf { "\r\n" } else { "\n" }
+}

@@ -1,8 +1,16 @@
 //! What a heading says: `[1.2.0] - 2025-10-14`, `v1.2.0 (24 May 2026)`, `Version 1.2.0`, `` `crate` - 1.2.0 ``,
 //! `2026-07-12 - 5.9.0`, `3.0.2 / 2018-07-19`, `Unreleased`. Pure text, no Markdown.
 
+mod beside;
+mod lists;
+mod split;
+
 use std::ops::Range;
 
+use self::beside::{after, before};
+use self::lists::{NOT_YET, VERSION_WORDS};
+use self::split::{leading, said, trimmed, word};
+use crate::words::{self, Candidate};
 use crate::{date, version};
 
 /// A heading that names a version, or what is not released yet. All places are byte ranges of the heading's text.
@@ -22,6 +30,8 @@ pub struct Title {
     pub yanked: Option<Range<usize>>,
     /// The word that says that it is not released.
     pub unreleased: Option<Range<usize>>,
+    /// The candidate that words name: `1.0.0 RC 2`.
+    pub candidate: Option<Candidate>,
     /// How certain it is.
     pub certainty: Certainty,
 }
@@ -42,99 +52,6 @@ pub enum Certainty {
     Full,
 }
 
-/// Whole headings that mean `Unreleased`, besides that word itself.
-const NOT_YET: &[&str] = &[
-    "next",
-    "next release",
-    "next version",
-    "upcoming",
-    "upcoming release",
-    "tbd",
-    "tba",
-    "head",
-    "master",
-    "main",
-    "develop",
-    "trunk",
-    "in progress",
-    "not released",
-    "not yet released",
-    "wip",
-    "coming soon",
-    "in development",
-];
-/// Words before a version that are no package's name.
-const VERSION_WORDS: &[&str] = &[
-    "version",
-    "release",
-    "ver",
-    "rel",
-    "changes with",
-    "changes in",
-    "changes in version",
-    "new in",
-    "released",
-];
-/// A heading that talks about a version instead of being its heading.
-const TALK: &[&str] = &[
-    "from",
-    "to",
-    "for",
-    "since",
-    "before",
-    "until",
-    "than",
-    "fix",
-    "fixes",
-    "upgrade",
-    "upgrading",
-    "update",
-    "updated",
-    "migrate",
-    "migrating",
-    "migration",
-    "guide",
-    "bump",
-    "bumped",
-    "changelog",
-    "through",
-    "requires",
-    "require",
-    "msrv",
-    "minimum",
-    "support",
-    "supports",
-    "compatibility",
-    "history",
-    "older",
-    "earlier",
-    "notes",
-    "api",
-    "with",
-    "and",
-    "deprecated",
-];
-const WITHDRAWN: &[&str] = &["yanked", "withdrawn", "retracted"];
-/// Words behind a version that are no other statement about it.
-const STATUS: &[&str] = &[
-    "lts",
-    "stable",
-    "latest",
-    "current",
-    "skipped",
-    "unpublished",
-    "security",
-    "hotfix",
-    "beta",
-    "alpha",
-    "deprecated",
-    "initial",
-    "release",
-    "final",
-    "first",
-];
-const SEPARATORS: &str = "[](){}-–—:,;/|·~*_`\"'";
-
 /// Understands a heading's text; `None` if it is no heading of a release.
 pub fn read(text: &str) -> Option<Title> {
     let whole = trimmed(text, 0..text.len());
@@ -148,27 +65,64 @@ pub fn read(text: &str) -> Option<Title> {
     }
 }
 
-fn found(text: &str, whole: Range<usize>) -> Option<version::Found> {
-    version::find(&text[..whole.end], whole.start)
+/// Whether a version can stand behind this word in a heading, or a day that stands before it.
+pub(crate) fn may_lead(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let is_part = |phrase: &&str| phrase.split(' ').any(|part| part == lower);
+    VERSION_WORDS.iter().any(|phrase| is_part(phrase))
+        || NOT_YET.iter().any(|phrase| is_part(phrase))
+        || words::is_vocabulary(&lower)
+        || words::is_beside(&lower)
+        || date::is_month(&lower)
 }
 
-/// Without blanks and separators at both ends.
-fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
-    let edge = |c: char| c.is_whitespace() || SEPARATORS.contains(c);
-    let start = range.end - text[range.clone()].trim_start_matches(edge).len();
-    let length = text[start..range.end].trim_end_matches(edge).len();
-    start..start + length
+impl Title {
+    /// How the version is called, with the candidate that words name: `1.0.0-rc2`.
+    pub fn name(&self, text: &str) -> Option<String> {
+        let version = &text[self.version.clone()?];
+        let Some(candidate) = &self.candidate else { return Some(version.to_owned()) };
+        let (numbers, build) = version.split_at(version.find('+').unwrap_or(version.len()));
+        let dash = if version::base(version).is_some() { "" } else { "-" };
+        Some(format!("{numbers}{dash}{}{build}", candidate.name))
+    }
+}
+
+/// The version; the number of a candidate that is named before it is none, and a day with dots before the word `Version`.
+fn found(text: &str, whole: Range<usize>) -> Option<version::Found> {
+    let mut first = version::find(&text[..whole.end], whole.start)?;
+    if let Some(place) =
+        words::placeholder(text).filter(|place| place.start <= first.at.start && first.at.end <= place.end)
+    {
+        first = version::find(&text[..whole.end], place.end)?;
+    }
+    if first.parts == 3 && date::is_day(&text[first.at.clone()]) {
+        let named = version::find(&text[..whole.end], first.at.end);
+        let is_named = |found: &version::Found| {
+            let between = &text[first.at.end..found.at.start - usize::from(found.prefixed)];
+            said(&between[trimmed(between, 0..between.len())], VERSION_WORDS)
+        };
+        return Some(named.filter(is_named).unwrap_or(first));
+    }
+    let of_candidate =
+        first.parts == 1 && !first.prefixed && words::candidate(&text[whole.start..first.at.end]).is_some();
+    let next = of_candidate.then(|| version::find(&text[..whole.end], first.at.end)).flatten();
+    Some(next.unwrap_or(first))
 }
 
 fn without_version(text: &str, whole: Range<usize>) -> Option<Title> {
     let words = &text[whole.clone()];
-    if let Some(at) = word(words, &["unreleased"]) {
+    let of_word = |at: Range<usize>, certainty| {
         let unreleased = Some(whole.start + at.start..whole.start + at.end);
-        let certainty = if words.split_whitespace().count() <= 4 { Certainty::Full } else { return None };
-        return Some(Title { unreleased, certainty, ..Title::default() });
+        Some(Title { unreleased, certainty, ..Title::default() })
+    };
+    if let Some(at) =
+        word(words, &["unreleased"]).or_else(|| leading(words, &["belum dirilis", "belum rilis"]))
+    {
+        let short = words.split_whitespace().count() <= 4;
+        return if short || at.start == 0 { of_word(at, Certainty::Full) } else { None };
     }
     if NOT_YET.iter().any(|name| words.eq_ignore_ascii_case(name)) {
-        return Some(Title { unreleased: Some(whole), certainty: Certainty::Word, ..Title::default() });
+        return of_word(0..words.len(), Certainty::Word);
     }
     let day = date::shape(words).filter(|length| *length == words.len() && words.as_bytes()[4] == b'-')?;
     let day = whole.start..whole.start + day;
@@ -204,130 +158,6 @@ fn with_version(text: &str, whole: Range<usize>, found: &version::Found) -> Opti
         _ => return None,
     };
     Some(title)
-}
-
-/// What stands before the version: nothing, a day, `Version`, `TBD`, or a package's name.
-fn before(text: &str, range: Range<usize>, title: &mut Title) -> Option<()> {
-    let mut rest = trimmed(text, range);
-    if let Some(day) = date::find(&text[rest.clone()]) {
-        title.date = Some(rest.start + day.start..rest.start + day.end);
-        rest = trimmed(text, rest.start + day.end..rest.end);
-    }
-    let words = &text[rest.clone()];
-    let is_one_of = |list: &[&str]| list.iter().any(|name| words.eq_ignore_ascii_case(name));
-    if words.is_empty() || is_one_of(VERSION_WORDS) {
-        return Some(());
-    }
-    if is_one_of(NOT_YET) || is_one_of(&["unreleased"]) {
-        title.unreleased = Some(rest);
-        return Some(());
-    }
-    // `Release rayon 1.12.0`: the package is what is left.
-    let lead = VERSION_WORDS.iter().find(|w| starts_with_word(words, w)).map_or(0, |w| w.len());
-    let package = trimmed(text, rest.start + lead..rest.end);
-    let name = &text[package.clone()];
-    if name.split_whitespace().count() > 3 || word(name, TALK).is_some() {
-        return None;
-    }
-    title.package = Some(package);
-    Some(())
-}
-
-fn starts_with_word(text: &str, word: &str) -> bool {
-    text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word))
-        && text[word.len()..].starts_with(' ')
-}
-
-/// What stands behind the version; whether there is more than a day and a status. `None` if it is talk.
-fn after(text: &str, range: Range<usize>, title: &mut Title) -> Option<bool> {
-    let mut rest = past_label(text, range);
-    while let Some(at) = another(text, rest.clone()) {
-        rest = at.end..rest.end;
-        title.also.push(at);
-    }
-    let words = &text[rest.clone()];
-    let shift = |at: Range<usize>| rest.start + at.start..rest.start + at.end;
-    if title.date.is_none() {
-        title.date = date::find(words).or_else(|| numeric(words)).map(shift);
-    }
-    title.yanked = word(words, WITHDRAWN).map(shift);
-    let not_yet = word(words, &["unreleased", "tbd", "tba"])
-        .or_else(|| phrase(words, &["not yet released", "not released", "in development"]));
-    title.unreleased = title.unreleased.take().or_else(|| not_yet.map(shift));
-    let clear = |at: &Option<Range<usize>>| at.clone().map(|at| at.start - rest.start..at.end - rest.start);
-    let known = [
-        clear(&title.date.clone().filter(|d| d.start >= rest.start)),
-        clear(&title.yanked),
-        clear(&title.unreleased.clone().filter(|u| u.start >= rest.start)),
-    ];
-    let is_left = |(at, w): (usize, &str)| {
-        !known.iter().flatten().any(|k| k.start <= at && at < k.end) && !is_status(w)
-    };
-    let left: Vec<&str> = split(words).filter(|(at, w)| is_left((*at, w))).map(|(_, w)| w).collect();
-    // What is said about a withdrawal in the same brackets is no other statement.
-    let extra = !left.is_empty() && title.yanked.is_none() && title.unreleased.is_none();
-    if extra && title.date.is_none() && left.iter().any(|w| TALK.iter().any(|t| w.eq_ignore_ascii_case(t))) {
-        return None;
-    }
-    Some(extra)
-}
-
-fn is_status(word: &str) -> bool {
-    STATUS.iter().chain(&["ReleaseDate", "date"]).any(|s| word.eq_ignore_ascii_case(s))
-}
-
-/// Behind `[1.2.0][label]`.
-fn past_label(text: &str, range: Range<usize>) -> Range<usize> {
-    let rest = &text[range.clone()];
-    let label = rest.strip_prefix("][").and_then(|r| r.find(']'));
-    label.map_or(range.clone(), |at| range.start + 2 + at + 1..range.end)
-}
-
-/// The place of another version after ` / `, ` - ` or ` and `.
-fn another(text: &str, rest: Range<usize>) -> Option<Range<usize>> {
-    let words = text[rest.clone()].trim_start_matches([']', ')', '`', '*']);
-    let after =
-        ["/", "-", "–", "—", "and ", "&", ","].iter().find_map(|s| words.trim_start().strip_prefix(s))?;
-    if date::find(after).is_some_and(|day| day.start <= 2) {
-        return None;
-    }
-    let found = version::find(after, 0)?;
-    let name = after[..found.at.start - usize::from(found.prefixed)]
-        .trim_matches(|c: char| c.is_whitespace() || SEPARATORS.contains(c));
-    let close = found.parts >= 2 && name.split_whitespace().count() <= 1 && !name.contains(['(', '#']);
-    let base = rest.end - after.len();
-    close.then(|| base + found.at.start..base + found.at.end)
-}
-
-/// A text with a digit behind ` - `, where a day belongs but none is recognised.
-fn numeric(text: &str) -> Option<Range<usize>> {
-    let words = text.trim_start_matches([']', ')', ' ']).strip_prefix(['-', '–', '—'])?.trim();
-    let at = text.rfind(words)?;
-    let day = !words.is_empty()
-        && words.bytes().filter(u8::is_ascii_digit).count() >= 3
-        && words.bytes().all(|b| b.is_ascii_digit() || b"-/. ".contains(&b));
-    day.then(|| at..at + words.len())
-}
-
-/// The place of the first of these words.
-fn word(text: &str, list: &[&str]) -> Option<Range<usize>> {
-    let mut words = split(text);
-    words.find(|(_, w)| list.iter().any(|l| w.eq_ignore_ascii_case(l))).map(|(at, w)| at..at + w.len())
-}
-
-fn phrase(text: &str, list: &[&str]) -> Option<Range<usize>> {
-    let lower = text.to_ascii_lowercase();
-    list.iter().find_map(|p| lower.find(p).map(|at| at..at + p.len()))
-}
-
-fn split(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let edge = |c: char| c.is_whitespace() || SEPARATORS.contains(c);
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = at + text[at..].find(|c| !edge(c))?;
-        at = text[start..].find(edge).map_or(text.len(), |end| start + end);
-        Some((start, &text[start..at]))
-    })
 }
 
 #[cfg(test)]
@@ -379,6 +209,19 @@ mod tests {
             ("~~[v0.15.0] - 2024-10-01~~", None, Some("0.15.0"), Some("2024-10-01"), Full),
             ("1.0.2 - 2021-02-26", None, Some("1.0.2"), Some("2021-02-26"), Full),
             ("TBD - 5.10.0", None, Some("5.10.0"), None, Full),
+            ("Unreleased: 1.3.0", None, Some("1.3.0"), None, Full),
+            ("RC 2 of 1.0.0", None, Some("1.0.0"), None, Full),
+            ("2013.08.21, Version 0.11.6 (Stable)", None, Some("0.11.6"), Some("2013.08.21"), Full),
+            ("Release 5.34 (release date: 2025-01-30)", None, Some("5.34"), Some("2025-01-30"), Short),
+            ("2025.10.14 - 2025-10-14", None, Some("2025.10.14"), Some("2025-10-14"), Full),
+            ("Release notes for 1.3.0", None, Some("1.3.0"), None, Full),
+            ("🚀 1.3.0", None, Some("1.3.0"), None, Full),
+            ("lock_api 0.4.9 (2022-09-20)", Some("lock_api"), Some("0.4.9"), Some("2022-09-20"), Loose),
+            ("api-gateway 1.2.0", Some("api-gateway"), Some("1.2.0"), None, Loose),
+            ("1.3.0 - 14 Oktober 2025", None, Some("1.3.0"), Some("14 Oktober 2025"), Full),
+            ("1.3.0 - 2025-10-14T09:00:00Z", None, Some("1.3.0"), Some("2025-10-14T09:00:00Z"), Full),
+            ("1.3.0 - YYYY-MM-DD", None, Some("1.3.0"), None, Full),
+            ("Belum dirilis", None, None, None, Full),
             ("2026-07-12 - 5.9.0", None, Some("5.9.0"), Some("2026-07-12"), Full),
             ("[6.0-alpha.6] – 2026-05-14", None, Some("6.0-alpha.6"), Some("2026-05-14"), Short),
             ("[1.2.0][v1.2.0] - 2025-10-14", None, Some("1.2.0"), Some("2025-10-14"), Full),
@@ -412,6 +255,59 @@ mod tests {
             "Migration to 2.0.0",
         ] {
             assert_eq!(said(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_candidate_in_words_is_part_of_the_versions_name_wherever_it_stands() {
+        for (text, name) in [
+            ("1.0.0 RC 2 - 2025-02-01", "1.0.0-rc2"),
+            ("[1.0.0] - 2025-02-01 - Release Candidate 1", "1.0.0-rc1"),
+            ("1.0.0 - 2025-02-01 (beta 2)", "1.0.0-beta2"),
+            ("[1.0.0 RC2]", "1.0.0-rc2"),
+            ("Beta 2: 1.0.0", "1.0.0-beta2"),
+            ("RC 2 of 1.0.0", "1.0.0-rc2"),
+            ("Release Candidate 1 for 1.0.0", "1.0.0-rc1"),
+            ("Pre-release 1.0.0", "1.0.0-pre"),
+            ("(alpha) 1.0.0", "1.0.0-alpha"),
+            ("1.0 nightly", "1.0-nightly"),
+            ("1.0.0-rc 2", "1.0.0-rc2"),
+            ("1.0.0-beta 2 - 2025-02-01", "1.0.0-beta2"),
+            ("1.0.0-rc1 (pre-release)", "1.0.0-rc1"),
+            ("1.0.0+b5 RC 2", "1.0.0-rc2+b5"),
+            ("1.0.0 - 2025-02-01", "1.0.0"),
+            ("1.0.0 - Preview deployments", "1.0.0"),
+            ("1.0.0 (promoted from RC 2)", "1.0.0"),
+            ("dev-tools 1.0.0", "1.0.0"),
+            ("Release 3", "3"),
+        ] {
+            assert_eq!(read(text).and_then(|title| title.name(text)).as_deref(), Some(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_released_says_so_before_and_behind_the_version() {
+        for text in [
+            "1.3.0 (unreleased)",
+            "Unreleased 1.3.0",
+            "[Unreleased] - 1.3.0",
+            "TBD - 1.3.0",
+            "YYYY-MM-DD - 1.3.0",
+            "Upcoming: 1.3.0",
+            "Draft 1.3.0",
+            "Next (1.3.0)",
+            "1.3.0 - 2025-03-03 (not yet released)",
+            "1.3.0 - XX",
+            "1.3.0 - belum dirilis",
+            "WIP: 1.3.0",
+        ] {
+            assert!(
+                read(text).is_some_and(|title| title.unreleased.is_some() && title.version.is_some()),
+                "{text}"
+            );
+        }
+        for text in ["1.3.0 - 2025-03-03", "1.3.0 - Next generation", "next-auth 1.3.0", "1.3.0 (Skipped)"] {
+            assert!(read(text).is_some_and(|title| title.unreleased.is_none()), "{text}");
         }
     }
 

@@ -15,9 +15,28 @@ pub struct Found {
     pub parts: usize,
 }
 
-/// Words that may follow the numbers without a dash, as Python and others write them.
-const GLUED: &[&str] =
-    &["alpha", "beta", "dev", "post", "pre", "rc", "final", "release", "snapshot", "canary", "a", "b"];
+/// Words that may follow the numbers without a dash, as Python and others write them, and say that the release is still to come.
+const GLUED_BEFORE: &[&str] = &[
+    "alpha",
+    "beta",
+    "dev",
+    "devel",
+    "pre",
+    "prerelease",
+    "preview",
+    "rc",
+    "snapshot",
+    "canary",
+    "nightly",
+    "milestone",
+    "ea",
+    "a",
+    "b",
+    "c",
+    "m",
+];
+/// Words that may follow in the same way, and name the release itself.
+const GLUED_AFTER: &[&str] = &["post", "final", "release", "ga"];
 
 /// The first version in a text at or after `from`, at the edge of a word; what looks like a day is none.
 pub fn find(text: &str, from: usize) -> Option<Found> {
@@ -80,8 +99,31 @@ fn suffix(text: &str) -> Option<usize> {
 }
 
 fn glued(text: &str) -> bool {
+    is_one_of(GLUED_BEFORE, text) || is_one_of(GLUED_AFTER, text)
+}
+
+/// Whether the letters that a text starts with are one of these words. One letter needs a number behind it.
+fn is_one_of(words: &[&str], text: &str) -> bool {
     let letters = run(text.as_bytes(), |b| b.is_ascii_alphabetic());
-    GLUED.iter().any(|word| text[..letters].eq_ignore_ascii_case(word))
+    let digit = text.as_bytes().get(letters).is_some_and(u8::is_ascii_digit);
+    (letters > 1 || digit || "ab".contains(&text[..letters].to_ascii_lowercase()))
+        && words.iter().any(|word| text[..letters].eq_ignore_ascii_case(word))
+}
+
+/// Whether a text is a version and nothing else, with or without `v`.
+pub fn is_version(text: &str) -> bool {
+    find(text, 0)
+        .is_some_and(|found| found.at.end == text.len() && found.at.start == usize::from(found.prefixed))
+}
+
+/// Whether a tag's version is this one in another form (`0.4.0-polycool` of 0.4.0): with a word behind it that names no candidate.
+pub fn is_form_of(tagged: &str, version: &str) -> bool {
+    let Some(rest) = tagged.strip_prefix(version) else { return false };
+    let word = rest.trim_start_matches(['-', '.', '_', '+']);
+    word.len() < rest.len()
+        && !word.is_empty()
+        && !is_one_of(GLUED_BEFORE, word)
+        && !word.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn run(bytes: &[u8], is_part: impl Fn(u8) -> bool) -> usize {
@@ -104,6 +146,12 @@ pub fn of_tag(tag: &str) -> Option<&str> {
     None
 }
 
+/// Whether a word stands behind the numbers that names no candidate (`0.4.0-polycool`).
+pub fn has_word(version: &str) -> bool {
+    let numbers = run(version.as_bytes(), |b| b.is_ascii_digit() || b == b'.');
+    is_form_of(version, version[..numbers].trim_end_matches('.'))
+}
+
 /// Whether SemVer 2.0 would accept it.
 pub fn is_semver(version: &str) -> bool {
     semver::Version::parse(version).is_ok()
@@ -121,11 +169,11 @@ fn build(version: &str) -> Option<&str> {
     version.split_once('+').map(|(_, build)| build)
 }
 
-/// A run of letters or of digits in a pre-release.
+/// A run of letters or of digits in a pre-release; letters in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Piece<'a> {
+enum Piece {
     Number(u64),
-    Word(&'a str),
+    Word(String),
 }
 
 /// Before, at, or after the release itself.
@@ -138,29 +186,33 @@ enum Stage {
 
 /// What versions are compared by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Order<'a> {
+pub struct Order {
     core: Vec<u64>,
     stage: Stage,
-    candidate: Vec<Piece<'a>>,
+    candidate: Vec<Piece>,
 }
 
-impl<'a> Order<'a> {
+impl Order {
     /// The order of `1.2.0`, `1.2`, `1.2.0-rc10`, `1.2.0rc1`, `2025.10.1`; `None` for what is no such version.
-    pub fn of(version: &'a str) -> Option<Self> {
+    pub fn of(version: &str) -> Option<Self> {
         let version = version.split_once('+').map_or(version, |(before, _)| before);
         let numbers = run(version.as_bytes(), |b| b.is_ascii_digit() || b == b'.');
         let (core, candidate) = version.split_at(numbers);
+        if !version.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+            return None;
+        }
         let core = core.trim_end_matches('.');
+        let dashed = candidate.starts_with('-');
         let candidate = candidate.trim_start_matches(['-', '.', '_']);
         let mut core: Vec<u64> = core.split('.').map(|n| n.parse().ok()).collect::<Option<_>>()?;
         while core.len() > 1 && core.last() == Some(&0) {
             core.pop();
         }
-        let after = ["post", "final", "release"].iter().any(|word| starts_with(candidate, word));
         let stage = match candidate {
             "" => Stage::Release,
-            _ if after => Stage::After,
-            _ => Stage::Before,
+            _ if is_one_of(GLUED_AFTER, candidate) => Stage::After,
+            _ if dashed || is_one_of(GLUED_BEFORE, candidate) => Stage::Before,
+            _ => return None,
         };
         Some(Order { core, stage, candidate: pieces(candidate) })
     }
@@ -168,6 +220,18 @@ impl<'a> Order<'a> {
     /// Whether it is a candidate, an alpha, a development version.
     pub fn is_before_release(&self) -> bool {
         self.stage == Stage::Before
+    }
+
+    /// Whether it names a series that the other one belongs to, as 1.2 does with 1.2.3.
+    pub fn is_series_of(&self, other: &Self) -> bool {
+        self.stage == Stage::Release
+            && self.core.len() < other.core.len()
+            && other.core.starts_with(&self.core)
+    }
+
+    /// Whether both have the same numbers, as 1.2.0-rc1 and 1.2.0 do.
+    pub fn same_numbers(&self, other: &Self) -> bool {
+        self.core == other.core
     }
 
     /// Whether both belong to one line of patches: all numbers but the third and later are equal.
@@ -179,11 +243,7 @@ impl<'a> Order<'a> {
     }
 }
 
-fn starts_with(text: &str, word: &str) -> bool {
-    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-}
-
-fn pieces(text: &str) -> Vec<Piece<'_>> {
+fn pieces(text: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -194,7 +254,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         match piece.parse() {
             Ok(number) => pieces.push(Piece::Number(number)),
             Err(_) if ".-".contains(first) => {}
-            Err(_) => pieces.push(Piece::Word(piece)),
+            Err(_) => pieces.push(Piece::Word(piece.to_ascii_lowercase())),
         }
     }
     pieces
@@ -237,6 +297,7 @@ mod tests {
             assert!(Order::of(pair[0]) < Order::of(pair[1]), "{pair:?}");
         }
         assert!(same("1.2", "v1.2.0") && !same("1.2.0", "1.2.0+b") && !same("next", "x"));
+        assert!(same("1.0.0-RC.1", "1.0.0-rc1"));
         assert_eq!(Order::of("next"), None);
     }
 
@@ -256,16 +317,42 @@ mod tests {
             ("3.2.0.dev1", "3.2.0.dev1", 3),
             ("v4", "4", 1),
             ("0.25_beta", "0.25_beta", 2),
+            ("1.0c3", "1.0c3", 2),
+            ("1.0.0.M1", "1.0.0.M1", 3),
         ] {
             let found = find(text, 0).unwrap_or_else(|| panic!("{text}"));
             assert_eq!((&text[found.at], found.parts), (version, parts), "{text}");
         }
-        for text in ["3.x", "x86_64", "2025-10-14", "the 17th", "a1.2.0", "14.10.2025"] {
+        for text in ["3.x", "x86_64", "2025-10-14", "the 17th", "a1.2.0", "14.10.2025", "1.0.0x", "1.2m"] {
             assert_eq!(find(text, 0), None, "{text}");
         }
         assert_eq!(of_tag("release-plz-v0.3.159"), Some("0.3.159"));
         assert_eq!((of_tag("HEAD"), of_tag("8806a55727b6c1767cca5d494599623fbb5dd1dd")), (None, None));
         assert_eq!(base("1.2.0-rc2"), Some("1.2.0"));
         assert_eq!(base("1.2.0"), None);
+    }
+
+    #[test]
+    fn any_suffix_is_no_candidate_and_no_other_form() {
+        assert_eq!((base("1.2.0x"), base("1.2.0(")), (None, None));
+        for (text, whole) in [
+            ("1.0.0", true),
+            ("v1.0.0-rc1", true),
+            ("1.0.0(", false),
+            (".*", false),
+            ("1.0.0 2.0.0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_version(text), whole, "{text}");
+        }
+        for (tagged, form) in [
+            ("0.4.0-polycool", true),
+            ("0.4.0-rc1", false),
+            ("0.4.0", false),
+            ("0.4.0-2", false),
+            ("0.4.01", false),
+        ] {
+            assert_eq!(is_form_of(tagged, "0.4.0"), form, "{tagged}");
+        }
     }
 }

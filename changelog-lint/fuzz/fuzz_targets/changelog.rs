@@ -2,8 +2,8 @@
 #![no_main]
 
 use changelog_lint::changelog::parse;
-use changelog_lint::rules::{Options, Profile, lint};
-use changelog_lint::{fix, notes, promotion};
+use changelog_lint::rules::{Options, Profile};
+use changelog_lint::{findings, fix, notes, promotion};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
         let mut options = Options { profile, ..Options::on(jiff::civil::date(2026, 11, 25)) };
         options.base = Some(text.chars().take(text.chars().count() / 2).collect());
         options.tags = Some(vec!["v1.0.0".to_owned()]);
-        for finding in lint(&log, &options) {
+        for finding in findings::of(&log, &options) {
             assert!(text.get(finding.span.clone()).is_some(), "{finding:?}");
         }
         options.base = None;

@@ -24,15 +24,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them by their names.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("json", Format::Json),
+        ("sarif", Format::Sarif),
+        ("github", Format::Github),
+        ("gitlab", Format::Gitlab),
+    ];
+
     /// By its name.
     pub fn named(name: &str) -> Option<Self> {
-        let all = [
-            ("json", Format::Json),
-            ("sarif", Format::Sarif),
-            ("github", Format::Github),
-            ("gitlab", Format::Gitlab),
-        ];
-        all.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
     }
 }
 
@@ -78,11 +80,16 @@ impl Subject<'_> {
         self.lines.position(finding.span.end)
     }
 
-    /// The path as a URI reference: relative, with slashes, what is special in it escaped.
+    /// The path as a URI reference: relative, with slashes, what is special in it escaped; a path from the root of the file system
+    /// as a URI of its own.
     fn uri(&self) -> String {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
         let path = self.path.strip_prefix("./").unwrap_or(self.path);
-        path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+        let path: String = path
+            .bytes()
+            .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+            .collect();
+        if path.starts_with('/') { format!("file://{path}") } else { path }
     }
 
     /// For each finding a name that stays when lines move: its rule, its section, its text, and a count where all are equal.

@@ -1,11 +1,17 @@
-//! Rules about what a branch has changed: new entries belong under `Unreleased`, and no release gets lost.
+//! Rules about what a branch has changed: new entries belong under `Unreleased`, and no release gets lost. An entry is what it says:
+//! another bullet, another indentation, other line breaks, a link where there was none make it no new one.
 
 use std::collections::HashMap;
 
 use super::Ask;
-use super::file::lines;
-use crate::changelog::{Changelog, Section, Span, parse};
-use crate::finding::Hit;
+use crate::changelog::{BlockKind, Changelog, Section, Span, parse};
+use crate::hit::Hit;
+use crate::text::lines;
+
+/// An entry of which so many hundredths of the words are those of one that is gone was corrected, not added.
+const CORRECTED: usize = 60;
+/// So many entries that are gone are compared, and no more.
+const COMPARED: usize = 200;
 
 fn same(one: &Section, other: &Section) -> bool {
     let key = |section: &Section| section.version().map(|v| (v.text.clone(), v.package.clone()));
@@ -27,38 +33,137 @@ pub(super) fn entry(ask: &Ask) -> Vec<Hit> {
     hits
 }
 
-/// The lines that the section did not have, those that follow each other together.
-fn added(ask: &Ask, old: &Changelog, before: &Section, section: &Section) -> Vec<Hit> {
-    let mut known: HashMap<&str, usize> = HashMap::new();
-    for (_, line) in lines(&old.text[before.body.clone()]) {
-        *known.entry(line.trim()).or_default() += 1;
-    }
-    let mut runs: Vec<Span> = Vec::new();
-    let mut open = false;
-    for (span, line) in lines(ask.text(&section.body)) {
-        let span = section.body.start + span.start..section.body.start + span.end;
-        let line = line.trim();
-        let told = known.get_mut(line).filter(|left| **left > 0).map(|left| *left -= 1).is_some();
-        let counts =
-            !told && !line.is_empty() && !line.starts_with("<!--") && !is_definition(ask, span.start);
-        match runs.last_mut().filter(|_| open && counts) {
-            Some(run) => run.end = span.end,
-            None if counts => runs.push(span),
-            None => {}
-        }
-        open = counts;
-    }
-    let name = section.name();
-    let hit = |span: Span| {
-        let hit = Hit::new(span, format!("this was added to {name}, which is already released"));
-        hit.help("move it to `Unreleased`, or allow it: `<!-- changelog-lint-disable-next-line entry-in-released -->`")
-    };
-    runs.into_iter().map(hit).collect()
+/// What a section says in one place.
+struct Said {
+    at: Span,
+    words: Vec<String>,
 }
 
-fn is_definition(ask: &Ask, at: usize) -> bool {
-    let before = ask.log.definitions.partition_point(|d| d.span.start <= at);
-    ask.log.definitions[..before].last().is_some_and(|d| at < d.span.end)
+fn said(log: &Changelog, section: &Section) -> Vec<Said> {
+    let mut found = Vec::new();
+    for block in log
+        .blocks_in(&section.body)
+        .iter()
+        .filter(|block| !matches!(block.kind, BlockKind::Rule | BlockKind::Heading))
+    {
+        let at = log.line_of(&(block.span.start..block.span.end.min(section.body.end)));
+        let text = without_definitions(log, &at);
+        match block.kind {
+            BlockKind::Item(_) => found.extend(items(&text, at.start)),
+            _ => found.push(Said { words: words(&text), at }),
+        }
+    }
+    found.retain(|said| !said.words.is_empty());
+    found
+}
+
+/// The text of a place with blanks where definitions and comments stand. (The parser has a list reach over what is defined behind it.)
+fn without_definitions(log: &Changelog, at: &Span) -> String {
+    let mut text = log.text[at.clone()].to_owned();
+    let from = log.definitions.partition_point(|definition| definition.span.start < at.start);
+    let definitions = log.definitions[from..]
+        .iter()
+        .map(|definition| &definition.span)
+        .take_while(|span| span.start < at.end);
+    let from = log.comments.partition_point(|comment| comment.start < at.start);
+    let comments = log.comments[from..].iter().take_while(|span| span.start < at.end);
+    for span in definitions.chain(comments).filter(|span| span.end <= at.end) {
+        text.replace_range(span.start - at.start..span.end - at.start, &" ".repeat(span.len()));
+    }
+    text
+}
+
+/// An item, and each item within it by itself.
+fn items(text: &str, start: usize) -> Vec<Said> {
+    let mut found: Vec<Said> = Vec::new();
+    for (span, line) in lines(text).filter(|(_, line)| !line.trim().is_empty()) {
+        let bare = line.trim_start();
+        let bullet = ["- ", "* ", "+ "].iter().any(|mark| bare.starts_with(mark));
+        let at = start + span.start + (line.len() - bare.len())..start + span.start + line.trim_end().len();
+        match found.last_mut().filter(|_| !bullet) {
+            Some(last) => {
+                last.words.extend(words(line));
+                last.at.end = at.end;
+            }
+            None => found.push(Said { words: words(line), at }),
+        }
+    }
+    found
+}
+
+/// The words that a reader sees, in lower case: no addresses, no signs.
+fn words(text: &str) -> Vec<String> {
+    let mut seen = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find("](") {
+        seen.push_str(&rest[..open]);
+        seen.push(' ');
+        rest = rest[open + 2..].split_once(')').map_or("", |(_, after)| after);
+    }
+    seen.push_str(rest);
+    let visible = seen.split_whitespace().filter(|word| !word.contains("://"));
+    let words = visible.flat_map(|word| word.split(|c: char| !c.is_alphanumeric()));
+    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+/// What the section did not say before; what follows each other together.
+fn added(ask: &Ask, old: &Changelog, before: &Section, section: &Section) -> Vec<Hit> {
+    if old.text[before.body.clone()] == *ask.text(&section.body) {
+        return Vec::new();
+    }
+    let (before, now) = (said(old, before), said(ask.log, section));
+    let mut left: HashMap<String, usize> = HashMap::new();
+    for said in &before {
+        *left.entry(said.words.join(" ")).or_default() += 1;
+    }
+    let mut new: Vec<usize> = (0..now.len()).filter(|index| !take(&mut left, &now[*index])).collect();
+    let mut gone: Vec<&Said> = before.iter().filter(|said| take(&mut left, said)).collect();
+    // What is gone may have been split, joined or corrected.
+    let all: Vec<&str> = before.iter().flat_map(|said| &said.words).map(String::as_str).collect();
+    let all = format!(" {} ", all.join(" "));
+    new.retain(|index| {
+        let part = !gone.is_empty() && all.contains(&format!(" {} ", now[*index].words.join(" ")));
+        !part && !is_corrected(&now[*index], &mut gone)
+    });
+    runs(&now, &new).into_iter().map(|span| hit(section, span)).collect()
+}
+
+/// Takes one of these words away; whether there was one.
+fn take(left: &mut HashMap<String, usize>, said: &Said) -> bool {
+    left.get_mut(&said.words.join(" ")).filter(|left| **left > 0).map(|left| *left -= 1).is_some()
+}
+
+/// Whether an entry is one that is gone, in better words; that one is used up.
+fn is_corrected(said: &Said, gone: &mut Vec<&Said>) -> bool {
+    let is_like = |other: &&Said| {
+        let common = said.words.iter().filter(|word| other.words.contains(word)).count();
+        common * 100 >= said.words.len().max(other.words.len()) * CORRECTED
+    };
+    let found = gone.iter().take(COMPARED).position(is_like);
+    found.map(|index| gone.remove(index)).is_some()
+}
+
+/// The places of what is new, those that follow each other as one.
+fn runs(now: &[Said], new: &[usize]) -> Vec<Span> {
+    let mut runs: Vec<(usize, Span)> = Vec::new();
+    for index in new {
+        let at = &now[*index].at;
+        match runs.last_mut().filter(|(last, _)| last + 1 == *index) {
+            Some((last, run)) => {
+                *last = *index;
+                run.end = at.end;
+            }
+            None => runs.push((*index, at.clone())),
+        }
+    }
+    runs.into_iter().map(|(_, run)| run).collect()
+}
+
+fn hit(section: &Section, span: Span) -> Hit {
+    let hit = Hit::new(span, format!("this was added to {}, which is already released", section.name()));
+    hit.help(
+        "move it to `Unreleased`, or allow it: `<!-- changelog-lint-disable-next-line entry-in-released -->`",
+    )
 }
 
 pub(super) fn lost(ask: &Ask) -> Vec<Hit> {

@@ -3,7 +3,7 @@
 use super::Ask;
 use super::groups::above;
 use crate::changelog::{Block, BlockKind, Section, Span};
-use crate::finding::Hit;
+use crate::hit::Hit;
 
 fn items<'a>(ask: &'a Ask) -> impl Iterator<Item = &'a Block> {
     let in_release = |block: &&Block| ask.log.section_at(block.span.start).is_some();

@@ -5,29 +5,35 @@ use jiff::ToSpan;
 use super::{Ask, Profile};
 use crate::changelog::{Section, Span};
 use crate::date::{self, Reading};
-use crate::finding::Hit;
+use crate::hit::Hit;
+use crate::manner::Style;
 use crate::version::Order;
 
 /// Each release with its date and what that says.
 fn dated<'a>(ask: &'a Ask) -> impl Iterator<Item = (&'a Section, Span, Reading)> {
-    let read = |section: &&'a Section| {
-        section.date.clone().map(|at| (*section, at.clone(), date::read(ask.text(&at))))
-    };
+    let read =
+        |section: &&'a Section| section.day().map(|at| (*section, at.clone(), date::read(ask.text(at))));
     ask.releases.iter().filter_map(read)
 }
 
 pub(super) fn missing(ask: &Ask) -> Vec<Hit> {
-    // Where no release of the file has a date, that is its style.
     let (with, all) = (dated(ask).count(), ask.releases.len());
-    if !ask.strict() && with * 2 < all {
-        return Vec::new();
-    }
-    let undated = ask.releases.iter().filter(|section| section.date.is_none());
-    let hit = |section: &&Section| {
-        Hit::new(ask.log.at(section), format!("{} has no date", section.name()))
-            .help(format!("write `## [{}] - YYYY-MM-DD`", section.name()))
+    // Where most releases of the file have no date, that is its style; but the one that is released now is promised one.
+    let undated_style = !ask.strict() && with * 2 < all;
+    let is_released = |section: &Section| {
+        let last = Order::of(section.name()).is_none_or(|order| !order.is_before_release());
+        (with > 0 || ask.options.promised) && last && ask.options.release.as_deref() == Some(section.name())
     };
-    undated.map(hit).collect()
+    let undated = ask.releases.iter().filter(|section| section.day().is_none());
+    let style = Style::of(ask.log);
+    let hit = |section: &&Section| {
+        let now = is_released(section);
+        let heading = style.with_day(ask.log, section, "YYYY-MM-DD");
+        let hit = Hit::new(ask.log.at(section), format!("{} has no date", section.name()));
+        (now || !undated_style)
+            .then(|| hit.help(format!("write `{heading}`, with the day of the release")).error_if(now))
+    };
+    undated.filter_map(hit).collect()
 }
 
 pub(super) fn format(ask: &Ask) -> Vec<Hit> {
@@ -39,10 +45,18 @@ pub(super) fn format(ask: &Ask) -> Vec<Hit> {
     let looked_at = |section: &Section| asked || ask.options.release.as_deref() == Some(section.name());
     let wrong = dated(ask).filter_map(|(section, at, read)| match read {
         Reading::Other(day) if looked_at(section) => Some((section, at, day)),
+        // The time of day is more than is asked for, and clear to everybody.
+        Reading::Timestamp(day) if ask.strict() => Some((section, at, Some(day))),
         _ => None,
     });
     let hit = |(section, at, day): (&Section, Span, Option<jiff::civil::Date>)| {
-        let message = format!("{} is dated `{}`, which is no ISO date", section.name(), ask.text(&at));
+        let timed = matches!(date::read(ask.text(&at)), Reading::Timestamp(_));
+        let message = format!(
+            "{} is dated `{}`, which is no {}",
+            section.name(),
+            ask.text(&at),
+            if timed { "day alone" } else { "ISO date" }
+        );
         let hit = Hit::new(at.clone(), message);
         match day {
             Some(day) => hit.help(format!("write {day}")).safe(at, day.to_string()),
@@ -65,7 +79,9 @@ pub(super) fn future(ask: &Ask) -> Vec<Hit> {
     // Where the sun rises first it is tomorrow already.
     let tomorrow = ask.options.today.saturating_add(1.day());
     let later = dated(ask).filter_map(|(section, at, read)| match read {
-        Reading::Iso(day) | Reading::Other(Some(day)) if day > tomorrow => Some((section, at, day)),
+        Reading::Iso(day) | Reading::Timestamp(day) | Reading::Other(Some(day)) if day > tomorrow => {
+            Some((section, at, day))
+        }
         _ => None,
     });
     let hit = |(section, at, day): (&Section, Span, jiff::civil::Date)| {
@@ -78,7 +94,7 @@ pub(super) fn future(ask: &Ask) -> Vec<Hit> {
 /// Only within one line of patches: a lower version that came later in another line is a backport.
 pub(super) fn order(ask: &Ask) -> Vec<Hit> {
     let days = dated(ask).filter_map(|(section, at, read)| match read {
-        Reading::Iso(day) | Reading::Other(Some(day)) => Some((section, at, day)),
+        Reading::Iso(day) | Reading::Timestamp(day) | Reading::Other(Some(day)) => Some((section, at, day)),
         _ => None,
     });
     let days: Vec<_> = days.collect();

@@ -2,7 +2,9 @@
 
 use super::Ask;
 use crate::changelog::{BlockKind, Span};
-use crate::finding::{Edit, Hit};
+use crate::finding::Edit;
+use crate::hit::Hit;
+use crate::text::lines;
 use crate::title;
 
 pub(super) fn none(_: &Ask) -> Vec<Hit> {
@@ -102,15 +104,4 @@ fn fence_closed(source: &str) -> bool {
     let width = fence.chars().take_while(|c| *c == mark).count();
     let last = source.lines().next_back().unwrap_or_default().trim();
     source.lines().count() > 1 && last.len() >= width && last.chars().all(|c| c == mark)
-}
-
-/// The lines without their ends, with their places.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = (Span, &str)> {
-    let mut at = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let start = at;
-        at += line.len();
-        let bare = line.trim_end_matches(['\n', '\r']);
-        (start..start + bare.len(), bare)
-    })
 }

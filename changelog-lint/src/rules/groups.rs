@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::{Ask, Profile};
 use crate::changelog::{Block, BlockKind, Group, Section, Span};
-use crate::finding::{Edit, Hit};
+use crate::finding::Edit;
+use crate::hit::Hit;
 use crate::names;
 
 fn all<'a>(ask: &'a Ask) -> impl Iterator<Item = (&'a Section, &'a Group)> {
@@ -101,7 +102,7 @@ fn merged(ask: &Ask, first: &Group, second: &Group) -> Vec<Edit> {
     let content = ask.text(&second.body).trim_matches(['\r', '\n']).trim_end();
     let heading = &ask.log.headings[second.heading].span;
     let at = end(&(ask.log.headings[first.heading].span.start..first.body.end));
-    let eol = crate::fix::line_end(ask.log.text);
+    let eol = crate::text::line_end(ask.log.text);
     // Directly behind the first one there is nothing to take away in between.
     let text = if content.is_empty() { String::new() } else { format!("{eol}{content}") };
     vec![Edit { span: at..at, text }, Edit { span: heading.start..second.body.end, text: String::new() }]
@@ -125,7 +126,8 @@ pub(super) fn order(ask: &Ask) -> Vec<Hit> {
     hits
 }
 
-fn content<'a>(ask: &'a Ask, span: &Span) -> impl Iterator<Item = &'a Block> {
+/// What a place says: no comments, no lines across.
+pub(super) fn content<'a>(ask: &'a Ask, span: &Span) -> impl Iterator<Item = &'a Block> {
     let log = ask.log;
     let comment =
         |b: &Block| b.kind == BlockKind::Html && log.text[b.span.clone()].trim_start().starts_with("<!--");

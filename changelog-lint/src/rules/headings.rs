@@ -1,22 +1,79 @@
 //! Rules about the headings of releases: understood, of one shape, on one level.
 
+use super::groups::content;
 use super::{Ask, Profile};
-use crate::changelog::Section;
+use crate::changelog::{Heading, Section};
+use crate::claim;
 use crate::date::{self, Reading};
-use crate::finding::Hit;
-use crate::version;
+use crate::hit::Hit;
+use crate::lookalikes::{Lookalike, ReadAs};
+use crate::manner::Style;
 
 pub(super) fn not_understood(ask: &Ask) -> Vec<Hit> {
-    let first = ask.log.sections.first().map_or(usize::MAX, |section| section.heading);
-    let hit = |index: &usize| {
-        let heading = &ask.log.headings[*index];
-        // Above the first release it may be the newest one; below it a whole version is meant to be one.
-        let light = *index > first && version::find(&heading.text, 0).is_none_or(|found| found.parts < 3);
-        let message = format!("`{}` stands among the versions and is none", heading.text.trim());
-        let help = "write `## [1.2.0] - YYYY-MM-DD`, or put it on a deeper level; what stands below it belongs to no version";
-        Hit::new(ask.log.line_of(&heading.span), message).help(help).warning_if(light)
+    let within = |heading: &Heading| {
+        ask.log
+            .lookalikes
+            .iter()
+            .any(|other| heading.span.start <= other.span.start && other.span.end <= heading.span.end)
     };
-    ask.log.strangers.iter().map(hit).collect()
+    // The line of a heading of several lines that looks like one of a release says it better.
+    let strangers = ask.log.strangers.iter().filter(|index| !within(&ask.log.headings[**index]));
+    if strangers.clone().next().is_none() && ask.log.lookalikes.is_empty() {
+        return Vec::new();
+    }
+    let style = Style::of(ask.log);
+    let hits = strangers.map(|index| stranger(ask, &style, *index));
+    hits.chain(ask.log.lookalikes.iter().map(|other| lookalike(ask, &style, other))).collect()
+}
+
+/// A heading on the level of releases. One that names a release is meant to be one.
+fn stranger(ask: &Ask, style: &Style, index: usize) -> Hit {
+    let heading = &ask.log.headings[index];
+    let names = claim::names_a_release(&heading.text);
+    let message = format!("`{}` is a heading among the releases and is read as none", heading.text.trim());
+    let hit = Hit::new(ask.log.line_of(&heading.span), message);
+    let deeper = "#".repeat(usize::from(heading.level.max(style.level()) + 1).min(6));
+    let help = match claim::versions(&heading.text).first().filter(|_| names) {
+        Some(version) => format!(
+            "write `{}`, or put it on a deeper level (`{deeper}`); what is below it belongs to no version",
+            right(ask, style, version, &heading.text)
+        ),
+        None if is_bare(ask, index) => "remove it".to_owned(),
+        None => format!("put it on a deeper level: `{deeper} {}`", heading.text.trim()),
+    };
+    hit.help(help).warning_if(!names)
+}
+
+/// Whether nothing stands below a heading.
+fn is_bare(ask: &Ask, index: usize) -> bool {
+    let end = ask.log.headings.get(index + 1).map_or(ask.log.text.len(), |next| next.span.start);
+    content(ask, &(ask.log.headings[index].span.end..end)).next().is_none()
+}
+
+/// The heading as it should be, with the day that stands there; where a date is asked for, with a place for it.
+fn right(ask: &Ask, style: &Style, version: &str, line: &str) -> String {
+    let day = claim::day(line).or_else(|| ask.strict().then(|| "YYYY-MM-DD".to_owned()));
+    style.heading(version, day.as_deref())
+}
+
+fn lookalike(ask: &Ask, style: &Style, other: &Lookalike) -> Hit {
+    let line = ask.text(&other.span);
+    let read_as = match other.read_as {
+        ReadAs::Text => "words".to_owned(),
+        ReadAs::Heading(level) => {
+            format!("a heading of level {level}, and releases are on level {}", style.level())
+        }
+        ReadAs::Item => "a part of a list".to_owned(),
+        ReadAs::Quote => "a quote".to_owned(),
+        ReadAs::Row => "a row of a table".to_owned(),
+        ReadAs::Html => "HTML".to_owned(),
+        ReadAs::Code => "code, because of its indentation".to_owned(),
+    };
+    let message = format!("this looks like the heading of {}, but it is read as {read_as}", other.version);
+    let right = right(ask, style, &other.version, line);
+    Hit::new(other.span.clone(), message)
+        .help(format!("write `{right}` at the beginning of a line, with an empty line above it"))
+        .warning_if(other.read_as == ReadAs::Code)
 }
 
 /// `[1.2.0] - 2025-10-14`, with a link of any kind, and `[YANKED]` behind it.

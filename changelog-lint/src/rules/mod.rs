@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::changelog::{Changelog, Section};
-use crate::disable;
-use crate::finding::{Finding, Hit, Level};
+use crate::finding::Level;
+use crate::hit::Hit;
 
 /// One rule.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Rule {
     pub explanation: &'static str,
     /// Its level in each profile: default, strict, common.
     pub levels: [Level; 3],
-    check: fn(&Ask) -> Vec<Hit>,
+    pub(crate) check: fn(&Ask) -> Vec<Hit>,
 }
 
 /// Which levels the rules have.
@@ -71,6 +71,8 @@ pub struct Options {
     pub sections: Vec<String>,
     /// The version that is being released.
     pub release: Option<String>,
+    /// Whether the procedure promises a date for it, also where no other release has one.
+    pub promised: bool,
     /// Today, UTC.
     pub today: Date,
     /// The file's name without folders.
@@ -93,6 +95,7 @@ impl Options {
             levels: BTreeMap::new(),
             sections: Vec::new(),
             release: None,
+            promised: false,
             today,
             file_name: "CHANGELOG.md".to_owned(),
             repository: None,
@@ -170,9 +173,9 @@ rules! {
     "CL201" "duplicate-version" [ERROR ERROR ERROR] versions::duplicate, "a version has two sections",
         "Nobody knows which one counts. Keep one and move the entries of the other into it.";
     "CL202" "version-order" [ERROR ERROR ERROR] versions::order, "versions do not descend",
-        "The latest version comes first. A candidate stands below its release; `rc10` is newer than `rc9`.";
-    "CL203" "heading-not-understood" [ERROR ERROR ERROR] headings::not_understood, "a heading among the releases is no heading of a version",
-        "What stands below it belongs to no version, and a tool that passes over it takes the notes of another one. It is a warning below the first release where it holds no version.";
+        "The latest version comes first. A candidate comes below its release; `rc10` is newer than `rc9`. In the default profile versions of several lines may be in the order of their days.";
+    "CL203" "heading-not-understood" [ERROR ERROR ERROR] headings::not_understood, "a line looks like the heading of a release and is not read as one",
+        "Readers see a release there (`##1.3.0`, `**1.3.0**`, a heading in a list, a slip in the version), and a tool that passes over it takes the notes of another one. A heading among the releases that names none is a warning.";
     "CL204" "version-empty" [OFF WARN ERROR] versions::empty, "a released version says nothing",
         "A version without an entry tells its users nothing.";
     "CL205" "semver" [OFF WARN ERROR] versions::semver, "a version is not one of Semantic Versioning",
@@ -187,7 +190,7 @@ rules! {
         "Keep a Changelog writes `## [0.0.5] - 2014-12-13 [YANKED]`. Only where the file keeps to it.";
 
     "CL301" "date-missing" [WARN ERROR ERROR] dates::missing, "a released version has no date",
-        "Readers want to know when. In the default profile only where other releases of the file have one.";
+        "Readers want to know when. In the default profile only where other releases of the file have one. With --release it is an error for that version, and in the runbooks always.";
     "CL302" "date-format" [ERROR ERROR ERROR] dates::format, "a date is not written as YYYY-MM-DD",
         "05/06/2025 is two days. `--fix` rewrites it where only one day can be meant. In the default profile only where the file keeps to Keep a Changelog, or mixes forms.";
     "CL303" "date-impossible" [ERROR ERROR ERROR] dates::impossible, "a date is no day of the calendar",
@@ -198,7 +201,7 @@ rules! {
         "1.2.1 cannot be older than 1.2.0. A lower version that came later in another line (a backport) is fine.";
 
     "CL401" "unknown-section" [WARN WARN ERROR] groups::unknown, "a section of a release has none of the known names",
-        "Keep a Changelog has Added, Changed, Deprecated, Removed, Fixed, Security; `sections` of [changelog-lint] allows more. In the default profile only where one of them is meant. `--fix` mends case and decoration, `--fix --unsafe` also `Fixes`.";
+        "Keep a Changelog has Added, Changed, Deprecated, Removed, Fixed, Security; `sections` of [changelog-lint] allows more. In the default profile only where one of them is meant. `--fix` repairs case and decoration, `--fix --unsafe` also `Fixes`.";
     "CL402" "duplicate-section" [ERROR ERROR ERROR] groups::duplicate, "a release has the same section twice",
         "Merges leave this behind. `--fix --unsafe` moves the second one's content to the first. Only where the file keeps to Keep a Changelog.";
     "CL403" "section-order" [OFF WARN ERROR] groups::order, "sections are not in the order of the format",
@@ -223,18 +226,18 @@ rules! {
     "CL504" "unused-definition" [OFF WARN WARN] links::unused, "a definition is never used",
         "`--fix` removes it.";
     "CL505" "link-base" [ERROR ERROR ERROR] links::base, "a version's link does not begin at the version before it",
-        "The comparison shows other changes than those of the section. `--fix` mends it.";
+        "The comparison shows other changes than those of the section. `--fix` repairs it.";
     "CL506" "link-target" [ERROR ERROR ERROR] links::target, "a version's link leads to another version",
-        "`--fix` mends it.";
+        "`--fix` repairs it.";
     "CL507" "link-stale" [ERROR ERROR ERROR] links::stale, "the link of `Unreleased` does not begin at the newest release",
-        "It was forgotten when the version was released. `--fix` mends it.";
+        "It was forgotten when the version was released. `--fix` repairs it.";
     "CL508" "version-not-linked" [OFF WARN WARN] links::not_linked, "a version is not linked",
         "Keep a Changelog: make versions linkable.";
     "CL509" "broken-reference" [WARN WARN WARN] links::broken, "`[text][label]` has no definition",
         "Readers see the brackets. Define the label, or write the address.";
 
-    "CL601" "entry-in-released" [ERROR ERROR ERROR] base::entry, "a line was added to a version that is already released",
-        "With --base REF: since the branch left REF. A merge puts entries silently into the section that was `Unreleased` before. Move it, or allow it with a comment.";
+    "CL601" "entry-in-released" [ERROR ERROR ERROR] base::entry, "an entry was added to a version that is already released",
+        "With --base REF: since the branch left REF; by its words, however they are written. A merge puts entries silently into the section that was `Unreleased` before. Move it, or allow it with a comment.";
     "CL602" "release-lost" [ERROR ERROR ERROR] base::lost, "the heading of a released version has disappeared",
         "With --base REF: since the branch left REF. Bring it back.";
     "CL603" "version-without-tag" [ERROR ERROR ERROR] tags::missing, "a released version has no git tag",
@@ -259,26 +262,6 @@ pub fn named(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.code.eq_ignore_ascii_case(id) || rule.name.eq_ignore_ascii_case(id))
 }
 
-/// Everything that the rules find, in the order of the file.
-pub fn lint(log: &Changelog, options: &Options) -> Vec<Finding> {
-    let ask = Ask { log, options, keeps: keeps(log), releases: log.releases().collect() };
-    let mut findings = Vec::new();
-    // Who sets a level means it for every case of the rule.
-    let told = |rule: &Rule| options.levels.contains_key(rule.code);
-    for rule in RULES {
-        let level = options.level(rule);
-        if level > Level::Off {
-            findings.extend((rule.check)(&ask).into_iter().map(|hit| hit.of(rule, level, told(rule))));
-        }
-    }
-    for finding in findings.iter_mut().filter(|f| f.section.is_none()) {
-        finding.section = log.section_at(finding.span.start).map(|section| section.name().to_owned());
-    }
-    disable::apply(log, options, &mut findings);
-    findings.sort_by_key(|f| (f.span.start, f.rule.code));
-    findings
-}
-
 /// Whether it says that it keeps to Keep a Changelog, or most of its sections have those names.
 fn keeps(log: &Changelog) -> bool {
     let groups = log.sections.iter().flat_map(|section| &section.groups);
@@ -290,7 +273,11 @@ fn keeps(log: &Changelog) -> bool {
     log.declares_keep_a_changelog() || known * 2 > all
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
+    pub(crate) fn of(log: &'a Changelog<'a>, options: &'a Options) -> Self {
+        Ask { log, options, keeps: keeps(log), releases: log.releases().collect() }
+    }
+
     fn strict(&self) -> bool {
         self.options.profile != Profile::Default
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Ask;
 use crate::changelog::Section;
-use crate::finding::Hit;
+use crate::hit::Hit;
 use crate::version::{self, Order};
 
 pub(super) fn missing(ask: &Ask) -> Vec<Hit> {

@@ -2,7 +2,7 @@
 
 use super::{Ask, Profile};
 use crate::changelog::{BlockKind, Heading, Section};
-use crate::finding::Hit;
+use crate::hit::Hit;
 
 pub(super) fn no_release(ask: &Ask) -> Vec<Hit> {
     if !ask.log.sections.is_empty() {
@@ -12,10 +12,11 @@ pub(super) fn no_release(ask: &Ask) -> Vec<Hit> {
     vec![hit.help("write `## [1.0.0] - YYYY-MM-DD` and the changes below it")]
 }
 
-/// The title: the first heading of the first level that is no release.
+/// The title: the first heading of the first level that is no release, and names no family of them.
 fn title<'a>(ask: &'a Ask) -> Option<&'a Heading> {
-    let opens = |index: usize| ask.log.sections.iter().any(|section| section.heading == index);
-    ask.log.headings.first().filter(|heading| heading.level == 1 && !opens(0))
+    let opens = ask.log.sections.first().is_some_and(|section| section.heading == 0);
+    let other = opens || ask.log.families.first() == Some(&0);
+    ask.log.headings.first().filter(|heading| heading.level == 1 && !other)
 }
 
 pub(super) fn title_missing(ask: &Ask) -> Vec<Hit> {
@@ -38,12 +39,20 @@ pub(super) fn multiple_titles(ask: &Ask) -> Vec<Hit> {
     if ask.log.sections.iter().any(|section| ask.log.heading(section).level == 1) {
         return Vec::new();
     }
-    let others = ask.log.headings.iter().skip(1).filter(|heading| heading.level == 1);
-    let hit = |heading: &Heading| {
+    // What stands among the releases and is none of them has a finding of its own.
+    let told = |index: &usize| ask.log.strangers.contains(index) || ask.log.families.contains(index);
+    let others =
+        (1..ask.log.headings.len()).filter(|index| ask.log.headings[*index].level == 1 && !told(index));
+    let hit = |index: usize| {
+        let heading = &ask.log.headings[index];
         let hit =
             Hit::new(ask.log.line_of(&heading.span), format!("a second title: `{}`", heading.text.trim()));
-        hit.related(ask.log.line_of(&first.span), "the title")
-            .help("a release is `## ...`, a section within it `### ...`")
+        let again = heading.text.trim() == first.text.trim();
+        hit.related(ask.log.line_of(&first.span), "the title").help(if again {
+            "remove it".to_owned()
+        } else {
+            format!("put it on a deeper level: `### {}`", heading.text.trim())
+        })
     };
     others.map(hit).collect()
 }

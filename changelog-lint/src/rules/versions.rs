@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use super::Ask;
 use crate::changelog::{HeadingLink, Section};
 use crate::date::{self, Reading};
-use crate::finding::{Edit, Hit};
+use crate::finding::Edit;
+use crate::hit::Hit;
 use crate::version::{self, Order};
 
 fn package(section: &Section) -> Option<&str> {
@@ -43,7 +44,11 @@ pub(super) fn order(ask: &Ask) -> Vec<Hit> {
         if let Some(upper) = above.insert(package(section), section) {
             let Some(other) = Order::of(upper.name()) else { continue };
             let wrong = if oldest_first { order < other } else { order > other };
-            if wrong {
+            // By day they are in order: an older line was cared for after the newer one was out.
+            let days = || day(ask, upper).zip(day(ask, section));
+            let by_day =
+                wrong && !order.same_line(&other) && days().is_some_and(|(upper, lower)| upper >= lower);
+            if wrong && (ask.strict() || !by_day) {
                 let (newer, older) = if oldest_first { (upper, section) } else { (section, upper) };
                 let message = format!(
                     "{} is newer than {} and stands {} it",
@@ -52,9 +57,6 @@ pub(super) fn order(ask: &Ask) -> Vec<Hit> {
                     if oldest_first { "above" } else { "below" }
                 );
                 let hit = Hit::new(ask.log.at(section), message).related(ask.log.at(upper), "this one");
-                // By day they are in order: an older line was cared for after the newer one was out.
-                let days = day(ask, upper).zip(day(ask, section));
-                let by_day = !order.same_line(&other) && days.is_some_and(|(upper, lower)| upper >= lower);
                 hits.push(hit.help("the latest version comes first").warning_if(by_day));
             }
         }
@@ -64,8 +66,8 @@ pub(super) fn order(ask: &Ask) -> Vec<Hit> {
 
 /// The day of a release, if it is right.
 pub(super) fn day(ask: &Ask, section: &Section) -> Option<Date> {
-    match date::read(ask.text(section.date.as_ref()?)) {
-        Reading::Iso(day) | Reading::Other(Some(day)) => Some(day),
+    match date::read(ask.text(section.day()?)) {
+        Reading::Iso(day) | Reading::Timestamp(day) | Reading::Other(Some(day)) => Some(day),
         _ => None,
     }
 }
@@ -84,10 +86,16 @@ pub(super) fn semver(ask: &Ask) -> Vec<Hit> {
         .log
         .sections
         .iter()
-        .filter(|section| section.version().is_some_and(|v| !version::is_semver(&v.text)));
+        .filter(|section| section.version().is_some_and(|v| v.spelled || !version::is_semver(&v.text)));
     let hit = |section: &Section| {
-        Hit::new(ask.log.at(section), format!("{} is no version of Semantic Versioning", section.name()))
-            .help("write three numbers, such as 1.2.0")
+        let spelled = section.version().is_some_and(|v| v.spelled);
+        let message = if spelled {
+            format!("the candidate {} is named in words", section.name())
+        } else {
+            format!("{} is no version of Semantic Versioning", section.name())
+        };
+        let right = if spelled { section.name() } else { "three numbers, such as 1.2.0" };
+        Hit::new(ask.log.at(section), message).help(format!("write {right}"))
     };
     wrong.map(hit).collect()
 }

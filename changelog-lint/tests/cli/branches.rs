@@ -1,11 +1,9 @@
 //! `--base` and `--tags` on real git repositories.
 
-mod run;
-
 use std::path::Path;
 use std::process::Command;
 
-use run::{folder, lint, text};
+use crate::support::{folder, lint, text};
 use serde_json::json;
 
 fn git(folder: &Path, args: &[&str]) {
@@ -146,4 +144,67 @@ fn releases_are_compared_with_tags() {
     let run = lint(path, &["--tags"]);
     assert_eq!(run.code(), 0);
     assert!(run.stderr().contains("tags without a section: v0.9.1"), "{}", run.stderr());
+}
+
+#[test]
+fn a_reference_that_git_does_not_know_is_named() {
+    let folder = merged();
+    for (reference, next) in [("nosuch", "git fetch origin"), ("origin/nosuch", "git fetch origin nosuch")] {
+        let run = lint(folder.path(), &["--base", reference]);
+        let failure = &run.json()["failure"];
+        assert_eq!(
+            (run.code(), &failure["reason"], &failure["next"]),
+            (1, &json!("unknown-reference"), &json!(next))
+        );
+        assert!(run.stderr().contains(&format!("git knows no `{reference}` here")), "{}", run.stderr());
+    }
+}
+
+/// What the released section becomes, and whether anything was added to it.
+#[test]
+fn an_entry_in_another_dress_is_no_new_one() {
+    let before = "- Pay with QRIS, see [the issue](https://x.example/1) (#12)\n- Show the total of the cart in rupiah everywhere\n\nWords about it.\n";
+    let released = |body: &str| {
+        format!(
+            "# Changelog\n\n## Unreleased\n\n## 1.0.0 - 2025-02-01\n\n{body}\n## 0.9.0 - 2025-01-01\n\n- old\n"
+        )
+    };
+    let folder = folder(released(before));
+    let path = folder.path();
+    git(path, &["init", "--quiet", "--initial-branch=main"]);
+    commit(path, &released(before));
+    git(path, &["checkout", "--quiet", "-b", "feature"]);
+    for (after, added, why) in [
+        (before.replace("- ", "* "), false, "other bullets"),
+        (before.replace("\n- ", "\n\n- "), false, "empty lines between"),
+        (before.replace("- ", "  - "), false, "indented"),
+        (before.replace(", see", ",\n  see"), false, "broken in two lines"),
+        (
+            before.replace("\n- Show the total of the cart", "\n- Show the\n  total of the cart"),
+            false,
+            "wrapped",
+        ),
+        (before.replace("(#12)", "([#12](https://x.example/12))"), false, "a link where there was none"),
+        (before.replace("QRIS", "**QRIS**"), false, "bold"),
+        (before.replace("rupiah everywhere", "rupiah everywhere."), false, "a full stop"),
+        (before.replace("everywhere", "evrywhere"), false, "a letter less: corrected"),
+        (format!("### Added\n\n{before}"), false, "a heading above what was there"),
+        (before.replace("\n\nWords", "\n- mine\n\nWords"), true, "an entry of a branch"),
+        (format!("{before}\n- mine\n"), true, "an entry at the end"),
+        (
+            before.replace("- Show", "- Show the total of the cart in rupiah everywhere\n- Show"),
+            true,
+            "an entry once more",
+        ),
+        (
+            before.replace("Words about it.", "Words about it.\n\nAnd more that was not there."),
+            true,
+            "a paragraph",
+        ),
+    ] {
+        std::fs::write(path.join("CHANGELOG.md"), released(&after)).expect("written");
+        let run = lint(path, &["--base", "main"]);
+        let found = run.stderr().contains("CL601");
+        assert_eq!(found, added, "{why}:\n{}", run.stderr());
+    }
 }

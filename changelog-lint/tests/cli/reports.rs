@@ -1,8 +1,6 @@
 //! Reports: valid documents of their formats, with findings and without, and what people see.
 
-mod run;
-
-use run::{folder, lint};
+use crate::support::{folder, lint};
 use serde_json::{Value, json};
 
 const CLEAN: &str = "# Changelog\n\n## 1.0.0 - 2025-01-01\n- a\n";
@@ -57,7 +55,8 @@ fn the_json_report_names_exact_places_and_edits() {
 }
 
 fn validate(report: &Value) {
-    let schema: Value = serde_json::from_str(include_str!("../schema/report.schema.json")).expect("a schema");
+    let schema: Value =
+        serde_json::from_str(include_str!("../../schema/report.schema.json")).expect("a schema");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let faults: Vec<String> = validator.iter_errors(report).map(|e| e.to_string()).collect();
     assert!(faults.is_empty(), "{faults:?}\n{report:#}");
@@ -190,8 +189,40 @@ fn a_document_that_came_in_is_not_replaced_by_a_report() {
         .spawn()
         .expect("it starts");
     child.stdin.take().expect("a pipe").write_all(&opened).expect("written");
-    let run = run::Run(child.wait_with_output().expect("it ends"));
+    let run = crate::support::Run(child.wait_with_output().expect("it ends"));
     assert_eq!((run.code(), &run.json()["failure"]["kind"]), (2, &json!("usage")), "{}", run.stderr());
     assert_eq!(run.json()["facts"]["version"], "1.0.0", "nothing is lost");
     testkit::schema::validate(&run.json());
+}
+
+#[test]
+fn paths_are_those_from_the_root_of_the_repository_however_the_file_is_named() {
+    let root = tempfile::tempdir().expect("a folder");
+    let docs = root.path().join("docs");
+    std::fs::create_dir_all(&docs).expect("made");
+    std::fs::write(docs.join("CHANGELOG.md"), BROKEN).expect("written");
+    let uri = |folder: &std::path::Path, file: &str| {
+        let report = lint(folder, &["--report", "sarif", file]).json();
+        report["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].clone()
+    };
+    let absolute = docs.join("CHANGELOG.md").canonicalize().expect("there").display().to_string();
+    // Outside of a repository: relative as it was given, else a URI of its own.
+    assert_eq!(uri(root.path(), "docs/CHANGELOG.md"), "docs/CHANGELOG.md");
+    assert_eq!(uri(root.path(), &absolute), format!("file://{absolute}"));
+    std::fs::create_dir(root.path().join(".git")).expect("made");
+    for (folder, file) in [
+        (root.path(), "docs/CHANGELOG.md"),
+        (&docs, "CHANGELOG.md"),
+        (&docs, "./CHANGELOG.md"),
+        (&docs, &absolute),
+    ] {
+        assert_eq!(uri(folder, file), "docs/CHANGELOG.md", "{file} in {}", folder.display());
+    }
+    let github = lint(&docs, &["--report", "github"]).stdout();
+    assert!(github.starts_with("::error file=docs/CHANGELOG.md,"), "{github}");
+    let gitlab = lint(&docs, &["--report", "gitlab"]).json();
+    assert_eq!(gitlab[0]["location"]["path"], "docs/CHANGELOG.md");
+    assert_eq!(lint(&docs, &["--report", "json"]).json()["path"], "docs/CHANGELOG.md");
+    // People name it as they did.
+    assert!(lint(&docs, &["--fresh"]).stderr().contains(" CHANGELOG.md:3:"));
 }

@@ -1,8 +1,6 @@
 //! `--fix`, `--diff` and `promote`: what is written, and that nothing else is.
 
-mod run;
-
-use run::{COMPARE, folder, lint, text};
+use crate::support::{COMPARE, folder, lint, text};
 use serde_json::json;
 
 const DATED: &str = "# Changelog\n\n## 1.1.0 - 2025-01-02\n- a\n\n## 1.0.0 - 2024/12/31\n- b\n";

@@ -1,5 +1,4 @@
 //! The real binary in a folder of its own.
-#![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

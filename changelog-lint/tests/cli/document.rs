@@ -200,3 +200,40 @@ fn settings_stand_in_release_toml_which_may_hold_nothing_else() {
         assert!(code == Some(78) && stderr.contains(advice), "{stderr}");
     }
 }
+
+/// What completions and manual pages are made of: every subcommand, and the values of each option.
+#[test]
+fn help_lists_subcommands_and_values() {
+    let folder = folder(GOOD.as_bytes());
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
+        let output = command.current_dir(folder.path()).args(args).output().expect("it runs");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, help, _) = run(&["--help"]);
+    assert_eq!(code, Some(0));
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "notes",
+        "promote",
+        "rule",
+        "default, strict, common",
+        "error, warning, never",
+        "json, sarif, github, gitlab",
+    ] {
+        assert!(help.contains(words), "{words}: {help}");
+    }
+    for (args, words) in [
+        (&["--profile", "strickt"][..], "strict"),
+        (&["--fail-on", "eror"], "error"),
+        (&["--report", "saruf"], "a report is json, sarif, github or gitlab"),
+        (&["--off", "undefined-lnk", "--fresh"], "did you mean undefined-link (CL501)?"),
+    ] {
+        let (code, _, stderr) = run(args);
+        assert!(code == Some(2) && stderr.contains(words), "{args:?}: {stderr}");
+    }
+}

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 
 use changelog_lint::changelog::parse;
 use changelog_lint::finding::Level;
+use changelog_lint::findings;
 use changelog_lint::fix::fix;
-use changelog_lint::rules::{Options, Profile, RULES, lint, named};
+use changelog_lint::rules::{Options, Profile, RULES, named};
 use changelog_lint::text::Lines;
 
 fn options() -> Options {
     Options::on(jiff::civil::date(2026, 11, 25))
 }
 
-fn strict() -> Options {
+pub(crate) fn strict() -> Options {
     Options { profile: Profile::Strict, ..options() }
 }
 
@@ -26,7 +27,7 @@ fn found(text: &str, options: &Options) -> Vec<(&'static str, usize, bool)> {
     let finding = |f: &changelog_lint::finding::Finding| {
         (f.rule.code, lines.line(f.span.start), f.level == Level::Error)
     };
-    lint(&parse(text), options).iter().map(finding).collect()
+    findings::of(&parse(text), options).iter().map(finding).collect()
 }
 
 const COMPARE: &str = "https://github.com/a/b/compare";
@@ -55,7 +56,7 @@ fn a_good_file_is_clean_in_the_default_and_the_strict_profile() {
 
 /// Code, the text (`@` marks the line of the finding), and the options.
 #[expect(clippy::too_many_lines, reason = "one line for each rule")]
-fn cases() -> Vec<(&'static str, String, Options)> {
+pub(crate) fn cases() -> Vec<(&'static str, String, Options)> {
     let mut cases = Vec::new();
     let mut case = |code, text: &str, options| cases.push((code, text.to_owned(), options));
     let not_utf8 = Options { not_utf8: Some(2), ..options() };
@@ -385,4 +386,29 @@ fn levels_can_be_set_for_each_rule() {
         found("## 1.0.0\n### Bug Fixes\n- a\n### Added\n- b\n## 0.9.0\n### Added\n- c\n", &options),
         []
     );
+}
+
+/// Tags with a word behind the version: what such a tag of another version is called is known only where all are called so.
+#[test]
+fn links_follow_the_form_of_the_tags() {
+    let all = format!(
+        "## [Unreleased]\n\n## [1.2.0] - 2025-03-01\n- a\n\n## [1.1.0] - 2025-02-01\n- b\n\n## [1.0.0] - 2025-01-01\n- c\n\n\
+         [1.1.0]: {COMPARE}/v1.0.0-final...v1.1.0-final\n[1.0.0]: https://github.com/a/b/releases/tag/v1.0.0-final\n"
+    );
+    let fixed = fix(&all, &options(), false).text;
+    assert!(fixed.contains(&format!("[1.2.0]: {COMPARE}/v1.1.0-final...v1.2.0-final\n")), "{fixed}");
+    assert!(fixed.contains(&format!("[Unreleased]: {COMPARE}/v1.2.0-final...HEAD\n")), "{fixed}");
+    assert_eq!(found(&fixed, &options()), []);
+    // One of another form: a new link begins at it as it is called, and how the new tag is called is not certain.
+    let one = all
+        .replace("v1.0.0-final...v1.1.0-final", "v1.0.0...v1.1.0-polycool")
+        .replace("tag/v1.0.0-final", "tag/v1.0.0");
+    assert_eq!(fix(&one, &options(), false).text, one, "not without a person");
+    let fixed = fix(&one, &options(), true).text;
+    assert!(fixed.contains(&format!("[1.2.0]: {COMPARE}/v1.1.0-polycool...v1.2.0\n")), "{fixed}");
+    let stale = format!(
+        "## [Unreleased]\n\n## [0.4.0]\n- a\n\n## [0.3.0]\n- b\n\n[unreleased]: {COMPARE}/v0.3.0...HEAD\n\
+         [0.4.0]: {COMPARE}/v0.3.0...v0.4.0-polycool\n[0.3.0]: https://github.com/a/b/releases/tag/v0.3.0\n"
+    );
+    assert_eq!(fix(&stale, &options(), false).text, stale.replace("v0.3.0...HEAD", "v0.4.0-polycool...HEAD"));
 }

@@ -2,8 +2,8 @@
 
 use changelog_lint::changelog::{Changelog, parse};
 use changelog_lint::finding::Level;
-use changelog_lint::rules::{Options, Profile, lint};
-use changelog_lint::{fix, notes, promotion};
+use changelog_lint::rules::{Options, Profile};
+use changelog_lint::{findings, fix, notes, promotion};
 use proptest::prelude::*;
 
 const PIECES: &[&str] = &[
@@ -60,7 +60,7 @@ fn profile() -> impl Strategy<Value = Profile> {
 
 /// Errors, and all findings.
 fn weight(text: &str, options: &Options) -> (usize, usize) {
-    let findings = lint(&parse(text), options);
+    let findings = findings::of(&parse(text), options);
     (findings.iter().filter(|f| f.level == Level::Error).count(), findings.len())
 }
 
@@ -95,7 +95,7 @@ proptest! {
     fn spans_of_sections_and_findings_lie_inside_the_file(text in any_text(), profile in profile()) {
         let log = parse(&text);
         spans_lie_inside(&log);
-        for finding in lint(&log, &options(profile)) {
+        for finding in findings::of(&log, &options(profile)) {
             prop_assert!(text.get(finding.span.clone()).is_some(), "{finding:?}");
             prop_assert!(finding.related.iter().all(|r| text.get(r.span.clone()).is_some()));
             let edits = finding.fix.iter().flat_map(|fix| &fix.edits);

@@ -1,0 +1,8 @@
+//! The library: parser, rules and repairs, in tables and by what holds for every text.
+
+mod advice;
+mod headings;
+mod oracle;
+mod properties;
+mod table;
+mod words;
