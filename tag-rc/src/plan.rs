@@ -2,60 +2,47 @@
 
 use semver::Version;
 use serde_json::{Value, json};
-use step::{Candidate, Failure};
+use step::Failure;
 
 use crate::args::{Act, Settings};
+use crate::base::{Base, next_patch, no_final};
 use crate::check::Checks;
 use crate::gates::{checks, sorts_wrongly};
+use crate::git::{Head, matches};
 use crate::message::Trailers;
-use crate::name::{self, Style};
+use crate::name;
 use crate::promotion::Proof;
 use crate::remote::{Remote, Tag};
-use crate::repo::{Head, Relation, TagObject};
+use crate::seen::{Mine, Notes, Seen, Target, Warning};
 
-/// The tag that is wanted, before it is known whether it may be made.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The version.
-    pub version: Version,
-    /// Its name.
-    pub name: String,
-    /// A candidate's number and style.
-    pub number: Option<(u64, Style)>,
-    /// The branch whose tip is tagged.
-    pub branch: String,
-    /// The remote has it, on this commit.
-    pub there: Option<Tag>,
-    /// The last candidate of the version: what a final is held against.
-    pub candidate: Option<Tag>,
-    /// The highest other final.
-    pub last_final: Option<(Version, Tag)>,
-}
-
-/// What this run may count as its own: a tag that an earlier attempt of it has pushed.
-pub type Mine = Option<String>;
-
-/// Names the tag.
+/// Names the tag. `base` is what a hotfix is built on.
 pub fn target(
     settings: &Settings,
     version: Option<Version>,
     head: &Head,
     remote: &Remote,
     mine: &Mine,
+    base: Option<Base>,
 ) -> Result<Target, Failure> {
-    let version = version.map_or_else(|| next_patch(head, remote), Ok)?;
+    let version = version.map_or_else(|| of_hotfix(head, remote, base.as_ref()), Ok)?;
     let candidates = remote.candidates(&version);
-    let (name, number) = if settings.act == Act::Candidate {
+    let number = (settings.act == Act::Candidate).then(|| {
         let here = candidates.iter().rfind(|c| {
-            c.tag.commit == head.commit && (!settings.again || mine.as_ref() == Some(&c.tag.name))
+            let counts = !settings.again || mine.as_ref() == Some(&c.tag.name);
+            c.tag.commit == head.commit && counts && c.tag.name == c.style.tag(&version, c.number)
         });
         let next = candidates.last().map_or(1, |c| c.number.saturating_add(1));
-        let (number, style) = here.map_or((next, settings.style), |c| (c.number, c.style));
-        (style.tag(&version, number), Some((number, style)))
-    } else {
-        (format!("v{version}"), None)
+        match (settings.number, here) {
+            (Some(number), _) => (number, settings.style),
+            (None, Some(here)) => (here.number, here.style),
+            (None, None) => (next, settings.style),
+        }
+    });
+    let name = number.map_or_else(|| format!("v{version}"), |(number, style)| style.tag(&version, number));
+    let last = match &base {
+        Some(base) => Some((base.version.clone(), base.tag.clone())),
+        None => remote.last_final(Some(&version)).map(|(v, t)| (v, t.clone())),
     };
-    let last = remote.last_final(Some(&version)).map(|(v, t)| (v, t.clone()));
     Ok(Target {
         there: remote.tags.get(&name).filter(|t| t.commit == head.commit).cloned(),
         branch: branch(settings, head, remote)?,
@@ -64,25 +51,16 @@ pub fn target(
         version,
         name,
         number,
+        base,
     })
 }
 
-/// The version of a hotfix that none was given for: the one that this commit has, else the next patch of the last final.
-fn next_patch(head: &Head, remote: &Remote) -> Result<Version, Failure> {
-    let finals = remote.finals();
-    if let Some((here, _)) = finals.iter().rfind(|(_, tag)| tag.commit == head.commit) {
-        return Ok(here.clone());
+/// The version of a hotfix that none was given for: the one that this commit has, else the next patch of what runs.
+fn of_hotfix(head: &Head, remote: &Remote, base: Option<&Base>) -> Result<Version, Failure> {
+    if let Some((here, _)) = remote.finals().into_iter().rfind(|(_, tag)| tag.commit == head.commit) {
+        return Ok(here);
     }
-    let (last, _) = finals.last().ok_or_else(no_final)?;
-    Ok(Version::new(last.major, last.minor, last.patch + 1))
-}
-
-/// There is nothing that a hotfix could fix.
-pub fn no_final() -> Failure {
-    Failure::refused(
-        "no-final",
-        "the remote has no final tag yet, so there is nothing that a hotfix could fix",
-    )
+    base.map(|base| next_patch(&base.version, remote)).ok_or_else(no_final)
 }
 
 /// The branch to hold the commit against. A hotfix is on the one that is checked out, or whose tip it is.
@@ -93,7 +71,7 @@ fn branch(settings: &Settings, head: &Head, remote: &Remote) -> Result<String, F
     let patterns = &settings.strategy.hotfixes;
     let mut tips = Vec::new();
     for (name, tip) in &remote.heads {
-        if *tip == head.commit && crate::repo::matches(patterns, name)? {
+        if *tip == head.commit && matches(patterns, name)? {
             tips.push(name);
         }
     }
@@ -101,55 +79,6 @@ fn branch(settings: &Settings, head: &Head, remote: &Remote) -> Result<String, F
         "the head is detached and not the tip of exactly one hotfix branch: give --branch hotfix/NAME";
     if let [one] = tips[..] { Ok(one.clone()) } else { Err(Failure::refused("branch", message)) }
 }
-
-/// Where the notes come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notes {
-    /// The changelog was read in this run.
-    There(String),
-    /// Steps ran before, and none of them wrote any.
-    Missing,
-    /// This step opens the document: nobody has read a changelog.
-    ByHand,
-}
-
-/// What was seen.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// What is checked out.
-    pub head: Head,
-    /// Paths that differ from the commit.
-    pub dirty: Vec<String>,
-    /// A merge, rebase or the like that is going on.
-    pub busy: Option<&'static str>,
-    /// The commit against the remote's branch.
-    pub relation: Relation,
-    /// The tags and branches of the remote.
-    pub remote: Remote,
-    /// The final against its candidate.
-    pub proof: Proof,
-    /// Whether the commit has everything that the last final has; `None` if it cannot be told.
-    pub has_last_final: Option<bool>,
-    /// What stands under the tag's name here.
-    pub local: Option<TagObject>,
-    /// The notes.
-    pub notes: Notes,
-    /// Who the tag would be by.
-    pub identity: Result<String, Failure>,
-    /// Whether the tag that is there already is signed, where that is needed.
-    pub signature: Option<Result<String, Failure>>,
-    /// The facts `tag` and `commit`, if an earlier step wrote them.
-    pub facts: (Option<String>, Option<String>),
-    /// The fact `candidate`: what was tested.
-    pub tested: Option<Candidate>,
-    /// Things around us that make others misread a tag.
-    pub surroundings: Vec<Warning>,
-    /// The document's id.
-    pub run: String,
-}
-
-/// Something that a person should know, with a stable word.
-pub type Warning = (&'static str, String);
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +106,10 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
     /// The final's proof, for the record.
     pub proof: Option<Value>,
+    /// What a hotfix is built on, for the record.
+    pub base: Option<Value>,
+    /// What comes on top of it, for people.
+    pub listing: Vec<String>,
 }
 
 /// Decides.
@@ -184,16 +117,29 @@ pub fn decide(settings: &Settings, target: Target, seen: &Seen) -> Result<Plan, 
     let message = message(settings, &target, seen);
     let checks = checks(settings, &target, seen, &message);
     let proof = seen.proof.to_value();
-    checks.hold().map_err(|failure| match &proof {
-        Some(proof) => failure.output("promotion", proof.clone()),
-        None => failure,
+    let hotfix = target.base.as_ref().filter(|_| target.there.is_none() && !seen.built.unknown);
+    let base = hotfix.map(|base| seen.built.to_value(base));
+    checks.hold().map_err(|failure| {
+        let known = [("promotion", proof.clone()), ("base", base.clone())];
+        let known = known.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        known.fold(failure, |failure, (key, value)| failure.output(key, value))
     })?;
     let deed = match (&target.there, &seen.local) {
         (Some(_), _) => Deed::Nothing,
         (None, Some(local)) => Deed::Push(local.object.clone()),
         (None, None) => Deed::Make,
     };
-    Ok(Plan { warnings: warnings(&target, seen), deed, message, checks, proof, target })
+    let listing = hotfix.map(|base| seen.built.told(base)).unwrap_or_default();
+    Ok(Plan {
+        warnings: warnings(settings, &target, seen),
+        listing,
+        base,
+        deed,
+        message,
+        checks,
+        proof,
+        target,
+    })
 }
 
 fn message(settings: &Settings, target: &Target, seen: &Seen) -> String {
@@ -206,24 +152,79 @@ fn message(settings: &Settings, target: &Target, seen: &Seen) -> String {
         branch: Some(target.branch.clone()),
         candidate: seen.proof.trailer(),
         no_candidate: none.cloned(),
+        base: target.base.as_ref().map(|base| base.tag.name.clone()),
+        other_base: settings.other_base.clone().filter(|_| needs_reason(target, seen)),
     };
     let notes = if let Notes::There(notes) = &seen.notes { Some(notes.as_str()) } else { None };
     crate::message::compose(&target.name, notes, &trailers)
 }
 
-fn warnings(target: &Target, seen: &Seen) -> Vec<Warning> {
+/// Whether a hotfix is built on something else than what runs.
+fn needs_reason(target: &Target, seen: &Seen) -> bool {
+    target.base.as_ref().is_some_and(|base| !seen.built.is_sound(base))
+}
+
+fn warnings(settings: &Settings, target: &Target, seen: &Seen) -> Vec<Warning> {
     let mut all = Vec::new();
     if let Some((number, style)) = target.number.filter(|(n, s)| !name::sorts_as_counted(*s, *n)) {
         all.push(("rc10-sorts-below-rc2", sorts_wrongly(&style.tag(&target.version, number))));
     }
-    if let (Some(false), Some((last, _))) = (seen.has_last_final, &target.last_final) {
+    if let (Some(false), Some((_, last))) = (seen.has_last_final, &target.last_final) {
         let what =
             target.candidate.as_ref().filter(|_| target.number.is_none()).map_or(&target.branch, |c| &c.name);
-        let text = format!("{what} does not have everything that v{last} has: is a hotfix missing?");
+        let text = format!("{what} does not have everything that {} has: is a hotfix missing?", last.name);
         all.push(("last-final-missing", text));
     }
+    if needs_reason(target, seen) && target.there.is_none() {
+        let text = format!(
+            "{} is not {} and a fix alone, for the reason given",
+            target.branch,
+            target.last_final_name()
+        );
+        all.push(("other-base", text));
+    }
+    all.extend(spelling(settings, target, seen));
+    all.extend(lightweight(settings, target));
     all.extend(seen.surroundings.iter().cloned());
     all
+}
+
+/// Tags of the version that are written in another way.
+fn spelling(settings: &Settings, target: &Target, seen: &Seen) -> Option<Warning> {
+    let names = |tags: Vec<&Tag>| tags.iter().map(|t| t.name.clone()).collect::<Vec<_>>().join(", ");
+    let otherwise = names(seen.remote.written_otherwise(&target.version));
+    if !otherwise.is_empty() {
+        let text = format!(
+            "the remote has {otherwise} too, without a small v before it: it is counted, but {} is written as always",
+            target.name
+        );
+        return Some(("other-spelling", text));
+    }
+    if let Some((version, tag)) = seen.remote.highest_otherwise().filter(|(v, _)| *v > target.version) {
+        let text = format!(
+            "the remote has {}, without a small v before it: is {version} released already?",
+            tag.name
+        );
+        return Some(("other-spelling", text));
+    }
+    let like = names(seen.remote.like(&target.version, &settings.product));
+    let text = format!("the remote has {like}, which reads like this version: it is not counted");
+    (!like.is_empty()).then_some(("other-spelling", text))
+}
+
+/// Tags by hand that say nothing of who made them.
+fn lightweight(settings: &Settings, target: &Target) -> Option<Warning> {
+    let candidate = target.candidate.as_ref().filter(|_| settings.act != Act::Candidate);
+    let tag = target.there.iter().chain(candidate).find(|tag| tag.is_lightweight())?;
+    let text =
+        format!("{} is a lightweight tag: it does not say who made it, when, or with which notes", tag.name);
+    Some(("lightweight-tag", text))
+}
+
+impl Target {
+    fn last_final_name(&self) -> &str {
+        self.last_final.as_ref().map_or("what runs", |(_, tag)| &tag.name)
+    }
 }
 
 impl Plan {
@@ -245,16 +246,15 @@ impl Plan {
     }
 }
 
-/// The first twelve digits of an id.
-pub fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::args::Strategy;
+    use crate::base::Built;
+    use crate::git::{Commit, Relation, TagObject};
+    use crate::name::Style;
     use crate::promotion::Mode;
+    use step::Candidate;
 
     const HEAD: &str = "1111111111111111111111111111111111111111";
     const OTHER: &str = "2222222222222222222222222222222222222222";
@@ -273,14 +273,18 @@ mod tests {
             allow_behind: false,
             again: false,
             retry: false,
+            number: None,
             style: Style::Plain,
             strict_semver: false,
             ignore: Vec::new(),
             may_differ: Vec::new(),
             no_candidate: None,
+            other_base: None,
             require_notes: false,
             sign: false,
             require_signed: false,
+            production: "main".into(),
+            product: "shop".into(),
             strategy: Strategy {
                 main: "main".into(),
                 staging: "staging".into(),
@@ -307,6 +311,7 @@ mod tests {
             remote: remote(tags),
             proof: Proof::NoCandidate,
             has_last_final: Some(true),
+            built: Built::default(),
             local: None,
             notes: Notes::ByHand,
             identity: Ok("Rina <rina@luxima.example>".into()),
@@ -319,8 +324,17 @@ mod tests {
     }
 
     fn planned(settings: &Settings, version: Option<&str>, seen: &Seen) -> Result<Plan, Failure> {
-        let target = target(settings, version.map(|v| v.parse().expect(v)), &seen.head, &seen.remote, &None)?;
+        let version = version.map(|v| v.parse().expect(v));
+        let target = target(settings, version, &seen.head, &seen.remote, &None, base(settings, seen))?;
         decide(settings, target, seen)
+    }
+
+    /// The highest final that is not on this commit.
+    fn base(settings: &Settings, seen: &Seen) -> Option<Base> {
+        let (version, tag) =
+            seen.remote.finals().into_iter().rfind(|(_, tag)| tag.commit != seen.head.commit)?;
+        let why = "it is the newest final on main".to_owned();
+        (settings.act == Act::Hotfix).then(|| Base { version, tag: tag.clone(), why, no_final: None })
     }
 
     /// In a few words: what would happen, or the reason why not.
@@ -372,8 +386,8 @@ mod tests {
         // What this very run has pushed before it was killed counts as done.
         let seen = seen(Act::Candidate, &tags);
         let mine = Some("v1.2.0-rc3".to_owned());
-        let target =
-            target(&again, Some(Version::new(1, 2, 0)), &seen.head, &seen.remote, &mine).expect("a target");
+        let target = target(&again, Some(Version::new(1, 2, 0)), &seen.head, &seen.remote, &mine, None)
+            .expect("a target");
         assert_eq!(target.there.map(|t| t.name), mine);
     }
 
@@ -511,11 +525,23 @@ mod tests {
         let mut seen = seen(Act::Hotfix, &[("v1.9.0", OTHER), ("v1.10.3", OTHER)]);
         assert_eq!(of(None, &seen), Ok("v1.10.4".into()));
         assert_eq!(of(Some("1.10.5"), &seen), Err("hotfix-version".into()));
-        seen.has_last_final = Some(false);
+        let commit = Commit { id: OTHER.into(), subject: "qris".into(), merge: false };
+        seen.built.lost = vec![commit.clone()];
         assert_eq!(of(None, &seen), Err("hotfix-base".into()));
-        seen.has_last_final = None;
+        seen.built = Built { strange: vec![(commit, "develop".into())], ..Built::default() };
+        assert_eq!(of(None, &seen), Err("hotfix-base".into()));
+        let reason = Settings { other_base: Some("tested by hand".into()), ..settings.clone() };
+        let plan = planned(&reason, None, &seen).expect("a reason was given");
+        assert!(
+            plan.message.contains("Rilis-Base: v1.10.3\nRilis-Other-Base: tested by hand\n"),
+            "{}",
+            plan.message
+        );
+        seen.built = Built { unknown: true, ..Built::default() };
         assert_eq!(of(None, &seen), Err("shallow".into()));
-        seen.has_last_final = Some(true);
+        seen.built = Built::default();
+        let plan = planned(&reason, None, &seen).expect("a plan");
+        assert!(!plan.message.contains("tested by hand"), "a reason that nobody needed is not kept");
         seen.head.branch = Some("main".into());
         assert_eq!(of(None, &seen), Err("branch".into()));
         seen.head.branch = None;
@@ -524,6 +550,83 @@ mod tests {
         assert_eq!(of(None, &seen), Ok("v1.10.4".into()), "a second run does not take the next patch");
         seen.remote = remote(&[]);
         assert_eq!(of(None, &seen), Err("no-final".into()));
+    }
+
+    #[test]
+    fn a_number_can_be_chosen_but_only_upwards() {
+        let chosen = |number: u64, tags: &[(&str, &str)]| {
+            let settings = Settings { number: Some(number), ..settings(Act::Candidate) };
+            decided(&settings, &seen(Act::Candidate, tags))
+        };
+        assert_eq!(chosen(2, &[]), Ok("make v1.2.0-rc2".into()));
+        assert_eq!(chosen(7, &[("v1.2.0-rc3", OTHER)]), Ok("make v1.2.0-rc7".into()));
+        assert_eq!(
+            chosen(7, &[("v1.2.0-rc3", HEAD)]),
+            Ok("make v1.2.0-rc7".into()),
+            "the commit may have another"
+        );
+        assert_eq!(chosen(3, &[("v1.2.0-rc3", HEAD)]), Ok("has v1.2.0-rc3".into()));
+        assert_eq!(chosen(3, &[("v1.2.0-rc3", OTHER)]), Err("tag-exists".into()));
+        assert_eq!(chosen(2, &[("v1.2.0-rc3", OTHER)]), Err("candidate-number".into()));
+    }
+
+    #[test]
+    fn what_others_have_made_is_counted_or_said() {
+        let codes = |tags: &[(&str, &str)]| {
+            let plan = planned(&settings(Act::Candidate), Some("1.2.0"), &seen(Act::Candidate, tags))
+                .expect("a plan");
+            (plan.target.name, plan.warnings.iter().map(|w| w.0).collect::<Vec<_>>())
+        };
+        let make = |name: &str, warnings: &[&'static str]| (name.to_owned(), warnings.to_vec());
+        assert_eq!(codes(&[("v1.2.0-rc0", OTHER)]), make("v1.2.0-rc1", &[]), "as others begin to count");
+        assert_eq!(codes(&[("1.2.0-rc3", OTHER)]), make("v1.2.0-rc4", &["other-spelling"]));
+        assert_eq!(codes(&[("1.2.0-rc3", HEAD)]), make("v1.2.0-rc4", &["other-spelling"]));
+        assert_eq!(codes(&[("release-1.2.0", OTHER)]), make("v1.2.0-rc1", &["other-spelling"]));
+        assert_eq!(codes(&[("v1.1.0", OTHER), ("1.3.0", OTHER)]), make("v1.2.0-rc1", &["other-spelling"]));
+        assert_eq!(codes(&[("2026.11.27", OTHER), ("web-1.2.0", OTHER)]), make("v1.2.0-rc1", &[]));
+        assert_eq!(codes(&[("v1.2.0-rc2", HEAD)]), make("v1.2.0-rc2", &["lightweight-tag"]));
+        assert_eq!(candidate(&[("1.2.0", OTHER)]), Err("already-final".into()));
+        assert_eq!(candidate(&[("V1.2.0", HEAD)]), Err("already-final".into()));
+        assert_eq!(candidate(&[("1.3.0", OTHER)]), Err("version-order".into()), "there are no others");
+        let last = decided(&settings(Act::Final), &seen(Act::Final, &[("1.2.0", OTHER)]));
+        assert_eq!(last, Err("already-final".into()));
+    }
+
+    #[test]
+    fn what_hangs_on_a_failed_check_is_not_claimed() {
+        let tags = [("v1.2.0-rc1", OTHER)];
+        let mut seen = seen(Act::Final, &tags);
+        seen.head.branch = Some("staging".into());
+        seen.relation = Relation::Ahead;
+        seen.proof = Proof::Compared {
+            candidate: "v1.2.0-rc1".into(),
+            mode: Mode::Merge,
+            differs: vec!["a".into()],
+            permitted: Vec::new(),
+        };
+        let failure = planned(&settings(Act::Final), Some("1.2.0"), &seen).expect_err("another branch");
+        assert_eq!((failure.reason.as_str(), &failure.causes[..]), ("branch", &[] as &[String]));
+        // The branch itself, with the same tag at another commit there and here.
+        seen.head.branch = Some("main".into());
+        seen.remote = remote(&[("v1.2.0-rc1", OTHER), ("v1.2.0", OTHER)]);
+        seen.local = Some(TagObject {
+            object: OTHER.into(),
+            commit: OTHER.into(),
+            message: None,
+            tagger: None,
+            seconds: None,
+        });
+        let failure = planned(&settings(Act::Final), Some("1.2.0"), &seen).expect_err("it is there");
+        assert_eq!(failure.reason, "tag-exists");
+        assert!(!failure.causes.iter().any(|c| c.contains("is here but not on")), "{:?}", failure.causes);
+        // Nothing is said of a branch that is only known by its name.
+        seen.head.branch = None;
+        let failure = planned(&settings(Act::Final), Some("1.2.0"), &seen).expect_err("it is there");
+        assert!(
+            failure.causes.iter().any(|c| c.contains("what is checked out has commits")),
+            "{:?}",
+            failure.causes
+        );
     }
 
     #[test]
