@@ -70,9 +70,12 @@ impl<'a> Git<'a> {
         self.context.checkpoint()?;
         self.context.voice.detail(&format!("git {}", args.join(" ")));
         let mut command = Command::new("git");
-        command.args(args).env_clear().envs(environment::built(std::env::vars_os(), counts, &self.settings));
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(args);
+        let changes = environment::changes(std::env::vars_os(), counts, &self.settings);
+        changes.removed.iter().for_each(|name| _ = command.env_remove(name));
+        command.envs(changes.set).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let missing = |e| Failure::config("git-missing", format!("the program git cannot be started: {e}"));
         attend(self.context, command.spawn().map_err(missing)?, input)
     }

@@ -88,6 +88,8 @@ impl<'a> Git<'a> {
         if is_known {
             // A mirror takes no single ref, and pushes every other.
             place.settings.push((format!("remote.{name}.mirror"), "false".to_owned()));
+            // Looking does not note down which branch the remote prefers.
+            place.settings.push((format!("remote.{name}.followRemoteHEAD"), "never".to_owned()));
         }
         if found.fetch.as_ref() != Some(&place.url) {
             place.apart = Some(found.fetch.as_deref().map_or("nowhere".to_owned(), without_credentials));

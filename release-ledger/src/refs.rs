@@ -188,7 +188,7 @@ impl<'a> Refs<'a> {
         if now.as_deref() != before {
             return Ok(Moved::Lost);
         }
-        let words = format!("{}{}", String::from_utf8_lossy(&said.stdout), said.stderr);
+        let words = said.words();
         if words.contains("stale info")
             || words.contains("failed to update ref")
             || words.contains("cannot lock ref")

@@ -34,7 +34,7 @@ impl Program for Args {
     const EXAMPLES: &'static str = "
         tag-rc candidate --release 1.2.0        tag v1.2.0-rcN on staging, N from the remote
         tag-rc final --release 1.2.0            tag v1.2.0 on main, if main is what the last candidate was
-        tag-rc hotfix                           tag the next patch of the last final on hotfix/*
+        tag-rc hotfix                           tag the next patch of the final that runs, on hotfix/*
         tag-rc candidate --release 1.2.0 -n     say which tag it would be
         tag-rc list; tag-rc verify v1.2.0; tag-rc branches
         changelog-lint | tag-rc candidate       take version and notes from the document";

@@ -89,8 +89,16 @@ impl<'a> Repo<'a> {
     pub fn head(&self) -> Result<Head, Failure> {
         let none = || Failure::refused("no-commit", "nothing is checked out: HEAD leads to no commit");
         let commit = self.commit.clone().ok_or_else(none)?;
-        let said = self.program.run(&["symbolic-ref", "--quiet", "HEAD"], b"")?;
-        Ok(Head { commit, branch: said.text().strip_prefix("refs/heads/").map(str::to_owned) })
+        // Where refs are kept in tables, or HEAD is a link as long ago, git is asked.
+        let file = self.folder.join("HEAD");
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let plain = !file.is_symlink() && !text.contains("refs/heads/.invalid");
+        let name = match text.strip_prefix("ref:").filter(|_| plain) {
+            Some(name) => name.trim().to_owned(),
+            None if plain && text.trim() == commit => String::new(),
+            None => self.program.run(&["symbolic-ref", "--quiet", "HEAD"], b"")?.text(),
+        };
+        Ok(Head { commit, branch: name.strip_prefix("refs/heads/").map(str::to_owned) })
     }
 
     /// Paths that differ from the commit, as git says so, untracked ones included, but those that match `ignore`.

@@ -199,8 +199,7 @@ impl<'a> Git<'a> {
 /// What a push that did not succeed means. `[remote failure]` is a remote that did not say how it ended. Without any line for the
 /// ref nothing may have been sent, as when the pre-push hook here declines, or the answer may be lost: then git complains of more.
 fn declined(said: &Said) -> Pushed {
-    let told = said.text();
-    let words = format!("{told}\n{}", said.stderr);
+    let (told, words) = (said.text(), said.words());
     let line = told.lines().find(|l| l.starts_with('!'));
     let unclear = line.map_or(!only_not_pushed(&said.stderr), |l| l.contains("[remote failure]"));
     if unclear {

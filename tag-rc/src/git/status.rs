@@ -17,7 +17,8 @@ pub fn dirty(
     let untracked = if ignore.is_empty() { "--untracked-files=normal" } else { "--untracked-files=all" };
     let folder = folder.map(Path::to_string_lossy);
     let mut args: Vec<&str> = folder.iter().flat_map(|folder| ["-C", folder]).collect();
-    args.extend(["status", "--porcelain=v2", "-z", "--no-renames", untracked, "--", ":(top)"]);
+    args.extend(["status", "--porcelain=v2", "-z", "--no-renames", untracked, "--"]);
+    args.extend((!ignore.is_empty()).then_some(":(top)"));
     let excluded: Vec<String> = ignore.iter().map(|pattern| excluding(pattern)).collect();
     args.extend(excluded.iter().map(String::as_str));
     let said = program.run(&args, b"")?;

@@ -20,7 +20,7 @@ impl Look<'_> {
         let finals = self.remote.finals();
         let before: Vec<_> = finals.into_iter().filter(|(_, tag)| tag.commit != self.head.commit).collect();
         let runs = Runs::of(self.run.fact("previous")?, self.run.fact("live")?);
-        let aside = self.fetch_line(before.last().map(|(_, tag)| *tag))?;
+        let aside = self.fetch_line()?;
         if let Some(runs) = &runs
             && let Some((version, tag)) = runs.find(self.remote)
         {
@@ -44,15 +44,16 @@ impl Look<'_> {
         Ok((base, aside))
     }
 
-    /// The branches on which work comes together and the newest final, as far as they are not here.
-    fn fetch_line(&self, last: Option<&Tag>) -> Result<Option<Aside>, Failure> {
+    /// The branches on which work comes together and the finals, as far as they are not here.
+    fn fetch_line(&self) -> Result<Option<Aside>, Failure> {
         // With a cut-off history more commits would not tell what lies between them.
         if self.repo.is_shallow() {
             return Ok(None);
         }
         let stations = self.stations().into_iter().filter(|(_, tip)| !self.has(tip));
         let mut missing: Vec<String> = stations.map(|(name, _)| format!("refs/heads/{name}")).collect();
-        missing.extend(last.filter(|tag| !self.has(&tag.commit)).map(|tag| full(&tag.name)));
+        let finals = self.remote.finals().into_iter().filter(|(_, tag)| !self.has(&tag.commit));
+        missing.extend(finals.map(|(_, tag)| full(&tag.name)));
         self.fetch_aside(&missing)
     }
 
@@ -79,10 +80,7 @@ impl Look<'_> {
 
     fn compared(&self, base: &Base, branch: &str) -> Result<Built, Failure> {
         let objects = &self.repo.objects;
-        // What the final was tested as is known to production too, where the two hold the same (a merge, a squash).
-        let tested = self.remote.candidates(&base.version).last().map(|c| c.tag.commit.clone());
-        let tested = tested.filter(|id| self.has(id) && objects.same_files(id, &base.tag.commit));
-        let known: Vec<String> = [base.tag.commit.clone()].into_iter().chain(tested).collect();
+        let known = self.alike(base)?;
         let head = [self.head.commit.clone()];
         let lost = objects.between(&known[..1], &head)?;
         let holds = || {
@@ -92,6 +90,20 @@ impl Look<'_> {
         let lost = if lost.is_empty() || holds() { Vec::new() } else { lost };
         let commits = objects.between(&head, &known)?;
         Ok(Built { strange: self.strange(&commits, &known, branch)?, unknown: false, commits, lost })
+    }
+
+    /// The base, and what holds the same as it: what it was tested as (before a merge or a squash), and where a branch has taken it up.
+    fn alike(&self, base: &Base) -> Result<Vec<String>, Failure> {
+        let objects = &self.repo.objects;
+        let alike = |id: &String| objects.same_files(id, &base.tag.commit);
+        let mut known = vec![base.tag.commit.clone()];
+        let tested = self.remote.candidates(&base.version).last().map(|c| c.tag.commit.clone());
+        known.extend(tested.filter(|id| self.has(id) && alike(id)));
+        for (_, tip) in self.stations() {
+            let line = objects.line(tip, &known)?;
+            known.extend(line.into_iter().filter(|id| alike(id)));
+        }
+        Ok(known)
     }
 
     /// The commits that came along from elsewhere: whatever lies below a commit that was once the tip of a branch on which work

@@ -493,3 +493,24 @@ fn several_things_wrong_at_once_are_all_true() {
         end.2
     );
 }
+
+#[test]
+fn notes_and_answers_may_be_longer_than_a_pipe() {
+    let team = Team::start();
+    let notes = format!("### Added\n{}", "- Pay with QRIS, and say so in many words\n".repeat(9_000));
+    let mut document = opened(ID);
+    document["facts"]["notes"] = json!(notes);
+    assert_eq!(tagged(exchange(&mut team.command(&["candidate"]), Some(&document))), changed("v1.2.0-rc1"));
+    let message = team.remote.git(&["tag", "--list", "--format=%(contents)", "v1.2.0-rc1"]);
+    assert_eq!(message.matches("- Pay with QRIS").count(), 9_000);
+    // A hook that talks more than a pipe holds, on both sides, and leaves a program behind that keeps the pipe open.
+    let talk = "seq 1 40000 >&2; sleep 300 >&2 & echo $! >>";
+    team.ours.hook("pre-push", &format!("cat >/dev/null; {talk}{}", team.path("left").display()));
+    let started = std::time::Instant::now();
+    let again = exchange(&mut team.command(&["candidate", "--again"]), Some(&opened(OTHER_ID)));
+    let left = std::fs::read_to_string(team.path("left")).expect("its id");
+    let killed = std::process::Command::new("kill").arg(left.trim()).status().expect("kill");
+    assert!(killed.success(), "it was still there");
+    assert_eq!(tagged(again), changed("v1.2.0-rc2"));
+    assert!(started.elapsed() < std::time::Duration::from_secs(200), "it was not waited for");
+}

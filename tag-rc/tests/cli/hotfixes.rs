@@ -155,6 +155,18 @@ const ROWS: &[Row] = &[
         Ok(&["hotfix-x"]),
     ),
     (
+        "from main, where the last hotfix was merged",
+        |team| {
+            branch(team, "hotfix/y", "v1.2.0");
+            assert_eq!(tagged(fix(team, &[], None)), changed("v1.2.1"));
+            team.on("main");
+            team.ours.git(&["merge", "--quiet", "--no-ff", "-m", "the last hotfix", "hotfix/y"]);
+            push(team, &["main"]);
+            branch(team, "hotfix/x", "origin/main");
+        },
+        Ok(&["hotfix-x"]),
+    ),
+    (
         "with a fix that was picked from develop",
         |team| {
             branch(team, "hotfix/x", "v1.2.0");
@@ -342,6 +354,18 @@ fn what_is_not_here_is_looked_at_aside() {
     assert_eq!(failed(&end), no("hotfix-base"), "{}", end.2);
     assert!(end.2.contains("along from develop"), "{}", end.2);
     assert!(before == fingerprint(&lean.path().join(".git")), "looking changes nothing");
+    // A hotfix that is only a tag there is not taken back by one that has never heard of it.
+    let team = released();
+    branch(&team, "hotfix/first", "v1.2.0");
+    assert_eq!(tagged(fix(&team, &[], None)), changed("v1.2.1"));
+    push(&team, &[":hotfix/first"]);
+    branch(&team, "hotfix/second", "v1.2.0");
+    let url = format!("file://{}", team.remote.path().display());
+    let args = ["--single-branch", "--no-tags", "--branch", "hotfix/second"];
+    let lean = Repo::clone(&url, &team.path("lean"), &args);
+    let end = exchange(&mut team.command_in(lean.path(), &["hotfix"]), Some(&document(None)));
+    assert_eq!(failed(&end), no("hotfix-base"), "{}", end.2);
+    assert!(end.2.contains("not built on v1.2.1"), "{}", end.2);
 }
 
 #[test]

@@ -214,17 +214,33 @@ struct Place {
     root: PathBuf,
 }
 
+/// Copies a folder with everything in it.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.expect("cp").success());
+}
+
 impl Place {
-    fn new(team: &Team, n: usize) -> Self {
-        let root = team.path(&format!("rows/{n}"));
+    /// The first one is made, and the others are copies of it.
+    fn first(team: &Team) -> Self {
+        let root = team.path("first");
         std::fs::create_dir_all(&root).expect("a folder");
         for name in ["real.git", "other.git"] {
-            let copied = Command::new("cp").arg("-a").arg(team.remote.path()).arg(root.join(name)).status();
-            assert!(copied.expect("cp").success());
+            copy(team.remote.path(), &root.join(name));
         }
-        let real = root.join("real.git").display().to_string();
-        Repo::clone(&real, &root.join("clone"), &["--branch", "staging"]);
+        Repo::clone(
+            &root.join("real.git").display().to_string(),
+            &root.join("clone"),
+            &["--branch", "staging"],
+        );
         Place { root }
+    }
+
+    fn copy(&self, team: &Team, n: usize) -> Self {
+        let place = Place { root: team.path(&format!("row{n}")) };
+        copy(&self.root, &place.root);
+        place.prepare("git remote set-url origin $REAL");
+        place
     }
 
     fn words(&self, text: &str) -> String {
@@ -265,8 +281,9 @@ fn run(team: &Team, folder: &Path, remote: &str, env: &[(&str, String)]) -> (i32
 fn a_tag_is_looked_for_where_it_is_pushed_to() {
     let team = Team::start();
     assert!(ROWS.len() >= 40);
+    let first = Place::first(&team);
     for (n, (name, script, remote, end)) in ROWS.iter().enumerate() {
-        let place = Place::new(&team, n);
+        let place = first.copy(&team, n);
         place.prepare(script);
         let env = if name.contains("in the environment") {
             let key = place.words("url.$ROOT/other.insteadOf");
@@ -311,7 +328,7 @@ fn a_tag_is_looked_for_where_it_is_pushed_to() {
 #[test]
 fn that_a_remote_is_fetched_from_elsewhere_is_said() {
     let team = Team::start();
-    let place = Place::new(&team, 0);
+    let place = Place::first(&team);
     place.prepare("git remote set-url --push origin $OTHER");
     let (_, document, stderr) = run(&team, &place.clone(), "", &[]);
     let warning = &document["steps"][0]["output"]["warnings"][0];
@@ -368,8 +385,7 @@ fn credentials_in_a_url_are_shown_by_nobody() {
     let wrong = with(&format!("{user}:canary-8Hq2-wrong"));
     let token = with("ghp_canary8Hq2aaaaaaaaaaaaaaaaaaaa");
     let mirror = team.path("mirror.git").display().to_string();
-    let copied = Command::new("cp").arg("-a").arg(team.remote.path()).arg(&mirror).status();
-    assert!(copied.expect("cp").success());
+    copy(team.remote.path(), Path::new(&mirror));
     for (n, (fetch, push, code)) in [
         (&right, &[][..], 0),
         (&mirror, &[&right], 0),
