@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use git_program::Git;
+use git_program::{Git, Place};
 use step::{Acted, Context, Failure, Permit};
 
 use crate::entry::Who;
@@ -14,7 +14,7 @@ const ROOT: &str = "refs/rilis";
 /// The ledger of one remote.
 pub struct Refs<'a> {
     git: Git<'a>,
-    remote: &'a str,
+    place: Place,
     /// Who writes.
     pub who: Who,
 }
@@ -29,9 +29,13 @@ pub enum Moved {
 }
 
 impl<'a> Refs<'a> {
-    /// Opens the ledger of a remote; looks who writes, and asks the remote nothing.
-    pub fn open(context: &'a Context, remote: &'a str) -> Result<Self, Failure> {
+    /// Opens the ledger of a remote; looks who writes and where it is pushed to, and asks the remote nothing.
+    pub fn open(context: &'a Context, remote: &str) -> Result<Self, Failure> {
         let git = Git::new(context);
+        let place = git.place(remote)?;
+        // An entry is read as it was written, whatever git would show or convert for a person.
+        let git = git.at(&place).set("log.showSignature", "false");
+        let git = git.set("i18n.commitEncoding", "UTF-8").set("i18n.logOutputEncoding", "UTF-8");
         let who = who(&git)?;
         // Whoever has not told git who they are (a CI job) still writes an entry.
         let (name, mail) = who.holder.split_once(" <").unwrap_or((&who.holder, "unknown>"));
@@ -39,18 +43,18 @@ impl<'a> Refs<'a> {
         let git = ["AUTHOR", "COMMITTER"].into_iter().fold(git, |git, role| {
             git.with(&format!("GIT_{role}_NAME"), name).with(&format!("GIT_{role}_EMAIL"), mail)
         });
-        Ok(Refs { git, remote, who })
+        Ok(Refs { git, place, who })
     }
 
     /// The remote's name.
     pub fn remote(&self) -> &str {
-        self.remote
+        self.place.name()
     }
 
     /// The entries whose ref begins so, as object and the rest of the name.
     pub fn list(&self, kind: &str) -> Result<Vec<(String, String)>, Failure> {
         let prefix = format!("{ROOT}/{kind}/");
-        let refs = self.git.remote_refs(self.remote, &[&format!("{prefix}*")])?;
+        let refs = self.git.remote_refs(&self.place, &[&format!("{prefix}*")])?;
         Ok(refs
             .into_iter()
             .filter_map(|(id, name)| Some((id, name.strip_prefix(&prefix)?.to_owned())))
@@ -62,7 +66,7 @@ impl<'a> Refs<'a> {
         let full = format!("{ROOT}/{name}");
         Ok(self
             .git
-            .remote_refs(self.remote, &[&full])?
+            .remote_refs(&self.place, &[&full])?
             .into_iter()
             .find(|(_, n)| *n == full)
             .map(|(id, _)| id))
@@ -109,14 +113,15 @@ impl<'a> Refs<'a> {
             "--quiet",
             "--no-tags",
             "--no-write-fetch-head",
-            self.remote,
+            "--",
+            self.place.source(),
         ];
         let args: Vec<&str> = args.into_iter().chain(missing.iter().map(String::as_str)).collect();
         let said = self.git.run(&args, b"")?;
         if said.status.success() {
             return Ok(());
         }
-        let message = format!("the ledger on {} cannot be fetched", self.remote);
+        let message = format!("the ledger on {} cannot be fetched", self.remote());
         Err(Failure::temporary("remote-unreachable", message).cause(said.stderr))
     }
 
@@ -171,7 +176,8 @@ impl<'a> Refs<'a> {
         let lease = format!("--force-with-lease={full}:{}", before.unwrap_or_default());
         let spec = format!("{entry}:{full}");
         // Hooks here are about code that is pushed, and this is none.
-        let args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", &lease, self.remote, &spec];
+        let args =
+            ["push", "--porcelain", "--no-verify", "--no-follow-tags", &lease, "--", self.remote(), &spec];
         let said = self.git.run(&args, b"").map_err(|f| f.acted(Acted::Unknown))?;
         let unknown = |f: Failure| f.acted(Acted::Unknown);
         let now = self.tip(name).map_err(unknown)?;
@@ -182,7 +188,7 @@ impl<'a> Refs<'a> {
         if now.as_deref() != before {
             return Ok(Moved::Lost);
         }
-        let words = format!("{}{}", String::from_utf8_lossy(&said.stdout), said.stderr);
+        let words = said.words();
         if words.contains("stale info")
             || words.contains("failed to update ref")
             || words.contains("cannot lock ref")
@@ -190,7 +196,7 @@ impl<'a> Refs<'a> {
             return Ok(Moved::Lost);
         }
         let message =
-            format!("{} does not take {full}: it must allow refs below {ROOT}/ to be pushed", self.remote);
+            format!("{} does not take {full}: it must allow refs below {ROOT}/ to be pushed", self.remote());
         Err(Failure::failed("refs-refused", message).cause(words))
     }
 }

@@ -332,3 +332,64 @@ fn wrong_words_are_said() {
         assert_eq!(code, 2, "{args:?}: {said}");
     }
 }
+
+#[test]
+fn the_ledger_is_where_the_remote_is_pushed_to() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    // Rina fetches from a mirror; everybody else is at the primary.
+    let primary = Remote::create(&team.folder.path().join("primary.git"));
+    rina.repo.git(&["push", "--quiet", &primary.path().display().to_string(), "HEAD:refs/heads/main"]);
+    rina.repo.git(&["remote", "set-url", "--push", "origin", &primary.path().display().to_string()]);
+    let budi = Member { repo: primary.clone_to(&team.folder.path().join("budi")) };
+    std::fs::write(budi.path().join("release.toml"), "[product]\nname = 'shop'\n").expect("written");
+    rina.good(&["lock", "--env", "production", "--run", "run-a", "--lease", &rina.lease("run-a")]);
+    assert_eq!(rina.fence("run-a").0, 0);
+    let (code, said) = budi.lock("run-b", &[]);
+    assert!(code == 75 && said.contains("Rina Wijaya"), "{said}");
+    rina.good(&["unlock", "--lease", &rina.lease("run-a")]);
+    assert_eq!(budi.lock("run-b", &[]).0, 0);
+    assert!(!team.remote.git(&["for-each-ref"]).contains("rilis"));
+    // Two places cannot both hold the one lock.
+    rina.repo.git(&[
+        "remote",
+        "set-url",
+        "--add",
+        "--push",
+        "origin",
+        &team.remote.path().display().to_string(),
+    ]);
+    let (code, said) = rina.lock("run-c", &[]);
+    assert!(code == 78 && said.contains("pushes to 2 places"), "{said}");
+    std::fs::write(rina.path().join("release.toml"), "[release-ledger]\nremote = 'orgin'\n")
+        .expect("written");
+    let (code, said) = rina.lock("run-c", &[]);
+    assert!(code == 78 && said.contains("did you mean origin?"), "{said}");
+}
+
+#[test]
+fn what_a_hook_leaves_behind_and_how_git_shows_things_changes_no_entry() {
+    let team = Team::new();
+    let (rina, other) = (team.member("rina"), team.member("other"));
+    other.repo.git(&["remote", "remove", "origin"]);
+    rina.repo.git(&["config", "user.name", "Rína Wíjaya"]);
+    for (key, value) in
+        [("i18n.commitEncoding", "ISO-8859-1"), ("log.showSignature", "true"), ("color.ui", "always")]
+    {
+        rina.repo.git(&["config", key, value]);
+    }
+    let lease = rina.lease("run-a");
+    let mut lock = rina.command(&["lock", "--env", "production", "--run", "run-a", "--lease", &lease]);
+    lock.env("GIT_DIR", other.path().join(".git"))
+        .env("GIT_INDEX_FILE", "/nowhere")
+        .env("GIT_WORK_TREE", "/");
+    let output = lock.output().expect("it runs");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(
+        text(&output).contains("GIT_DIR names another repository and does not count"),
+        "{}",
+        text(&output)
+    );
+    let (code, said) = team.member("budi").lock("run-b", &[]);
+    assert!(code == 75 && said.contains("Rína Wíjaya"), "{said}");
+}

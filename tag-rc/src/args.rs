@@ -45,6 +45,9 @@ pub enum Command {
         /// When somebody else takes the number in between, take the next one
         #[arg(long)]
         retry: bool,
+        /// Take this number instead of the next one, because the remote's host never takes that one again
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "retry")]
+        number: Option<u64>,
         /// How N is written: plain (rc3) or dotted (rc.3)
         #[arg(long, value_name = "STYLE", value_parser = Style::parse)]
         rc_style: Option<Style>,
@@ -62,8 +65,11 @@ pub enum Command {
         #[command(flatten)]
         how: How,
     },
-    /// Tag the next patch of the last final on a hotfix branch
+    /// Tag the next patch of the final that runs, on a hotfix branch that was cut from it
     Hotfix {
+        /// Tag although the branch is not the final that runs and a fix alone; the reason is kept in the tag
+        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        other_base: Option<String>,
         #[command(flatten)]
         how: How,
     },
@@ -179,6 +185,8 @@ pub struct Settings {
     pub again: bool,
     /// The next number when this one is lost.
     pub retry: bool,
+    /// The number that a person has chosen.
+    pub number: Option<u64>,
     /// How N is written.
     pub style: Style,
     /// Refuse rc10 in the plain style.
@@ -189,12 +197,18 @@ pub struct Settings {
     pub may_differ: Vec<String>,
     /// Why there is no candidate.
     pub no_candidate: Option<String>,
+    /// Why a hotfix may be built on something else than what runs.
+    pub other_base: Option<String>,
     /// Notes are needed even when no changelog was read in this run.
     pub require_notes: bool,
     /// Sign.
     pub sign: bool,
     /// Prove the signature.
     pub require_signed: bool,
+    /// The branch that production is deployed from.
+    pub production: String,
+    /// The product's name; empty where there is none.
+    pub product: String,
     /// The branches.
     pub strategy: Strategy,
 }
@@ -214,8 +228,8 @@ impl Args {
     pub fn settings(&self, context: &Context, act: Act) -> Result<Settings, Failure> {
         let mut settings = Settings::read(context, act)?;
         let how = match &self.command {
-            Some(Command::Candidate { again, retry, rc_style, strict_semver, how }) => {
-                (settings.again, settings.retry) = (*again, *retry);
+            Some(Command::Candidate { again, retry, number, rc_style, strict_semver, how }) => {
+                (settings.again, settings.retry, settings.number) = (*again, *retry, *number);
                 settings.style = rc_style.unwrap_or(settings.style);
                 settings.strict_semver |= strict_semver;
                 Some(how)
@@ -224,7 +238,10 @@ impl Args {
                 settings.no_candidate = no_candidate.clone().or(settings.no_candidate);
                 Some(how)
             }
-            Some(Command::Hotfix { how }) => Some(how),
+            Some(Command::Hotfix { other_base, how }) => {
+                settings.other_base.clone_from(other_base);
+                Some(how)
+            }
             _ => None,
         };
         if let Some(how) = how {
@@ -276,14 +293,18 @@ impl Settings {
             allow_behind: false,
             again: false,
             retry: false,
+            number: None,
             style,
             strict_semver: flag("strict_semver")?,
             ignore: settings.list("ignore")?,
             may_differ: settings.list("may_differ")?,
             no_candidate: settings.text("no_candidate")?.filter(|reason| !reason.is_empty()),
+            other_base: None,
             require_notes: flag("require_notes")?,
             sign: flag("sign")?,
             require_signed: flag("require_signed")?,
+            production: settings.shared("branch")?.unwrap_or_else(|| strategy.main.clone()),
+            product: settings.product("name")?.unwrap_or_default(),
             strategy,
         })
     }

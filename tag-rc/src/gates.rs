@@ -1,17 +1,18 @@
 //! The checks of a tag, one function each. Pure.
 
-use semver::Version;
 use step::Failure;
 
 use crate::args::{Act, Settings};
+use crate::base::{next_patch, no_final};
 use crate::check::{Check, Checks};
+use crate::git::{Relation, matches};
 use crate::message::same_but_run;
 use crate::name::{self, Style};
-use crate::plan::{Notes, Seen, Target, no_final, short};
-use crate::repo::Relation;
+use crate::seen::{Notes, Seen, Target, short};
 
 /// All checks in order. What is on the remote already is a fact, whatever the working copy looks like by now; only what the
-/// tag itself must be is held against it once more.
+/// tag itself must be is held against it once more. What hangs on a check that has failed is not looked at: it would be about
+/// something else.
 pub fn checks(settings: &Settings, target: &Target, seen: &Seen, message: &str) -> Checks {
     let mut all = vec![
         Check::pass("version", format!("{} is a version", target.version)),
@@ -19,6 +20,7 @@ pub fn checks(settings: &Settings, target: &Target, seen: &Seen, message: &str) 
         exists(target, seen),
     ];
     if settings.act == Act::Candidate {
+        all.push(number(settings, target, seen));
         all.push(style(settings, target, seen));
         all.push(sorting(settings, target));
     }
@@ -28,6 +30,7 @@ pub fn checks(settings: &Settings, target: &Target, seen: &Seen, message: &str) 
         all.push(goes_up(settings, target, seen));
         all.push(notes(settings, seen));
     }
+    all.extend(base(settings, target, seen));
     all.extend(promotion(settings, target, seen));
     all.extend(tested(settings, target, seen));
     if target.there.is_none() {
@@ -38,6 +41,17 @@ pub fn checks(settings: &Settings, target: &Target, seen: &Seen, message: &str) 
     Checks(all)
 }
 
+/// The branch that is checked out instead of the one that is tagged.
+fn elsewhere<'a>(settings: &Settings, target: &Target, seen: &'a Seen) -> Option<&'a str> {
+    let out = seen.head.branch.as_deref().filter(|out| *out != target.branch);
+    out.filter(|_| target.there.is_none() && !settings.branch_given)
+}
+
+/// A check of the branch, while another one is checked out.
+fn not_looked_at(name: &'static str, out: &str) -> Check {
+    Check::skip(name, format!("not looked at: {out} is checked out"))
+}
+
 /// Also of a final that is there already: who goes on with it puts it into production.
 fn promotion(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check> {
     let without = match settings.act {
@@ -45,7 +59,43 @@ fn promotion(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check>
         Act::Final => settings.no_candidate.as_deref(),
         Act::Hotfix => Some("a hotfix may go without"),
     };
+    if let (Some(out), true) = (elsewhere(settings, target, seen), target.candidate.is_some()) {
+        return Some(not_looked_at("candidate", out));
+    }
     Some(seen.proof.check(&target.version.to_string(), without, &target.branch, &settings.remote))
+}
+
+/// A hotfix is what runs, and the fix.
+fn base(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check> {
+    let base = target.base.as_ref().filter(|_| settings.act == Act::Hotfix && target.there.is_none())?;
+    let reason = settings.other_base.as_deref();
+    Some(match elsewhere(settings, target, seen) {
+        Some(out) => not_looked_at("base", out),
+        None => seen.built.check(base, &target.branch, reason, &settings.remote),
+    })
+}
+
+/// A number that a person has chosen goes up too.
+fn number(settings: &Settings, target: &Target, seen: &Seen) -> Check {
+    const NAME: &str = "number";
+    let candidates = seen.remote.candidates(&target.version);
+    match (settings.number, candidates.last()) {
+        (Some(number), Some(last)) if target.there.is_none() && number <= last.number => {
+            let message = format!(
+                "{} is on the remote, so --number must be higher than {}",
+                last.tag.name, last.number
+            );
+            let next = format!(
+                "tag-rc candidate --release {} --number {}",
+                target.version,
+                last.number.saturating_add(1)
+            );
+            Check::fail(NAME, Failure::refused("candidate-number", message).next(next))
+        }
+        (Some(number), _) => Check::pass(NAME, format!("{number}, as --number says")),
+        (None, Some(last)) => Check::pass(NAME, format!("the remote's last candidate is {}", last.tag.name)),
+        (None, None) => Check::pass(NAME, "the remote has no candidate of this version yet"),
+    }
 }
 
 /// What ran where candidates are tested must be what the final is held against.
@@ -99,12 +149,13 @@ fn exists(target: &Target, seen: &Seen) -> Check {
         );
         return Check::fail(NAME, Failure::refused("tag-exists", message));
     }
-    let last = format!("v{}", target.version);
-    if seen.remote.tags.contains_key(&last) {
-        let message = format!(
-            "{} is released already ({last} is on the remote): a candidate comes before",
-            target.version
-        );
+    if let Some(last) = seen.remote.final_of(&target.version) {
+        let (released, tag) = (&target.version, &last.name);
+        let message = if target.number.is_some() {
+            format!("{released} is released already ({tag} is on the remote): a candidate comes before")
+        } else {
+            format!("{released} is released already: the remote has it as {tag}")
+        };
         return Check::fail(NAME, Failure::refused("already-final", message));
     }
     Check::pass(NAME, format!("the remote has no {}", target.name))
@@ -116,7 +167,7 @@ fn style(settings: &Settings, target: &Target, seen: &Seen) -> Check {
     let refused = |message| Check::fail(NAME, Failure::refused("candidate-style", message));
     if let Some(odd) = seen.remote.odd(&target.version).first() {
         return refused(format!(
-            "the remote has {}, whose number is not written like -rc7 or -rc.7; mixed styles cannot be counted",
+            "the remote has {}, whose number cannot be counted: it is not written like -rc7 or -rc.7 (small letters, no zero before it)",
             odd.name
         ));
     }
@@ -167,15 +218,15 @@ pub fn sorts_wrongly(tag: &str) -> String {
 /// Higher than every final; a hotfix exactly one patch.
 fn goes_up(settings: &Settings, target: &Target, seen: &Seen) -> Check {
     const NAME: &str = "goes-up";
-    let Some((last, _)) = &target.last_final else {
+    let version = &target.version;
+    let Some((last, tag)) = &target.last_final else {
         return if settings.act == Act::Hotfix {
             Check::fail(NAME, no_final())
         } else {
             Check::pass(NAME, "the remote has no final yet")
         };
     };
-    let version = &target.version;
-    let next = Version::new(last.major, last.minor, last.patch + 1);
+    let next = next_patch(last, &seen.remote);
     if settings.act == Act::Hotfix && *version != next {
         let message = format!("a hotfix of {last} is {next}, not {version}");
         return Check::fail(
@@ -184,29 +235,13 @@ fn goes_up(settings: &Settings, target: &Target, seen: &Seen) -> Check {
         );
     }
     if version < last {
-        let message = format!("{version} is lower than {last}, which is released already");
+        let message = format!(
+            "{version} is lower than {last}, which is released already ({} is on the remote)",
+            tag.name
+        );
         return Check::fail(NAME, Failure::refused("version-order", message));
     }
-    match seen.has_last_final {
-        Some(false) if settings.act == Act::Hotfix => {
-            let message =
-                format!("{} is not built on v{last}: a hotfix fixes what is in production", target.branch);
-            Check::fail(
-                NAME,
-                Failure::refused("hotfix-base", message).next(format!("git log --oneline HEAD..v{last}")),
-            )
-        }
-        None if settings.act == Act::Hotfix => {
-            let message =
-                format!("the history here is cut off, so it cannot be told whether v{last} is in it");
-            Check::fail(
-                NAME,
-                Failure::refused("shallow", message)
-                    .next(format!("git fetch --unshallow {}", settings.remote)),
-            )
-        }
-        _ => Check::pass(NAME, format!("{version} comes after {last}")),
-    }
+    Check::pass(NAME, format!("{version} comes after {last}"))
 }
 
 fn notes(settings: &Settings, seen: &Seen) -> Check {
@@ -239,12 +274,11 @@ fn fit_to_tag(settings: &Settings, target: &Target, seen: &Seen) -> [Check; 4] {
             seen.dirty.iter().take(10).fold(Failure::refused("dirty", dirty(&seen.dirty)), Failure::cause);
         Err(shown.next("git status"))
     };
-    [
-        Check::of("settled", settled),
-        Check::of("clean", clean),
-        on_branch(settings, target, seen),
-        Check::of("tip", at_tip(settings, target, seen.relation)),
-    ]
+    let tip = match elsewhere(settings, target, seen) {
+        Some(out) => not_looked_at("tip", out),
+        None => Check::of("tip", at_tip(settings, target, seen)),
+    };
+    [Check::of("settled", settled), Check::of("clean", clean), on_branch(settings, target, seen), tip]
 }
 
 fn dirty(paths: &[String]) -> String {
@@ -259,7 +293,7 @@ fn hotfix_branch(settings: &Settings, target: &Target) -> Option<Check> {
     if settings.act != Act::Hotfix {
         return None;
     }
-    if let Ok(true) = crate::repo::matches(patterns, branch) {
+    if let Ok(true) = matches(patterns, branch) {
         return Some(Check::pass(NAME, format!("{branch} is a hotfix branch")));
     }
     let message = format!("{branch} is no hotfix branch ({})", patterns.join(" or "));
@@ -281,22 +315,24 @@ fn on_branch(settings: &Settings, target: &Target, seen: &Seen) -> Check {
     }
 }
 
-fn at_tip(settings: &Settings, target: &Target, relation: Relation) -> Result<String, Failure> {
+fn at_tip(settings: &Settings, target: &Target, seen: &Seen) -> Result<String, Failure> {
     let (branch, remote) = (&target.branch, &settings.remote);
+    let here =
+        if seen.head.branch.as_ref() == Some(branch) { branch.as_str() } else { "what is checked out" };
     let refused = |reason, message: String, next: String| Err(Failure::refused(reason, message).next(next));
     let pull = format!("git pull --ff-only {remote} {branch}");
     let push = format!("git push {remote} HEAD:refs/heads/{branch}");
-    match relation {
+    match seen.relation {
         Relation::Tip => Ok(format!("this is the tip of {branch} on {remote}")),
         Relation::Behind if settings.allow_behind => {
             Ok(format!("this is in the history of {branch} on {remote}, which has gone on"))
         }
-        Relation::Behind => refused("behind", format!("{branch} is behind {remote}/{branch}"), pull),
+        Relation::Behind => refused("behind", format!("{here} is behind {remote}/{branch}"), pull),
         Relation::Ahead => {
-            refused("not-pushed", format!("{branch} has commits that {remote} does not have"), push)
+            refused("not-pushed", format!("{here} has commits that {remote}/{branch} does not have"), push)
         }
         Relation::Diverged => {
-            refused("diverged", format!("{branch} and {remote}/{branch} have diverged"), pull)
+            refused("diverged", format!("{here} and {remote}/{branch} have diverged"), pull)
         }
         Relation::Unknown => {
             let message = format!("{remote}/{branch} is at a commit that is not known here");
@@ -310,6 +346,9 @@ fn at_tip(settings: &Settings, target: &Target, relation: Relation) -> Result<St
 fn local(settings: &Settings, target: &Target, seen: &Seen, message: &str) -> Check {
     const NAME: &str = "local-tag";
     let name = &target.name;
+    if seen.remote.tags.contains_key(name) {
+        return Check::skip(NAME, format!("not looked at: the remote has {name}"));
+    }
     let Some(local) = &seen.local else { return Check::pass(NAME, format!("there is no other {name} here")) };
     let same =
         |theirs: &String| crate::message::trailers(theirs).run.is_some() && same_but_run(theirs, message);

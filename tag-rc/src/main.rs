@@ -1,29 +1,29 @@
 //! Tags a release candidate on staging or the final release on main, and proves it on the remote.
 
 mod args;
-mod branches;
+mod base;
 mod check;
 mod gates;
 mod git;
-mod list;
 mod message;
 mod name;
 mod observe;
 mod plan;
 mod promotion;
+mod questions;
 mod remote;
-mod repo;
+mod seen;
 mod tagging;
-mod verify;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Act, Args, Command, Settings};
-use git::Git;
+use git::{Git, Lock, Repo};
 use plan::Plan;
+use questions::{branches, list, verify};
 use serde_json::json;
-use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+use step::{Answer, Common, Context, Failure, Kind, Outcome, Program, Run};
 use tagging::End;
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ impl Program for Args {
     const EXAMPLES: &'static str = "
         tag-rc candidate --release 1.2.0        tag v1.2.0-rcN on staging, N from the remote
         tag-rc final --release 1.2.0            tag v1.2.0 on main, if main is what the last candidate was
-        tag-rc hotfix                           tag the next patch of the last final on hotfix/*
+        tag-rc hotfix                           tag the next patch of the final that runs, on hotfix/*
         tag-rc candidate --release 1.2.0 -n     say which tag it would be
         tag-rc list; tag-rc verify v1.2.0; tag-rc branches
         changelog-lint | tag-rc candidate       take version and notes from the document";
@@ -74,24 +74,23 @@ impl Program for Args {
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
         match &self.command {
             Some(Command::List { version, remote }) => {
-                list::answer(&Git::new(context, &args::remote(context, remote)?), version.as_deref())
+                list::answer(&Git::new(context, &args::remote(context, remote)?)?, version.as_deref())
             }
             Some(Command::Verify { tag, require_signed, remote }) => {
-                let name = args::remote(context, remote)?;
-                verify::answer(context, &Git::new(context, &name), tag, *require_signed)
+                verify::answer(context, &args::remote(context, remote)?, tag, *require_signed)
             }
-            Some(Command::Branches { remote }) => {
-                branches::answer(context, &Git::new(context, &args::remote(context, remote)?))
-            }
+            Some(Command::Branches { remote }) => branches::answer(context, &args::remote(context, remote)?),
             _ => Err(Failure::bug("tag-rc was asked for what is no question")),
         }
     }
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = self.settings(context, self.act().unwrap_or(Act::Candidate))?;
-        let git = Git::new(context, &settings.remote);
-        observe::open(&git).map_err(|f| Failure::config(&f.reason, f.message.as_str()))?;
-        let remote = git.remote()?;
+        let (_repo, git) = here(context, &settings.remote).map_err(|failure| match failure.kind {
+            Kind::Refused => Failure::config(&failure.reason, failure.message.as_str()),
+            _ => failure,
+        })?;
+        let remote = git.look()?;
         let branch = settings.branch.as_deref().unwrap_or(&settings.strategy.main);
         let tip = remote.heads.get(branch).ok_or_else(|| {
             Failure::config("branch-missing", format!("{} has no branch {branch}", settings.remote))
@@ -100,7 +99,7 @@ impl Program for Args {
         let text = format!(
             "{} can be read, {branch} is at {}; tags will be by {identity}; that a tag may be pushed cannot be proven without pushing",
             settings.remote,
-            plan::short(tip)
+            seen::short(tip)
         );
         Ok(Answer::new(
             text,
@@ -109,24 +108,32 @@ impl Program for Args {
     }
 }
 
+/// The repository around the working directory, and the remote, which must be another one.
+fn here<'a>(context: &'a Context, remote: &str) -> Result<(Repo<'a>, Git<'a>), Failure> {
+    let repo = Repo::open(context)?;
+    let git = Git::new(context, remote)?;
+    git.is_elsewhere(&repo)?;
+    Ok((repo, git))
+}
+
 /// Observes, plans and tags; once more when the number was lost to somebody else and the next one will do.
 fn until_done(run: &Run, settings: &Settings) -> Result<(Outcome, Plan, String), Failure> {
-    let git = Git::new(&run.context, &settings.remote);
+    let (repo, git) = here(&run.context, &settings.remote)?;
+    let permit = run.permit();
+    let _alone = permit.map(|permit| Lock::take(&permit, &run.context, &repo)).transpose()?;
     loop {
-        let (target, seen) = observe::observe(run, &git, settings)?;
+        let (target, seen) = observe::observe(run, &git, &repo, settings)?;
         let plan = plan::decide(settings, target, &seen)?;
-        for (_, warning) in &plan.warnings {
-            run.context.voice.warn(warning);
-        }
+        plan.warnings.iter().for_each(|(_, warning)| run.context.voice.warn(warning));
+        plan.listing.iter().for_each(|line| run.context.voice.say(line));
         let commit = seen.head.commit;
-        match tagging::carry_out(run, &git, settings, &plan, &commit)? {
+        match tagging::carry_out(run, &git, &repo, settings, &plan, &commit)? {
             End::Done(outcome) => return Ok((*outcome, plan, commit)),
             // Somebody else has tagged this very commit: that is what was wanted.
             End::Lost(other) if other.commit == commit && !settings.again => {}
             End::Lost(other) if settings.retry => {
-                run.context
-                    .voice
-                    .say(&format!("{} was taken by somebody else; taking the next number", other.name));
+                let sentence = format!("{} was taken by somebody else; taking the next number", other.name);
+                run.context.voice.say(&sentence);
             }
             End::Lost(other) => return Err(taken(settings, &other.name)),
         }

@@ -1,4 +1,5 @@
-//! The names of tags: `v1.2.0` for a final, `v1.2.0-rc3` (or `v1.2.0-rc.3`) for a candidate. Pure.
+//! The names of tags: `v1.2.0` for a final, `v1.2.0-rc3` (or `v1.2.0-rc.3`) for a candidate. The same without the `v`, or with
+//! a large one, was made by somebody else, but says the same, and counts. Pure.
 
 use semver::Version;
 use step::Failure;
@@ -44,7 +45,7 @@ impl Style {
 pub enum Name {
     /// `v1.2.0`
     Final(Version),
-    /// `v1.2.0-rc3`: version, style, number.
+    /// `v1.2.0-rc3`: version, style, number. The first may be 0: others begin there.
     Candidate(Version, Style, u64),
     /// Meant as a candidate of a version, but its number cannot be counted: `v1.2.0-rc03`, `v1.2.0-RC3`.
     Odd(Version),
@@ -53,7 +54,7 @@ pub enum Name {
 impl Name {
     /// Reads a name without `refs/tags/`; `None` for tags that are about something else.
     pub fn parse(tag: &str) -> Option<Self> {
-        let rest = tag.strip_prefix('v')?;
+        let rest = bare(tag);
         let (core, pre) = rest.split_once('-').map_or((rest, None), |(core, pre)| (core, Some(pre)));
         let version = Version::parse(core).ok().filter(|v| v.build.is_empty())?;
         let Some(pre) = pre else { return Some(Name::Final(version)) };
@@ -64,7 +65,7 @@ impl Name {
             Some(digits) => (Style::Dotted, digits),
             None => (Style::Plain, pre.strip_prefix("rc").unwrap_or_default()),
         };
-        let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+        let plain = digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
         let number = digits.parse().ok().filter(|_| plain);
         Some(number.map_or(Name::Odd(version.clone()), |n| Name::Candidate(version, style, n)))
     }
@@ -77,11 +78,31 @@ impl Name {
     }
 }
 
+/// A tag's name without its `v`.
+pub fn bare(tag: &str) -> &str {
+    tag.strip_prefix(['v', 'V']).unwrap_or(tag)
+}
+
+/// Whether a tag that is not counted reads like this version: `release-1.2.0`, `shop/v1.2.0-rc1`.
+pub fn resembles(tag: &str, version: &Version, product: &str) -> bool {
+    let words = ["release", "releases", "version", "rel", "ver", product];
+    let lower = tag.to_lowercase();
+    let rest = words
+        .iter()
+        .filter(|word| !word.is_empty())
+        .find_map(|word| lower.strip_prefix(&word.to_lowercase()));
+    let rest = rest.map(|rest| rest.trim_start_matches(['-', '_', '/', '@', '.']));
+    rest.and_then(Name::parse).is_some_and(|name| name.version() == version)
+}
+
 /// Reads a version that can be tagged: three numbers and nothing else.
 pub fn version(text: &str) -> Result<Version, Failure> {
     let parsed = Version::parse(text).map_err(|e| {
-        let message = format!("`{text}` is not a version for a tag ({e}); write it like 1.2.0");
-        Failure::refused("version", message)
+        let remedy = match Version::parse(bare(text)) {
+            Ok(version) => format!("without the v it is one: {version}"),
+            Err(_) => "write it like 1.2.0".to_owned(),
+        };
+        Failure::refused("version", format!("`{text}` is not a version for a tag ({e}); {remedy}"))
     })?;
     let core = Version::new(parsed.major, parsed.minor, parsed.patch);
     if parsed == core {
@@ -109,7 +130,14 @@ mod tests {
             ("v1.2.0-rc3", candidate(Style::Plain, 3)),
             ("v1.2.0-rc.10", candidate(Style::Dotted, 10)),
             ("v1.2.0-rc03", Some(Name::Odd(v.clone()))),
-            ("v1.2.0-rc.0", Some(Name::Odd(v.clone()))),
+            ("v1.2.0-rc0", candidate(Style::Plain, 0)),
+            ("v1.2.0-rc.0", candidate(Style::Dotted, 0)),
+            ("v1.2.0-rc00", Some(Name::Odd(v.clone()))),
+            ("1.2.0", Some(Name::Final(v.clone()))),
+            ("V1.2.0", Some(Name::Final(v.clone()))),
+            ("1.2.0-rc3", candidate(Style::Plain, 3)),
+            ("V1.2.0-rc.3", candidate(Style::Dotted, 3)),
+            ("1.2.0-RC3", Some(Name::Odd(v.clone()))),
             ("v1.2.0-RC3", Some(Name::Odd(v.clone()))),
             ("v1.2.0-rc", Some(Name::Odd(v.clone()))),
             ("v1.2.0-rc3-fix", Some(Name::Odd(v.clone()))),
@@ -118,12 +146,36 @@ mod tests {
             ("v1.2.0-r\u{e9}", None),
             ("v1.2", None),
             ("v01.2.0", None),
-            ("1.2.0", None),
+            ("vv1.2.0", None),
+            ("v-1.2.0", None),
+            ("release-1.2.0", None),
             ("v1.2.0+build", None),
             ("release", None),
         ] {
             assert_eq!(Name::parse(tag), expected, "{tag}");
         }
+    }
+
+    #[test]
+    fn what_reads_like_a_version_is_noticed() {
+        let version = Version::new(1, 2, 0);
+        for tag in [
+            "release-1.2.0",
+            "release/v1.2.0",
+            "Release_1.2.0-rc1",
+            "version1.2.0",
+            "rel-1.2.0",
+            "shop-1.2.0",
+            "shop@1.2.0",
+            "shop/v1.2.0-rc.3",
+        ] {
+            assert!(resembles(tag, &version, "Shop"), "{tag}");
+        }
+        for tag in ["release-1.2.1", "web-1.2.0", "release", "v1.2.0", "shop-1.2.0-beta1", "release-1.2", ""]
+        {
+            assert!(!resembles(tag, &version, "Shop"), "{tag}");
+        }
+        assert!(!resembles("-1.2.0", &version, ""));
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use semver::Version;
 use serde_json::{Value, json};
 use step::{Acted, Failure, Outcome, Permit, Run};
 
 use crate::args::{Act, Settings};
-use crate::git::{Git, Pushed};
+use crate::git::{Git, Pushed, Repo};
 use crate::name;
-use crate::observe::{open, proven};
-use crate::plan::{Deed, Plan, short};
+use crate::observe::proven;
+use crate::plan::{Deed, Plan};
 use crate::remote::Tag;
+use crate::seen::{Target, short};
 
 /// How an attempt ended.
 pub enum End {
@@ -24,6 +26,7 @@ pub enum End {
 pub fn carry_out(
     run: &Run,
     git: &Git,
+    repo: &Repo,
     settings: &Settings,
     plan: &Plan,
     commit: &str,
@@ -38,7 +41,7 @@ pub fn carry_out(
         let outcome = Outcome::planned(format!("would tag {at} as {name} and push it to {remote}"));
         return Ok(done(with_record(outcome, settings, plan, commit), None, None));
     };
-    let made = make(&permit, git, settings, plan, commit)?;
+    let made = make(&permit, git, repo, settings, plan, commit)?;
     run.context.checkpoint()?;
     if let Some(other) = push(run, &permit, git, plan, &made)? {
         return Ok(End::Lost(other));
@@ -73,8 +76,11 @@ fn with_record(outcome: Outcome, settings: &Settings, plan: &Plan, commit: &str)
     if let Some(proof) = &plan.proof {
         outcome = outcome.output("promotion", proof.clone());
     }
-    if let Some((version, _)) = &target.last_final {
-        outcome = outcome.output("last_final", format!("v{version}"));
+    if let Some(base) = &plan.base {
+        outcome = outcome.output("base", base.clone());
+    }
+    if let Some((_, tag)) = &target.last_final {
+        outcome = outcome.output("last_final", tag.name.clone());
     }
     outcome
 }
@@ -88,19 +94,25 @@ struct Made {
 }
 
 /// Makes the tag, unless an earlier run did, and proves its signature. A tag that must be signed and is not is not kept.
-fn make(permit: &Permit, git: &Git, settings: &Settings, plan: &Plan, commit: &str) -> Result<Made, Failure> {
+fn make(
+    permit: &Permit,
+    git: &Git,
+    repo: &Repo,
+    settings: &Settings,
+    plan: &Plan,
+    commit: &str,
+) -> Result<Made, Failure> {
     let name = &plan.target.name;
     let ours = plan.deed == Deed::Make;
     if ours {
         git.tag(permit, name, commit, &plan.message, settings.sign || settings.require_signed)?;
     }
-    let repo = open(git)?;
     let gone = || Failure::failed("tag-failed", format!("git made the tag {name}, but it is not here"));
     let object = repo.tag(name)?.ok_or_else(gone)?.object;
     if matches!(&plan.deed, Deed::Push(expected) if *expected != object) {
         return Err(Failure::temporary("local-tag", format!("the tag {name} here has just been changed")));
     }
-    let signature = match proven(git, &repo, name, &object, None)? {
+    let signature = match proven(git, repo, name, &object, None)? {
         Ok(said) => Some(json!({ "good": true, "said": said })),
         Err(failure) if settings.require_signed => {
             if ours {
@@ -134,12 +146,11 @@ fn push(run: &Run, permit: &Permit, git: &Git, plan: &Plan, made: &Made) -> Resu
         }
         (None, Pushed::Declined(why)) => {
             forget()?;
-            let message = format!("{name} was declined by {}, or by a hook here", git.remote);
-            Err(Failure::failed("push-declined", message).cause(why))
+            Err(declined(&plan.target, git.remote(), &why))
         }
         (None, Pushed::Busy(why)) => {
             forget()?;
-            let message = format!("somebody else is at {name} on {} at this moment", git.remote);
+            let message = format!("somebody else is at {name} on {} at this moment", git.remote());
             Err(Failure::temporary("remote-busy", message).cause(why))
         }
         (None, Pushed::Unclear(why)) => {
@@ -149,10 +160,34 @@ fn push(run: &Run, permit: &Permit, git: &Git, plan: &Plan, made: &Made) -> Resu
             Err(Failure::temporary("push-failed", message).acted(Acted::Unknown).cause(why))
         }
         (None, Pushed::Done) => {
-            let message = format!("git says that {name} was pushed, but {} does not have it", git.remote);
+            let message = format!("git says that {name} was pushed, but {} does not have it", git.remote());
             Err(Failure::failed("tag-not-there", message).acted(Acted::Unknown))
         }
     }
+}
+
+/// A host may refuse a name for ever, as GitHub does where a release that cannot be changed was deleted. A name is not taken twice
+/// then, so the way past it is said.
+fn declined(target: &Target, remote: &str, why: &str) -> Failure {
+    const FOR_EVER: [&str; 3] = ["creations being restricted", "immutable", "Cannot create ref"];
+    let (name, version) = (&target.name, &target.version);
+    let message = format!("{name} was declined by {remote}, or by a hook here");
+    let (way, next) = match target.number {
+        Some((number, _)) => {
+            let other = number.saturating_add(1);
+            let next = format!("tag-rc candidate --release {version} --number {other}");
+            (format!("--number {other} takes the next number"), next)
+        }
+        None => {
+            let other = Version::new(version.major, version.minor, version.patch + 1);
+            (format!("release {other} instead"), format!("tag-rc list {version}"))
+        }
+    };
+    let message = format!(
+        "{message}; if it never takes this name again, because a tag of this name was deleted there, {way}"
+    );
+    let failure = Failure::failed("push-declined", message).cause(why);
+    if FOR_EVER.iter().any(|words| why.contains(words)) { failure.next(next) } else { failure }
 }
 
 /// What the remote has under the name now. Who has the ref locked is given a moment to let it be seen.

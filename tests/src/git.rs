@@ -37,6 +37,11 @@ impl Remote {
         Remote(path.to_owned())
     }
 
+    /// Takes a folder that is one already.
+    pub fn at(path: &Path) -> Self {
+        Remote(path.to_owned())
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0

@@ -221,6 +221,11 @@ fn a_hotfix_goes_straight_to_production_and_owes_what_it_skipped() {
         serde_json::json!({ "reason": "prices are wrong", "skipped": ["candidate", "soak", "qa"] });
     assert_eq!(last["facts"]["debt"], expected);
     assert_eq!(last["procedure"], "hotfix");
+    // It was held against what was seen to run.
+    let steps = last["steps"].as_array().expect("steps");
+    let tag = steps.iter().find(|step| step["name"] == "tag-rc").expect("it was tagged");
+    assert_eq!(tag["output"]["base"]["why"], "production runs 1.2.0-rc1", "{tag}");
+    assert_eq!(tag["output"]["base"]["tag"], "v1.2.0", "{tag}");
     // It is rolled back like any release.
     succeeds(&mut sandbox.runbook("rollback"));
     assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use testkit::exchange;
+use testkit::git::Repo;
 
 use crate::team::{ID, OTHER_ID, Team, changed, failed, fingerprint, no, opened, output, tagged, unchanged};
 
@@ -345,4 +346,171 @@ fn a_remote_that_cannot_be_read_is_said() {
     }
     let mut elsewhere = team.command(&["candidate"]);
     assert_eq!(failed(&exchange(elsewhere.current_dir("/"), Some(&opened(ID)))), no("no-repository"));
+}
+
+/// As GitHub says it of a tag whose immutable release was deleted: as if it were a rule.
+const FOR_EVER: &str = "case $1 in refs/tags/v1.2.0-rc1|refs/tags/v1.2.0) \
+    printf 'error: GH013: Repository rule violations found for %s.\\n\\n- Cannot create ref due to creations being restricted.\\n' $1 >&2; exit 1;; esac";
+
+#[test]
+fn a_number_that_the_host_never_takes_again_can_be_passed_over() {
+    let team = Team::start();
+    team.remote.hook("update", FOR_EVER);
+    for _ in 0..2 {
+        let (code, document, stderr) = team.run(&["candidate"]);
+        let failure = &document["failure"];
+        assert_eq!(
+            (code, failure["reason"].as_str(), failure["acted"].as_str()),
+            (1, Some("push-declined"), Some("no")),
+            "{stderr}"
+        );
+        assert_eq!(failure["next"], "tag-rc candidate --release 1.2.0 --number 2", "{stderr}");
+        assert!(
+            stderr.contains("--number 2 takes the next number")
+                && stderr.contains("creations being restricted"),
+            "{stderr}"
+        );
+    }
+    let next = |args: &[&str], id: &str| {
+        exchange(&mut team.command(&[&["candidate"], args].concat()), Some(&opened(id)))
+    };
+    assert_eq!(tagged(next(&["--number", "2", "--plan"], ID)).1, "v1.2.0-rc2");
+    assert_eq!(tagged(next(&["--number", "2"], ID)), changed("v1.2.0-rc2"));
+    assert_eq!(tagged(next(&["--number", "2"], ID)), unchanged("v1.2.0-rc2"));
+    assert_eq!(tagged(next(&[], OTHER_ID)), unchanged("v1.2.0-rc2"), "the commit has it");
+    assert_eq!(tagged(next(&["--again"], OTHER_ID)), changed("v1.2.0-rc3"), "the count goes on from there");
+    let lower = next(&["--number", "1"], OTHER_ID);
+    assert_eq!(failed(&lower), no("candidate-number"), "{}", lower.2);
+    assert!(lower.2.contains("--number 4"), "{}", lower.2);
+    assert_eq!(next(&["--number", "5", "--retry"], ID).0, 2);
+    assert_eq!(next(&["--number", "0"], ID).0, 2);
+    // A final has no other number: the next version.
+    team.ours.git(&["push", "--quiet", "origin", "staging:main"]);
+    team.on("main");
+    let (_, document, stderr) = team.run(&["final"]);
+    assert_eq!(document["failure"]["reason"], "push-declined", "{stderr}");
+    assert!(stderr.contains("release 1.2.1 instead"), "{stderr}");
+    assert!(team.ours.git(&["tag", "--list", "v1.2.0"]).is_empty());
+}
+
+#[test]
+fn what_others_have_made_by_hand_is_counted_or_said() {
+    let team = Team::start();
+    let warned = |tags: &[&str]| {
+        let folder = Repo::clone(
+            &team.remote.path().display().to_string(),
+            &team.path(&tags.join("-").replace('/', "-")),
+            &["--branch", "staging"],
+        );
+        folder.git(&["commit", "--quiet", "--allow-empty", "-m", "next"]);
+        folder.git(&["push", "--quiet", "origin", "HEAD"]);
+        tags.iter().for_each(|tag| drop(team.remote.git(&["tag", tag, "staging~1"])));
+        let (code, document, stderr) =
+            exchange(&mut team.command_in(folder.path(), &["candidate", "--plan"]), Some(&opened(ID)));
+        tags.iter().for_each(|tag| drop(team.remote.git(&["tag", "--delete", tag])));
+        let word = if code == 0 { &document["facts"]["tag"] } else { &document["failure"]["reason"] };
+        (word.as_str().unwrap_or_default().to_owned(), stderr)
+    };
+    for (tags, word, said) in [
+        (&["v1.2.0-rc0"][..], "v1.2.0-rc1", ""),
+        (&["v1.2.0-rc.0"], "candidate-style", "v1.2.0-rc.0"),
+        (&["1.2.0-rc4"], "v1.2.0-rc5", "1.2.0-rc4 too, without a small v"),
+        (&["1.2.0"], "already-final", "1.2.0 is on the remote"),
+        (&["V1.2.0"], "already-final", "V1.2.0 is on the remote"),
+        (&["release-1.2.0"], "v1.2.0-rc1", "release-1.2.0, which reads like this version"),
+        (&["shop/v1.2.0"], "v1.2.0-rc1", "shop/v1.2.0, which reads like this version"),
+        (&["1.3.0"], "version-order", "1.3.0 is on the remote"),
+        (&["1.3.0", "v1.1.0"], "v1.2.0-rc1", "is 1.3.0 released already?"),
+        (&["2026.11.27", "other-1.2.0"], "v1.2.0-rc1", ""),
+        (&["v1.2.0-rc01"], "candidate-style", "no zero before it"),
+    ] {
+        let (found, stderr) = warned(tags);
+        assert_eq!(found, word, "{tags:?}: {stderr}");
+        assert!(
+            stderr.contains(said) && (!said.is_empty() || !stderr.contains("warning")),
+            "{tags:?}: {stderr}"
+        );
+    }
+    // A lightweight tag counts, and is told from one that says who made it.
+    team.remote.git(&["tag", "v1.2.0-rc7", "staging"]);
+    team.ours.git(&["pull", "--quiet"]);
+    let (code, document, stderr) = team.run(&["candidate"]);
+    assert_eq!((code, document["facts"]["tag"].as_str()), (0, Some("v1.2.0-rc7")), "{stderr}");
+    assert_eq!(output(&document)["warnings"][0]["code"], "lightweight-tag", "{stderr}");
+}
+
+#[test]
+fn a_version_with_its_letter_is_the_version() {
+    let team = Team::start();
+    let (code, document, stderr) =
+        exchange(&mut team.command(&["candidate", "--release", "v1.2.0", "--fresh", "--plan"]), None);
+    assert_eq!((code, document["facts"]["tag"].as_str()), (0, Some("v1.2.0-rc1")), "{stderr}");
+    let mut with = opened(ID);
+    with["facts"]["version"] = json!("v1.2.0");
+    let (_, _, stderr) = exchange(&mut team.command(&["candidate"]), Some(&with));
+    assert!(stderr.contains("without the v it is one: 1.2.0"), "{stderr}");
+}
+
+#[test]
+fn several_things_wrong_at_once_are_all_true() {
+    // On staging, which is ahead of main: nothing is said of main, which nobody looked at.
+    let team = Team::start();
+    team.go_on("more");
+    let also = |end: &(i32, Value, String)| -> Vec<String> {
+        let causes = end.1["failure"]["causes"].as_array().cloned().unwrap_or_default();
+        causes
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|c| c.starts_with("also:"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let end = team.run(&["final"]);
+    assert_eq!(failed(&end), no("branch"));
+    assert!(also(&end).iter().all(|line| line.contains("1.2.0 has no candidate")), "{:?}", also(&end));
+    assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));
+    assert_eq!(
+        also(&team.run(&["final"])),
+        [] as [&str; 0],
+        "main is not held against the candidate from here"
+    );
+    // A tag that the remote has at another commit is not only here.
+    team.ours.git(&["tag", "--annotate", "--message", "x", "v1.2.0", "origin/main"]);
+    team.ours.git(&["push", "--quiet", "origin", "refs/tags/v1.2.0"]);
+    team.ours.git(&["push", "--quiet", "origin", "staging:main"]);
+    team.on("main");
+    let end = team.run(&["final"]);
+    assert_eq!((failed(&end), also(&end)), (no("tag-exists"), vec![]), "{}", end.2);
+    // What is checked out is not the branch.
+    team.ours.git(&["switch", "--quiet", "--detach"]);
+    team.ours.commit("loose", &[("loose", "x")]);
+    std::fs::write(team.ours.path().join("new"), "x").expect("written");
+    let end = exchange(&mut team.command(&["final"]), Some(&crate::team::opened_for(Some("1.3.0"))));
+    assert_eq!(failed(&end), no("dirty"), "{}", end.2);
+    assert!(
+        also(&end)[0].contains("what is checked out has commits that origin/main does not have"),
+        "{}",
+        end.2
+    );
+}
+
+#[test]
+fn notes_and_answers_may_be_longer_than_a_pipe() {
+    let team = Team::start();
+    let notes = format!("### Added\n{}", "- Pay with QRIS, and say so in many words\n".repeat(9_000));
+    let mut document = opened(ID);
+    document["facts"]["notes"] = json!(notes);
+    assert_eq!(tagged(exchange(&mut team.command(&["candidate"]), Some(&document))), changed("v1.2.0-rc1"));
+    let message = team.remote.git(&["tag", "--list", "--format=%(contents)", "v1.2.0-rc1"]);
+    assert_eq!(message.matches("- Pay with QRIS").count(), 9_000);
+    // A hook that talks more than a pipe holds, on both sides, and leaves a program behind that keeps the pipe open.
+    let talk = "seq 1 40000 >&2; sleep 300 >&2 & echo $! >>";
+    team.ours.hook("pre-push", &format!("cat >/dev/null; {talk}{}", team.path("left").display()));
+    let started = std::time::Instant::now();
+    let again = exchange(&mut team.command(&["candidate", "--again"]), Some(&opened(OTHER_ID)));
+    let left = std::fs::read_to_string(team.path("left")).expect("its id");
+    let killed = std::process::Command::new("kill").arg(left.trim()).status().expect("kill");
+    assert!(killed.success(), "it was still there");
+    assert_eq!(tagged(again), changed("v1.2.0-rc2"));
+    assert!(started.elapsed() < std::time::Duration::from_secs(200), "it was not waited for");
 }

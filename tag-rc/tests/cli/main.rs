@@ -1,6 +1,8 @@
 //! The real binary on real repositories and real remotes.
 
 mod basics;
+mod hotfixes;
+mod places;
 mod promotion;
 mod questions;
 mod races;
@@ -8,3 +10,4 @@ mod remotes;
 mod repositories;
 mod signing;
 mod team;
+mod trees;

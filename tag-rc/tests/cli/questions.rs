@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use testkit::exchange;
-use testkit::git::isolate;
+use testkit::git::{Repo, isolate};
 use testkit::git_servers::ssh_key;
 
 use crate::team::{Team, changed, fingerprint, opened_for, tagged};
@@ -215,4 +215,151 @@ fn branches_are_looked_at_without_changing_the_clone() {
     team.ours.git(&["push", "--quiet", "origin", ":develop"]);
     let (code, answer) = team.ask(&["branches"]);
     assert_eq!((code, codes(&answer)), (1, vec!["branch-missing"]));
+}
+
+#[test]
+fn what_ci_lays_under_the_name_is_a_warning() {
+    let team = Team::start();
+    assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));
+    let commit = team.ours.git(&["rev-parse", "staging"]);
+    // As actions/checkout did for years: a clone of one commit, the tag a bare name for it.
+    let path = team.path("checkout");
+    std::fs::create_dir(&path).expect("a folder");
+    let checkout = Repo::at(&path);
+    checkout.git(&["init", "--quiet"]);
+    checkout.git(&["remote", "add", "origin", &format!("file://{}", team.remote.path().display())]);
+    checkout.git(&[
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--depth=1",
+        "origin",
+        &format!("+{commit}:refs/tags/v1.2.0-rc1"),
+    ]);
+    checkout.git(&["checkout", "--quiet", "refs/tags/v1.2.0-rc1"]);
+    let output = team.command_in(&path, &["verify", "v1.2.0-rc1", "--json"]).output().expect("it runs");
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((output.status.code(), &answer["annotated"]), (Some(0), &json!(true)), "{answer}");
+    assert_eq!((codes(&answer).len(), &answer["warnings"][0]["code"]), (0, &json!("lightweight-here")));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("warning: v1.2.0-rc1 is only a name"));
+    // At another commit it is another tag, however light.
+    team.go_on("more");
+    team.ours.git(&["tag", "--force", "v1.2.0-rc1", "staging"]);
+    let (code, answer) = team.ask(&["verify", "v1.2.0-rc1"]);
+    assert_eq!((code, codes(&answer)), (1, vec!["tag-differs"]), "{answer}");
+    // And so is an annotated one at the same commit: somebody has made it.
+    team.ours.git(&["tag", "--force", "--annotate", "--message", "x", "v1.2.0-rc1", &commit]);
+    let (code, answer) = team.ask(&["verify", "v1.2.0-rc1"]);
+    assert_eq!((code, codes(&answer)), (1, vec!["tag-differs"]), "{answer}");
+}
+
+#[test]
+fn a_tag_that_is_not_there_leads_to_the_one_that_was_meant() {
+    let team = Team::start();
+    for tag in ["v1.2.0-rc1", "v1.2.0-rc2", "v1.1.0", "1.0.0", "v2.0.0-rc1"] {
+        team.remote.git(&["tag", tag, "staging"]);
+    }
+    for (asked, meant) in [
+        ("1.2.0-rc1", "v1.2.0-rc1"),
+        ("V1.2.0-rc1", "v1.2.0-rc1"),
+        ("refs/tags/1.2.0-rc1", "v1.2.0-rc1"),
+        ("v1.2.0-rc.1", "v1.2.0-rc1"),
+        ("1.2.0-rc.2", "v1.2.0-rc2"),
+        ("v1.2.0-RC1", "v1.2.0-rc1"),
+        ("v1.2.0rc1", "v1.2.0-rc1"),
+        ("1.1.0", "v1.1.0"),
+        ("v1.1", "v1.1.0"),
+        ("v1.0.0", "1.0.0"),
+        ("v2.0.0", "v2.0.0-rc1"),
+        ("v1.2.0", "v1.2.0-rc2"),
+    ] {
+        let (code, text) = says(&team, &["verify", asked]);
+        assert!(code == 1 && text.contains(&format!("did you mean {meant}?")), "{asked}: {text}");
+        assert!(text.contains(&format!("next: tag-rc verify {meant}")), "{asked}: {text}");
+    }
+    for nothing in ["nightly", "\u{1b}[31mred"] {
+        let (code, text) = says(&team, &["verify", nothing]);
+        assert!(code == 1 && text.contains("next: tag-rc list") && !text.contains('\u{1b}'), "{text:?}");
+    }
+    assert_eq!(says(&team, &["list", "V1.2.0"]).0, 0);
+    let (_, text) = says(&team, &["list"]);
+    assert!(text.contains("written without v; lightweight"), "{text}");
+}
+
+#[test]
+fn a_signature_in_the_notes_spoils_nothing() {
+    let team = Team::start();
+    let block = "-----BEGIN PGP SIGNATURE-----\n\niQEzBAABCAAdFiEE\n=abcd\n-----END PGP SIGNATURE-----";
+    for (n, notes) in [
+        format!("### Security\n- Releases are signed:\n\n{block}\n"),
+        format!("{block}\n\n### Added\n- Pay with QRIS"),
+        "-----BEGIN SSH SIGNATURE-----\nnever ends".to_owned(),
+        format!("```\n{}\n```", block.replace("PGP SIGNATURE", "PGP MESSAGE")),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut document = crate::team::opened(&format!("shop-1.2.0-20261124T120000Z-{n:04}"));
+        document["facts"]["notes"] = json!(notes);
+        let tag = format!("v1.2.0-rc{}", n + 1);
+        assert_eq!(
+            tagged(exchange(&mut team.command(&["candidate", "--again"]), Some(&document))),
+            changed(&tag)
+        );
+        let (code, answer) = team.ask(&["verify", &tag]);
+        assert_eq!((code, codes(&answer).len(), &answer["signature"]), (0, 0, &Value::Null), "{answer}");
+        assert_eq!(answer["run"], document["id"], "the trailers are read");
+        let (code, answer) = team.ask(&["verify", &tag, "--require-signed"]);
+        assert_eq!((code, codes(&answer)), (1, vec!["unsigned"]), "{answer}");
+    }
+    // The same under a real signature.
+    ssh_key(&team.path("key"));
+    let public = std::fs::read_to_string(team.path("key.pub")).expect("the key");
+    std::fs::write(team.path("signers"), format!("rina@luxima.example {public}")).expect("written");
+    for (key, value) in [
+        ("gpg.format", "ssh".to_owned()),
+        ("user.signingKey", team.path("key").display().to_string()),
+        ("gpg.ssh.allowedSignersFile", team.path("signers").display().to_string()),
+    ] {
+        team.ours.git(&["config", key, &value]);
+    }
+    let mut document = crate::team::opened("shop-1.2.0-20261124T120000Z-00ff");
+    document["facts"]["notes"] = json!(format!("{block}\n- more"));
+    let end = exchange(&mut team.command(&["candidate", "--again", "--require-signed"]), Some(&document));
+    assert_eq!(tagged(end), changed("v1.2.0-rc5"));
+    let (code, answer) = team.ask(&["verify", "v1.2.0-rc5", "--require-signed"]);
+    assert_eq!((code, &answer["run"]), (0, &document["id"]), "{answer}");
+}
+
+#[test]
+fn looking_at_branches_writes_nothing_even_where_files_were_merged() {
+    let team = released();
+    let lines = |mark: &str, at: usize| {
+        let line = |n: usize| if n == at { format!("{n} {mark}\n") } else { format!("{n}\n") };
+        (0..60).map(line).collect::<String>()
+    };
+    team.on("develop");
+    team.ours.commit("long", &[("long", &lines("", 99))]);
+    team.ours.git(&["push", "--quiet", "origin", "HEAD"]);
+    new_branch(&team, "feature/top", "origin/develop");
+    team.ours.commit("top", &[("long", &lines("top", 3))]);
+    team.ours.git(&["push", "--quiet", "origin", "HEAD"]);
+    team.on("develop");
+    team.ours.commit("bottom", &[("long", &lines("bottom", 50))]);
+    team.ours.git(&["push", "--quiet", "origin", "HEAD"]);
+    // Formats of the index that only git reads are none of its business.
+    team.ours.git(&["update-index", "--split-index"]);
+    let before = fingerprint(&team.ours.path().join(".git"));
+    let (_, answer) = team.ask(&["branches"]);
+    assert_eq!(arrived(&answer, "features", "feature/top")["develop"], "no", "{answer}");
+    assert!(before == fingerprint(&team.ours.path().join(".git")), "the merge was made in memory");
+}
+
+#[test]
+fn a_tag_that_leads_to_no_commit_is_said() {
+    let team = Team::start();
+    let file = team.remote.git(&["rev-parse", "staging:release.toml"]);
+    team.remote.git(&["tag", "v1.2.0-rc1", &file]);
+    let (code, text) = says(&team, &["verify", "v1.2.0-rc1"]);
+    assert!(code == 1 && text.contains("leads to no commit but to a file"), "{text}");
 }

@@ -153,3 +153,63 @@ fn a_ref_that_another_push_holds_is_waited_for_and_then_left() {
     std::fs::remove_file(&lock).expect("removed");
     assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));
 }
+
+#[test]
+fn four_at_once_in_one_clone_take_turns() {
+    let team = Team::start();
+    let clones = |n: usize| vec![team.ours.clone(); n];
+    let count = |ends: &[(i32, Value)], status: &str| {
+        ends.iter().filter(|(_, d)| word(d, "/steps/0/status") == status).count()
+    };
+    let ends = at_once(&team, &clones(4), &["candidate"]);
+    assert_eq!((count(&ends, "changed"), count(&ends, "unchanged")), (1, 3), "{ends:?}");
+    assert_eq!(team.remote.tags(), ["v1.2.0-rc1"]);
+    // Each wants one of its own, and a linked worktree is the same clone.
+    team.ours.git(&["worktree", "add", "--quiet", "--detach", "../linked", "staging"]);
+    let mut all = clones(3);
+    all.push(Repo::at(&team.path("linked")));
+    let ends = at_once(&team, &all, &["candidate", "--again"]);
+    assert!(
+        ends.iter().filter(|(_, d)| word(d, "/facts/tag") != "v1.2.0-rc1").count() == count(&ends, "changed"),
+        "{ends:?}"
+    );
+    assert!(ends.iter().all(|(code, _)| *code == 0), "{ends:?}");
+    // A plan waits for nobody, and whoever dies gives its turn back.
+    team.go_on("more");
+    team.ours.hook("pre-push", "kill -9 $(sed 's/.*) . \\([0-9]*\\).*/\\1/' /proc/$PPID/stat); exit 1");
+    let mut child = team.command(&["candidate"]);
+    let mut child =
+        child.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    std::io::Write::write_all(
+        &mut child.stdin.take().expect("a pipe"),
+        opened(OTHER_ID).to_string().as_bytes(),
+    )
+    .expect("it reads");
+    assert_eq!(child.wait().expect("it ends").code(), None, "killed");
+    std::fs::remove_file(team.ours.path().join(".git/hooks/pre-push")).expect("removed");
+    let ends = at_once(&team, &clones(4), &["candidate"]);
+    assert_eq!((count(&ends, "changed"), count(&ends, "unchanged")), (1, 3), "{ends:?}");
+}
+
+#[test]
+fn a_turn_is_waited_for_but_not_for_ever() {
+    let team = Team::start();
+    team.ours.hook(
+        "pre-push",
+        &format!("touch {0}; while [ -e {0} ]; do sleep 0.05; done", team.path("held").display()),
+    );
+    let mut first = team.command(&["candidate"]);
+    let mut first = first.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    first = first.args(["--release", "1.2.0"]);
+    let mut first = first.spawn().expect("it starts");
+    while !team.path("held").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(team.run(&["candidate", "--plan"]).0, 1, "its tag is here already, and says something else");
+    let waited = team.run(&["candidate", "--timeout", "700ms"]);
+    assert_eq!(failed(&waited), (75, "deadline".into(), "no".into()), "{}", waited.2);
+    assert!(waited.2.contains("another run is tagging in this clone"), "{}", waited.2);
+    std::fs::remove_file(team.path("held")).expect("removed");
+    assert!(first.wait().expect("it ends").success());
+    assert_eq!(team.tags(&["candidate"]), unchanged("v1.2.0-rc1"));
+}

@@ -38,6 +38,19 @@ impl Team {
         Team { remote, ours, theirs, folder }
     }
 
+    /// The same team once more: what takes many commits to tell is told once.
+    pub fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let copied = Command::new("cp").arg("-a").arg(self.path(".")).arg(folder.path()).status();
+        assert!(copied.expect("cp").success());
+        let at = |name: &str| folder.path().join(name);
+        let (ours, theirs) = (Repo::at(&at("ours")), Repo::at(&at("theirs")));
+        for clone in [&ours, &theirs] {
+            clone.git(&["remote", "set-url", "origin", &at("origin.git").display().to_string()]);
+        }
+        Team { remote: Remote::at(&at("origin.git")), ours, theirs, folder }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

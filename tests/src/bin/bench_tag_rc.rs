@@ -26,6 +26,39 @@ fn main() {
     for ((name, small), (_, large)) in small.iter().zip(&large) {
         println!("| {name} | {small} | {large} |");
     }
+    println!("\nGit says what differs from the commit, so the number of files counts too:\n");
+    println!("| | 200 files | 10,000 files |\n|---|---:|---:|");
+    let few = of_files(&folder.path().join("few"), 200);
+    let many = of_files(&folder.path().join("many"), 10_000);
+    for ((name, few), (_, many)) in few.iter().zip(&many) {
+        println!("| {name} | {few} | {many} |");
+    }
+}
+
+/// The same with a working copy of so many files.
+fn of_files(root: &Path, files: usize) -> Vec<(&'static str, String)> {
+    std::fs::create_dir_all(root).expect("a folder");
+    make_files(&root.join("origin.git"), files);
+    let daemon = Daemon::start(root);
+    let clone = Repo::clone(&daemon.url("origin.git"), &root.join("clone"), &["--branch", "staging"]);
+    let mut plan = Command::new(testkit::bin("tag-rc"));
+    plan.args(["candidate", "--plan", "--fresh", "--release", "1.0.0", "--quiet"]);
+    let status = ["status", "--porcelain=v2", "-z", "--no-renames", "--untracked-files=normal"];
+    let time = |command: Command| milliseconds(cpu(command, &clone, ROUNDS));
+    vec![("`tag-rc candidate --plan`, all in all", time(plan)), ("`git status` alone", time(git(&status)))]
+}
+
+/// One commit with so many files in folders of a hundred.
+fn make_files(path: &Path, files: usize) {
+    let mut history = History::default();
+    let _ = writeln!(history.0, "commit refs/heads/staging"); // a String takes everything
+    history.by("committer", 1);
+    history.data("feat: all of it");
+    for n in 0..files {
+        let _ = writeln!(history.0, "M 100644 inline src/{}/f{n}.txt", n / 100);
+        history.data(&n.to_string());
+    }
+    import(path, &history);
 }
 
 /// What is measured, and its figure.
@@ -139,8 +172,6 @@ impl History {
 /// A bare repository: every so often four candidates and a final; the newest version is a candidate that was merged to main,
 /// and staging has gone on. Gives that version.
 fn make(path: &Path, commits: usize, tags: usize) -> String {
-    std::fs::create_dir_all(path).expect("a folder");
-    assert!(try_git(path, &["init", "--quiet", "--bare", "--initial-branch=main"]).status.success());
     let mut history = History::default();
     for n in 1..=commits {
         history.commit("staging", n, None);
@@ -156,9 +187,16 @@ fn make(path: &Path, commits: usize, tags: usize) -> String {
     history.tag(&format!("v{next}-rc1"), commits + 1);
     history.commit("main", commits + 2, Some([commits, commits + 1]));
     history.commit("staging", commits + 3, None);
+    import(path, &history);
+    next
+}
+
+/// A bare repository with a history.
+fn import(path: &Path, history: &History) {
+    std::fs::create_dir_all(path).expect("a folder");
+    assert!(try_git(path, &["init", "--quiet", "--bare", "--initial-branch=main"]).status.success());
     let mut import = git(&["fast-import", "--quiet"]);
     let mut child = isolate(&mut import).current_dir(path).stdin(Stdio::piped()).spawn().expect("git");
     child.stdin.take().expect("a pipe").write_all(history.0.as_bytes()).expect("it reads");
     assert!(child.wait().expect("it ends").success());
-    next
 }

@@ -1,51 +1,39 @@
 //! Looking: the working copy and the remote, before anything is decided. Nothing here changes the repository; what is
 //! missing in it is fetched aside.
 
+mod hotfix;
+
 use semver::Version;
 use step::{Failure, Run};
 
 use crate::args::{Act, Settings};
-use crate::git::{Aside, Git};
+use crate::git::{Aside, Git, Head, Relation, Repo};
 use crate::message;
 use crate::name;
-use crate::plan::{Mine, Notes, Seen, Target, Warning, target};
+use crate::plan::target;
 use crate::promotion::{Mode, Proof};
-use crate::remote::Tag;
-use crate::repo::{Head, Relation, Repo};
-
-/// Opens the repository; one that libgit2 cannot read is named by its extension.
-pub fn open(git: &Git) -> Result<Repo, Failure> {
-    Repo::open().map_err(|failure| match git.extensions() {
-        Ok(extensions) if failure.reason == "repository" && !extensions.is_empty() => {
-            let message = format!(
-                "this repository uses {}, which tag-rc cannot read yet (libgit2 does not know it); a clone made with \
-                 `git clone --ref-format=files` does, unless its objects are SHA-256",
-                extensions.join(", ")
-            );
-            Failure::refused("repository-format", message).cause(&failure.message)
-        }
-        _ => failure,
-    })
-}
+use crate::remote::{Remote, Tag};
+use crate::seen::{Mine, Notes, Seen, Target, Warning};
 
 /// Everything that the plan needs to know, and the tag that it is about.
-pub fn observe(run: &Run, git: &Git, settings: &Settings) -> Result<(Target, Seen), Failure> {
+pub fn observe(run: &Run, git: &Git, repo: &Repo, settings: &Settings) -> Result<(Target, Seen), Failure> {
     let version = version(run, settings)?;
-    let repo = open(git)?;
-    let remote = git.remote()?;
+    let remote = git.look()?;
     let head = repo.head()?;
-    let look = Look { run, git, settings, repo: &repo, head: &head };
+    let look = Look { run, git, settings, repo, head: &head, remote: &remote };
     // What was fetched aside stays until everything is read.
-    let (mine, _kept) = look.mine(remote.tags.values())?;
-    let target = target(settings, version, &head, &remote, &mine)?;
+    let (mine, _kept) = look.mine()?;
+    let (base, _kept_too) = look.base()?;
+    let target = target(settings, version, &head, &remote, &mine, base)?;
     let aside = look.fetch(&target)?;
     let there = target.there.is_some();
     let seen = Seen {
         dirty: if there { Vec::new() } else { repo.dirty(&settings.ignore)? },
-        busy: repo.busy(),
+        busy: repo.busy()?,
         relation: look.relation(remote.heads.get(&target.branch))?,
         proof: look.proof(&target)?,
-        has_last_final: look.has_last_final(&target)?,
+        has_last_final: look.has_last_final(&target),
+        built: look.built(&target)?,
         local: if there { None } else { repo.tag(&target.name)? },
         notes: look.notes()?,
         identity: if there { Ok(String::new()) } else { git.identity() },
@@ -54,8 +42,8 @@ pub fn observe(run: &Run, git: &Git, settings: &Settings) -> Result<(Target, See
         tested: run.fact("candidate")?,
         surroundings: look.surroundings(&target),
         run: run.document.id().to_owned(),
-        remote,
         head: head.clone(),
+        remote: remote.clone(),
     };
     Ok((target, seen))
 }
@@ -73,21 +61,23 @@ struct Look<'a> {
     run: &'a Run,
     git: &'a Git<'a>,
     settings: &'a Settings,
-    repo: &'a Repo,
+    repo: &'a Repo<'a>,
     head: &'a Head,
+    remote: &'a Remote,
 }
 
 impl Look<'_> {
     /// With --again: the tag on this commit that an earlier attempt of this very run has pushed. It is not made twice.
-    fn mine<'t>(&self, tags: impl Iterator<Item = &'t Tag>) -> Result<(Mine, Option<Aside>), Failure> {
+    fn mine(&self) -> Result<(Mine, Option<Aside>), Failure> {
         if !self.settings.again {
             return Ok((None, None));
         }
-        let here: Vec<&Tag> = tags.filter(|t| t.commit == self.head.commit && t.object != t.commit).collect();
-        let missing = here.iter().filter(|t| !self.repo.has(&t.object)).map(|t| full(&t.name));
+        let tags = self.remote.tags.values();
+        let here: Vec<&Tag> = tags.filter(|t| t.commit == self.head.commit && !t.is_lightweight()).collect();
+        let missing = here.iter().filter(|t| !self.has(&t.object)).map(|t| full(&t.name));
         let aside = self.fetch_aside(&missing.collect::<Vec<_>>())?;
         for tag in here {
-            let message = self.repo.tag_object(&tag.object)?.message.unwrap_or_default();
+            let message = self.repo.objects.tag(&tag.object)?.message.unwrap_or_default();
             if message::trailers(&message).run.as_deref() == Some(self.run.document.id()) {
                 return Ok((Some(tag.name.clone()), aside));
             }
@@ -97,7 +87,7 @@ impl Look<'_> {
 
     /// In a cut-off history the way to the tip may be missing.
     fn relation(&self, tip: Option<&String>) -> Result<Relation, Failure> {
-        match self.repo.relation(&self.head.commit, tip.map(String::as_str)) {
+        match self.repo.objects.relation(&self.head.commit, tip.map(String::as_str)) {
             Err(_) if self.repo.is_shallow() => Ok(Relation::Unknown),
             relation => relation,
         }
@@ -110,11 +100,10 @@ impl Look<'_> {
         if !self.repo.is_shallow() {
             let candidate = target.candidate.as_ref().filter(|_| self.settings.act != Act::Candidate);
             let last = target.last_final.as_ref().map(|(_, tag)| tag);
-            let commits = candidate.into_iter().chain(last).filter(|t| !self.repo.has(&t.commit));
+            let commits = candidate.into_iter().chain(last).filter(|t| !self.has(&t.commit));
             missing.extend(commits.map(|t| full(&t.name)));
         }
-        let signed =
-            target.there.as_ref().filter(|t| self.settings.require_signed && !self.repo.has(&t.object));
+        let signed = target.there.as_ref().filter(|t| self.settings.require_signed && !self.has(&t.object));
         missing.extend(signed.map(|t| full(&t.name)));
         self.fetch_aside(&missing)
     }
@@ -123,7 +112,7 @@ impl Look<'_> {
         if refs.is_empty() {
             return Ok(None);
         }
-        let aside = self.git.fetch_aside(&self.repo.objects(), refs)?;
+        let aside = self.git.fetch_aside(&self.repo.objects_folder(), refs)?;
         self.repo.see(&aside)?;
         Ok(Some(aside))
     }
@@ -135,34 +124,38 @@ impl Look<'_> {
         };
         let shallow = self.repo.is_shallow();
         let cut = || Ok(Proof::Shallow(candidate.name.clone()));
-        if shallow && !self.repo.has(&candidate.commit) {
+        if shallow && !self.has(&candidate.commit) {
             return cut();
         }
-        let mode = match self.repo.mode(&candidate.commit, &self.head.commit) {
+        let mode = match self.repo.objects.mode(&candidate.commit, &self.head.commit) {
             // What is not found in a cut-off history may still be in the whole one.
             Ok(Mode::Squash) | Err(_) if shallow => return cut(),
             mode => mode?,
         };
         let allowed = &self.settings.may_differ;
-        let (differs, permitted) = self.repo.differences(&candidate.commit, &self.head.commit, allowed)?;
+        let (differs, permitted) =
+            self.repo.objects.differences(&candidate.commit, &self.head.commit, allowed)?;
         Ok(Proof::Compared { candidate: candidate.name.clone(), mode, differs, permitted })
     }
 
-    /// Whether nothing of the last final gets lost: asked of the candidate where there is one, else of the commit.
-    fn has_last_final(&self, target: &Target) -> Result<Option<bool>, Failure> {
-        let Some((_, last)) = &target.last_final else { return Ok(None) };
+    /// Whether nothing of the last final gets lost: asked of the candidate where there is one, else of the commit. Only a warning
+    /// hangs on it: what cannot be read (a cut-off history, a partial clone without old files) stays unknown.
+    fn has_last_final(&self, target: &Target) -> Option<bool> {
+        let (_, last) = target.last_final.as_ref().filter(|_| self.settings.act != Act::Hotfix)?;
         let candidate = target.candidate.as_ref().filter(|_| self.settings.act == Act::Final);
         let commit = candidate.map_or(&self.head.commit, |c| &c.commit);
-        if !self.repo.has(&last.commit) || !self.repo.has(commit) {
-            return Ok(None);
+        if !self.has(&last.commit) || !self.has(commit) {
+            return None;
         }
-        match self.repo.is_ancestor(&last.commit, commit) {
-            Ok(true) => Ok(Some(true)),
-            _ if self.repo.is_shallow() => Ok(None),
-            answer if self.settings.act == Act::Hotfix => answer.map(Some),
-            // Only a warning hangs on it: what cannot be read (a partial clone has no old blobs) stays unknown.
-            _ => Ok(self.repo.adds_nothing(&last.commit, commit).ok()),
+        match self.repo.objects.is_ancestor(&last.commit, commit) {
+            Ok(true) => Some(true),
+            _ if self.repo.is_shallow() => None,
+            _ => self.repo.objects.adds_nothing(&last.commit, commit).ok(),
         }
+    }
+
+    fn has(&self, object: &str) -> bool {
+        self.repo.objects.has(object)
     }
 
     fn notes(&self) -> Result<Notes, Failure> {
@@ -186,15 +179,15 @@ impl Look<'_> {
 
     /// What makes others misread a tag.
     fn surroundings(&self, target: &Target) -> Vec<Warning> {
-        let mut all = Vec::new();
+        let mut all: Vec<Warning> = self.git.note().map(|note| ("remote-apart", note)).into_iter().collect();
         if std::env::var_os("GITHUB_ACTIONS").is_some() {
             let text = "a tag that is pushed with GITHUB_TOKEN starts no other workflow; push with a deploy key or an app's token";
             all.push(("github-token", text.to_owned()));
         }
         let goreleaser = [".goreleaser.yaml", ".goreleaser.yml", "goreleaser.yaml", "goreleaser.yml"];
         let shared = target.candidate.as_ref().is_some_and(|c| c.commit == self.head.commit);
-        if self.settings.act == Act::Final && shared && goreleaser.iter().any(|name| self.repo.has_file(name))
-        {
+        let has = |name: &&str| self.repo.objects.has_file(&self.head.commit, name);
+        if self.settings.act == Act::Final && shared && goreleaser.iter().any(has) {
             let text = "candidate and final are on one commit: goreleaser takes the candidate unless git.prerelease_suffix is \"-\" or \
                         GORELEASER_CURRENT_TAG is set";
             all.push(("goreleaser-takes-candidate", text.to_owned()));
@@ -211,11 +204,11 @@ pub fn proven(
     object: &str,
     aside: Option<&Aside>,
 ) -> Result<Result<String, Failure>, Failure> {
-    let message = repo.tag_object(object)?.message.unwrap_or_default();
+    let message = repo.objects.tag(object)?.message.unwrap_or_default();
     if !message::unsigned(&message).1 {
         return Ok(Err(Failure::refused("unsigned", format!("{name} is not signed"))));
     }
-    let signature = git.verify(object, &repo.objects(), aside)?;
+    let signature = git.verify(object, &repo.objects_folder(), aside)?;
     Ok(if signature.good {
         Ok(signature.said)
     } else {

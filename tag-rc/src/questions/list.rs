@@ -6,18 +6,18 @@ use step::{Answer, Failure};
 
 use crate::git::Git;
 use crate::name;
-use crate::plan::short;
-use crate::remote::{Candidate, Remote};
+use crate::remote::{Candidate, Remote, Tag};
+use crate::seen::short;
 
 /// Asks the remote, and shows one version or all, the highest first.
 pub fn answer(git: &Git, version: Option<&str>) -> Result<Answer, Failure> {
-    let wanted = version.map(|text| name::version(text.strip_prefix('v').unwrap_or(text))).transpose()?;
-    let remote = git.remote()?;
+    let wanted = version.map(|text| name::version(name::bare(text))).transpose()?;
+    let remote = git.look()?;
     let mut versions = remote.versions();
     versions.retain(|v| wanted.as_ref().is_none_or(|w| w == v));
     let value: Vec<Value> = versions.iter().map(|v| entry(&remote, v)).collect();
     let text: Vec<String> = versions.iter().map(|v| lines(&remote, v)).collect();
-    let text = if text.is_empty() { format!("{} has no such tag", git.remote) } else { text.concat() };
+    let text = if text.is_empty() { format!("{} has no such tag", git.remote()) } else { text.concat() };
     Ok(Answer::new(text, value))
 }
 
@@ -25,14 +25,17 @@ fn entry(remote: &Remote, version: &Version) -> Value {
     let candidates = remote.candidates(version);
     let shown: Vec<Value> = candidates
         .iter()
-        .map(|c| json!({ "tag": c.tag.name, "number": c.number, "style": c.style.word(), "commit": c.tag.commit, "object": c.tag.object }))
+        .map(|c| {
+            json!({ "tag": c.tag.name, "number": c.number, "style": c.style.word(), "commit": c.tag.commit, "object": c.tag.object,
+                    "annotated": !c.tag.is_lightweight() })
+        })
         .collect();
     let odd: Vec<&str> = remote.odd(version).iter().map(|t| t.name.as_str()).collect();
     let mut entry = json!({
         "version": version.to_string(), "candidates": shown, "semver_precedence_agrees": agrees(&candidates),
     });
-    if let Some(tag) = remote.tags.get(&format!("v{version}")) {
-        entry["final"] = json!({ "tag": tag.name, "commit": tag.commit, "object": tag.object });
+    if let Some(tag) = remote.final_of(version) {
+        entry["final"] = json!({ "tag": tag.name, "commit": tag.commit, "object": tag.object, "annotated": !tag.is_lightweight() });
     }
     if !odd.is_empty() {
         entry["uncounted"] = json!(odd);
@@ -42,12 +45,12 @@ fn entry(remote: &Remote, version: &Version) -> Value {
 
 fn lines(remote: &Remote, version: &Version) -> String {
     let candidates = remote.candidates(version);
-    let last = remote.tags.get(&format!("v{version}"));
+    let last = remote.final_of(version);
     let mut text = String::new();
     for tag in last.into_iter().chain(candidates.iter().rev().map(|c| c.tag)) {
         let same = last.filter(|l| l.name != tag.name && l.commit == tag.commit);
-        let note = same.map(|l| format!("  = {}", l.name)).unwrap_or_default();
-        text.push_str(&format!("{:<18} {}{note}\n", tag.name, short(&tag.commit)));
+        let same = same.map(|l| format!("  = {}", l.name)).unwrap_or_default();
+        text.push_str(&format!("{:<18} {}{same}{}\n", tag.name, short(&tag.commit), by_hand(tag)));
     }
     for tag in remote.odd(version) {
         text.push_str(&format!("{:<18} {}  its number cannot be counted\n", tag.name, short(&tag.commit)));
@@ -60,9 +63,19 @@ fn lines(remote: &Remote, version: &Version) -> String {
     text
 }
 
+/// What is not as tag-rc makes it.
+fn by_hand(tag: &Tag) -> &'static str {
+    match (tag.name.starts_with('v'), tag.is_lightweight()) {
+        (true, false) => "",
+        (true, true) => "  lightweight: nobody signs for it",
+        (false, false) => "  written without v",
+        (false, true) => "  written without v; lightweight: nobody signs for it",
+    }
+}
+
 /// Whether `SemVer` precedence puts the candidates in the order in which they were counted.
 fn agrees(candidates: &[Candidate]) -> bool {
-    let parsed = candidates.iter().map(|c| Version::parse(c.tag.name.trim_start_matches('v')));
+    let parsed = candidates.iter().map(|c| Version::parse(name::bare(&c.tag.name)));
     parsed.collect::<Result<Vec<_>, _>>().is_ok_and(|all| all.is_sorted())
 }
 

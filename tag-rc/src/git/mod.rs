@@ -1,19 +1,29 @@
-//! The git program: it does whatever talks to a remote, makes a tag or judges a signature, so that every credential
-//! method, hook and signing setting works as it does by hand. libgit2 reports a declined push as done; the program does not.
+//! The git program and libgit2, each for what it is good at. The program is asked for whatever settings, refs, the index or the
+//! environment decide, and does whatever talks to a remote, makes a tag or judges a signature, so that every credential method,
+//! filter, hook and signing setting works as it does by hand. libgit2 reads objects and nothing else: it knows no filters, half of
+//! the settings, and reports a declined push as done.
+
+mod here;
+mod lock;
+mod objects;
+mod status;
 
 use std::path::Path;
 
-use git_program::Said;
+use git_program::{Place, Said};
 use step::{Context, Failure, Permit};
 use tempfile::TempDir;
 
 use crate::remote::{Remote, Tag};
 
+pub use here::{Head, Repo};
+pub use lock::Lock;
+pub use objects::{Commit, Relation, TagObject, matches};
+
 /// The git program, in the working directory, against one remote.
 pub struct Git<'a> {
-    context: &'a Context,
-    /// The remote's name or URL.
-    pub remote: &'a str,
+    program: git_program::Git<'a>,
+    place: Place,
 }
 
 /// How a push ended, by git's own words; the remote is asked afterwards.
@@ -49,13 +59,37 @@ impl Aside {
 }
 
 impl<'a> Git<'a> {
-    /// Uses the remote of this name.
-    pub fn new(context: &'a Context, remote: &'a str) -> Self {
-        Git { context, remote }
+    /// Uses the remote of this name; finds out where it is pushed to.
+    pub fn new(context: &'a Context, remote: &str) -> Result<Self, Failure> {
+        let program = git_program::Git::new(context);
+        let place = program.place(remote)?;
+        Ok(Git { program: program.at(&place), place })
+    }
+
+    /// The remote's name or URL.
+    pub fn remote(&self) -> &str {
+        self.place.name()
+    }
+
+    /// What a person should know of where the remote is.
+    pub fn note(&self) -> Option<String> {
+        self.place.note()
+    }
+
+    /// The remote must be another repository: what is read back from this one proves nothing.
+    pub fn is_elsewhere(&self, repo: &Repo) -> Result<(), Failure> {
+        if self.place.folder().is_some_and(|folder| repo.is_at(&folder)) {
+            let message = format!(
+                "the remote {} is this very repository, so a tag there proves nothing",
+                self.remote()
+            );
+            return Err(Failure::config("remote-is-here", message));
+        }
+        Ok(())
     }
 
     /// Reads all branches and tags of the remote in one request.
-    pub fn remote(&self) -> Result<Remote, Failure> {
+    pub fn look(&self) -> Result<Remote, Failure> {
         self.ls_remote(&[]).map(|lines| Remote::parse(&lines))
     }
 
@@ -79,12 +113,6 @@ impl<'a> Git<'a> {
         Ok(ident[..=end].to_owned())
     }
 
-    /// The repository extensions that the configuration names, such as `extensions.refstorage=reftable`.
-    pub fn extensions(&self) -> Result<Vec<String>, Failure> {
-        let said = self.run(&["config", "--get-regexp", "^extensions\\."], "", None)?;
-        Ok(said.text().lines().map(|l| l.replacen(' ', "=", 1)).collect())
-    }
-
     /// Fetches refs into a folder of its own that sees the repository's objects. No ref, no object, no setting here changes.
     pub fn fetch_aside(&self, objects: &Path, refs: &[String]) -> Result<Aside, Failure> {
         let failed = |e| Failure::failed("temporary-folder", format!("no temporary folder can be made: {e}"));
@@ -93,13 +121,13 @@ impl<'a> Git<'a> {
         let mut args = vec!["-c", "fetch.writeCommitGraph=false", "-c", "fetch.unpackLimit=1"];
         args.extend(["fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-prune", "--refmap="]);
         args.extend(["--no-recurse-submodules", "--no-auto-maintenance"]);
-        args.extend(["--", self.remote]);
+        args.extend(["--", self.place.source()]);
         args.extend(refs.iter().map(String::as_str));
         let said = self.run(&args, "", Some((&aside, objects)))?;
         if said.status.success() {
             return Ok(aside);
         }
-        let message = format!("{} cannot be fetched from {}", refs.join(", "), self.remote);
+        let message = format!("{} cannot be fetched from {}", refs.join(", "), self.remote());
         Err(Failure::temporary("remote-unreachable", message).cause(&said.stderr))
     }
 
@@ -132,27 +160,19 @@ impl<'a> Git<'a> {
     /// Pushes exactly one tag: nothing follows it, nothing is forced, no submodule goes with it.
     pub fn push(&self, _: &Permit, tag: &str) -> Pushed {
         let spec = format!("refs/tags/{tag}:refs/tags/{tag}");
-        let args =
-            ["push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", "--", self.remote, &spec];
-        let said = match self.run(&args, "", None) {
-            Ok(said) => said,
-            Err(failure) => return Pushed::Unclear(failure.message.clone()),
-        };
-        if said.status.success() {
-            return Pushed::Done;
-        }
-        let told = said.text();
-        let words = format!("{told}\n{}", said.stderr);
-        // `[remote failure]` is a remote that did not say how it ended. Without any line for the ref nothing may have been
-        // sent, as when the pre-push hook here declines, or the answer may be lost: then git complains of more.
-        let line = told.lines().find(|l| l.starts_with('!'));
-        let unclear = line.map_or(!only_not_pushed(&said.stderr), |l| l.contains("[remote failure]"));
-        if unclear {
-            Pushed::Unclear(words)
-        } else if line.is_some_and(is_locked) {
-            Pushed::Busy(words)
-        } else {
-            Pushed::Declined(words)
+        let args = [
+            "push",
+            "--porcelain",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            "--",
+            self.remote(),
+            &spec,
+        ];
+        match self.run(&args, "", None) {
+            Ok(said) if said.status.success() => Pushed::Done,
+            Ok(said) => declined(&said),
+            Err(failure) => Pushed::Unclear(failure.message.clone()),
         }
     }
 
@@ -163,23 +183,31 @@ impl<'a> Git<'a> {
 
     /// Branches and tags alone: code hosts keep many more refs.
     fn ls_remote(&self, patterns: &[&str]) -> Result<String, Failure> {
-        let args = [&["ls-remote", "--heads", "--tags", "--", self.remote], patterns].concat();
+        let args = [&["ls-remote", "--heads", "--tags", "--", self.place.source()], patterns].concat();
         let said = self.run(&args, "", None)?;
-        if said.status.success() {
-            return Ok(said.text());
-        }
-        let message = format!("the remote {} cannot be read", self.remote);
-        Err(Failure::temporary("remote-unreachable", message).cause(&said.stderr))
+        if said.status.success() { Ok(said.text()) } else { Err(self.place.unreadable(&self.program, &said)) }
     }
 
     fn run(&self, args: &[&str], input: &str, aside: Option<(&Aside, &Path)>) -> Result<Said, Failure> {
-        let mut git = git_program::Git::new(self.context);
-        if let Some((aside, objects)) = aside {
-            let text = |path: &Path| path.to_string_lossy().into_owned();
-            git = git.with("GIT_OBJECT_DIRECTORY", text(aside.path()));
-            git = git.with("GIT_ALTERNATE_OBJECT_DIRECTORIES", text(objects));
-        }
-        git.run(args, input.as_bytes())
+        let Some((aside, objects)) = aside else { return self.program.run(args, input.as_bytes()) };
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let program = self.program.clone().with("GIT_OBJECT_DIRECTORY", text(aside.path()));
+        program.with("GIT_ALTERNATE_OBJECT_DIRECTORIES", text(objects)).run(args, input.as_bytes())
+    }
+}
+
+/// What a push that did not succeed means. `[remote failure]` is a remote that did not say how it ended. Without any line for the
+/// ref nothing may have been sent, as when the pre-push hook here declines, or the answer may be lost: then git complains of more.
+fn declined(said: &Said) -> Pushed {
+    let (told, words) = (said.text(), said.words());
+    let line = told.lines().find(|l| l.starts_with('!'));
+    let unclear = line.map_or(!only_not_pushed(&said.stderr), |l| l.contains("[remote failure]"));
+    if unclear {
+        Pushed::Unclear(words)
+    } else if line.is_some_and(is_locked) {
+        Pushed::Busy(words)
+    } else {
+        Pushed::Declined(words)
     }
 }
 

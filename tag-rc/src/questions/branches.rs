@@ -5,10 +5,8 @@ use serde_json::{Value, json};
 use step::{Answer, Context, Failure};
 
 use crate::args::Strategy;
-use crate::git::Git;
-use crate::observe::open;
+use crate::git::{Repo, matches};
 use crate::remote::Remote;
-use crate::repo::{Repo, matches};
 
 /// How much of a branch has arrived in another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,21 +35,21 @@ struct Row {
 }
 
 /// Asks the remote and judges.
-pub fn answer(context: &Context, git: &Git) -> Result<Answer, Failure> {
+pub fn answer(context: &Context, remote: &str) -> Result<Answer, Failure> {
     let strategy = Strategy::read(context)?;
-    let repo = open(git)?;
+    let (repo, git) = crate::here(context, remote)?;
     if repo.is_shallow() {
         let message = "the history here is cut off, so branches cannot be held against each other";
         return Err(
-            Failure::refused("shallow", message).next(format!("git fetch --unshallow {}", git.remote))
+            Failure::refused("shallow", message).next(format!("git fetch --unshallow {}", git.remote()))
         );
     }
-    let remote = git.remote()?;
+    let remote = git.look()?;
     let missing = missing(&repo, &remote);
     let _aside = if missing.is_empty() {
         None
     } else {
-        let aside = git.fetch_aside(&repo.objects(), &missing)?;
+        let aside = git.fetch_aside(&repo.objects_folder(), &missing)?;
         repo.see(&aside)?;
         Some(aside)
     };
@@ -64,8 +62,9 @@ pub fn answer(context: &Context, git: &Git) -> Result<Answer, Failure> {
 }
 
 fn missing(repo: &Repo, remote: &Remote) -> Vec<String> {
-    let heads = remote.heads.iter().filter(|(_, tip)| !repo.has(tip)).map(|(b, _)| format!("refs/heads/{b}"));
-    let last = remote.last_final(None).filter(|(_, tag)| !repo.has(&tag.commit));
+    let heads =
+        remote.heads.iter().filter(|(_, tip)| !repo.objects.has(tip)).map(|(b, _)| format!("refs/heads/{b}"));
+    let last = remote.last_final(None).filter(|(_, tag)| !repo.objects.has(&tag.commit));
     heads.chain(last.map(|(_, tag)| format!("refs/tags/{}", tag.name))).collect()
 }
 
@@ -94,7 +93,7 @@ fn report(repo: &Repo, remote: &Remote, strategy: &Strategy) -> Result<Report, F
         last.as_ref().map(|(_, tag)| row(repo, remote, &stations, &tag.name, &tag.commit)).transpose()?;
     let main = remote.heads.get(&strategy.main);
     let unreleased = match (main, &last) {
-        (Some(main), Some((_, tag))) => Some(repo.ahead_behind(main, &tag.commit)?.0),
+        (Some(main), Some((_, tag))) => Some(repo.objects.ahead_behind(main, &tag.commit)?.0),
         _ => None,
     };
     let mut report = Report {
@@ -112,9 +111,9 @@ fn row(repo: &Repo, remote: &Remote, stations: &[&String], name: &str, tip: &str
     let mut arrived = Vec::new();
     for station in stations {
         if let Some(end) = remote.heads.get(*station) {
-            let how = if repo.is_ancestor(tip, end)? {
+            let how = if repo.objects.is_ancestor(tip, end)? {
                 Arrived::Merged
-            } else if repo.adds_nothing(tip, end)? {
+            } else if repo.objects.adds_nothing(tip, end)? {
                 Arrived::Squashed
             } else {
                 Arrived::No

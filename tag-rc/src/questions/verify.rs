@@ -5,14 +5,12 @@ use serde_json::{Value, json};
 use step::{Answer, Context, Failure};
 
 use crate::args::Strategy;
-use crate::git::{Aside, Git, Signature};
-use crate::message::{self, Trailers};
-use crate::name::Name;
-use crate::observe::open;
-use crate::plan::short;
+use crate::git::{Aside, Git, Repo, Signature, TagObject};
+use crate::message::{self, Trailers, printable};
+use crate::name::{self, Name};
 use crate::promotion::Proof;
 use crate::remote::{Remote, Tag};
-use crate::repo::{Repo, TagObject};
+use crate::seen::{Warning, short};
 
 /// Everything that was found out about a tag.
 struct Found {
@@ -25,54 +23,88 @@ struct Found {
     shallow: bool,
     proof: Proof,
     /// What stands under the name here, if it is something else.
-    here: Option<String>,
+    here: Option<TagObject>,
+    /// What else a person should know of where the remote is.
+    note: Option<String>,
+}
+
+impl Found {
+    /// The tag here is only a name for the commit that the remote's tag leads to: CI lays it so (actions/checkout on a tag).
+    fn is_laid_by_ci(&self) -> bool {
+        self.here.as_ref().is_some_and(|here| here.object == here.commit && here.commit == self.tag.commit)
+    }
 }
 
 /// Asks the remote and judges.
-pub fn answer(context: &Context, git: &Git, tag: &str, require_signed: bool) -> Result<Answer, Failure> {
+pub fn answer(context: &Context, remote: &str, tag: &str, require_signed: bool) -> Result<Answer, Failure> {
     let name = tag.strip_prefix("refs/tags/").unwrap_or(tag);
-    let repo = open(git)?;
-    let remote = git.remote()?;
-    let Some(there) = remote.tags.get(name).cloned() else { return Err(absent(git, &repo, name)) };
-    let aside = fetch(git, &repo, &remote, &there)?;
+    let (repo, git) = crate::here(context, remote)?;
+    let remote = git.look()?;
+    let Some(there) = remote.tags.get(name).cloned() else { return Err(absent(&git, &repo, &remote, name)) };
+    let aside = fetch(&git, &repo, &remote, &there)?;
     if let Some(aside) = &aside {
         repo.see(aside)?;
     }
-    let found = find(context, git, &repo, &remote, there, aside.as_ref())?;
+    let found = find(context, &git, &repo, &remote, there, aside.as_ref())?;
     let required = require_signed || context.settings.flag("require_signed")?.unwrap_or(false);
-    let problems = problems(&found, required);
-    let answer = Answer::new(text(&found, &problems), value(&found, &problems));
+    let (problems, warnings) = (problems(&found, required), warnings(&found));
+    warnings.iter().for_each(|(_, warning)| context.voice.warn(warning));
+    let answer = Answer::new(text(&found, &problems), value(&found, &problems, &warnings));
     Ok(match problems.first() {
         Some((reason, problem)) => answer.but(Failure::refused(reason, problem.clone())),
         None => answer,
     })
 }
 
-fn absent(git: &Git, repo: &Repo, name: &str) -> Failure {
+fn absent(git: &Git, repo: &Repo, remote: &Remote, name: &str) -> Failure {
     let here = matches!(repo.tag(name), Ok(Some(_)));
     let but = if here { "; it is only here" } else { "" };
-    Failure::refused("tag-missing", format!("{} has no tag {name}{but}", git.remote)).next("tag-rc list")
+    let message = format!("{} has no tag {}{but}", git.remote(), printable(name));
+    match meant(remote, name) {
+        Some(tag) => Failure::refused("tag-missing", format!("{message}; did you mean {}?", tag.name))
+            .next(format!("tag-rc verify {}", tag.name)),
+        None => Failure::refused("tag-missing", message).next("tag-rc list"),
+    }
+}
+
+/// The tag that was meant: of the same version, or one that is written nearly so.
+fn meant<'r>(remote: &'r Remote, name: &str) -> Option<&'r Tag> {
+    let same = match Name::parse(name) {
+        Some(Name::Final(version)) => remote.final_of(&version).or_else(|| last_candidate(remote, &version)),
+        Some(Name::Candidate(version, _, number)) => {
+            remote.candidates(&version).into_iter().find(|c| c.number == number).map(|c| c.tag)
+        }
+        _ => None,
+    };
+    let score = |tag: &&Tag| strsim::jaro_winkler(name::bare(name), name::bare(&tag.name));
+    let near =
+        || remote.tags.values().max_by(|a, b| score(a).total_cmp(&score(b))).filter(|tag| score(tag) > 0.85);
+    same.or_else(near)
+}
+
+fn last_candidate<'r>(remote: &'r Remote, version: &semver::Version) -> Option<&'r Tag> {
+    remote.candidates(version).last().map(|c| c.tag)
 }
 
 /// The tag, its candidate and the tips of all branches, as far as they are not here.
 fn fetch(git: &Git, repo: &Repo, remote: &Remote, tag: &Tag) -> Result<Option<Aside>, Failure> {
     let mut refs = Vec::new();
-    if !repo.has(&tag.object) {
+    if !repo.objects.has(&tag.object) {
         refs.push(format!("refs/tags/{}", tag.name));
     }
     if !repo.is_shallow() {
-        let candidate = candidate(remote, tag).filter(|c| !repo.has(&c.commit));
+        let candidate = candidate(remote, tag).filter(|c| !repo.objects.has(&c.commit));
         refs.extend(candidate.map(|c| format!("refs/tags/{}", c.name)));
-        let heads = remote.heads.iter().filter(|(_, tip)| !repo.has(tip));
+        let heads = remote.heads.iter().filter(|(_, tip)| !repo.objects.has(tip));
         refs.extend(heads.map(|(branch, _)| format!("refs/heads/{branch}")));
     }
-    if refs.is_empty() { Ok(None) } else { git.fetch_aside(&repo.objects(), &refs).map(Some) }
+    if refs.is_empty() { Ok(None) } else { git.fetch_aside(&repo.objects_folder(), &refs).map(Some) }
 }
 
 /// The last candidate of a final.
 fn candidate<'a>(remote: &'a Remote, tag: &Tag) -> Option<&'a Tag> {
     let Some(Name::Final(version)) = Name::parse(&tag.name) else { return None };
-    remote.candidates(&version).last().map(|c| c.tag)
+    last_candidate(remote, &version)
 }
 
 fn find(
@@ -83,18 +115,19 @@ fn find(
     tag: Tag,
     aside: Option<&Aside>,
 ) -> Result<Found, Failure> {
-    let object = repo.tag_object(&tag.object)?;
+    let object = repo.objects.tag(&tag.object)?;
     let text = object.message.clone().unwrap_or_default();
     let signed = message::unsigned(&text).1;
-    let signature = signed.then(|| git.verify(&tag.object, &repo.objects(), aside)).transpose()?;
-    let on = |tip: &String| repo.has(tip) && repo.is_ancestor(&tag.commit, tip).unwrap_or(false);
+    let signature = signed.then(|| git.verify(&tag.object, &repo.objects_folder(), aside)).transpose()?;
+    let on =
+        |tip: &String| repo.objects.has(tip) && repo.objects.is_ancestor(&tag.commit, tip).unwrap_or(false);
     let mut branches: Vec<String> =
         remote.heads.iter().filter(|(_, tip)| on(tip)).map(|(b, _)| b.clone()).collect();
     let strategy = Strategy::read(context)?;
     let stations = [&strategy.main, &strategy.staging, &strategy.develop];
     let rank = |branch: &String| stations.iter().position(|s| *s == branch).unwrap_or(stations.len());
     branches.sort_by_key(rank);
-    let here = repo.tag(&tag.name)?.map(|here| here.object).filter(|here| *here != tag.object);
+    let here = repo.tag(&tag.name)?.filter(|here| here.object != tag.object);
     Ok(Found {
         trailers: message::trailers(&text),
         proof: proof(context, repo, remote, &tag)?,
@@ -102,6 +135,7 @@ fn find(
         object,
         signature,
         branches,
+        note: git.note(),
         here,
         tag,
     })
@@ -109,12 +143,12 @@ fn find(
 
 fn proof(context: &Context, repo: &Repo, remote: &Remote, tag: &Tag) -> Result<Proof, Failure> {
     let Some(candidate) = candidate(remote, tag) else { return Ok(Proof::NoCandidate) };
-    if !repo.has(&candidate.commit) || !repo.has(&tag.commit) {
+    if !repo.objects.has(&candidate.commit) || !repo.objects.has(&tag.commit) {
         return Ok(Proof::Shallow(candidate.name.clone()));
     }
     let allowed = context.settings.list("may_differ")?;
-    let (differs, permitted) = repo.differences(&candidate.commit, &tag.commit, &allowed)?;
-    match repo.mode(&candidate.commit, &tag.commit) {
+    let (differs, permitted) = repo.objects.differences(&candidate.commit, &tag.commit, &allowed)?;
+    match repo.objects.mode(&candidate.commit, &tag.commit) {
         Err(_) if repo.is_shallow() => Ok(Proof::Shallow(candidate.name.clone())),
         mode => Ok(Proof::Compared { candidate: candidate.name.clone(), mode: mode?, differs, permitted }),
     }
@@ -124,10 +158,10 @@ fn proof(context: &Context, repo: &Repo, remote: &Remote, tag: &Tag) -> Result<P
 fn problems(found: &Found, require_signed: bool) -> Vec<(&'static str, String)> {
     let name = &found.tag.name;
     let mut all = Vec::new();
-    if let Some(here) = &found.here {
+    if let Some(here) = found.here.as_ref().filter(|_| !found.is_laid_by_ci()) {
         all.push((
             "tag-differs",
-            format!("{name} is another object here ({}) than on the remote", short(here)),
+            format!("{name} is another object here ({}) than on the remote", short(&here.object)),
         ));
     }
     match &found.signature {
@@ -150,6 +184,25 @@ fn problems(found: &Found, require_signed: bool) -> Vec<(&'static str, String)> 
     all
 }
 
+/// What does not speak against the tag.
+fn warnings(found: &Found) -> Vec<Warning> {
+    let mut all: Vec<Warning> = found.note.iter().map(|note| ("remote-apart", note.clone())).collect();
+    if found.is_laid_by_ci() {
+        let text = format!(
+            "{} is only a name for the commit here, as actions/checkout lays it; the remote's tag leads to the same commit, and that is what is shown",
+            found.tag.name
+        );
+        all.push(("lightweight-here", text));
+    }
+    if found.tag.is_lightweight() {
+        all.push((
+            "lightweight-tag",
+            format!("{} is a lightweight tag on the remote: nobody signs for it", found.tag.name),
+        ));
+    }
+    all
+}
+
 fn bad(signature: &Signature) -> bool {
     signature.said.to_ascii_lowercase().starts_with("bad signature")
         || signature.said.contains("incorrect signature")
@@ -163,7 +216,7 @@ fn text(found: &Found, problems: &[(&str, String)]) -> String {
         _ => "a lightweight tag: it does not say who made it or when".to_owned(),
     });
     lines.push(match &found.signature {
-        Some(signature) => signature.said.clone(),
+        Some(signature) => printable(&signature.said),
         None => "not signed".to_owned(),
     });
     let branches = if found.branches.is_empty() {
@@ -176,9 +229,13 @@ fn text(found: &Found, problems: &[(&str, String)]) -> String {
     let claims = [
         ("from", &found.trailers.candidate),
         ("without a candidate:", &found.trailers.no_candidate),
+        ("a hotfix of", &found.trailers.base),
+        ("built on something else too:", &found.trailers.other_base),
         ("run", &found.trailers.run),
     ];
-    lines.extend(claims.iter().filter_map(|(word, claim)| Some(format!("{word} {}", claim.as_ref()?))));
+    lines.extend(
+        claims.iter().filter_map(|(word, claim)| Some(format!("{word} {}", printable(claim.as_ref()?)))),
+    );
     lines.extend(problems.iter().map(|(_, problem)| format!("NOT SOUND: {problem}")));
     lines.join("\n")
 }
@@ -188,7 +245,10 @@ fn when(found: &Found) -> Option<String> {
     jiff::Timestamp::from_second(seconds).ok().map(|t| t.to_string())
 }
 
-fn value(found: &Found, problems: &[(&str, String)]) -> Value {
+fn value(found: &Found, problems: &[(&str, String)], warnings: &[Warning]) -> Value {
+    let listed = |all: &[(&str, String)]| -> Vec<Value> {
+        all.iter().map(|(code, message)| json!({ "code": code, "message": message })).collect()
+    };
     let kind = match Name::parse(&found.tag.name) {
         Some(Name::Final(_)) => "final",
         Some(Name::Candidate(..)) => "candidate",
@@ -197,7 +257,7 @@ fn value(found: &Found, problems: &[(&str, String)]) -> Value {
     let mut value = json!({
         "tag": found.tag.name, "kind": kind, "commit": found.tag.commit, "object": found.tag.object,
         "annotated": found.object.message.is_some(), "branches": found.branches, "history_cut_off": found.shallow,
-        "problems": problems.iter().map(|(code, message)| json!({ "code": code, "message": message })).collect::<Vec<_>>(),
+        "problems": listed(problems), "warnings": listed(warnings),
     });
     let signature = found.signature.as_ref().map(|s| json!({ "good": s.good, "said": s.said }));
     let optional = [
@@ -207,7 +267,9 @@ fn value(found: &Found, problems: &[(&str, String)]) -> Value {
         ("run", found.trailers.run.clone().map(Value::from)),
         ("no_candidate", found.trailers.no_candidate.clone().map(Value::from)),
         ("promotion", found.proof.to_value()),
-        ("here", found.here.clone().map(Value::from)),
+        ("base", found.trailers.base.clone().map(Value::from)),
+        ("other_base", found.trailers.other_base.clone().map(Value::from)),
+        ("here", found.here.as_ref().map(|here| here.object.clone().into())),
     ];
     for (key, it) in optional.into_iter().filter_map(|(key, it)| Some((key, it?))) {
         value[key] = it;

@@ -1,0 +1,366 @@
+//! What a hotfix is built on: the final that runs, and nothing else that customers have not had. Pure.
+
+use semver::Version;
+use serde_json::{Value, json};
+use step::{Failure, Previous};
+
+use crate::check::Check;
+use crate::git::Commit;
+use crate::name::Name;
+use crate::remote::{Remote, Tag};
+use crate::seen::short;
+
+/// How many commits a person is shown.
+const SHOWN: usize = 10;
+
+/// The final that a hotfix has to be built on.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// Its version.
+    pub version: Version,
+    /// Its tag.
+    pub tag: Tag,
+    /// How it is known that this one runs: one sentence.
+    pub why: String,
+    /// What production calls what it runs, where that is no final of the remote. The base is then a guess.
+    pub no_final: Option<String>,
+}
+
+/// How a commit is built on its base.
+#[derive(Clone, Debug, Default)]
+pub struct Built {
+    /// The history here is cut off, or something of it is not here.
+    pub unknown: bool,
+    /// What it has and the base has not, newest first.
+    pub commits: Vec<Commit>,
+    /// Those of them that came along from a branch where work is not released, and which branch.
+    pub strange: Vec<(Commit, String)>,
+    /// What the base has and it has not.
+    pub lost: Vec<Commit>,
+}
+
+/// What runs in production, by the word of the step that looked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runs {
+    version: Option<String>,
+    commit: Option<String>,
+}
+
+impl Runs {
+    /// From the facts `previous` (what ran before anything was changed) and `live`.
+    pub fn of(previous: Option<Previous>, live: Option<String>) -> Option<Self> {
+        let is_commit = |text: &String| text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let runs = match (previous, live) {
+            (Some(previous), _) => Runs { version: previous.version, commit: previous.commit },
+            (None, Some(commit)) if is_commit(&commit) => Runs { version: None, commit: Some(commit) },
+            (None, version) => Runs { version, commit: None },
+        };
+        (runs.version.is_some() || runs.commit.is_some()).then_some(runs)
+    }
+
+    /// What it calls itself.
+    pub fn name(&self) -> &str {
+        self.version.as_deref().or(self.commit.as_deref().map(short)).unwrap_or_default()
+    }
+
+    /// The final that this is: by its commit, else by its name. A candidate runs under its own name as the final that it became.
+    pub fn find<'r>(&self, remote: &'r Remote) -> Option<(Version, &'r Tag)> {
+        let is_there = |tag: &&Tag| self.commit.as_ref() == Some(&tag.commit);
+        let named = remote.tags.values().filter(is_there).filter_map(|tag| Name::parse(&tag.name));
+        let called = self.version.iter().filter_map(|version| Name::parse(version));
+        let version = |name: Name| name.version().clone();
+        named.chain(called).map(version).find_map(|v| remote.final_of(&v).map(|tag| (v, tag)))
+    }
+}
+
+/// The final that runs, when nobody has looked: the highest one on the production branch, or a hotfix of it that has not arrived
+/// there yet. Without any on that branch, the highest of all.
+pub fn newest<'r>(
+    finals: &[(Version, &'r Tag)],
+    in_production: impl Fn(&Tag) -> bool,
+    is_built_on: impl Fn(&Tag, &Tag) -> bool,
+) -> Option<(Version, &'r Tag)> {
+    let Some((version, tag)) = finals.iter().rfind(|(_, tag)| in_production(tag)) else {
+        return finals.last().cloned();
+    };
+    let same_line =
+        |other: &Version| (other.major, other.minor) == (version.major, version.minor) && other > version;
+    let hotfix = finals.iter().rfind(|(v, t)| same_line(v) && is_built_on(t, tag));
+    Some(hotfix.cloned().unwrap_or((version.clone(), tag)))
+}
+
+/// The version of a hotfix of this final: the next patch that is free.
+pub fn next_patch(base: &Version, remote: &Remote) -> Version {
+    let line = remote
+        .finals()
+        .into_iter()
+        .map(|(v, _)| v)
+        .filter(|v| (v.major, v.minor) == (base.major, base.minor));
+    let last = line.map(|v| v.patch).chain([base.patch]).max().unwrap_or_default();
+    Version::new(base.major, base.minor, last + 1)
+}
+
+/// There is nothing that a hotfix could fix.
+pub fn no_final() -> Failure {
+    Failure::refused(
+        "no-final",
+        "the remote has no final tag yet, so there is nothing that a hotfix could fix",
+    )
+}
+
+impl Built {
+    /// Whether anything speaks against this base.
+    pub fn is_sound(&self, base: &Base) -> bool {
+        base.no_final.is_none() && self.strange.is_empty() && self.lost.is_empty()
+    }
+
+    /// The check `base`. `reason` says why it may be built on something else all the same.
+    pub fn check(&self, base: &Base, branch: &str, reason: Option<&str>, remote: &str) -> Check {
+        const NAME: &str = "base";
+        let tag = &base.tag.name;
+        if self.unknown {
+            let message =
+                format!("the history here is cut off, so it cannot be told what {branch} has besides {tag}");
+            let next = format!("git fetch --unshallow {remote}");
+            return Check::fail(NAME, Failure::refused("shallow", message).next(next));
+        }
+        match (self.is_sound(base), reason) {
+            (true, _) => Check::pass(
+                NAME,
+                format!("{branch} is {tag} and {}; {}", counted(self.commits.len()), base.why),
+            ),
+            (false, Some(reason)) => {
+                Check::skip(NAME, format!("{}; all the same: {reason}", self.wrong(base, branch).message))
+            }
+            (false, None) => Check::fail(NAME, self.wrong(base, branch)),
+        }
+    }
+
+    fn wrong(&self, base: &Base, branch: &str) -> Failure {
+        const REASON: &str = "hotfix-base";
+        let (tag, or) = (&base.tag.name, "or say --other-base REASON");
+        if let Some(runs) = &base.no_final {
+            let message = format!(
+                "production runs {runs}, which is no final on the remote, so it is not known what a hotfix must be built on: release what runs, {or}"
+            );
+            return Failure::refused(REASON, message);
+        }
+        if !self.lost.is_empty() {
+            let message = format!(
+                "{branch} is not built on {tag}: it lacks {}, and a hotfix fixes what is in production ({}); build it on {tag}, {or}",
+                counted(self.lost.len()),
+                base.why
+            );
+            let failure =
+                listed(self.lost.iter()).into_iter().fold(Failure::refused(REASON, message), Failure::cause);
+            return failure.next(format!("git log --oneline HEAD..{tag}"));
+        }
+        let mut branches: Vec<&str> = self.strange.iter().map(|(_, branch)| branch.as_str()).collect();
+        branches.sort_unstable();
+        branches.dedup();
+        let message = format!(
+            "{branch} brings {} along from {} that {tag} does not have and nobody has tested; {}: build it on {tag} alone, {or}",
+            counted(self.strange.len()),
+            branches.join(" and "),
+            base.why
+        );
+        let commits = self.strange.iter().map(|(commit, _)| commit);
+        let failure = listed(commits).into_iter().fold(Failure::refused(REASON, message), Failure::cause);
+        failure.next(self.way_out(base, branch))
+    }
+
+    /// The fix alone, on what runs. A merge cannot be picked.
+    fn way_out(&self, base: &Base, branch: &str) -> String {
+        let own: Vec<&Commit> =
+            self.commits.iter().filter(|c| !self.strange.iter().any(|(s, _)| s.id == c.id)).collect();
+        let base_commit = short(&base.tag.commit);
+        if own.is_empty() || own.len() > SHOWN || own.iter().any(|c| c.merge) {
+            return format!("git log --oneline {base_commit}..HEAD");
+        }
+        let picked: Vec<&str> = own.iter().rev().map(|c| short(&c.id)).collect();
+        format!(
+            "git switch --create {branch}-on-{} {base_commit}; git cherry-pick {}",
+            base.version,
+            picked.join(" ")
+        )
+    }
+
+    /// What a person should read before it ships: every commit that the final does not have.
+    pub fn told(&self, base: &Base) -> Vec<String> {
+        let mut lines =
+            vec![format!("{} that {} does not have:", counted(self.commits.len()), base.tag.name)];
+        lines.extend(listed(self.commits.iter()).into_iter().map(|line| format!("  {line}")));
+        lines
+    }
+
+    /// For the record's output.
+    pub fn to_value(&self, base: &Base) -> Value {
+        let from =
+            |commit: &Commit| self.strange.iter().find(|(s, _)| s.id == commit.id).map(|(_, branch)| branch);
+        let shown = |commit: &Commit| {
+            let mut value = json!({ "commit": commit.id, "subject": commit.subject });
+            if let Some(branch) = from(commit) {
+                value["from"] = json!(branch);
+            }
+            value
+        };
+        let commits: Vec<Value> = self.commits.iter().take(100).map(shown).collect();
+        json!({ "tag": base.tag.name, "commit": base.tag.commit, "why": base.why, "commits": commits, "count": self.commits.len(),
+                "lost": self.lost.len() })
+    }
+}
+
+fn counted(number: usize) -> String {
+    if number == 1 { "1 commit".to_owned() } else { format!("{number} commits") }
+}
+
+/// The first few, and how many more there are.
+fn listed<'a>(commits: impl ExactSizeIterator<Item = &'a Commit>) -> Vec<String> {
+    let more = commits.len().saturating_sub(SHOWN);
+    let line = |commit: &Commit| format!("{} {}", short(&commit.id), commit.subject);
+    let mut lines: Vec<String> = commits.take(SHOWN).map(line).collect();
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Checks;
+
+    fn remote() -> Remote {
+        let tags = [
+            ("v1.1.0", "a1"),
+            ("v1.2.0-rc1", "c2"),
+            ("v1.2.0", "a2"),
+            ("v1.2.1", "a3"),
+            ("v1.3.0", "a4"),
+            ("v2.0.0-rc1", "a5"),
+        ];
+        let lines: String = tags.iter().map(|(name, id)| format!("{id}\trefs/tags/{name}\n")).collect();
+        Remote::parse(&lines)
+    }
+
+    fn runs(version: Option<&str>, commit: Option<&str>) -> Option<Runs> {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        Runs::of(Some(Previous { version: own(version), commit: own(commit), ..Previous::default() }), None)
+    }
+
+    #[test]
+    fn what_runs_is_found_among_the_finals() {
+        let remote = remote();
+        let found = |version, commit| {
+            runs(version, commit).and_then(|runs| runs.find(&remote).map(|(version, _)| version.to_string()))
+        };
+        for (version, commit, expected) in [
+            (Some("1.2.0"), None, Some("1.2.0")),
+            (Some("v1.2.0"), None, Some("1.2.0")),
+            (Some("1.2.0-rc1"), None, Some("1.2.0")),
+            (Some("1.3.0"), None, Some("1.3.0")),
+            (None, Some("a2"), Some("1.2.0")),
+            (None, Some("c2"), Some("1.2.0")),
+            (Some("1.3.0"), Some("a2"), Some("1.2.0")),
+            (Some("1.2.0"), Some("ff"), Some("1.2.0")),
+            (Some("2.0.0-rc1"), None, None),
+            (None, Some("a5"), None),
+            (Some("latest"), None, None),
+            (None, None, None),
+        ] {
+            assert_eq!(found(version, commit).as_deref(), expected, "{version:?} {commit:?}");
+        }
+        let live = |text: &str| Runs::of(None, Some(text.to_owned())).expect("it runs");
+        assert_eq!(live("1.2.0").find(&remote).map(|f| f.1.commit.as_str()), Some("a2"));
+        assert_eq!(live(&"ab".repeat(20)).commit, Some("ab".repeat(20)));
+        assert_eq!(Runs::of(None, None), None);
+    }
+
+    #[test]
+    fn without_a_look_the_production_branch_says_what_runs() {
+        let remote = remote();
+        let finals = remote.finals();
+        let newest = |in_main: &[&str], built: bool| {
+            let found = newest(&finals, |t| in_main.contains(&t.name.as_str()), |_, _| built);
+            found.map(|(v, _)| v.to_string()).unwrap_or_default()
+        };
+        assert_eq!(newest(&["v1.1.0", "v1.2.0", "v1.3.0"], false), "1.3.0");
+        assert_eq!(
+            newest(&["v1.1.0", "v1.2.0"], true),
+            "1.2.1",
+            "a hotfix that is not merged yet runs all the same"
+        );
+        assert_eq!(newest(&["v1.1.0", "v1.2.0"], false), "1.2.0");
+        assert_eq!(newest(&["v1.1.0"], true), "1.1.0");
+        assert_eq!(newest(&[], false), "1.3.0");
+        assert_eq!(next_patch(&Version::new(1, 2, 0), &remote), Version::new(1, 2, 2));
+        assert_eq!(next_patch(&Version::new(1, 3, 0), &remote), Version::new(1, 3, 1));
+    }
+
+    fn commit(id: &str, subject: &str) -> Commit {
+        Commit { id: id.repeat(20), subject: subject.to_owned(), merge: false }
+    }
+
+    fn base(no_final: Option<&str>) -> Base {
+        let tag = Tag { name: "v1.2.0".into(), object: "a2".repeat(20), commit: "a2".repeat(20) };
+        Base {
+            version: Version::new(1, 2, 0),
+            tag,
+            why: "production runs 1.2.0".into(),
+            no_final: no_final.map(str::to_owned),
+        }
+    }
+
+    fn refusal(built: &Built, base: &Base, reason: Option<&str>) -> Option<Failure> {
+        Checks(vec![built.check(base, "hotfix/pay", reason, "origin")]).hold().err()
+    }
+
+    #[test]
+    fn only_the_fix_may_come_on_top_of_what_runs() {
+        let fix = commit("f1", "fix prices");
+        let feature = commit("e1", "feature 1");
+        let sound = Built { commits: vec![fix.clone()], ..Built::default() };
+        assert!(refusal(&sound, &base(None), None).is_none());
+        let strange = Built {
+            commits: vec![fix.clone(), feature.clone()],
+            strange: vec![(feature, "develop".into())],
+            ..Built::default()
+        };
+        let failure = refusal(&strange, &base(None), None).expect("refused");
+        assert_eq!(failure.reason, "hotfix-base");
+        assert!(
+            failure.message.contains("1 commit along from develop")
+                && failure.message.contains("production runs 1.2.0")
+        );
+        assert_eq!(failure.causes, ["e1e1e1e1e1e1 feature 1"]);
+        assert_eq!(
+            failure.next.as_deref(),
+            Some("git switch --create hotfix/pay-on-1.2.0 a2a2a2a2a2a2; git cherry-pick f1f1f1f1f1f1")
+        );
+        let lacking = Built { commits: vec![fix], lost: vec![commit("d1", "qris")], ..Built::default() };
+        let failure = refusal(&lacking, &base(None), None).expect("refused");
+        assert_eq!((failure.reason.as_str(), failure.causes.len()), ("hotfix-base", 1));
+        assert!(
+            refusal(&sound, &base(Some("1.3.0-rc2")), None).expect("refused").message.contains("1.3.0-rc2")
+        );
+        for built in [&strange, &lacking, &sound] {
+            assert!(refusal(built, &base(Some("x")), Some("the last three were tested by hand")).is_none());
+        }
+        let unknown = Built { unknown: true, ..Built::default() };
+        let failure =
+            refusal(&unknown, &base(None), Some("a reason does not lengthen a history")).expect("refused");
+        assert_eq!(failure.reason, "shallow");
+    }
+
+    #[test]
+    fn what_ships_is_listed_and_not_without_end() {
+        let many = Built {
+            commits: (0..25).map(|n| commit(&format!("{n:02}"), "fix")).collect(),
+            ..Built::default()
+        };
+        let told = many.told(&base(None));
+        assert_eq!(told.first().map(String::as_str), Some("25 commits that v1.2.0 does not have:"));
+        assert_eq!((told.len(), told.last().map(String::as_str)), (12, Some("  and 15 more")));
+        assert_eq!(many.to_value(&base(None))["count"], 25);
+    }
+}
