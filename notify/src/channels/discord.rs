@@ -6,10 +6,11 @@ use http_client::{Call, Reply};
 use serde_json::json;
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, mark, words};
-use crate::html::{Dialect, translate};
-use crate::markup::cut;
+use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, fit, mark, words};
 use crate::message::Message;
+use crate::message::html::{Dialect, translate};
+use crate::message::markup::cut;
+use crate::receipt::Receipt;
 
 /// The limits of a message's content and of an embed's description, in characters.
 const CONTENT: usize = 2000;
