@@ -26,11 +26,13 @@ pub struct Post<'a> {
 
 /// One message on its way to one channel.
 pub struct Errand<'a> {
-    pub target: &'a Target,
-    pub words: &'a Words,
-    pub entry: Entry,
+    target: &'a Target,
+    words: &'a Words,
+    entry: Entry,
     /// What is done can be written down.
-    pub noted: bool,
+    noted: bool,
+    /// The first part that goes now.
+    from: usize,
 }
 
 /// What a request has led to, when it does not lead to the next one.
@@ -245,7 +247,12 @@ enum Next {
     Again(Duration, Failure),
 }
 
-impl Errand<'_> {
+impl<'a> Errand<'a> {
+    /// Of a message that waits. `noted`: what is done can be written down.
+    pub fn new(target: &'a Target, words: &'a Words, entry: Entry, noted: bool) -> Self {
+        Errand { target, words, noted, from: entry.receipts.len(), entry }
+    }
+
     fn goes(&mut self, event: Event, repeatable: bool) -> Result<(), Failure> {
         let news = News { urgent: self.entry.is_urgent(), repeatable, noted: self.noted };
         let life = self.entry.life();
@@ -260,12 +267,14 @@ impl Errand<'_> {
         self.reasons(repeat)
     }
 
+    /// Only the doubtful part says that it is a repeat; the others are said once, with the first part that goes.
     fn reasons(&self, repeat: bool) -> Vec<Mark> {
-        let delayed = self.entry.age() > DELAYED;
-        let instead = self.entry.instead.clone();
+        let first = self.entry.receipts.len() == self.from;
+        let delayed = first && self.entry.age() > DELAYED;
+        let instead = self.entry.instead.clone().filter(|_| self.entry.receipts.is_empty());
         [
             repeat.then_some(Mark::Repeat),
-            (!self.noted).then_some(Mark::Unnoted),
+            (first && !self.noted).then_some(Mark::Unnoted),
             instead.map(Mark::Instead),
             (delayed && !repeat).then(|| Mark::Delayed(self.entry.age())),
         ]

@@ -225,7 +225,7 @@ impl Teller<'_> {
 
     fn send(&self, target: &Target, entry: Entry, noted: bool) -> Result<Told, Failure> {
         let words = self.languages.of(target)?.words();
-        self.post.deliver(Errand { target, words, entry, noted })
+        self.post.deliver(Errand::new(target, words, entry, noted))
     }
 
     fn news(&self, target: &Target, entry: &Entry, urgent: bool) -> News {
