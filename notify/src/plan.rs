@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn news_that_is_known_is_told_by_its_state() {
-        let todo = |state, doubts, urgent| super::todo(life(state, doubts), "12:00", News { urgent, ..GOOD });
+        let todo = |state, doubts, urgent| todo(life(state, doubts), "12:00", News { urgent, ..GOOD });
         for urgent in [true, false] {
             assert_eq!(todo(State::Waiting, 0, urgent), Todo::Send(Life::NEW));
             assert_eq!(todo(State::Waiting, 1, urgent), Todo::Send(life(State::Waiting, 1)));

@@ -67,7 +67,7 @@ fn part(part: &Value) -> Option<String> {
 
 fn element(element: &Value, plain: bool) -> Option<String> {
     let styles = element.get("style").map(|style| style.as_object().cloned().unwrap_or_default());
-    let known = |name: &str| ["bold", "italic", "strike", "code"].contains(&name);
+    let known = |name: &str| ["bold", "italic", "strike", "underline", "code"].contains(&name);
     styles.is_none_or(|s| s.iter().all(|(name, on)| known(name) && on.is_boolean())).then_some(())?;
     let text = |key: &str| element[key].as_str().filter(|t| !t.is_empty()).map(str::to_owned);
     match element["type"].as_str()? {

@@ -3,5 +3,11 @@
 mod channels;
 mod delivery;
 mod golden;
+mod lives;
+mod place;
+mod secrets;
+mod settings;
 mod support;
+mod sweep;
 mod told;
+mod topics;

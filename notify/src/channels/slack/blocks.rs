@@ -82,6 +82,7 @@ fn style(name: &str) -> Option<&'static str> {
         "b" | "strong" => Some("bold"),
         "i" | "em" => Some("italic"),
         "s" | "strike" | "del" => Some("strike"),
+        "u" | "ins" => Some("underline"),
         "code" => Some("code"),
         _ => None,
     }

@@ -210,6 +210,11 @@ impl Channel for Slack {
         let ask = |method: &str, body: Value| -> Result<Value, Failure> {
             let reply = wire.question("Slack", self.call(url, token, &Payload::new(method, body)))?;
             let answer = reply.json().unwrap_or_default();
+            if let (300..=399, Said::Refused(failure)) =
+                (reply.status, by_status("Slack", &place, &reply, &words(&reply)))
+            {
+                return Err(failure);
+            }
             match answer["error"].as_str() {
                 Some("missing_scope") if method == "conversations.info" => Ok(Value::Null),
                 Some(error) => match refused(error, &place) {
