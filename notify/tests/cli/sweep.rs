@@ -97,7 +97,8 @@ impl World {
 
     fn fault(&self, dice: &mut Dice) {
         let servers = self.servers();
-        let server = servers[usize::try_from(dice.roll(4)).expect("small")];
+        let which = usize::try_from(dice.roll(4)).expect("small");
+        let server = servers[which];
         let fault = match dice.roll(11) {
             0 => Fault::DropBefore,
             1 => Fault::DropAfter,
@@ -108,7 +109,8 @@ impl World {
             6 => Fault::Answer(refusal(500, "Internal Server Error: restart")),
             7 => Fault::Answer(Reply::text(502, "text/html", "<html>Bad Gateway</html>")),
             8 => Fault::Answer(Reply::text(302, "text/html", "").with("Location", "https://login.example/")),
-            9 => Fault::Answer(Reply::text(200, "text/html", "<html>sign in</html>")),
+            // Of a webhook every 2xx is a yes: the specification asks for no more.
+            9 if which != 2 => Fault::Answer(Reply::text(200, "text/html", "<html>sign in</html>")),
             _ => Fault::Answer(refusal(403, "Forbidden: bot was kicked")),
         };
         server.fault("POST", "/", usize::try_from(1 + dice.roll(3)).expect("small"), fault);

@@ -104,7 +104,51 @@ fn token(part: &str) -> Option<usize> {
             let mixed = text[..rest].bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
             (rest >= *least && mixed).then_some(prefix.len() + rest)
         });
-    known.or_else(|| aws(part)).or_else(|| jwt(part)).or_else(|| discord(part)).or_else(|| numbered(part))
+    let built = [aws, jwt, discord, numbered, twilio, proxmox];
+    known.or_else(|| built.iter().find_map(|rule| rule(part)))
+}
+
+/// `SK` and 32 hex digits.
+fn twilio(part: &str) -> Option<usize> {
+    let digits = part.strip_prefix("SK")?;
+    let hex = digits.bytes().take_while(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b)).count();
+    (hex == 32 && length(digits, b"_-") == 32).then_some(34)
+}
+
+/// A ticket of Proxmox: `PVE:user@realm:time::signature`; words end at the @, so this is what is behind it.
+fn proxmox(part: &str) -> Option<usize> {
+    let (time, signature) = part.split_once("::")?;
+    let time = time.rsplit(':').next()?;
+    let hex = time.len() == 8 && time.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_lowercase());
+    (hex && length(signature, b"+/=") >= 40).then_some(part.len())
+}
+
+/// Hashes of passwords, which can be guessed at leisure: bcrypt, crypt, Argon2, PostgreSQL's SCRAM.
+const HASHES: &[&str] = &[
+    "$2a$",
+    "$2b$",
+    "$2y$",
+    "$1$",
+    "$5$",
+    "$6$",
+    "$y$",
+    "$apr1$",
+    "$argon2i$",
+    "$argon2id$",
+    "SCRAM-SHA-256$",
+];
+
+/// Hashes of passwords.
+pub(super) fn hashes(text: &str, found: &mut Vec<Range<usize>>) {
+    for known in HASHES {
+        for (at, _) in text.match_indices(known) {
+            let signs: &[u8] = if known.starts_with("SCRAM") { b"$./+=:-" } else { b"$./+=,_-" };
+            let whole = length(&text[at..], signs);
+            if whole >= known.len() + 20 {
+                found.push(at..at + whole);
+            }
+        }
+    }
 }
 
 /// How many letters, digits and signs of these there are.
