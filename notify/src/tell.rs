@@ -66,36 +66,29 @@ struct Fresh {
 
 impl Teller<'_> {
     /// Tells every channel; how it went in each, in the order of the settings, the fallback last.
-    ///
-    /// # Errors
-    /// Only what is a bug of ours: how a channel failed stands in what is told about it.
-    pub fn all(&self, messages: &BTreeMap<String, Message>) -> Result<Vec<Told>, Failure> {
+    pub fn all(&self, messages: &BTreeMap<String, Message>) -> Vec<Told> {
         warn_of(self.context(), &self.post.outbox.sweep());
         let is_target = |name: &str| self.settings.targets.iter().any(|t| t.name == name);
         let fallback = self.settings.fallback.as_ref().filter(|f| !is_target(&f.name));
-        let jobs: Vec<(&Target, Result<Option<Fresh>, Failure>)> = self
+        let fresh = |target| fresh(target, messages).map(|entry| self.noted(target, entry));
+        let jobs: Vec<(&Target, Option<Result<Fresh, Failure>>)> = self
             .settings
             .targets
             .iter()
-            .map(|target| (target, self.noted(target, messages)))
-            .chain(fallback.map(|target| (target, Ok(None))))
+            .map(|target| (target, fresh(target)))
+            .chain(fallback.map(|target| (target, None)))
             .collect();
-        let results: Vec<Result<Option<Told>, Failure>> = std::thread::scope(|scope| {
-            let run = |(target, fresh)| scope.spawn(move || self.one(target, fresh));
+        let results: Vec<Option<Told>> = std::thread::scope(|scope| {
+            let run = |(target, fresh)| (target, scope.spawn(move || self.one(target, fresh)));
             let threads: Vec<_> = jobs.into_iter().map(run).collect();
-            let join = |t: std::thread::ScopedJoinHandle<_>| t.join();
-            threads
-                .into_iter()
-                .map(|t| join(t).unwrap_or_else(|_| Err(Failure::bug("a channel panicked"))))
-                .collect()
+            let panicked = |target| Some(Told::stopped(target, Failure::bug("a channel panicked")));
+            threads.into_iter().map(|(target, t)| t.join().unwrap_or_else(|_| panicked(target))).collect()
         });
         let misset = self.settings.misset.iter().map(|(name, why)| Told::misset(name, why.clone()));
-        let mut told: Vec<Told> = misset.collect();
-        for result in results {
-            told.extend(result?);
-        }
-        told.extend(self.instead(&told, messages)?);
-        Ok(told)
+        let mut told: Vec<Told> = misset.chain(results.into_iter().flatten()).collect();
+        let instead = self.instead(&told, messages);
+        told.extend(instead);
+        told
     }
 
     fn context(&self) -> &Context {
@@ -103,46 +96,41 @@ impl Teller<'_> {
     }
 
     /// Written down before anything is sent, and before we wait for anybody: whatever ends us, the next one finds it.
-    fn noted(&self, target: &Target, messages: &BTreeMap<String, Message>) -> Result<Option<Fresh>, Failure> {
-        let Some(entry) = fresh(target, messages) else { return Ok(None) };
+    fn noted(&self, target: &Target, entry: Entry) -> Result<Fresh, Failure> {
         let outbox = self.post.outbox;
-        let noted = outbox.find(&entry).and_then(|known| match known {
-            None => outbox.add(&entry),
-            Some(_) => Ok(()),
-        });
+        let known = outbox.find(&entry);
+        let noted = known.and_then(|known| if known.is_some() { Ok(()) } else { outbox.add(&entry) });
         match noted {
-            Ok(()) => Ok(Some(Fresh { entry, noted: true })),
+            Ok(()) => Ok(Fresh { entry, noted: true }),
             Err(why) if entry.is_urgent() => {
                 let why = format!("{}: {}; the message is sent without a note", target.name, why.message);
                 self.context().voice.warn(&why);
-                Ok(Some(Fresh { entry, noted: false }))
+                Ok(Fresh { entry, noted: false })
             }
             Err(why) => Err(why),
         }
     }
 
     /// One channel: what is new, and what waits from before.
-    fn one(&self, target: &Target, fresh: Result<Option<Fresh>, Failure>) -> Result<Option<Told>, Failure> {
-        let fresh = match fresh {
-            Ok(fresh) => fresh,
-            Err(why) => return Ok(Some(Told::stopped(target, why))),
-        };
+    fn one(&self, target: &Target, fresh: Option<Result<Fresh, Failure>>) -> Option<Told> {
+        let is_new = fresh.is_some();
+        let told = fresh.transpose().and_then(|fresh| self.locked(target, fresh));
+        match told {
+            Ok(told) => told,
+            Err(why) => is_new.then(|| Told::stopped(target, why)),
+        }
+    }
+
+    /// With the channel's lock, as far as there is a place for one.
+    fn locked(&self, target: &Target, fresh: Option<Fresh>) -> Result<Option<Told>, Failure> {
         let (is_new, urgent) = (fresh.is_some(), fresh.as_ref().is_some_and(|f| f.entry.is_urgent()));
-        // Whoever has nothing new to say there does not wait, and nobody waits long: whoever holds it sends what we have noted.
+        // What has nothing new to say there does not wait, and nobody waits long: the one who holds it sends what we have noted.
         let within = if is_new { BUSY.min(self.context().deadline.left() / 2) } else { Duration::ZERO };
         let lock = match self.post.outbox.lock(&target.name, self.context(), within) {
-            Ok(lock) => Some(lock),
-            Err(_) if !is_new => return Ok(None),
-            // Without a place for notes there is none for locks.
             Err(why) if why.reason == "state" && urgent => None,
-            Err(why) => return Ok(Some(Told::stopped(target, why))),
+            lock => Some(lock?),
         };
-        let told = self.queue(target, fresh, lock.is_some());
-        drop(lock);
-        match told {
-            Err(stop) if is_new && stop.kind != step::Kind::Bug => Ok(Some(Told::stopped(target, stop))),
-            told => told,
-        }
+        self.queue(target, fresh, lock.is_some())
     }
 
     /// Everything that one channel is to be told, in order, and what another notify leaves there in the meantime. Where nothing can be
@@ -177,13 +165,13 @@ impl Teller<'_> {
                     told = Some(outcome);
                 }
             } else {
-                stuck |= self.from_before(target, next)?;
+                stuck |= self.waiting_one(target, next)?;
             }
         }
     }
 
     /// One that waits from before; whether those behind it have to go on waiting.
-    fn from_before(&self, target: &Target, entry: Entry) -> Result<bool, Failure> {
+    fn waiting_one(&self, target: &Target, entry: Entry) -> Result<bool, Failure> {
         match self.old(target, entry) {
             Ok(old) => Ok(old.is_some_and(|old| old.fate == Fate::Waiting)),
             // What is new may be worth more than a note.
@@ -273,26 +261,14 @@ impl Teller<'_> {
     }
 
     /// The fallback, for required channels that may not have got it.
-    fn instead(&self, told: &[Told], messages: &BTreeMap<String, Message>) -> Result<Option<Told>, Failure> {
+    fn instead(&self, told: &[Told], messages: &BTreeMap<String, Message>) -> Option<Told> {
         let lost: Vec<&str> =
             told.iter().filter(|t| t.required && !t.fate.is_good()).map(|t| t.name.as_str()).collect();
         let stopped = told.iter().any(|t| t.failure.as_ref().is_some_and(|f| f.reason == "interrupted"));
         let other = self.settings.fallback.as_ref().filter(|f| told.iter().all(|t| t.name != f.name));
-        let Some(target) = other.filter(|_| !lost.is_empty() && !stopped) else { return Ok(None) };
-        let entry = fresh(target, messages).map(|e| Entry { instead: Some(named(&lost)), ..e });
-        let Some(entry) = entry else { return Ok(None) };
-        let noted = match self.post.outbox.find(&entry).map(|k| k.is_some()) {
-            Ok(true) => Ok(true),
-            Ok(false) => self.post.outbox.add(&entry).map(|()| true),
-            Err(why) => Err(why),
-        };
-        let urgent = entry.is_urgent();
-        let fresh = match noted {
-            Ok(noted) => Ok(Some(Fresh { entry, noted })),
-            Err(_) if urgent => Ok(Some(Fresh { entry, noted: false })),
-            Err(why) => Err(why),
-        };
-        self.one(target, fresh)
+        let target = other.filter(|_| !lost.is_empty() && !stopped)?;
+        let entry = Entry { instead: Some(named(&lost)), ..fresh(target, messages)? };
+        self.one(target, Some(self.noted(target, entry)))
     }
 
     /// What waits from before in these channels, and nothing new. `dead`: what was given up as well.

@@ -1,4 +1,4 @@
-//! A channel's settings: its own table, its secrets, and addresses that show no secret to whoever listens.
+//! A channel's settings: its own table, its secrets, and addresses that show no secret on the way.
 
 use step::{Failure, Secret, Settings};
 
@@ -66,7 +66,7 @@ impl Reader<'_> {
         }
         Err(self.wrong(
             key,
-            "plain HTTP would show the secret to whoever listens: use https://, or set allow_http = true",
+            "plain HTTP would show the secret to anybody who listens: use https://, or set allow_http = true",
         ))
     }
 

@@ -19,7 +19,7 @@ pub struct Wire<'a> {
 impl Wire<'_> {
     /// Sends a request once.
     fn ask(&self, call: Call) -> Result<Heard, Failure> {
-        // A third of what is left: one more attempt and the fallback shall have their time too.
+        // A third of what is left: one more attempt and the fallback need their time too.
         let within = REQUEST.min(self.context.deadline.left() / 3).max(Duration::from_millis(100));
         Ok(match self.client.send(&call.within(within))? {
             Ok(reply) => Heard::Reply(reply),
@@ -37,7 +37,7 @@ impl Wire<'_> {
     ) -> Result<Said, Failure> {
         Ok(match self.ask(call)? {
             Heard::Reply(reply) => read(&reply),
-            Heard::Lost(why) => Said::Unknown(why),
+            Heard::Lost(why) => Said::Unknown(format!("{who}: {why}")),
             Heard::NotSent(why) => Said::Later {
                 wait: None,
                 reason: "unreachable",
@@ -50,7 +50,10 @@ impl Wire<'_> {
     pub(super) fn question(&self, who: &str, call: Call) -> Result<Reply, Failure> {
         match self.ask(call)? {
             Heard::Reply(reply) => Ok(reply),
-            Heard::Lost(why) | Heard::NotSent(why) => {
+            Heard::Lost(why) => {
+                Err(Failure::temporary("unreachable", format!("{who} does not answer: {why}")))
+            }
+            Heard::NotSent(why) => {
                 Err(Failure::temporary("unreachable", format!("{who} cannot be reached: {why}")))
             }
         }

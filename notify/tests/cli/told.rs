@@ -231,7 +231,7 @@ fn long_texts_are_divided_and_logs_go_as_documents() {
     // HTML that Telegram would refuse is refused before anything is sent.
     let requests = team.telegram.server().log().len();
     let (code, _, stderr) = team.say(&["send", "--html", "<b>x</i>"]);
-    assert!(code == 2 && stderr.contains("</i> stands where </b> should"), "{stderr}");
+    assert!(code == 2 && stderr.contains("</i> is where </b> should be"), "{stderr}");
     assert_eq!(team.telegram.server().log().len(), requests);
 
     team.file(

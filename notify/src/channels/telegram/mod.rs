@@ -167,10 +167,7 @@ impl Channel for Telegram {
                 Answer::Yes(result) => title = result["title"].as_str().map(str::to_owned),
                 Answer::No { code, description, .. } => return Err(self.refused(code, &description)),
                 Answer::Other(Said::Later { why, .. } | Said::Unknown(why)) => {
-                    return Err(Failure::temporary(
-                        "unreachable",
-                        format!("Telegram does not answer: {why}"),
-                    ));
+                    return Err(Failure::temporary("unreachable", why));
                 }
                 Answer::Other(Said::Refused(failure)) => return Err(failure),
                 Answer::Other(Said::Sent(_)) => {}

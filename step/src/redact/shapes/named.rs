@@ -122,7 +122,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 /// `user:password` as Docker and npm keep it.
 fn is_base64(word: &str) -> bool {
     let letters = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
-    letters && word.len() >= 8 && word.len() % 4 == 0 && (word.ends_with('=') || is_random(word))
+    letters && word.len() >= 8 && word.len().is_multiple_of(4) && (word.ends_with('=') || is_random(word))
 }
 
 /// Where a value goes to: to its closing quote; to the next `&` in a query; else to white space, or to the `;` in front of another name.

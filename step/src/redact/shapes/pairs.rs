@@ -63,10 +63,10 @@ fn elements(text: &str, found: &mut Vec<Range<usize>>) {
             continue;
         }
         let open = format!("<{name}>");
-        if let Some(start) = text[..at].rfind(&open).map(|i| i + open.len()) {
-            if !text[start..at].contains('<') && !is_placeholder(&text[start..at]) {
-                found.push(start..at);
-            }
+        let Some(start) = text[..at].rfind(&open).map(|i| i + open.len()) else { continue };
+        let value = &text[start..at];
+        if !value.contains('<') && !is_placeholder(value) {
+            found.push(start..at);
         }
     }
 }

@@ -179,6 +179,7 @@ const HARMLESS: &[&str] = &[
     "value=12 name=x key: value, \"Value\": 3",
     "time::signature a::b PVE: pve-manager/8.2.4/faa83925c9641325 (running kernel: 6.8.8-2-pve)",
     "at /app/node_modules/@aws-sdk/middleware:12 user@host:~$ ls",
+    "-----BEGIN CERTIFICATE-----⏎2VDmxe/djJBW1Q786NYola2IZEAOdoH8zn1GJ98uijRHwvgXTQkAlY1Rn25Km/YQ⏎-----END CERTIFICATE-----",
     "npm notice integrity: sha512-2JAn3z8AR6rjK8Sm8orRC0h[...]mBHyXuKL849euc==",
 ];
 

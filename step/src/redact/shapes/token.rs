@@ -202,9 +202,10 @@ pub(super) fn keys(text: &str, found: &mut Vec<Range<usize>>) {
             at = end;
         }
     }
+    let public = public(text);
     for range in words(text, |b| b.is_ascii_alphanumeric() || b"+/=_-:.@".contains(&b)) {
         let word = &text[range.clone()];
-        if word.len() < KEY {
+        if word.len() < KEY || public.iter().any(|p| p.contains(&range.start)) {
             continue;
         }
         let from = word.trim_end_matches('=').rfind(['=', ':']).map_or(0, |i| i + 1);
@@ -218,6 +219,15 @@ pub(super) fn keys(text: &str, found: &mut Vec<Range<usize>>) {
             found.push(range.start + from..range.start + end);
         }
     }
+}
+
+/// Certificates and public keys, which are for everybody.
+fn public(text: &str) -> Vec<Range<usize>> {
+    let begins = text.match_indices("-----BEGIN ").map(|(at, _)| at).filter(|at| {
+        let title = text[*at..].split('\n').next().unwrap_or_default();
+        ["CERTIFICATE", "PUBLIC KEY", "SIGNATURE"].iter().any(|word| title.contains(word))
+    });
+    begins.map(|at| at..text[at + 11..].find("-----END ").map_or(text.len(), |end| at + 11 + end)).collect()
 }
 
 /// The shortest long key.
