@@ -10,9 +10,8 @@ use crate::channels::{Earlier, Payload, Said, Wire};
 use crate::message::words::Words;
 use crate::message::{Mark, Message};
 use crate::outbox::{Entry, Outbox};
-use crate::plan::{self, Event, Fate, Life, News, State};
-use crate::receipt::Receipt;
-use crate::told::{Told, later, unknown};
+use crate::plan::{self, Event, Life, News, State};
+use crate::told::{Fate, Receipt, Told, later, unknown};
 
 /// A message that has waited this long says so, in milliseconds.
 const DELAYED: u64 = 60_000;

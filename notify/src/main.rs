@@ -6,9 +6,7 @@ mod deliver;
 mod hand;
 mod message;
 mod outbox;
-mod outcome;
 mod plan;
-mod receipt;
 mod tell;
 mod time;
 mod told;
@@ -25,7 +23,8 @@ use http_client::Client;
 use message::Message;
 use outbox::Outbox;
 use step::{Answer, Common, Context, Document, Failure, Outcome, Program, Run};
-use tell::{Languages, Teller, named};
+use tell::{Languages, Teller};
+use told::named;
 
 /// How we call ourselves to others.
 const NAME: &str = concat!("notify/", env!("CARGO_PKG_VERSION"));
@@ -76,7 +75,7 @@ impl Program for Args {
         let outbox = Outbox::new(settings.state.clone());
         let post = Post { wire: &wire, permit: &permit, outbox: &outbox };
         let told = Teller { post: &post, settings: &settings, languages: &languages }.all(&messages);
-        outcome::outcome(&told, &settings, context)
+        told::outcome(&told, &settings, context)
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {

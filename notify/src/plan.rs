@@ -154,36 +154,6 @@ pub fn pause(attempt: u32, asked: Option<Duration>, left: Duration) -> Option<Du
     (attempt < ATTEMPTS && wait.saturating_add(Duration::from_millis(200)) < left).then_some(wait)
 }
 
-/// How a message fared in one channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    Sent,
-    /// There was nothing to send.
-    Skipped,
-    /// It waits in the outbox.
-    Waiting,
-    Unknown,
-    Refused,
-}
-
-impl Fate {
-    /// For the record.
-    pub fn word(self) -> &'static str {
-        match self {
-            Fate::Sent => "sent",
-            Fate::Skipped => "skipped",
-            Fate::Waiting => "not-sent",
-            Fate::Unknown => "unknown",
-            Fate::Refused => "refused",
-        }
-    }
-
-    /// Whether nothing more is to be done about it.
-    pub fn is_good(self) -> bool {
-        matches!(self, Fate::Sent | Fate::Skipped)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,8 +12,9 @@ use crate::deliver::{Errand, Post, is_repeatable};
 use crate::message::Message;
 use crate::message::templates::Layout;
 use crate::outbox::{Entry, Swept};
-use crate::plan::{self, Event, Fate, Life, News, State, Todo};
-use crate::told::Told;
+use crate::plan::{self, Event, Life, News, State, Todo};
+use crate::time::now;
+use crate::told::{Fate, Told, counted, named};
 use crate::wanted::wants;
 
 /// So long a channel that another notify is at work on is waited for.
@@ -142,6 +143,7 @@ impl Teller<'_> {
         let mut tried = BTreeSet::new();
         loop {
             let mut queue = self.post.outbox.waiting_for(&target.name);
+            queue.retain(|e| e.message.is_some());
             queue.retain(|e| {
                 !tried.contains(&e.key()) && new.as_ref().is_none_or(|n| n.entry.key() != e.key())
             });
@@ -250,6 +252,19 @@ impl Teller<'_> {
         Ok(Some(told))
     }
 
+    /// Who asks for it by hand need not wait, and may ask for what was given up, also for what would be given up now.
+    fn by_hand(&self, target: &Target, entry: Entry, dead: bool) -> Entry {
+        let news = self.news(target, &entry, entry.is_urgent());
+        let found = entry.life().after(Event::Found, news).unwrap_or(entry.life());
+        let given_up = matches!(found.state, State::Dead | State::Unknown) || entry.age() > OLD;
+        let mut entry = Entry { not_before: None, ..entry };
+        if dead && given_up {
+            entry.live(found.after(Event::Revived, news).unwrap_or(found));
+            entry.at = now();
+        }
+        entry
+    }
+
     fn give_up(&self, target: &Target, entry: &Entry, why: &str) -> Result<(), Failure> {
         let said = entry.headline();
         let line = format!(
@@ -287,7 +302,7 @@ impl Teller<'_> {
             queue.retain(|e| e.message.is_some());
             plan::order(&mut queue, |e| (e.is_urgent(), e.at.clone()));
             for entry in queue {
-                let Some(one) = self.old(target, by_hand(entry))? else { continue };
+                let Some(one) = self.old(target, self.by_hand(target, entry, dead))? else { continue };
                 let stuck = one.fate == Fate::Waiting;
                 told.push(one);
                 if stuck {
@@ -297,15 +312,6 @@ impl Teller<'_> {
         }
         Ok(told)
     }
-}
-
-/// Who asks for it by hand need not wait, and may ask for what was given up.
-fn by_hand(entry: Entry) -> Entry {
-    let news = News { urgent: entry.is_urgent(), repeatable: false, noted: true };
-    let dead = matches!(entry.state, State::Dead | State::Unknown);
-    let life = entry.life().after(Event::Revived, news).filter(|_| dead).unwrap_or(entry.life());
-    let at = if dead { crate::time::now() } else { entry.at.clone() };
-    Entry { not_before: None, at, state: life.state, doubts: life.doubts, ..entry }
 }
 
 /// The message for a channel, if it wants it.
@@ -333,35 +339,5 @@ pub fn warn_of(context: &Context, swept: &Swept) {
     if swept.dropped > 0 {
         let notes = counted(swept.dropped, "dead letter was", "dead letters were");
         context.voice.warn(&format!("the oldest {notes} dropped: there were more than 100"));
-    }
-}
-
-/// `1 message`, `3 messages`.
-pub fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-/// Names for a sentence; of more than five, the first four and how many more there are.
-pub fn named(names: &[impl AsRef<str>]) -> String {
-    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    if names.len() <= 5 {
-        return names.join(", ");
-    }
-    format!("{} and {} more", names[..4].join(", "), names.len() - 4)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_counts_are_said_as_people_say_them() {
-        assert_eq!(
-            (counted(1, "message", "messages").as_str(), counted(0, "message", "messages").as_str()),
-            ("1 message", "0 messages")
-        );
-        assert_eq!(named(&["a", "b"]), "a, b");
-        let many: Vec<String> = (0..20).map(|n| format!("c{n}")).collect();
-        assert_eq!(named(&many), "c0, c1, c2, c3 and 16 more");
     }
 }

@@ -9,7 +9,8 @@ use step::{Answer, Context, Failure, Outcome, Run};
 use crate::NAME;
 use crate::args::{Args, Care, Settings};
 use crate::channels::Wire;
-use crate::tell::named;
+use crate::outbox::Outbox;
+use crate::told::named;
 
 /// `notify --check`: every channel is asked.
 pub fn check(context: &Context, args: &Args) -> Result<Answer, Failure> {
@@ -17,7 +18,8 @@ pub fn check(context: &Context, args: &Args) -> Result<Answer, Failure> {
     let client = Client::new(context, NAME);
     let wire = Wire { client: &client, context };
     let (mut text, mut shown, mut failed) = (String::new(), Vec::new(), None);
-    for why in &settings.complaints {
+    let place = Outbox::new(settings.state.clone()).writable().err();
+    for why in settings.complaints.iter().chain(&place) {
         let _ = writeln!(text, "{}", why.message);
         failed = failed.or(Some(why.clone()));
     }
@@ -55,6 +57,9 @@ pub fn ready(run: &mut Run, args: &Args) -> Result<Outcome, Failure> {
             Ok(_) => reached.push(target.name.clone()),
             Err(failure) => lost.push(format!("{}: {}", target.name, failure.message)),
         }
+    }
+    if let Err(why) = Outbox::new(settings.state.clone()).writable() {
+        run.context.voice.warn(&why.message);
     }
     lost.iter().for_each(|why| run.context.voice.warn(why));
     if reached.is_empty() {

@@ -12,7 +12,8 @@ use crate::args::{self, Args, Care, Settings};
 use crate::channels::Wire;
 use crate::deliver::Post;
 use crate::outbox::{Broken, Entry, Outbox};
-use crate::tell::{Languages, Teller, counted, warn_of};
+use crate::tell::{Languages, Teller, warn_of};
+use crate::told::counted;
 
 /// `notify outbox`.
 pub fn outbox(context: &Context) -> Result<Answer, Failure> {

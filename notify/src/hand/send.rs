@@ -12,11 +12,9 @@ use crate::channels::Wire;
 use crate::deliver::Post;
 use crate::message::{Attachment, Message, markup};
 use crate::outbox::Outbox;
-use crate::outcome::outcome;
-use crate::plan::Fate;
-use crate::tell::{Languages, Teller, named};
+use crate::tell::{Languages, Teller};
 use crate::time::now;
-use crate::told::Told;
+use crate::told::{Fate, Told, named, outcome};
 
 /// A document that goes with a message is cut to its last bytes: Telegram takes 50 MB.
 const LOG: usize = 10 << 20;

@@ -145,7 +145,12 @@ impl Outbox {
 
     /// What is not sent any more by itself, oldest first.
     pub fn dead(&self) -> Vec<Entry> {
-        self.all("dead", "")
+        let mut all = self.all("dead", "");
+        // A kill between two folders leaves both; what lies in the others says more.
+        let elsewhere =
+            |e: &Entry| ["sent", "outbox"].iter().any(|f| self.folder.join(f).join(e.file()).exists());
+        all.retain(|e| !elsewhere(e));
+        all
     }
 
     /// The number of the first part of what a channel was told last about a run.
@@ -165,6 +170,23 @@ impl Outbox {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(unusable(&path, &error)),
                 _ => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Whether a note could be written there, as far as that can be told without writing one.
+    ///
+    /// # Errors
+    /// `config`, `state`.
+    pub fn writable(&self) -> Result<(), Failure> {
+        self.look()?;
+        let there = self.folder.ancestors().find(|path| !path.as_os_str().is_empty() && path.exists());
+        let there = there.unwrap_or(Path::new("."));
+        let failed = |errno: rustix::io::Errno| unusable(there, &errno.into());
+        rustix::fs::access(there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+            .map_err(failed)?;
+        if rustix::fs::statvfs(there).is_ok_and(|disk| disk.f_blocks > 0 && disk.f_bavail == 0) {
+            return Err(failed(rustix::io::Errno::NOSPC));
         }
         Ok(())
     }

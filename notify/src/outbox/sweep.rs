@@ -48,6 +48,9 @@ impl Outbox {
             for path in self.files(folder) {
                 match path.extension().and_then(|e| e.to_str()) {
                     Some("tmp") if is_left_behind(&path) => drop(std::fs::remove_file(&path)),
+                    Some("json") if folder != "sent" && self.is_sent(&path) => {
+                        drop(std::fs::remove_file(&path))
+                    }
                     Some("json") if folder != "sent" => swept.broken.extend(self.set_aside(&path)),
                     _ => {}
                 }
@@ -64,6 +67,11 @@ impl Outbox {
         let mut all: Vec<Broken> = self.files("broken").into_iter().filter_map(broken).collect();
         all.sort_by(|a, b| a.path.cmp(&b.path));
         all
+    }
+
+    /// A kill came between the note that it was sent and the end of the one before.
+    fn is_sent(&self, path: &Path) -> bool {
+        path.file_name().is_some_and(|name| self.folder.join("sent").join(name).exists())
     }
 
     fn set_aside(&self, path: &Path) -> Option<Broken> {

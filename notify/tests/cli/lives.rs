@@ -183,6 +183,24 @@ fn whoever_is_killed_again_and_again_is_given_up_aloud() {
 }
 
 #[test]
+fn good_news_that_a_kill_left_open_is_sent_by_hand_at_once() {
+    let team = Team::start();
+    team.telegram.server().fault("POST", "/bot", 1, Fault::Hang(Duration::from_secs(1)));
+    let mut child = team.command(&[]).stdin(std::process::Stdio::piped()).spawn().expect("it starts");
+    let document = released().to_string();
+    std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), document.as_bytes())
+        .expect("it reads");
+    testkit::wait_for("the request", 20, || team.telegram.server().count("POST", "/bot") == 1);
+    child.kill().expect("killed");
+    child.wait().expect("it ended");
+    let (code, text, stderr) = team.say(&["flush", "--dead"]);
+    assert_eq!((code, text.as_str()), (0, "sent to luxima-alerts\n"), "{stderr}");
+    let texts = team.texts();
+    assert!(texts.len() == 2 && texts[1].starts_with("(repeat: "), "{texts:?}");
+    assert_eq!((team.kept("outbox").len(), team.kept("dead").len()), (0, 0));
+}
+
+#[test]
 fn a_document_that_could_not_go_along_is_not_said_to_wait() {
     let team = Team::start();
     let document = format!("/bot{}/sendDocument", crate::support::TOKEN);

@@ -99,6 +99,8 @@ fn a_file_in_the_way_keeps_no_failure_back() {
     team.file("state", "a file");
     is_told_without_a_note(&team, &slack, &ntfy, || team.command(&[]));
     assert_eq!(team.say(&["outbox"]).0, 78, "a folder that cannot be read is not an empty one");
+    let (code, text, _) = team.say(&["--check"]);
+    assert!(code == 78 && text.contains("cannot be used: Not a directory"), "{text}");
 }
 
 /// Who is not root has no right to a folder without rights; root becomes somebody else.
@@ -183,6 +185,29 @@ fn notes_that_cannot_be_read_are_told_and_moved_aside() {
     assert_eq!((team.kept("broken").len(), team.kept("dead").len(), team.texts().len()), (0, 1, 0));
     assert_eq!(team.say(&["flush", "--dead"]).0, 0);
     assert!(team.texts()[0].starts_with("(repeat: "));
+}
+
+#[test]
+fn a_kill_between_two_folders_leaves_nothing_to_be_sent_twice() {
+    let team = Team::start();
+    let (url, down) = (team.telegram.server().url(), "http://127.0.0.1:1");
+    team.edit_settings(&url, down);
+    team.tell_with(&["--timeout", "1s"], &failed());
+    let waiting = team.kept("outbox").remove(0);
+    let (name, note) =
+        (waiting.file_name().expect("a name").to_owned(), std::fs::read(&waiting).expect("a note"));
+    team.edit_settings(down, &url);
+    // It is in the outbox and among the dead letters: it goes once.
+    let dead = team.folder.path().join("state/dead");
+    std::fs::create_dir_all(&dead).expect("made");
+    let text = String::from_utf8_lossy(&note).replace("\"state\":\"waiting\"", "\"state\":\"dead\"");
+    std::fs::write(dead.join(&name), text).expect("written");
+    assert_eq!(team.say(&["flush", "--dead"]).0, 0);
+    assert_eq!((team.texts().len(), team.kept("dead").len()), (1, 0));
+    // It was sent, and still lies in the outbox: it is done.
+    std::fs::write(&waiting, &note).expect("written");
+    assert_eq!(team.say(&["flush", "--dead"]).1, "nothing was sent; 0 messages wait\n");
+    assert_eq!((team.texts().len(), team.kept("outbox").len()), (1, 0));
 }
 
 #[test]

@@ -152,7 +152,8 @@ impl World {
         self.servers().iter().for_each(|server| server.clear_faults());
         let (code, text, stderr) = self.team.say(&["flush", "--dead"]);
         assert_eq!(code, 0, "{case}: {text}{stderr}");
-        assert!(self.team.kept("outbox").is_empty() && self.team.kept("dead").is_empty(), "{case}: {stderr}");
+        let left: Vec<_> = ["outbox", "dead", "broken"].iter().flat_map(|f| self.team.kept(f)).collect();
+        assert!(left.is_empty(), "{case}: {left:?}: {text}{stderr}{}", self.team.notes());
         let known = ["outbox", "sent", "dead", "broken"].iter().flat_map(|f| self.team.kept(f));
         let left: Vec<_> = known.filter(|p| p.extension().is_none_or(|e| e != "json")).collect();
         assert!(left.is_empty(), "{case}: {left:?}");

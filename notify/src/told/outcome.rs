@@ -4,9 +4,7 @@ use serde_json::Value;
 use step::{Acted, Context, Failure, Outcome};
 
 use crate::args::Settings;
-use crate::plan::Fate;
-use crate::tell::named;
-use crate::told::Told;
+use crate::told::{Fate, Told, named};
 
 /// The step's outcome.
 ///

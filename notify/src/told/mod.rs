@@ -1,12 +1,48 @@
 //! How a message fared in one channel, for the record.
 
+mod listing;
+mod outcome;
+mod receipt;
+
 use serde_json::{Value, json};
 use step::{Acted, Failure};
 
 use crate::args::Target;
 use crate::outbox::Entry;
-use crate::plan::Fate;
-use crate::receipt::Receipt;
+
+pub use listing::{counted, named};
+pub use outcome::outcome;
+pub use receipt::Receipt;
+
+/// How a message fared in one channel, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Sent,
+    /// There was nothing to send.
+    Skipped,
+    /// It waits in the outbox.
+    Waiting,
+    Unknown,
+    Refused,
+}
+
+impl Fate {
+    /// For the record.
+    pub fn word(self) -> &'static str {
+        match self {
+            Fate::Sent => "sent",
+            Fate::Skipped => "skipped",
+            Fate::Waiting => "not-sent",
+            Fate::Unknown => "unknown",
+            Fate::Refused => "refused",
+        }
+    }
+
+    /// Whether nothing more is to be done about it.
+    pub fn is_good(self) -> bool {
+        matches!(self, Fate::Sent | Fate::Skipped)
+    }
+}
 
 /// How a message fared in one channel.
 #[derive(Debug)]
