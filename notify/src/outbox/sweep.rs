@@ -46,13 +46,12 @@ impl Outbox {
         let mut swept = Swept::default();
         for folder in ["outbox", "sent", "dead"] {
             for path in self.files(folder) {
-                match path.extension().and_then(|e| e.to_str()) {
-                    Some("tmp") if is_left_behind(&path) => drop(std::fs::remove_file(&path)),
-                    Some("json") if folder != "sent" && self.is_sent(&path) => {
-                        drop(std::fs::remove_file(&path))
-                    }
-                    Some("json") if folder != "sent" => swept.broken.extend(self.set_aside(&path)),
-                    _ => {}
+                let kind = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+                let note = kind == "json" && folder != "sent";
+                if kind == "tmp" && is_left_behind(&path) || note && self.is_sent(&path) {
+                    let _ = std::fs::remove_file(&path);
+                } else if note {
+                    swept.broken.extend(self.set_aside(&path));
                 }
             }
         }

@@ -23,32 +23,54 @@ const OPTIONS: &[(&[&str], &[&str], &[&str])] = &[
     (&["zip", "unzip"], &["-P"], &[]),
 ];
 
+/// What a rule looks for in a line. Most texts have none of the words that it needs, and are not read line by line.
+struct Search {
+    needs: &'static [&'static str],
+    rule: fn(&str, &str) -> Vec<Range<usize>>,
+}
+
+const SEARCHES: &[Search] = &[
+    Search {
+        needs: &["login", "sshpass", "my", "maria", "-cli", "mongo", "zip"],
+        rule: |line, _| options(line),
+    },
+    Search { needs: &["curl"], rule: |line, _| attached_user(line) },
+    Search { needs: &["pass:"], rule: |line, _| pass(line) },
+    Search { needs: &["ENV ", "ARG ", "set -", "setenv "], rule: |line, _| words(line) },
+    Search { needs: &["password "], rule: netrc },
+    Search { needs: &["add-mask"], rule: |line, _| mask(line) },
+];
+
 /// In each line.
 pub(super) fn lines(text: &str, found: &mut Vec<Range<usize>>) {
+    let needed = |search: &&Search| search.needs.iter().any(|word| text.contains(word));
+    let searches: Vec<&Search> = SEARCHES.iter().filter(needed).collect();
+    if searches.is_empty() {
+        return;
+    }
     let (mut at, mut before) = (0, "");
     for line in text.split_inclusive('\n') {
-        let rules =
-            [options(line), attached_user(line), pass(line), words(line), netrc(line, before), mask(line)];
-        let ranges = rules.into_iter().flatten().filter(|range| !is_placeholder(&line[range.clone()]));
+        let ranges = searches.iter().flat_map(|search| (search.rule)(line, before));
+        let ranges = ranges.filter(|range| !is_placeholder(&line[range.clone()]));
         found.extend(ranges.map(|range| at + range.start..at + range.end));
         (at, before) = (at + line.len(), line.trim());
     }
 }
 
-/// Where a program stands as a command, and what follows it.
-fn behind<'a>(line: &'a str, program: &str) -> Option<(usize, &'a str)> {
+/// Where what follows a command begins.
+fn behind(line: &str, program: &str) -> Option<usize> {
     let at = line.match_indices(program).map(|(at, _)| at).find(|at| {
         let free =
             line[..*at].chars().next_back().is_none_or(|c| c.is_whitespace() || "/\"'`(;&|".contains(c));
         free && line[at + program.len()..].starts_with(' ')
     })?;
-    Some((at + program.len(), &line[at + program.len()..]))
+    Some(at + program.len())
 }
 
 fn options(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (programs, next, attached) in OPTIONS {
-        let Some((from, _)) = programs.iter().find_map(|program| behind(line, program)) else { continue };
+        let Some(from) = programs.iter().find_map(|program| behind(line, program)) else { continue };
         for (i, word) in words_of(line, from) {
             if next.contains(&word) {
                 found.extend(value(line, i + word.len(), false).map(|(range, _)| range));
@@ -74,7 +96,7 @@ fn words_of(line: &str, from: usize) -> impl Iterator<Item = (usize, &str)> {
 
 /// `curl -uname:password`.
 fn attached_user(line: &str) -> Vec<Range<usize>> {
-    let Some((from, _)) = behind(line, "curl") else { return Vec::new() };
+    let Some(from) = behind(line, "curl") else { return Vec::new() };
     let user = words_of(line, from).find(|(_, word)| word.starts_with("-u") && word.contains(':'));
     let range = user.and_then(|(i, word)| word.find(':').map(|colon| i + colon + 1..i + word.len()));
     range.into_iter().collect()
