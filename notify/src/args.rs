@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use step::{Common, Context, Failure, Settings as File};
 
 use crate::channels::{self, Channel, Reader};
+use crate::listing::named;
 use crate::message::Link;
 use crate::message::words::LANGUAGES;
 use crate::wanted;
@@ -264,11 +265,8 @@ impl Reading<'_> {
         if known.iter().any(|k| k == name) {
             return Ok(());
         }
-        let known = if known.is_empty() {
-            "there is none".to_owned()
-        } else {
-            format!("there is {}", known.join(", "))
-        };
+        let known =
+            if known.is_empty() { "there is none".to_owned() } else { format!("there is {}", named(&known)) };
         Err(self.settings.wrong("channel", &format!("no [notify.channels.{name}]: {known}")))
     }
 }

@@ -11,7 +11,8 @@ use crate::message::words::Words;
 use crate::message::{Mark, Message};
 use crate::outbox::{Entry, Outbox};
 use crate::plan::{self, Event, Life, News, State};
-use crate::told::{Fate, Receipt, Told, later, unknown};
+use crate::receipt::Receipt;
+use crate::told::{Fate, Told, later, unknown};
 
 /// A message that has waited this long says so, in milliseconds.
 const DELAYED: u64 = 60_000;

@@ -4,9 +4,11 @@ mod args;
 mod channels;
 mod deliver;
 mod hand;
+mod listing;
 mod message;
 mod outbox;
 mod plan;
+mod receipt;
 mod tell;
 mod time;
 mod told;
@@ -20,11 +22,11 @@ use args::{Args, Care, Command, Settings};
 use channels::Wire;
 use deliver::Post;
 use http_client::Client;
+use listing::named;
 use message::Message;
 use outbox::Outbox;
 use step::{Answer, Common, Context, Document, Failure, Outcome, Program, Run};
 use tell::{Languages, Teller};
-use told::named;
 
 /// How we call ourselves to others.
 const NAME: &str = concat!("notify/", env!("CARGO_PKG_VERSION"));

@@ -9,12 +9,13 @@ use step::{Context, Failure};
 
 use crate::args::{Settings, Target};
 use crate::deliver::{Errand, Post, is_repeatable};
+use crate::listing::{counted, named};
 use crate::message::Message;
 use crate::message::templates::Layout;
 use crate::outbox::{Entry, Swept};
 use crate::plan::{self, Event, Life, News, State, Todo};
 use crate::time::now;
-use crate::told::{Fate, Told, counted, named};
+use crate::told::{Fate, Told};
 use crate::wanted::wants;
 
 /// So long a channel that another notify is at work on is waited for.

@@ -8,7 +8,7 @@ use step::{Failure, Permit, Secret};
 use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, words};
 use crate::message::markup::cut;
 use crate::message::{Message, html};
-use crate::told::Receipt;
+use crate::receipt::Receipt;
 
 /// What Apprise hands on of a title and a text (title_maxlen and body_maxlen of its plugins' base class); a service may take less,
 /// and Apprise does not say so.

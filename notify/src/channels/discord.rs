@@ -10,7 +10,7 @@ use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, fit, mark,
 use crate::message::Message;
 use crate::message::html::{Dialect, translate};
 use crate::message::markup::cut;
-use crate::told::Receipt;
+use crate::receipt::Receipt;
 
 /// The limits of a message's content and of an embed's description, in characters.
 const CONTENT: usize = 2000;

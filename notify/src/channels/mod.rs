@@ -17,7 +17,7 @@ use serde_json::Value;
 use step::{Failure, Permit, scrub};
 
 use crate::message::{Message, html, markup};
-use crate::told::Receipt;
+use crate::receipt::Receipt;
 
 pub use reader::Reader;
 pub use wire::Wire;

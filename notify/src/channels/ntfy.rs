@@ -8,7 +8,7 @@ use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, fit, mark,
 use crate::message::Message;
 use crate::message::html;
 use crate::message::markup::cut;
-use crate::told::Receipt;
+use crate::receipt::Receipt;
 
 /// 4,096 bytes, or it becomes an attachment; a mark has to fit too.
 const MESSAGE: usize = 3900;

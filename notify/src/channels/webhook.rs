@@ -10,8 +10,8 @@ use step::{Failure, Permit, Secret};
 
 use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, words};
 use crate::message::Message;
+use crate::receipt::Receipt;
 use crate::time::now;
-use crate::told::Receipt;
 
 pub struct Webhook {
     url: String,

@@ -9,8 +9,8 @@ use step::{Answer, Context, Failure, Outcome, Run};
 use crate::NAME;
 use crate::args::{Args, Care, Settings};
 use crate::channels::Wire;
+use crate::listing::named;
 use crate::outbox::Outbox;
-use crate::told::named;
 
 /// `notify --check`: every channel is asked.
 pub fn check(context: &Context, args: &Args) -> Result<Answer, Failure> {

@@ -11,9 +11,9 @@ use crate::NAME;
 use crate::args::{self, Args, Care, Settings};
 use crate::channels::Wire;
 use crate::deliver::Post;
+use crate::listing::counted;
 use crate::outbox::{Broken, Entry, Outbox};
 use crate::tell::{Languages, Teller, warn_of};
-use crate::told::counted;
 
 /// `notify outbox`.
 pub fn outbox(context: &Context) -> Result<Answer, Failure> {

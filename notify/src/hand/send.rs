@@ -10,11 +10,12 @@ use crate::NAME;
 use crate::args::{Args, Care, Settings};
 use crate::channels::Wire;
 use crate::deliver::Post;
+use crate::listing::named;
 use crate::message::{Attachment, Message, markup};
 use crate::outbox::Outbox;
 use crate::tell::{Languages, Teller};
 use crate::time::now;
-use crate::told::{Fate, Told, named, outcome};
+use crate::told::{Fate, Told, outcome};
 
 /// A document that goes with a message is cut to its last bytes: Telegram takes 50 MB.
 const LOG: usize = 10 << 20;

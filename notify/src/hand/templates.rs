@@ -6,11 +6,11 @@ use serde_json::json;
 use step::{Answer, Context, Failure};
 
 use crate::args;
+use crate::listing::counted;
 use crate::message::samples::samples;
 use crate::message::story::Story;
 use crate::message::templates::{BUILT_IN, Layout};
 use crate::message::words::{self, LANGUAGES};
-use crate::told::counted;
 
 /// `notify templates`: every template in both languages on sample documents, or the built-in ones as files.
 pub fn templates(context: &Context, write: Option<&Path>) -> Result<Answer, Failure> {

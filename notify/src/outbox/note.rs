@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
 use crate::plan::{Life, State};
+use crate::receipt::Receipt;
 use crate::time::now;
-use crate::told::Receipt;
 
 /// One message for one channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]

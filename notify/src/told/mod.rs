@@ -1,18 +1,15 @@
 //! How a message fared in one channel, for the record.
 
-mod listing;
 mod outcome;
-mod receipt;
 
 use serde_json::{Value, json};
 use step::{Acted, Failure};
 
 use crate::args::Target;
 use crate::outbox::Entry;
+use crate::receipt::Receipt;
 
-pub use listing::{counted, named};
 pub use outcome::outcome;
-pub use receipt::Receipt;
 
 /// How a message fared in one channel, in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use serde_json::Value;
 use step::{Acted, Context, Failure, Outcome};
 
 use crate::args::Settings;
-use crate::told::{Fate, Told, named};
+use crate::listing::named;
+use crate::told::{Fate, Told};
 
 /// The step's outcome.
 ///

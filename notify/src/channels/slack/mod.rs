@@ -9,7 +9,7 @@ use step::{Failure, Permit, Secret};
 
 use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, fit, mark, quoted, words};
 use crate::message::{Link, Message, html};
-use crate::told::Receipt;
+use crate::receipt::Receipt;
 
 /// Slack advises 4,000 characters and cuts at 40,000.
 const PART: usize = 4000;

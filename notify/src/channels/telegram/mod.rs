@@ -12,7 +12,7 @@ use super::{Channel, Earlier, Payload, Reader, Said, Wire, mark};
 use crate::message::html;
 use crate::message::markup::cut;
 use crate::message::{Link, Message};
-use crate::told::Receipt;
+use crate::receipt::Receipt;
 
 use answers::{Answer, read, refused, way_round};
 use chat::{Chat, is_token};
