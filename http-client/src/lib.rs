@@ -259,5 +259,36 @@ fn lost(error: &ureq::Error) -> Lost {
         _ => true,
     };
     let remedy = if distrusted { " (SSL_CERT_FILE names a CA of your own)" } else { "" };
-    Lost { why: redact(&format!("{error}{remedy}")), sent, distrusted }
+    Lost { why: redact(&format!("{}{remedy}", said(error))), sent, distrusted }
+}
+
+/// The library's words are for programmers: `timeout: global`.
+fn said(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(Timeout::Resolve) => "its name was not found in time".to_owned(),
+        ureq::Error::Timeout(Timeout::Connect) => "no connection came about in time".to_owned(),
+        ureq::Error::Timeout(_) => "no answer came in time".to_owned(),
+        ureq::Error::HostNotFound => "its name was not found".to_owned(),
+        ureq::Error::ConnectionFailed => "no connection came about".to_owned(),
+        ureq::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_is_said_in_plain_words() {
+        for (error, words) in [
+            (ureq::Error::Timeout(Timeout::Global), "no answer came in time"),
+            (ureq::Error::Timeout(Timeout::RecvResponse), "no answer came in time"),
+            (ureq::Error::Timeout(Timeout::Connect), "no connection came about in time"),
+            (ureq::Error::Timeout(Timeout::Resolve), "its name was not found in time"),
+            (ureq::Error::Io(std::io::ErrorKind::ConnectionRefused.into()), "connection refused"),
+        ] {
+            assert_eq!(lost(&error).why, words);
+        }
+    }
 }

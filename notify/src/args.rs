@@ -6,8 +6,10 @@ use clap::{Parser, Subcommand};
 use step::{Common, Context, Failure, Settings as File};
 
 use crate::channels::{self, Channel, Reader};
+use crate::listing::named;
 use crate::message::Link;
-use crate::words::LANGUAGES;
+use crate::message::words::LANGUAGES;
+use crate::wanted;
 
 /// The keys of `[notify]`.
 pub const KEYS: &[&str] = &[
@@ -27,6 +29,7 @@ pub const KEYS: &[&str] = &[
     "channels.*.allow_http",
     "channels.*.chat_id",
     "channels.*.topic",
+    "channels.*.main_chat",
     "channels.*.channel",
     "channels.*.tag",
     "channels.*.token_file",
@@ -118,6 +121,17 @@ pub struct Target {
     pub channel: Box<dyn Channel>,
 }
 
+/// How much of the settings must be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// All of it.
+    Strict,
+    /// Nothing will be sent: secrets may be missing.
+    Dry,
+    /// What is wrong is kept as a complaint: a channel that is set wrong must not keep urgent news from the others.
+    Lenient,
+}
+
 /// Whom to tell, how, and where to note what was told.
 pub struct Settings {
     pub targets: Vec<Target>,
@@ -128,32 +142,79 @@ pub struct Settings {
     pub links: Vec<Link>,
     pub state: PathBuf,
     pub best_effort: bool,
+    /// Channels that are set wrong and cannot be told, and why.
+    pub misset: Vec<(String, Failure)>,
+    /// What else is wrong.
+    pub complaints: Vec<Failure>,
+}
+
+/// What is wrong with the settings so far.
+struct Complaints {
+    care: Care,
+    all: Vec<Failure>,
+}
+
+impl Complaints {
+    /// The value, or `otherwise` where complaints are kept.
+    fn take<T>(&mut self, read: Result<T, Failure>, otherwise: T) -> Result<T, Failure> {
+        match read {
+            Err(why) if self.care == Care::Lenient => {
+                self.all.push(why);
+                Ok(otherwise)
+            }
+            read => read,
+        }
+    }
 }
 
 impl Settings {
-    /// Reads the settings. `dry` means that nothing will be sent, and a secret may be missing.
+    /// Reads the settings.
     ///
     /// # Errors
     /// `config`, naming the place and the remedy.
-    pub fn read(context: &Context, args: &Args, dry: bool) -> Result<Self, Failure> {
-        let settings = &context.settings;
-        let lang = match &args.lang {
-            Some(lang) => lang.clone(),
-            None => language(settings, "lang")?.unwrap_or_else(|| "en".to_owned()),
-        };
-        let names = if args.to.is_empty() { settings.list("channel")? } else { args.to.clone() };
+    pub fn read(context: &Context, args: &Args, care: Care) -> Result<Self, Failure> {
+        let names = if args.to.is_empty() { context.settings.list("channel")? } else { args.to.clone() };
         if names.is_empty() {
-            return Err(settings.missing("channel"));
+            return Err(context.settings.missing("channel"));
         }
-        let read = |name: &String| Target::read(settings, name, &lang, args.lang.is_some(), dry);
-        let fallback = settings.text("fallback")?.filter(|_| args.to.is_empty());
+        Self::of(context, args, &names, care)
+    }
+
+    /// Reads the settings of these channels.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub fn of(context: &Context, args: &Args, names: &[String], care: Care) -> Result<Self, Failure> {
+        let settings = &context.settings;
+        let mut complaints = Complaints { care, all: Vec::new() };
+        let own = complaints.take(language(settings, "lang"), None)?;
+        let lang = args.lang.clone().or(own).unwrap_or_else(|| "en".to_owned());
+        let fallback = complaints.take(settings.text("fallback"), None)?.filter(|_| args.to.is_empty());
+        let (mut targets, mut misset): (Vec<Target>, Vec<(String, Failure)>) = (Vec::new(), Vec::new());
+        let reading = Reading { settings, lang: &lang, fixed: args.lang.is_some(), care };
+        for name in names.iter().map(|name| plain(name)) {
+            // One that is named twice is told once.
+            if targets.iter().any(|t| t.name == name) {
+                continue;
+            }
+            match reading.target(&name, &mut complaints) {
+                Ok(target) => targets.push(target),
+                Err(why) if care == Care::Lenient => misset.push((name, why)),
+                Err(why) => return Err(why),
+            }
+        }
+        let read = fallback.map(|name| reading.target(&plain(&name), &mut complaints)).transpose();
         Ok(Settings {
-            targets: names.iter().map(read).collect::<Result<_, _>>()?,
-            fallback: fallback.as_ref().map(read).transpose()?,
-            templates: templates(settings)?,
-            links: links(settings)?,
-            state: state(settings)?,
-            best_effort: args.best_effort || settings.flag("best_effort")?.unwrap_or_default(),
+            targets,
+            misset,
+            fallback: complaints.take(read, None)?,
+            templates: complaints.take(templates(settings), None)?,
+            links: complaints.take(links(settings), Vec::new())?,
+            // Nothing can be written there, which is what is then said.
+            state: complaints.take(state(settings), PathBuf::from("/dev/null"))?,
+            best_effort: args.best_effort
+                || complaints.take(settings.flag("best_effort"), None)?.unwrap_or_default(),
+            complaints: complaints.all,
         })
     }
 
@@ -163,39 +224,58 @@ impl Settings {
     }
 }
 
-impl Target {
-    fn read(settings: &File, name: &str, lang: &str, fixed: bool, dry: bool) -> Result<Self, Failure> {
-        // People write it as they call it.
-        let name = name.trim_start_matches('#').to_owned();
-        let known = settings.names("channels");
-        if !known.contains(&name) {
-            let known = if known.is_empty() {
-                "there is none".to_owned()
-            } else {
-                format!("there is {}", known.join(", "))
-            };
-            return Err(settings.wrong("channel", &format!("no [notify.channels.{name}]: {known}")));
-        }
-        let reader = Reader { settings, name: &name, dry };
+/// People write a channel's name as they call it.
+fn plain(name: &str) -> String {
+    name.trim_start_matches('#').to_owned()
+}
+
+/// What every channel's settings are read with.
+struct Reading<'a> {
+    settings: &'a File,
+    lang: &'a str,
+    /// The language is the command line's, whatever a channel's own is.
+    fixed: bool,
+    care: Care,
+}
+
+impl Reading<'_> {
+    fn target(&self, name: &str, complaints: &mut Complaints) -> Result<Target, Failure> {
+        let settings = self.settings;
+        self.known(name)?;
+        let reader = Reader { settings, name, dry: self.care == Care::Dry };
         let kind = settings.need(&reader.key("kind"))?;
-        let own = language(settings, &reader.key("lang"))?.filter(|_| !fixed);
-        let follow_up = match settings.text(&reader.key("follow_up"))?.as_deref() {
-            None | Some("reply") => FollowUp::Reply,
-            Some("edit") => FollowUp::Edit,
-            Some(other) => {
-                let why = format!("`{other}` is not known; reply and edit are");
-                return Err(settings.wrong(&reader.key("follow_up"), &why));
-            }
-        };
+        let own = language(settings, &reader.key("lang"))?.filter(|_| !self.fixed);
+        let on = settings.list(&reader.key("on"))?;
+        let wrong = on.iter().find_map(|pattern| wanted::trouble(pattern));
+        let checked = wrong.map_or(Ok(on), |why| Err(settings.wrong(&reader.key("on"), &why)));
         Ok(Target {
             channel: channels::open(&reader, &kind)?,
-            lang: own.unwrap_or_else(|| lang.to_owned()),
-            on: settings.list(&reader.key("on"))?,
+            lang: own.unwrap_or_else(|| self.lang.to_owned()),
+            // Urgent news goes there rather than nowhere.
+            on: complaints.take(checked, Vec::new())?,
             required: settings.flag(&reader.key("required"))?.unwrap_or(true),
-            follow_up,
+            follow_up: follow_up(settings, &reader.key("follow_up"))?,
             kind,
-            name,
+            name: name.to_owned(),
         })
+    }
+
+    fn known(&self, name: &str) -> Result<(), Failure> {
+        let known = self.settings.names("channels");
+        if known.iter().any(|k| k == name) {
+            return Ok(());
+        }
+        let known =
+            if known.is_empty() { "there is none".to_owned() } else { format!("there is {}", named(&known)) };
+        Err(self.settings.wrong("channel", &format!("no [notify.channels.{name}]: {known}")))
+    }
+}
+
+fn follow_up(settings: &File, key: &str) -> Result<FollowUp, Failure> {
+    match settings.text(key)?.as_deref() {
+        None | Some("reply") => Ok(FollowUp::Reply),
+        Some("edit") => Ok(FollowUp::Edit),
+        Some(other) => Err(settings.wrong(key, &format!("`{other}` is not known; reply and edit are"))),
     }
 }
 
@@ -225,7 +305,12 @@ pub fn links(settings: &File) -> Result<Vec<Link>, Failure> {
         if !url.starts_with("https://") && !url.starts_with("http://") {
             return Err(settings.wrong(&key, &format!("`{url}` is no address: it begins with https://")));
         }
-        links.push(Link { label, url });
+        let link = Link { label, url };
+        if let Some((word, known)) = link.wrong_hole() {
+            let known = known.iter().map(|k| format!("{{{k}}}")).collect::<Vec<_>>().join(", ");
+            return Err(settings.wrong(&key, &format!("`{{{word}}}` is never filled; {known} are")));
+        }
+        links.push(link);
     }
     Ok(links)
 }

@@ -1,96 +1,21 @@
 //! One message to one channel, from the outbox to its end: noted before it is sent and after, waited for where the channel asks so, and
-//! never sent twice in silence.
+//! never sent twice in silence. What each event makes of it is the table in `plan`.
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use step::{Acted, Failure, Permit};
+use step::{Failure, Permit, scrub};
 
 use crate::args::{FollowUp, Target};
-use crate::channels::{Earlier, Payload, Receipt, Said, Wire};
-use crate::message::Mark;
-use crate::outbox::{Entry, Outbox, State};
-use crate::plan::{self, Fate};
-use crate::words::Words;
+use crate::channels::{Earlier, Payload, Said, Wire};
+use crate::message::words::Words;
+use crate::message::{Mark, Message};
+use crate::outbox::{Entry, Outbox};
+use crate::plan::{self, Event, Life, News, State};
+use crate::receipt::Receipt;
+use crate::told::{Fate, Told, later, unknown};
 
 /// A message that has waited this long says so, in milliseconds.
 const DELAYED: u64 = 60_000;
-/// A message that has waited longer is given up: 24 hours.
-const OLD: u64 = 24 * 3600 * 1000;
-
-/// How a message fared in one channel.
-#[derive(Debug)]
-pub struct Told {
-    pub name: String,
-    pub kind: String,
-    pub required: bool,
-    pub fate: Fate,
-    pub receipts: Vec<Receipt>,
-    /// Requests that were made for it.
-    pub attempts: u32,
-    pub repeated: bool,
-    pub failure: Option<Failure>,
-    /// Why nothing was sent.
-    pub why: Option<String>,
-    pub ms: u64,
-}
-
-impl Told {
-    /// Nothing was to be sent there.
-    pub fn skipped(target: &Target, why: String) -> Self {
-        Told { why: Some(why), ..Told::new(target, Fate::Skipped) }
-    }
-
-    /// The channel has asked us to wait longer.
-    pub fn early(target: &Target, entry: &Entry) -> Self {
-        let until = entry.not_before.as_deref().unwrap_or_default();
-        let failure = later("rate", &format!("{} takes no more messages before {until}", target.name));
-        Told { failure: Some(failure), ..Told::new(target, Fate::Waiting) }
-    }
-
-    fn new(target: &Target, fate: Fate) -> Self {
-        Told {
-            name: target.name.clone(),
-            kind: target.kind.clone(),
-            required: target.required,
-            fate,
-            receipts: Vec::new(),
-            attempts: 0,
-            repeated: false,
-            failure: None,
-            why: None,
-            ms: 0,
-        }
-    }
-
-    /// For the record's `output`.
-    pub fn value(&self) -> Value {
-        let mut value = json!({ "name": self.name, "kind": self.kind, "status": self.fate.word() });
-        let ids: Vec<&String> = self.receipts.iter().filter_map(|r| r.id.as_ref()).collect();
-        let degraded: Vec<&String> = self.receipts.iter().flat_map(|r| &r.degraded).collect();
-        let mut put = |key: &str, there: bool, what: Value| {
-            if there {
-                value[key] = what;
-            }
-        };
-        put("messages", !ids.is_empty(), json!(ids));
-        put(
-            "url",
-            self.receipts.first().is_some_and(|r| r.url.is_some()),
-            json!(self.receipts.first().and_then(|r| r.url.as_ref())),
-        );
-        put("attempts", self.attempts > 0, json!(self.attempts));
-        put("repeated", self.repeated, json!(true));
-        put("degraded", !degraded.is_empty(), json!(degraded));
-        put("why", self.why.is_some(), json!(self.why));
-        if let Some(failure) = &self.failure {
-            put("reason", true, json!(failure.reason));
-            put("why", true, json!(failure.message));
-        }
-        put("ms", self.ms > 0, json!(self.ms));
-        value
-    }
-}
 
 /// What all deliveries share.
 pub struct Post<'a> {
@@ -99,202 +24,294 @@ pub struct Post<'a> {
     pub outbox: &'a Outbox,
 }
 
+/// One message on its way to one channel.
+pub struct Errand<'a> {
+    target: &'a Target,
+    words: &'a Words,
+    entry: Entry,
+    /// What is done can be written down.
+    noted: bool,
+    /// The first part that goes now.
+    from: usize,
+}
+
+/// What a request has led to, when it does not lead to the next one.
+enum End {
+    /// The part is there, or the message is complete without it.
+    Part(Receipt),
+    /// The message has ended so.
+    Message(Fate, Failure),
+}
+
 impl Post<'_> {
-    /// Brings a message that stands in the outbox to its end. `mark` is why it says more than its own text.
+    /// Brings a message that stands in the outbox to its end.
     ///
     /// # Errors
     /// When the note cannot be written, or the step has to stop: then it waits in the outbox.
-    pub fn deliver(
-        &self,
-        target: &Target,
-        words: &Words,
-        mut entry: Entry,
-        mark: Option<Mark>,
-    ) -> Result<Told, Failure> {
+    pub fn deliver(&self, mut errand: Errand) -> Result<Told, Failure> {
         let clock = Instant::now();
-        let mut told = Told::new(target, Fate::Waiting);
-        let mark = mark.or_else(|| (entry.age() > DELAYED).then(|| Mark::Delayed(entry.age())));
-        self.attempt(target, words, &mut entry, mark.as_ref(), &mut told)?;
-        // Silence would be worse than a second message that says what it is.
-        let urgent = entry.message.as_ref().is_some_and(|m| m.urgent);
-        if told.fate == Fate::Unknown && urgent && !told.repeated {
-            if let Some(failure) = &told.failure {
-                self.wire
-                    .context
-                    .voice
-                    .warn(&format!("{}: {}: sending it once more", target.name, failure.message));
-            }
-            self.attempt(target, words, &mut entry, Some(&Mark::Repeat), &mut told)?;
-        }
-        told.receipts.clone_from(&entry.receipts);
-        self.close(&mut entry, &told)?;
+        let mut told = Told::new(errand.target);
+        let ended = self.parts(&mut errand, &mut told);
+        told.receipts.clone_from(&errand.entry.receipts);
         told.ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(told)
+        ended.map(|()| told)
     }
 
     /// All parts that have not arrived yet, in order.
-    fn attempt(
-        &self,
-        target: &Target,
-        words: &Words,
-        entry: &mut Entry,
-        mark: Option<&Mark>,
-        told: &mut Told,
-    ) -> Result<(), Failure> {
-        told.repeated |= mark == Some(&Mark::Repeat);
-        let Some(message) = entry.message.as_ref().map(|m| m.marked(mark, words)) else {
-            return Err(Failure::bug("a message in the outbox has no text"));
-        };
-        let plain: Vec<String> = message.plain_links.iter().map(|label| format!("button {label}")).collect();
-        let payloads = target.channel.payloads(&message, &earlier(self.outbox, target, entry));
-        for (i, payload) in payloads.iter().enumerate().skip(entry.receipts.len()) {
-            match self.part(target, entry, payload, told)? {
-                Ok(mut receipt) => {
-                    if i == 0 {
-                        receipt.degraded.extend(plain.iter().cloned());
-                    }
-                    entry.receipts.push(receipt);
-                }
-                // The message is there without it.
-                Err((_, failure)) if payload.extra => {
-                    self.wire
-                        .context
-                        .voice
-                        .warn(&format!("{}: without its document: {}", target.name, failure.message));
-                    entry
-                        .receipts
-                        .push(Receipt { degraded: vec!["document".to_owned()], ..Receipt::default() });
-                }
-                Err((fate, failure)) => {
+    fn parts(&self, errand: &mut Errand, told: &mut Told) -> Result<(), Failure> {
+        loop {
+            match self.part(errand, told)? {
+                End::Message(fate, failure) => {
                     (told.fate, told.failure) = (fate, Some(failure));
                     return Ok(());
                 }
+                End::Part(receipt) => {
+                    errand.entry.receipts.push(receipt);
+                    if errand.entry.receipts.len() >= errand.payloads(self.outbox)?.len() {
+                        (told.fate, told.failure) = (Fate::Sent, None);
+                        self.close(errand);
+                        return Ok(());
+                    }
+                    errand.entry.live(Life::NEW);
+                }
             }
         }
-        (told.fate, told.failure) = (Fate::Sent, None);
-        Ok(())
     }
 
-    /// One part: what the channel asks to be sent later is sent later, if the time allows it.
-    fn part(
-        &self,
-        target: &Target,
-        entry: &mut Entry,
-        payload: &Payload,
-        told: &mut Told,
-    ) -> Result<Result<Receipt, (Fate, Failure)>, Failure> {
+    /// The part that is next: what the channel asks to be sent later is sent later, if the time allows it, and what may have arrived is
+    /// sent once more where silence would be worse.
+    fn part(&self, errand: &mut Errand, told: &mut Told) -> Result<End, Failure> {
         for attempt in 1.. {
-            entry.state = State::Begun;
-            entry.lost += 1;
-            self.outbox.put(entry)?;
-            let asked = self.wire.context.checkpoint();
-            let said = match asked.and_then(|()| target.channel.post(self.wire, self.permit, payload)) {
+            self.begin(errand)?;
+            let payloads = errand.payloads(self.outbox)?;
+            let at = errand.entry.receipts.len();
+            let Some(payload) = payloads.get(at) else { return Ok(End::Part(Receipt::default())) };
+            told.repeated |= errand.marks(payload).contains(&Mark::Repeat);
+            let said = match self.request(errand, payload) {
                 Ok(said) => said,
-                Err(stop) => {
-                    self.wait(entry, None, &stop.message)?;
-                    return if stop.reason == "deadline" {
-                        Ok(Err((Fate::Waiting, stop)))
-                    } else {
-                        Err(stop)
-                    };
-                }
+                Err(stop) if stop.reason == "deadline" => return Ok(self.late(errand, payload, stop)),
+                Err(stop) => return Err(stop),
             };
             told.attempts += 1;
-            let left = self.wire.context.deadline.left();
-            let (wait, fate, failure) = match said {
-                Said::Sent(receipt) => {
-                    entry.lost -= 1;
-                    return Ok(Ok(receipt));
+            let (wait, failure) = match self.heard(errand, payload, attempt, said) {
+                Next::End(End::Part(mut receipt)) => {
+                    if at == 0 {
+                        receipt.degraded.extend(errand.left_out());
+                    }
+                    return Ok(End::Part(receipt));
                 }
-                Said::Refused(failure) => return Ok(Err((Fate::Refused, failure))),
-                // It will be known again: whether it has arrived does not matter for sending it.
-                Said::Unknown(why) if target.channel.repeatable(payload) => {
-                    self.wait(entry, None, &why)?;
-                    (plan::pause(attempt, None, left / 2), Fate::Waiting, later("unreachable", &why))
-                }
-                Said::Unknown(why) => return Ok(Err((Fate::Unknown, unknown(&why)))),
-                Said::Later { wait: asked, reason, why } => {
-                    self.wait(entry, asked, &why)?;
-                    let half = if asked.is_some() { left } else { left / 2 };
-                    (plan::pause(attempt, asked, half), Fate::Waiting, later(reason, &why))
-                }
+                Next::End(end) => return Ok(end),
+                Next::Again(wait, failure) => (wait, failure),
             };
-            let Some(wait) = wait else { return Ok(Err((fate, failure))) };
             match self.wire.context.pause(wait) {
-                Err(stop) if stop.reason == "deadline" => return Ok(Err((fate, failure))),
+                Err(stop) if stop.reason == "deadline" => return Ok(self.late(errand, payload, failure)),
                 paused => paused?,
             }
         }
         Err(Failure::bug("attempts do not end"))
     }
 
-    /// Notes that it was surely not sent this time; it may have been before.
-    fn wait(&self, entry: &mut Entry, asked: Option<Duration>, why: &str) -> Result<(), Failure> {
-        entry.lost -= 1;
-        entry.state = if entry.lost == 0 { State::Waiting } else { State::Begun };
-        let until = asked.and_then(|wait| jiff::Timestamp::now().checked_add(wait).ok());
-        entry.not_before = until.map(|t| t.to_string());
-        entry.why = Some(step::redact(why));
-        self.outbox.put(entry)
+    /// Notes that a request comes now. Urgent news goes out without a note where there is no place for one.
+    fn begin(&self, errand: &mut Errand) -> Result<(), Failure> {
+        errand.goes(Event::Begin, false)?;
+        if !errand.noted {
+            return Ok(());
+        }
+        let Err(failure) = self.outbox.put(&errand.entry) else { return Ok(()) };
+        if !errand.entry.is_urgent() {
+            errand.goes(Event::NotSent, false)?;
+            return Err(failure);
+        }
+        self.warn(errand, &format!("{}; the message is sent without a note", failure.message));
+        // An older note would have it sent again as if it were new.
+        let _ = self.outbox.forget(&errand.entry, None);
+        errand.noted = false;
+        Ok(())
     }
 
-    /// Notes how it ended.
-    fn close(&self, entry: &mut Entry, told: &Told) -> Result<(), Failure> {
-        entry.why = told.failure.as_ref().map(|f| step::redact(&f.message));
-        match told.fate {
-            Fate::Waiting => return Ok(()),
-            Fate::Refused => entry.state = State::Dead,
-            Fate::Unknown => entry.state = State::Unknown,
-            Fate::Sent | Fate::Skipped => (entry.state, entry.not_before) = (State::Sent, None),
-        }
-        if entry.state != State::Dead {
-            entry.message = None;
-        }
-        self.outbox.put(entry)
+    /// Sends a payload once, unless the step has to stop before that.
+    fn request(&self, errand: &mut Errand, payload: &Payload) -> Result<Said, Failure> {
+        let asked = self.wire.context.checkpoint();
+        let said = asked.and_then(|()| errand.target.channel.post(self.wire, self.permit, payload));
+        said.inspect_err(|stop| self.note(errand, Event::NotSent, payload, None, &stop.message))
     }
 
-    /// What waits for a channel from before, oldest first. Ends with the first that still cannot be sent.
-    ///
-    /// # Errors
-    /// When a note cannot be written, or the step has to stop.
-    pub fn flush(&self, target: &Target, words: &Words, waiting: Vec<Entry>) -> Result<Vec<Told>, Failure> {
-        let begun = self.wire.context.deadline.left();
-        let mut all = Vec::new();
-        for mut entry in waiting {
-            // What is to be told now shall not wait for what should have been told before.
-            if self.wire.context.deadline.left() < begun * 2 / 3 {
-                break;
+    /// What an answer means for the part.
+    fn heard(&self, errand: &mut Errand, payload: &Payload, attempt: u32, said: Said) -> Next {
+        let left = self.wire.context.deadline.left();
+        match said {
+            Said::Sent(receipt) => {
+                // Noted with the next part, or with the whole message.
+                let _ = errand.goes(Event::Taken, false);
+                Next::End(End::Part(receipt))
             }
-            if entry.is_early() {
-                continue;
+            Said::Refused(failure) if payload.extra => Next::End(self.without(errand, &failure.message)),
+            Said::Refused(failure) => {
+                self.note(errand, Event::Refused, payload, None, &failure.message);
+                Next::End(End::Message(Fate::Refused, failure))
             }
-            let urgent = entry.message.as_ref().is_some_and(|m| m.urgent);
-            if entry.age() > OLD {
-                (entry.state, entry.why) =
-                    (State::Dead, Some("it has waited for more than 24 hours".to_owned()));
-                self.wire.context.voice.warn(&format!("{}: given up: {}", target.name, headline(&entry)));
-                self.outbox.put(&entry)?;
-                continue;
+            Said::Later { wait, reason, why } => {
+                self.note(errand, Event::Later, payload, wait, &why);
+                let left = if wait.is_some() { left } else { left / 2 };
+                self.again(errand, payload, plan::pause(attempt, wait, left), reason, &why)
             }
-            // One that was begun twice already, or need not be heard twice, is left as it is: not known.
-            if entry.state == State::Begun && (!urgent || entry.lost > 1) {
-                (entry.state, entry.message) = (State::Unknown, None);
-                self.outbox.put(&entry)?;
-                continue;
-            }
-            let mark = (entry.state == State::Begun).then_some(Mark::Repeat);
-            let said = headline(&entry);
-            let told = self.deliver(target, words, entry, mark)?;
-            let word = told.fate.word();
-            self.wire.context.voice.say(&format!("{}: from before, {word}: {said}", target.name));
-            let stuck = told.fate == Fate::Waiting;
-            all.push(told);
-            if stuck {
-                break;
+            Said::Unknown(why) if payload.extra => Next::End(self.without(errand, &why)),
+            Said::Unknown(why) => {
+                self.note(errand, Event::Lost, payload, None, &why);
+                if errand.entry.state == State::Unknown {
+                    return Next::End(End::Message(Fate::Unknown, unknown(&why)));
+                }
+                if errand.entry.life().is_doubtful() {
+                    self.warn(errand, &format!("{}: sending it once more", unknown(&why).message));
+                    return Next::Again(Duration::ZERO, unknown(&why));
+                }
+                // It will be known again: whether it has arrived does not matter for sending it.
+                self.again(errand, payload, plan::pause(attempt, None, left / 2), "unreachable", &why)
             }
         }
-        Ok(all)
     }
+
+    fn again(
+        &self,
+        errand: &Errand,
+        payload: &Payload,
+        wait: Option<Duration>,
+        reason: &str,
+        why: &str,
+    ) -> Next {
+        match wait {
+            Some(wait) => Next::Again(wait, later(reason, why)),
+            None if payload.extra => Next::End(self.without(errand, why)),
+            None if !errand.noted => {
+                let message =
+                    format!("{why}; the message could not be written down, and nobody sends it again");
+                Next::End(End::Message(Fate::Waiting, Failure::temporary(reason, message)))
+            }
+            None => Next::End(End::Message(Fate::Waiting, later(reason, why))),
+        }
+    }
+
+    /// The time is over.
+    fn late(&self, errand: &Errand, payload: &Payload, failure: Failure) -> End {
+        if payload.extra {
+            self.without(errand, "the time is over")
+        } else {
+            End::Message(Fate::Waiting, failure)
+        }
+    }
+
+    /// The message is there without its document, which nobody sends later.
+    fn without(&self, errand: &Errand, why: &str) -> End {
+        self.warn(errand, &format!("the message is there, its document is not: {why}"));
+        End::Part(Receipt::without("document"))
+    }
+
+    /// Notes what became of a request. That it cannot be noted is a warning: the request was made, and what lies on disk says that
+    /// it was begun.
+    fn note(&self, errand: &mut Errand, event: Event, payload: &Payload, wait: Option<Duration>, why: &str) {
+        let repeatable = errand.target.channel.repeatable(payload);
+        if let Err(bug) = errand.goes(event, repeatable) {
+            self.warn(errand, &bug.message);
+        }
+        errand.entry.wait_for(wait);
+        errand.entry.why = Some(scrub(why));
+        self.put(errand);
+    }
+
+    /// Notes that all of it has arrived.
+    fn close(&self, errand: &mut Errand) {
+        errand.entry.state = State::Sent;
+        errand.entry.wait_for(None);
+        (errand.entry.why, errand.entry.message) = (None, None);
+        self.put(errand);
+    }
+
+    fn put(&self, errand: &Errand) {
+        if !errand.noted {
+            return;
+        }
+        if let Err(failure) = self.outbox.put(&errand.entry) {
+            self.warn(errand, &format!("what became of the message could not be noted: {}", failure.message));
+        }
+    }
+
+    fn warn(&self, errand: &Errand, why: &str) {
+        self.wire.context.voice.warn(&format!("{}: {why}", errand.target.name));
+    }
+}
+
+/// What comes after an answer.
+enum Next {
+    End(End),
+    /// The same part again, after so long; what it is if that does not come about.
+    Again(Duration, Failure),
+}
+
+impl<'a> Errand<'a> {
+    /// Of a message that waits. `noted`: what is done can be written down.
+    pub fn new(target: &'a Target, words: &'a Words, entry: Entry, noted: bool) -> Self {
+        Errand { target, words, noted, from: entry.receipts.len(), entry }
+    }
+
+    fn goes(&mut self, event: Event, repeatable: bool) -> Result<(), Failure> {
+        let news = News { urgent: self.entry.is_urgent(), repeatable, noted: self.noted };
+        let life = self.entry.life();
+        let next = life.after(event, news);
+        self.entry.live(next.ok_or_else(|| Failure::bug(format!("{event:?} cannot happen to {life:?}")))?);
+        Ok(())
+    }
+
+    /// Why the message says more than its own text.
+    fn marks(&self, payload: &Payload) -> Vec<Mark> {
+        let repeat = self.entry.life().is_doubtful() && !self.target.channel.repeatable(payload);
+        self.reasons(repeat)
+    }
+
+    /// Only the doubtful part says that it is a repeat; the others are said once, with the first part that goes.
+    fn reasons(&self, repeat: bool) -> Vec<Mark> {
+        let first = self.entry.receipts.len() == self.from;
+        let delayed = first && self.entry.age() > DELAYED;
+        let instead = self.entry.instead.clone().filter(|_| self.entry.receipts.is_empty());
+        [
+            repeat.then_some(Mark::Repeat),
+            (first && !self.noted).then_some(Mark::Unnoted),
+            instead.map(Mark::Instead),
+            (delayed && !repeat).then(|| Mark::Delayed(self.entry.age())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Everything that would be sent, with the marks in front of the part that is next.
+    fn payloads(&self, outbox: &Outbox) -> Result<Vec<Payload>, Failure> {
+        let Some(message) = &self.entry.message else {
+            return Err(Failure::bug("a message in the outbox has no text"));
+        };
+        let earlier = earlier(outbox, self.target, &self.entry);
+        let marked = |repeat| {
+            self.target.channel.payloads(&message.marked(&self.reasons(repeat), self.words), &earlier)
+        };
+        let payloads = marked(self.entry.life().is_doubtful());
+        // What will be known again is sent as it was.
+        let next = payloads.get(self.entry.receipts.len());
+        let known = next.is_some_and(|payload| self.target.channel.repeatable(payload));
+        Ok(if known { marked(false) } else { payloads })
+    }
+
+    /// Buttons whose host no chat can reach, and whatever else the channel has no place for.
+    fn left_out(&self) -> Vec<String> {
+        let Some(message) = &self.entry.message else { return Vec::new() };
+        let plain = message.plain_links.iter().map(|label| format!("button {label}"));
+        plain.chain(self.target.channel.leaves_out(message)).collect()
+    }
+}
+
+/// Whether a receiver would know the part that is next again.
+pub fn is_repeatable(outbox: &Outbox, target: &Target, entry: &Entry) -> bool {
+    let Some(message) = &entry.message else { return false };
+    let payloads = target.channel.payloads(message, &earlier(outbox, target, entry));
+    payloads.get(entry.receipts.len()).is_some_and(|payload| target.channel.repeatable(payload))
 }
 
 /// What the channel was told before about the same run, or the one that this message answers.
@@ -304,24 +321,13 @@ pub fn earlier(outbox: &Outbox, target: &Target, entry: &Entry) -> Earlier {
     let own = outbox.told(&target.name, &entry.run);
     let other = || message.answers.as_ref().and_then(|run| outbox.told(&target.name, run));
     match (target.follow_up, own) {
-        (FollowUp::Edit, Some(own)) if message.silent => earlier.edit = Some(own),
+        (FollowUp::Edit, Some(own)) if is_good(message) => earlier.edit = Some(own),
         (_, own) => earlier.reply_to = own.or_else(other),
     }
     earlier
 }
 
-/// Its first line for people.
-pub fn headline(entry: &Entry) -> String {
-    entry.message.as_ref().map_or_else(|| entry.event.clone(), crate::message::Message::headline)
-}
-
-/// The failure that says that a message may be there, or not.
-pub fn unknown(why: &str) -> Failure {
-    let message = format!("whether the message has arrived is not known: {why}; look into the chat");
-    Failure::temporary("delivery-unknown", message).acted(Acted::Unknown)
-}
-
-fn later(reason: &str, why: &str) -> Failure {
-    let message = format!("{why}; the message waits in the outbox, and the next notify sends it");
-    Failure::temporary(reason, message).next("notify flush")
+/// Good news makes no sound, and may change what was said before.
+fn is_good(message: &Message) -> bool {
+    message.silent
 }

@@ -4,28 +4,29 @@ mod args;
 mod channels;
 mod deliver;
 mod hand;
-mod html;
-mod markup;
+mod listing;
 mod message;
 mod outbox;
 mod plan;
-mod samples;
-mod story;
+mod receipt;
 mod tell;
-mod templates;
-mod words;
+mod time;
+mod told;
+mod wanted;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Args, Command, Settings};
+use args::{Args, Care, Command, Settings};
 use channels::Wire;
 use deliver::Post;
 use http_client::Client;
+use listing::named;
 use message::Message;
 use outbox::Outbox;
-use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
-use tell::Languages;
+use step::{Answer, Common, Context, Document, Failure, Outcome, Program, Run};
+use tell::{Languages, Teller};
 
 /// How we call ourselves to others.
 const NAME: &str = concat!("notify/", env!("CARGO_PKG_VERSION"));
@@ -62,7 +63,9 @@ impl Program for Args {
             return hand::ready(run, self);
         }
         let context = &run.context;
-        let settings = Settings::read(context, self, false)?;
+        let care = if self.is_urgent(&run.document) { Care::Lenient } else { Care::Strict };
+        let settings = Settings::read(context, self, care)?;
+        settings.complaints.iter().for_each(|why| context.voice.warn(&why.message));
         let languages = Languages::new(&settings, context);
         let messages = languages.messages(|layout| {
             let mut warn = |why: String| context.voice.warn(&why);
@@ -73,8 +76,8 @@ impl Program for Args {
         let wire = Wire { client: &client, context };
         let outbox = Outbox::new(settings.state.clone());
         let post = Post { wire: &wire, permit: &permit, outbox: &outbox };
-        let told = tell::all(&post, &settings, &languages, &messages)?;
-        tell::outcome(&told, context, settings.best_effort)
+        let told = Teller { post: &post, settings: &settings, languages: &languages }.all(&messages);
+        told::outcome(&told, &settings, context)
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
@@ -95,12 +98,19 @@ impl Program for Args {
     }
 }
 
-fn planned(settings: &Settings, messages: &std::collections::BTreeMap<String, Message>) -> Outcome {
-    let wanted = |t: &&args::Target| messages.get(&t.lang).is_some_and(|m| plan::wants(&t.on, &m.kind));
+impl Args {
+    /// Whether the team must not miss it, whatever else is wrong.
+    fn is_urgent(&self, document: &Document) -> bool {
+        document.failure().is_some() || self.stopped.is_some() || document.procedure() == "rollback"
+    }
+}
+
+fn planned(settings: &Settings, messages: &BTreeMap<String, Message>) -> Outcome {
+    let wanted = |t: &&args::Target| messages.get(&t.lang).is_some_and(|m| wanted::wants(&t.on, &m.kind));
     let names: Vec<&str> = settings.targets.iter().filter(wanted).map(|t| t.name.as_str()).collect();
     let headline = messages.values().next().map(Message::headline).unwrap_or_default();
     if names.is_empty() {
         return Outcome::planned("would tell nobody: no channel wants this message");
     }
-    Outcome::planned(format!("would tell {}: {headline}", names.join(", ")))
+    Outcome::planned(format!("would tell {}: {headline}", named(&names)))
 }

@@ -40,20 +40,30 @@ impl Document {
         }
     }
 
-    /// Reads a document; the error is one sentence.
+    /// Reads a document from stdin; the error is one sentence.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err("stdin is empty: the step before wrote no document".into());
         }
+        Self::parse_from("stdin", bytes)
+    }
+
+    /// Reads a document from somewhere else, which the error names.
+    pub fn parse_from(source: &str, bytes: &[u8]) -> Result<Self, String> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(format!("{source} is empty"));
+        }
         let value: Value =
-            serde_json::from_slice(bytes).map_err(|e| format!("stdin is {}", json_trouble(&e)))?;
-        let Value::Object(map) = value else { return Err("stdin is not a document: no JSON object".into()) };
+            serde_json::from_slice(bytes).map_err(|e| format!("{source} is {}", json_trouble(&e)))?;
+        let Value::Object(map) = value else {
+            return Err(format!("{source} is not a document: no JSON object"));
+        };
         match map.get("schema") {
             Some(schema) if schema.as_u64() == Some(SCHEMA) => {}
             Some(schema) => {
                 return Err(format!("the document has schema {schema}; this program reads {SCHEMA}"));
             }
-            None => return Err("stdin is not a document: it has no `schema`".into()),
+            None => return Err(format!("{source} is not a document: it has no `schema`")),
         }
         let mode = map.get("mode").and_then(Value::as_str);
         let whole = map.get("id").is_some_and(Value::is_string)

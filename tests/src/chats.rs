@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::http::{Reply, Request, Server};
+use crate::slack;
 
 /// A stand-in that keeps the bodies that it has taken.
 pub struct Chat {
@@ -59,17 +60,12 @@ impl Chat {
             if body["channel"] != channel.as_str() {
                 return error("channel_not_found");
             }
-            let text = body["text"].as_str().unwrap_or_default();
-            match text.chars().count() {
-                0 => error("no_text"),
-                1..=40_000 => (
-                    true,
-                    Reply::json(
-                        200,
-                        json!({ "ok": true, "channel": channel, "ts": format!("1700000000.{count:06}") }),
-                    ),
-                ),
-                _ => error("msg_too_long"),
+            match slack::shown(body) {
+                Err(word) => error(word),
+                Ok(_) => {
+                    let ts = format!("1700000000.{count:06}");
+                    (true, Reply::json(200, json!({ "ok": true, "channel": channel, "ts": ts })))
+                }
             }
         })
     }
@@ -79,10 +75,10 @@ impl Chat {
         let path = path.to_owned();
         Self::start(move |request, body, _| {
             let said = |keeps, status, text: &str| (keeps, Reply::text(status, "text/plain", text));
-            match body["text"].as_str() {
+            match slack::shown(body) {
                 _ if request.path != path => said(false, 404, "no_service"),
-                None | Some("") => said(false, 400, "no_text"),
-                Some(_) => said(true, 200, "ok"),
+                Err(word) => said(false, 400, word),
+                Ok(_) => said(true, 200, "ok"),
             }
         })
     }

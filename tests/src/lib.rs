@@ -24,6 +24,7 @@ pub mod proxy;
 pub mod sandbox;
 pub mod schema;
 pub mod shop;
+pub mod slack;
 pub mod souin;
 pub mod supabase;
 pub mod telegram;

@@ -6,10 +6,11 @@ use http_client::{Call, Reply};
 use serde_json::json;
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, mark, words};
-use crate::html::{Dialect, translate};
-use crate::markup::cut;
+use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, fit, mark, words};
 use crate::message::Message;
+use crate::message::html::{Dialect, translate};
+use crate::message::markup::cut;
+use crate::receipt::Receipt;
 
 /// The limits of a message's content and of an embed's description, in characters.
 const CONTENT: usize = 2000;
@@ -17,10 +18,15 @@ const DESCRIPTION: usize = 4096;
 const RED: u32 = 0x00ed_4245;
 const GREEN: u32 = 0x0057_f287;
 
+/// What Discord says of a thread that takes no messages: unknown, archived, locked.
+const THREAD: &[u64] = &[10003, 50083, 160_005];
+
 pub struct Discord {
     webhook: Secret,
     thread: Option<String>,
     place: String,
+    /// A thread that takes no messages may be left out.
+    main_chat: bool,
 }
 
 impl Discord {
@@ -31,12 +37,26 @@ impl Discord {
         if thread.as_ref().is_some_and(|t| !t.bytes().all(|b| b.is_ascii_digit())) {
             return Err(reader.wrong("topic", "a thread of Discord is a number"));
         }
-        Ok(Discord { webhook, thread, place: format!("webhook_file in [notify.channels.{}]", reader.name) })
+        let main_chat = reader.settings.flag(&reader.key("main_chat"))?.unwrap_or(true);
+        let place = format!("webhook_file in [notify.channels.{}]", reader.name);
+        Ok(Discord { webhook, thread, place, main_chat })
     }
 
-    fn url(&self) -> String {
-        let thread = self.thread.as_ref().map(|t| format!("&thread_id={t}")).unwrap_or_default();
+    fn url(&self, thread: Option<&String>) -> String {
+        let thread = thread.map(|t| format!("&thread_id={t}")).unwrap_or_default();
         format!("{}?wait=true{thread}", self.webhook.expose())
+    }
+
+    /// Sends a payload once; whether the thread takes no messages.
+    fn ask(&self, wire: &Wire, payload: &Payload, thread: Option<&String>) -> Result<(Said, bool), Failure> {
+        let mut gone = false;
+        let call = Call::new("POST", self.url(thread)).json(&payload.body);
+        let said = wire.deliver("Discord", call, |reply| {
+            let code = reply.json().and_then(|answer| answer["code"].as_u64());
+            gone = code.is_some_and(|code| THREAD.contains(&code));
+            self.heard(reply)
+        })?;
+        Ok((said, gone))
     }
 
     fn heard(&self, reply: &Reply) -> Said {
@@ -92,7 +112,17 @@ impl Channel for Discord {
     }
 
     fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
-        wire.deliver("Discord", Call::new("POST", self.url()).json(&payload.body), |reply| self.heard(reply))
+        let (said, gone) = self.ask(wire, payload, self.thread.as_ref())?;
+        if !(gone && self.thread.is_some() && self.main_chat) {
+            return Ok(said);
+        }
+        let why =
+            "the thread takes no messages: set another one, or none; the message goes to the channel itself";
+        wire.context.voice.warn(&format!("{why} ({})", self.place));
+        Ok(match self.ask(wire, payload, None)?.0 {
+            Said::Sent(receipt) => Said::Sent(Receipt { degraded: vec!["topic".to_owned()], ..receipt }),
+            said => said,
+        })
     }
 
     fn check(&self, wire: &Wire) -> Result<String, Failure> {

@@ -3,22 +3,24 @@
 mod apprise;
 mod discord;
 mod ntfy;
+mod reader;
 mod slack;
 mod telegram;
 mod webhook;
+mod wire;
 
 use std::time::Duration;
 
-use http_client::{Call, Client, Reply};
-use serde::{Deserialize, Serialize};
+use http_client::Reply;
+use serde::Serialize;
 use serde_json::Value;
-use step::{Context, Failure, Permit, Secret, Settings};
+use step::{Failure, Permit, scrub};
 
-use crate::message::Message;
-use crate::{html, markup};
+use crate::message::{Message, html, markup};
+use crate::receipt::Receipt;
 
-/// No request takes longer, so that there is time for another, and for the fallback.
-const REQUEST: Duration = Duration::from_secs(8);
+pub use reader::Reader;
+pub use wire::Wire;
 
 /// A place where people read.
 pub trait Channel: Send + Sync {
@@ -41,6 +43,10 @@ pub trait Channel: Send + Sync {
     /// Whether it hands on the whole document.
     fn carries_data(&self) -> bool {
         false
+    }
+    /// What of a message finds no place there, as words of `degraded`.
+    fn leaves_out(&self, message: &Message) -> Vec<String> {
+        message.document.iter().map(|_| "document".to_owned()).collect()
     }
 }
 
@@ -74,25 +80,6 @@ pub struct Earlier {
     pub parts: usize,
 }
 
-/// A part that has arrived.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// Its number; some channels only say that they have taken it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// What was left out or changed to get it there.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub degraded: Vec<String>,
-}
-
-impl Receipt {
-    fn numbered(id: impl Into<String>) -> Self {
-        Receipt { id: Some(id.into()), ..Receipt::default() }
-    }
-}
-
 /// What a channel said to a payload.
 #[derive(Debug)]
 pub enum Said {
@@ -108,64 +95,16 @@ pub enum Said {
     Refused(Failure),
 }
 
-/// The way out.
-pub struct Wire<'a> {
-    pub client: &'a Client<'a>,
-    pub context: &'a Context,
-}
-
-impl Wire<'_> {
-    /// Sends a request once.
-    fn ask(&self, call: Call) -> Result<Heard, Failure> {
-        // A third of what is left: one more attempt and the fallback shall have their time too.
-        let within = REQUEST.min(self.context.deadline.left() / 3).max(Duration::from_millis(100));
-        Ok(match self.client.send(&call.within(within))? {
-            Ok(reply) => Heard::Reply(reply),
-            Err(lost) if lost.sent => Heard::Lost(lost.why),
-            Err(lost) => Heard::NotSent(lost.why),
-        })
-    }
-
-    /// Sends a request; an answer that is one goes to `read`.
-    fn deliver(&self, who: &str, call: Call, read: impl FnOnce(&Reply) -> Said) -> Result<Said, Failure> {
-        Ok(match self.ask(call)? {
-            Heard::Reply(reply) => read(&reply),
-            Heard::Lost(why) => Said::Unknown(why),
-            Heard::NotSent(why) => Said::Later {
-                wait: None,
-                reason: "unreachable",
-                why: format!("{who} cannot be reached: {why}"),
-            },
-        })
-    }
-
-    /// Asks a question; the answer's status is for the caller.
-    fn question(&self, who: &str, call: Call) -> Result<Reply, Failure> {
-        match self.ask(call)? {
-            Heard::Reply(reply) => Ok(reply),
-            Heard::Lost(why) | Heard::NotSent(why) => {
-                Err(Failure::temporary("unreachable", format!("{who} cannot be reached: {why}")))
-            }
-        }
-    }
-}
-
-/// What came back from a request.
-enum Heard {
-    Reply(Reply),
-    NotSent(String),
-    Lost(String),
-}
-
 /// What a status says that means the same everywhere; `what` is what the answer says of itself.
 fn by_status(who: &str, key: &str, reply: &Reply, what: &str) -> Said {
     let status = reply.status;
-    let what = markup::cut(&markup::clean(what), 1, 200);
+    let what = quoted(what);
     match status {
         429 => {
             let wait = reply.retry_after().map(Duration::from_secs);
             Said::Later { wait, reason: "rate", why: format!("{who} takes no more messages for now: {what}") }
         }
+        300..=399 => Said::Refused(moved(who, key, reply)),
         401 | 403 | 404 | 410 => Said::Refused(Failure::config(
             "channel",
             format!("{who} does not let us write ({status} {what}): check {key}"),
@@ -179,87 +118,21 @@ fn by_status(who: &str, key: &str, reply: &Reply, what: &str) -> Said {
     }
 }
 
-/// What a channel's settings are read with.
-pub struct Reader<'a> {
-    pub settings: &'a Settings,
-    /// `luxima-alerts`.
-    pub name: &'a str,
-    /// Nothing will be sent: secrets may be missing.
-    pub dry: bool,
+/// A redirect is not followed: a secret would go to wherever somebody points, and a message would become a question on the way.
+fn moved(who: &str, key: &str, reply: &Reply) -> Failure {
+    let status = reply.status;
+    let message = match reply.header("location").map(quoted).filter(|to| !to.is_empty()) {
+        Some(to) => format!("{who} sends us to {to} (HTTP {status}): check the address of {key}"),
+        None => format!(
+            "{who} sends us elsewhere and does not say where (HTTP {status}): check the address of {key}"
+        ),
+    };
+    Failure::config("channel", message)
 }
 
-impl Reader<'_> {
-    /// The key within `[notify]`.
-    pub fn key(&self, key: &str) -> String {
-        format!("channels.{}.{key}", self.name)
-    }
-
-    fn text(&self, key: &str) -> Result<Option<String>, Failure> {
-        self.settings.text(&self.key(key))
-    }
-
-    fn need(&self, key: &str) -> Result<String, Failure> {
-        self.settings.need(&self.key(key))
-    }
-
-    fn wrong(&self, key: &str, why: &str) -> Failure {
-        self.settings.wrong(&self.key(key), why)
-    }
-
-    fn secret(&self, key: &str, variable: &str) -> Result<Option<Secret>, Failure> {
-        self.settings.secret(&self.key(key), variable)
-    }
-
-    fn need_secret(&self, key: &str, variable: &str) -> Result<Secret, Failure> {
-        match self.settings.need_secret(&self.key(key), variable) {
-            Err(_) if self.dry => Ok(Secret::new("")),
-            found => found,
-        }
-    }
-
-    /// An address without a slash at its end. What goes there is secret: plain HTTP is for this machine, or where `allow_http` says so.
-    fn address(&self, key: &str, given: Option<String>) -> Result<String, Failure> {
-        let url = match given {
-            Some(url) => url,
-            None => self.need(key)?,
-        };
-        self.safe_address(key, &url)?;
-        Ok(url.trim_end_matches('/').to_owned())
-    }
-
-    fn safe_address(&self, key: &str, url: &str) -> Result<(), Failure> {
-        if url.starts_with("https://") {
-            return Ok(());
-        }
-        let Some(rest) = url.strip_prefix("http://") else {
-            return Err(self.wrong(key, "this is no address: it begins with https://"));
-        };
-        let host = rest.split(['/', '?']).next().unwrap_or_default();
-        let here = ["127.0.0.1", "localhost", "[::1]"]
-            .iter()
-            .any(|h| host == *h || host.starts_with(&format!("{h}:")));
-        if here || self.settings.flag(&self.key("allow_http"))?.unwrap_or_default() {
-            return Ok(());
-        }
-        Err(self.wrong(
-            key,
-            "plain HTTP would show the secret to whoever listens: use https://, or set allow_http = true",
-        ))
-    }
-
-    /// An address that is a secret itself.
-    fn secret_address(&self, key: &str, variable: &str) -> Result<Secret, Failure> {
-        let secret = self.need_secret(key, variable)?;
-        if !secret.expose().is_empty() {
-            self.safe_address(&format!("{key}_file"), secret.expose())?;
-            // Its path alone, or the last of it, is as good as the whole.
-            let (_, path) = secret.expose().split_once("://").unwrap_or_default();
-            if let Some((_, path)) = path.split_once('/') {
-                let _ = (Secret::new(path), Secret::new(path.rsplit('/').next().unwrap_or_default()));
-            }
-        }
-        Ok(secret)
-    }
+/// What somebody else's program says, for one of our sentences.
+fn quoted(text: &str) -> String {
+    markup::cut(&markup::clean(&scrub(text.trim())), 1, 200)
 }
 
 /// The channel of a kind.
@@ -280,6 +153,12 @@ pub fn open(reader: &Reader, kind: &str) -> Result<Box<dyn Channel>, Failure> {
             return Err(reader.wrong("kind", &why));
         }
     })
+}
+
+/// Adds the buttons behind the first `most` to what is left out.
+fn without_buttons(message: &Message, most: usize, mut left_out: Vec<String>) -> Vec<String> {
+    left_out.extend(message.links.iter().skip(most).map(|link| format!("button {}", link.label)));
+    left_out
 }
 
 /// Puts why a message says more before the first part that has not arrived: the parts themselves stay as they were.

@@ -4,13 +4,18 @@ use http_client::Call;
 use serde_json::{Value, json};
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, mark, words};
-use crate::html;
-use crate::markup::cut;
+use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, fit, mark, without_buttons, words};
 use crate::message::Message;
+use crate::message::html;
+use crate::message::markup::cut;
+use crate::receipt::Receipt;
 
 /// 4,096 bytes, or it becomes an attachment; a mark has to fit too.
 const MESSAGE: usize = 3900;
+/// Buttons below a message; it refuses a fourth.
+const BUTTONS: usize = 3;
+/// Characters of a title: a phone shows fewer.
+const TITLE: usize = 240;
 
 pub struct Ntfy {
     url: String,
@@ -57,7 +62,7 @@ impl Channel for Ntfy {
         let actions: Vec<Value> = message
             .links
             .iter()
-            .take(3)
+            .take(BUTTONS)
             .map(|l| json!({ "action": "view", "label": cut(&l.label, 1, 60), "url": l.url }))
             .collect();
         let (priority, tag) = match (message.failed, message.silent) {
@@ -69,7 +74,7 @@ impl Channel for Ntfy {
         let payload = |(i, part): (usize, &String)| {
             let number = if count > 1 { format!("({}/{count}) ", i + 1) } else { String::new() };
             let mut body = json!({
-                "topic": self.topic, "title": format!("{number}{}", cut(&headline, 1, 240)), "message": part,
+                "topic": self.topic, "title": format!("{number}{}", cut(&headline, 1, TITLE)), "message": part,
                 "priority": priority, "tags": [tag],
             });
             if !actions.is_empty() {
@@ -78,6 +83,14 @@ impl Channel for Ntfy {
             Payload::new("publish", body)
         };
         parts.iter().enumerate().map(payload).collect()
+    }
+
+    fn leaves_out(&self, message: &Message) -> Vec<String> {
+        let mut left_out: Vec<String> = message.document.iter().map(|_| "document".to_owned()).collect();
+        if message.headed().0.chars().count() > TITLE {
+            left_out.push("title".to_owned());
+        }
+        without_buttons(message, BUTTONS, left_out)
     }
 
     fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {

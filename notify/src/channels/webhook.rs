@@ -8,9 +8,10 @@ use ring::hmac;
 use serde_json::json;
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, words};
+use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, words};
 use crate::message::Message;
-use crate::outbox::now;
+use crate::receipt::Receipt;
+use crate::time::now;
 
 pub struct Webhook {
     url: String,

@@ -2,15 +2,45 @@
 
 use std::ops::Range;
 
+/// Schemes whose addresses hold a password as it is, also with spaces: those of databases, queues, mail and files.
+const STORES: &[&str] = &[
+    "postgres",
+    "postgresql",
+    "mysql",
+    "mariadb",
+    "mssql",
+    "sqlserver",
+    "mongodb",
+    "mongodb+srv",
+    "redis",
+    "rediss",
+    "valkey",
+    "amqp",
+    "amqps",
+    "clickhouse",
+    "cockroachdb",
+    "smtp",
+    "smtps",
+    "imap",
+    "imaps",
+    "ldap",
+    "ldaps",
+    "ftp",
+    "ftps",
+    "sftp",
+];
+
 /// `scheme://user:password@host`: the password; and a user that is a token.
 pub(super) fn passwords(text: &str, found: &mut Vec<Range<usize>>) {
     for (at, _) in text.match_indices("://") {
         let start = at + 3;
-        let address = until_gap(&text[start..]);
-        let scheme = &text[..at];
-        let web = scheme.ends_with("http") || scheme.ends_with("https");
-        let Some(end) = userinfo(address, web) else { continue };
-        let user = &address[..end];
+        let scheme = scheme(&text[..at]);
+        let web = matches!(scheme, "http" | "https");
+        let segment = segment(&text[start..]);
+        let address = until_gap(segment);
+        let end = userinfo(address, web).or_else(|| odd(segment, address, STORES.contains(&scheme)));
+        let Some(end) = end else { continue };
+        let user = &segment[..end];
         match user.split_once(':') {
             Some((name, password)) if is_token(name) && !password.is_empty() => {
                 found.push(start..start + end);
@@ -18,6 +48,54 @@ pub(super) fn passwords(text: &str, found: &mut Vec<Range<usize>>) {
             Some((name, password)) if !password.is_empty() => found.push(start + name.len() + 1..start + end),
             _ if web && is_token(user.trim_end_matches(':')) => found.push(start..start + end),
             _ => {}
+        }
+    }
+    oracle(text, found);
+}
+
+fn scheme(before: &str) -> &str {
+    let start = before.bytes().rposition(|b| !(b.is_ascii_alphanumeric() || b"+-.".contains(&b)));
+    let scheme = &before[start.map_or(0, |i| i + 1)..];
+    scheme.rsplit_once("jdbc:").map_or(scheme, |(_, scheme)| scheme)
+}
+
+/// Up to the end of the line, or to where the next address begins.
+fn segment(rest: &str) -> &str {
+    let line = rest.split('\n').next().unwrap_or_default();
+    match line.find("://") {
+        Some(next) => &line[..next - scheme(&line[..next]).len()],
+        None => line,
+    }
+}
+
+/// Where the @ stands that ends a password with quotes, brackets or (in a store's address) spaces: what goes on behind it is a host.
+fn odd(segment: &str, address: &str, store: bool) -> Option<usize> {
+    const LONGEST: usize = 100;
+    let (name, begin) = address.split_once(':')?;
+    let port = !begin.is_empty() && begin.bytes().all(|b| b.is_ascii_digit()) || begin.contains('/');
+    if name.is_empty() && !store || name.contains(['/', '?', '#']) || port {
+        return None;
+    }
+    let ends = segment.match_indices('@').map(|(at, _)| at).filter(|at| is_host(&segment[at + 1..]));
+    let end = ends.min()?;
+    let spaces = segment[..end].contains(char::is_whitespace);
+    (end <= LONGEST && (store || !spaces)).then_some(end)
+}
+
+/// A host's name, and what may stand behind one.
+fn is_host(text: &str) -> bool {
+    let name = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"-._[]".contains(b)).count();
+    name > 0 && text[name..].chars().next().is_none_or(|c| ":/?#\"'`,;)>".contains(c) || c.is_whitespace())
+}
+
+/// `jdbc:oracle:thin:user/password@...`.
+fn oracle(text: &str, found: &mut Vec<Range<usize>>) {
+    for (at, known) in text.match_indices("jdbc:oracle:") {
+        let start = at + known.len();
+        let address = until_gap(&text[start..]);
+        let Some((user, _)) = address.split_once('@') else { continue };
+        if let Some(slash) = user.find('/').filter(|slash| slash + 1 < user.len()) {
+            found.push(start + slash + 1..start + user.len());
         }
     }
 }

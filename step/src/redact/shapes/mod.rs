@@ -5,7 +5,11 @@
 //! only perhaps a secret (a word behind `token:` in a sentence) must look like one.
 
 mod address;
+mod command;
 mod named;
+mod pairs;
+#[cfg(test)]
+mod probes;
 mod token;
 
 use std::ops::Range;
@@ -17,7 +21,16 @@ use super::{masked, merged, redact};
 /// A rule adds the places of what it takes for secrets.
 type Rule = fn(&str, &mut Vec<Range<usize>>);
 
-const RULES: [Rule; 5] = [address::passwords, address::webhooks, token::tokens, token::keys, named::values];
+const RULES: [Rule; 8] = [
+    address::passwords,
+    address::webhooks,
+    token::tokens,
+    token::keys,
+    token::hashes,
+    named::values,
+    pairs::values,
+    command::lines,
+];
 
 /// The text without loaded secrets, and without what has the shape of a secret: passwords in addresses, tokens of well-known services,
 /// private keys, values of `PASSWORD=` and of headers such as `Authorization`. Its lines stay as many as they are.

@@ -28,7 +28,12 @@ const NAMES: &[&str] = &[
     "credentials",
     "webhookurl",
     "signature",
+    "authcookie",
+    "secretkeybase",
+    "keydata",
 ];
+/// Words of a query that are secret only there.
+const QUERY: &[&str] = &["sig", "code", "hmac", "auth", "key"];
 /// `pwd`, `_pass`.
 const SHORTEST_NAME: usize = 3;
 /// Headers whose whole value is secret.
@@ -75,11 +80,18 @@ fn behind_sign(line: &str, i: usize) -> Option<Range<usize>> {
     }
     // `==` compares, `::` is a path of a programming language.
     let other = line[i + 1..].starts_with(['=', ':']) || before.ends_with(':');
-    if other || !is_secret(name, &plain) {
+    // In an address the name is a user's.
+    if other || line[..start].ends_with("://") {
         return None;
     }
-    let (value, quoted) = value(line, i + 1, line[..start].ends_with(['?', '&']))?;
+    let query = line[..start].ends_with(['?', '&']);
+    let (value, quoted) = value(line, i + 1, query)?;
     let word = &line[value.clone()];
+    if !is_secret(name, &plain, word) {
+        let sure = query && QUERY.contains(&plain.as_str()) && word.len() >= 8 && is_random(word);
+        let encoded = matches!(name, "auth" | "_auth") && is_base64(word);
+        return (sure || encoded).then_some(value);
+    }
     let close = equals && before.len() == i && value.start == i + 1;
     let loud = !name.bytes().any(|b| b.is_ascii_lowercase()) || name.contains('-');
     let sure = quoted || bare.len() < before.len() || close || loud;
@@ -91,21 +103,40 @@ fn simple(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-fn is_secret(name: &str, plain: &str) -> bool {
+/// Whether a name says that its value is secret; `PWD` is a folder, unless a connection string has it.
+fn is_secret(name: &str, plain: &str, value: &str) -> bool {
+    let folder =
+        matches!(plain, "pwd" | "oldpwd") && (name == "PWD" || value.starts_with(['/', '~', '.', '\\']));
+    is_secret_name(name) && !folder && plain != "oldpwd"
+}
+
+/// Whether a name says that its value is secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let plain = simple(name);
     let plain = plain.trim_end_matches(|c: char| c.is_ascii_digit());
     let short =
         ["_PASS", "_pass", "-pass", "Pass"].iter().any(|end| name.ends_with(end) && name.len() > end.len());
-    (NAMES.iter().any(|end| plain.ends_with(end)) || short) && !matches!(plain, "pwd" | "oldpwd")
+    NAMES.iter().any(|end| plain.ends_with(end)) || short
+}
+
+/// `user:password` as Docker and npm keep it.
+fn is_base64(word: &str) -> bool {
+    let letters = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
+    letters && word.len() >= 8 && word.len().is_multiple_of(4) && (word.ends_with('=') || is_random(word))
 }
 
 /// Where a value goes to: to its closing quote; to the next `&` in a query; else to white space, or to the `;` in front of another name.
-fn value(line: &str, from: usize, query: bool) -> Option<(Range<usize>, bool)> {
+pub(super) fn value(line: &str, from: usize, query: bool) -> Option<(Range<usize>, bool)> {
     let start = from + line[from..].len() - line[from..].trim_start_matches(' ').len();
     let rest = &line[start..];
-    let escape = usize::from(rest.starts_with('\\'));
-    if let Some(quote @ ('"' | '\'')) = rest[escape..].chars().next() {
-        let inner = start + escape + 1;
-        let end = closing(&line[inner..], quote);
+    let escapes = rest.bytes().take_while(|b| *b == b'\\').count();
+    if let Some(quote @ ('"' | '\'')) = rest[escapes..].chars().next() {
+        let inner = start + escapes + 1;
+        let end = if escapes == 0 {
+            closing(&line[inner..], quote)
+        } else {
+            nested(&line[inner..], quote, escapes)
+        };
         return Some((inner..inner + end, true));
     }
     let end = rest
@@ -132,6 +163,13 @@ fn closing(text: &str, quote: char) -> usize {
         }
     }
     text.trim_end().len()
+}
+
+/// Where a quote with that many backslashes before it closes: with as many.
+fn nested(text: &str, quote: char, escapes: usize) -> usize {
+    let run = |at: usize| text[..at].bytes().rev().take_while(|b| *b == b'\\').count();
+    let closes = text.match_indices(quote).map(|(at, _)| at).find(|at| run(*at) <= escapes);
+    closes.map_or(text.trim_end().len(), |at| at - run(at))
 }
 
 fn is_assignment(text: &str) -> bool {
@@ -178,7 +216,7 @@ fn behind_word(line: &str, i: usize) -> Option<Range<usize>> {
         "password" if !word.starts_with('-') => line[..start].contains("login "),
         "u" | "user" => return user(text, value.start),
         _ => {
-            is_secret(word, &plain)
+            is_secret(word, &plain, text)
                 && word.starts_with("--")
                 && (is_random(text) || text.len() >= 12 || quoted)
                 && !text.starts_with('-')

@@ -104,7 +104,51 @@ fn token(part: &str) -> Option<usize> {
             let mixed = text[..rest].bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
             (rest >= *least && mixed).then_some(prefix.len() + rest)
         });
-    known.or_else(|| aws(part)).or_else(|| jwt(part)).or_else(|| discord(part)).or_else(|| numbered(part))
+    let built = [aws, jwt, discord, numbered, twilio, proxmox];
+    known.or_else(|| built.iter().find_map(|rule| rule(part)))
+}
+
+/// `SK` and 32 hex digits.
+fn twilio(part: &str) -> Option<usize> {
+    let digits = part.strip_prefix("SK")?;
+    let hex = digits.bytes().take_while(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b)).count();
+    (hex == 32 && length(digits, b"_-") == 32).then_some(34)
+}
+
+/// A ticket of Proxmox: `PVE:user@realm:time::signature`; words end at the @, so this is what is behind it.
+fn proxmox(part: &str) -> Option<usize> {
+    let (time, signature) = part.split_once("::")?;
+    let time = time.rsplit(':').next()?;
+    let hex = time.len() == 8 && time.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_lowercase());
+    (hex && length(signature, b"+/=") >= 40).then_some(part.len())
+}
+
+/// Hashes of passwords, which can be guessed at leisure: bcrypt, crypt, Argon2, PostgreSQL's SCRAM.
+const HASHES: &[&str] = &[
+    "$2a$",
+    "$2b$",
+    "$2y$",
+    "$1$",
+    "$5$",
+    "$6$",
+    "$y$",
+    "$apr1$",
+    "$argon2i$",
+    "$argon2id$",
+    "SCRAM-SHA-256$",
+];
+
+/// Hashes of passwords.
+pub(super) fn hashes(text: &str, found: &mut Vec<Range<usize>>) {
+    for known in HASHES {
+        for (at, _) in text.match_indices(known) {
+            let signs: &[u8] = if known.starts_with("SCRAM") { b"$./+=:-" } else { b"$./+=,_-" };
+            let whole = length(&text[at..], signs);
+            if whole >= known.len() + 20 {
+                found.push(at..at + whole);
+            }
+        }
+    }
 }
 
 /// How many letters, digits and signs of these there are.
@@ -158,9 +202,10 @@ pub(super) fn keys(text: &str, found: &mut Vec<Range<usize>>) {
             at = end;
         }
     }
+    let public = public(text);
     for range in words(text, |b| b.is_ascii_alphanumeric() || b"+/=_-:.@".contains(&b)) {
         let word = &text[range.clone()];
-        if word.len() < KEY {
+        if word.len() < KEY || public.iter().any(|p| p.contains(&range.start)) {
             continue;
         }
         let from = word.trim_end_matches('=').rfind(['=', ':']).map_or(0, |i| i + 1);
@@ -174,6 +219,15 @@ pub(super) fn keys(text: &str, found: &mut Vec<Range<usize>>) {
             found.push(range.start + from..range.start + end);
         }
     }
+}
+
+/// Certificates and public keys, which are for everybody.
+fn public(text: &str) -> Vec<Range<usize>> {
+    let begins = text.match_indices("-----BEGIN ").map(|(at, _)| at).filter(|at| {
+        let title = text[*at..].split('\n').next().unwrap_or_default();
+        ["CERTIFICATE", "PUBLIC KEY", "SIGNATURE"].iter().any(|word| title.contains(word))
+    });
+    begins.map(|at| at..text[at + 11..].find("-----END ").map_or(text.len(), |end| at + 11 + end)).collect()
 }
 
 /// The shortest long key.

@@ -8,25 +8,25 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, tests as questions};
 
-use crate::story::Story;
-use crate::words::Words;
-use crate::{html, markup};
+use super::story::Story;
+use super::words::Words;
+use super::{html, markup};
 
 /// The templates that are built in.
 pub const BUILT_IN: &[(&str, &str)] = &[
-    ("layout.html", include_str!("../templates/layout.html")),
-    ("changes.html", include_str!("../templates/changes.html")),
-    ("data.html", include_str!("../templates/data.html")),
-    ("error.html", include_str!("../templates/error.html")),
-    ("way_back.html", include_str!("../templates/way_back.html")),
-    ("release_ok.html", include_str!("../templates/release_ok.html")),
-    ("release_failed.html", include_str!("../templates/release_failed.html")),
-    ("candidate_ok.html", include_str!("../templates/candidate_ok.html")),
-    ("candidate_failed.html", include_str!("../templates/candidate_failed.html")),
-    ("rollback_ok.html", include_str!("../templates/rollback_ok.html")),
-    ("rollback_failed.html", include_str!("../templates/rollback_failed.html")),
-    ("rehearsal_ok.html", include_str!("../templates/rehearsal_ok.html")),
-    ("manual_ok.html", include_str!("../templates/manual_ok.html")),
+    ("layout.html", include_str!("../../templates/layout.html")),
+    ("changes.html", include_str!("../../templates/changes.html")),
+    ("data.html", include_str!("../../templates/data.html")),
+    ("error.html", include_str!("../../templates/error.html")),
+    ("way_back.html", include_str!("../../templates/way_back.html")),
+    ("release_ok.html", include_str!("../../templates/release_ok.html")),
+    ("release_failed.html", include_str!("../../templates/release_failed.html")),
+    ("candidate_ok.html", include_str!("../../templates/candidate_ok.html")),
+    ("candidate_failed.html", include_str!("../../templates/candidate_failed.html")),
+    ("rollback_ok.html", include_str!("../../templates/rollback_ok.html")),
+    ("rollback_failed.html", include_str!("../../templates/rollback_failed.html")),
+    ("rehearsal_ok.html", include_str!("../../templates/rehearsal_ok.html")),
+    ("manual_ok.html", include_str!("../../templates/manual_ok.html")),
 ];
 /// A template gets so far and no further: an endless loop ends here.
 const FUEL: u64 = 200_000;

@@ -1,5 +1,4 @@
 //! A team with a chat in the stand-in Telegram, and documents to tell it about.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::PathBuf;
 use std::process::Command;

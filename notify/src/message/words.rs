@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use toml::de::{DeTable, DeValue};
 
-const ENGLISH: &str = include_str!("../words/en.toml");
-const INDONESIAN: &str = include_str!("../words/id.toml");
+const ENGLISH: &str = include_str!("../../words/en.toml");
+const INDONESIAN: &str = include_str!("../../words/id.toml");
 
 /// The catalogues that are built in.
 pub const BUILT_IN: [(&str, &str); 2] = [("en", ENGLISH), ("id", INDONESIAN)];

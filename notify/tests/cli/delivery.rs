@@ -1,12 +1,10 @@
 //! What becomes of a message when something breaks on the way: nothing is lost, nothing is sent twice in silence, and nothing is called
 //! sent that is not there.
 
-mod team;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{CHAT, TOKEN, Team, channel, failed, released, status};
 use serde_json::json;
-use team::{CHAT, TOKEN, Team, channel, failed, released, status};
 use testkit::chats::Chat;
 use testkit::http::{Fault, Reply};
 use testkit::telegram::{refusal, too_many};
@@ -20,7 +18,6 @@ fn nothing_is_called_sent_that_is_not_there() {
         text(200, "application/json", ""),
         text(200, "text/html", "<html>sign in</html>"),
         text(200, "application/json", "{\"ok\":true,\"result\":{}}"),
-        text(302, "text/html", ""),
         Fault::Cut,
         Fault::DropBefore,
         Fault::DropAfter,
@@ -178,7 +175,7 @@ fn what_is_refused_is_kept_and_can_be_tried_again() {
     assert_eq!((team.kept("dead").len(), team.kept("outbox").len()), (1, 0));
     let (_, text, _) = team.say(&["outbox"]);
     assert!(text.contains("given up") && text.contains("bot was kicked"), "{text}");
-    assert_eq!(team.say(&["flush"]).1, "nothing was sent; 0 wait\n");
+    assert_eq!(team.say(&["flush"]).1, "nothing was sent; 0 messages wait\n");
     let (code, text, stderr) = team.say(&["flush", "--dead"]);
     assert_eq!((code, text.as_str(), team.texts().len()), (0, "sent to luxima-alerts\n", 1), "{stderr}");
     assert_eq!(team.kept("dead").len(), 0);

@@ -97,7 +97,7 @@ pub fn broken(html: &str) -> Option<(usize, String)> {
             Token::Open(name, raw) => refused(name, raw, &open),
             Token::Close(name, _) => match open.pop() {
                 Some(expected) if expected == *name => None,
-                Some(expected) => Some(format!("</{name}> stands where </{expected}> should")),
+                Some(expected) => Some(format!("</{name}> is where </{expected}> should be")),
                 None => Some(format!("</{name}> ends nothing")),
             },
             Token::Char(..) => None,
@@ -291,7 +291,7 @@ mod tests {
         );
         for (html, at, why) in [
             ("ab <p>x</p>", 3, "`<p>x</p>` is no tag"),
-            ("<b><i>x</b></i>", 7, "</b> stands where </i> should"),
+            ("<b><i>x</b></i>", 7, "</b> is where </i> should be"),
             ("x</b>", 1, "ends nothing"),
             ("<b>x", 4, "<b> has no end"),
             ("a < b", 2, "is no tag"),

@@ -1,13 +1,15 @@
 //! Slack, by `chat.postMessage` with a bot's token (a message has a number, and can be answered and changed), or by an incoming
 //! webhook (it says `ok`, and that is all the proof there is).
 
+mod blocks;
+
 use http_client::{Call, Reply};
 use serde_json::{Value, json};
 use step::{Failure, Permit, Secret};
 
-use super::{Channel, Earlier, Payload, Reader, Receipt, Said, Wire, by_status, fit, mark, words};
-use crate::html::{Dialect, translate};
-use crate::message::Message;
+use super::{Channel, Earlier, Payload, Reader, Said, Wire, by_status, fit, mark, quoted, words};
+use crate::message::{Link, Message, html};
+use crate::receipt::Receipt;
 
 /// Slack advises 4,000 characters and cuts at 40,000.
 const PART: usize = 4000;
@@ -24,6 +26,10 @@ const CONFIG: &[&str] = &[
     "missing_scope",
     "no_permission",
     "restricted_action",
+    "restricted_action_read_only_channel",
+    "restricted_action_non_threadable_channel",
+    "user_is_restricted",
+    "user_not_found",
     "org_login_required",
     "ekm_access_denied",
 ];
@@ -57,70 +63,8 @@ impl Slack {
         call.header("Authorization", format!("Bearer {}", token.expose()))
     }
 
-    /// The Web API says no with HTTP 200.
-    fn heard(&self, reply: &Reply) -> Said {
-        let answer = reply.json().unwrap_or_default();
-        let place = format!("[notify.channels.{}]", self.name);
-        if reply.status != 200 {
-            return by_status("Slack", &place, reply, &words(reply));
-        }
-        match (answer["ok"].as_bool(), answer["ts"].as_str(), answer["error"].as_str()) {
-            (Some(true), Some(ts), _) => Said::Sent(Receipt::numbered(ts)),
-            (Some(false), _, Some(error)) => refused(error, &place),
-            _ => Said::Unknown("Slack says ok, but gives the message no number".to_owned()),
-        }
-    }
-}
-
-fn refused(error: &str, place: &str) -> Said {
-    match error {
-        "ratelimited" | "rate_limited" => {
-            Said::Later { wait: None, reason: "rate", why: "Slack takes no more messages for now".to_owned() }
-        }
-        // "Some aspect of the operation may have succeeded."
-        "fatal_error" | "internal_error" | "request_timeout" | "service_unavailable" => {
-            Said::Unknown(format!("Slack says {error}: some of it may have been done"))
-        }
-        error if CONFIG.contains(&error) => Said::Refused(Failure::config(
-            "channel",
-            format!("Slack does not let us write: {error}; check channel and token in {place}"),
-        )),
-        error => Said::Refused(Failure::failed("refused", format!("Slack refuses the message: {error}"))),
-    }
-}
-
-impl Channel for Slack {
-    fn payloads(&self, message: &Message, earlier: &Earlier) -> Vec<Payload> {
-        let mut parts =
-            fit(&message.html, PART, |part| translate(part, &MRKDWN), |text| text.chars().count());
-        mark(&mut parts, message, earlier, |text| translate(text, &MRKDWN));
-        let links: Vec<String> = message.links.iter().map(|l| link(&l.url, &escape(&l.label))).collect();
-        if let (Some(last), false) = (parts.last_mut(), links.is_empty()) {
-            last.push_str(&format!("\n{}", links.join(" · ")));
-        }
-        let payload = |text: &String| match &self.way {
-            Way::Webhook(_) => {
-                Payload::new("webhook", json!({ "text": text, "unfurl_links": false, "unfurl_media": false }))
-            }
-            Way::Api { channel, .. } => Payload::new(
-                "chat.postMessage",
-                json!({ "channel": channel, "text": text, "unfurl_links": false, "unfurl_media": false }),
-            ),
-        };
-        let mut payloads: Vec<Payload> = parts.iter().map(payload).collect();
-        if let (Some(first), Way::Api { .. }) = (payloads.first_mut(), &self.way) {
-            if let Some(ts) = earlier.edit.as_ref().filter(|_| parts.len() == 1) {
-                "chat.update".clone_into(&mut first.call);
-                first.body["ts"] = json!(ts);
-            } else if let Some(ts) = &earlier.reply_to {
-                first.body["thread_ts"] = json!(ts);
-                first.body["reply_broadcast"] = json!(true);
-            }
-        }
-        payloads
-    }
-
-    fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
+    /// Sends a payload once, as it is.
+    fn ask(&self, wire: &Wire, payload: &Payload) -> Result<Said, Failure> {
         match &self.way {
             Way::Api { url, token, .. } => {
                 wire.deliver("Slack", self.call(url, token, payload), |reply| self.heard(reply))
@@ -138,6 +82,126 @@ impl Channel for Slack {
         }
     }
 
+    fn payload(&self, part: &str, links: &[Link]) -> Payload {
+        let mut body = json!({
+            "text": blocks::fallback(part, links), "mrkdwn": false, "blocks": [blocks::rich_text(part, links)],
+            "unfurl_links": false, "unfurl_media": false,
+        });
+        match &self.way {
+            Way::Webhook(_) => Payload::new("webhook", body),
+            Way::Api { channel, .. } => {
+                body["channel"] = json!(channel);
+                Payload::new("chat.postMessage", body)
+            }
+        }
+    }
+
+    /// The Web API says no with HTTP 200.
+    fn heard(&self, reply: &Reply) -> Said {
+        let answer = reply.json().unwrap_or_default();
+        let place = format!("[notify.channels.{}]", self.name);
+        if reply.status != 200 {
+            return by_status("Slack", &place, reply, &words(reply));
+        }
+        match (answer["ok"].as_bool(), answer["ts"].as_str(), answer["error"].as_str()) {
+            (Some(true), Some(ts), _) => Said::Sent(Receipt::numbered(ts)),
+            (Some(false), _, Some(error)) => refused(error, &place),
+            _ => Said::Unknown("Slack says ok, but gives the message no number".to_owned()),
+        }
+    }
+}
+
+/// Changes the request so that the refusal does not come again; what was given up, or `None` if there is no way.
+fn way_round(payload: &mut Payload, why: &str) -> Option<&'static str> {
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    let fields = payload.body.as_object_mut()?;
+    if says(&["invalid_blocks", "msg_blocks_too_long", "block_mismatch"]) {
+        return fields.remove("blocks").map(|_| "layout");
+    }
+    if says(&["message_not_found", "cant_update_message", "edit_window_closed"])
+        && payload.call == "chat.update"
+    {
+        fields.remove("ts");
+        "chat.postMessage".clone_into(&mut payload.call);
+        return Some("edit");
+    }
+    if says(&[
+        "thread_not_found",
+        "invalid_thread_ts",
+        "cannot_reply_to_message",
+        "thread_locked",
+        "message_not_found",
+    ]) {
+        fields.remove("reply_broadcast");
+        return fields.remove("thread_ts").map(|_| "reply");
+    }
+    None
+}
+
+fn refused(error: &str, place: &str) -> Said {
+    match error {
+        "ratelimited" | "rate_limited" => {
+            Said::Later { wait: None, reason: "rate", why: "Slack takes no more messages for now".to_owned() }
+        }
+        // "Some aspect of the operation may have succeeded."
+        "fatal_error" | "internal_error" | "request_timeout" | "service_unavailable" => {
+            Said::Unknown(format!("Slack says {error}: some of it may have been done"))
+        }
+        error if CONFIG.contains(&error) => Said::Refused(Failure::config(
+            "channel",
+            format!("Slack does not let us write: {error}; check channel and token in {place}"),
+        )),
+        error => {
+            Said::Refused(Failure::failed("refused", format!("Slack refuses the message: {}", quoted(error))))
+        }
+    }
+}
+
+impl Channel for Slack {
+    fn payloads(&self, message: &Message, earlier: &Earlier) -> Vec<Payload> {
+        let mut parts = fit(&message.html, PART, str::to_owned, |part| html::plain(part).chars().count());
+        mark(&mut parts, message, earlier, str::to_owned);
+        let last = parts.len().saturating_sub(1);
+        let part = |(i, part): (usize, &String)| {
+            let links = if i == last { message.links.as_slice() } else { &[] };
+            self.payload(part, links)
+        };
+        let mut payloads: Vec<Payload> = parts.iter().enumerate().map(part).collect();
+        if let (Some(first), Way::Api { .. }) = (payloads.first_mut(), &self.way) {
+            if let Some(ts) = earlier.edit.as_ref().filter(|_| parts.len() == 1) {
+                "chat.update".clone_into(&mut first.call);
+                first.body["ts"] = json!(ts);
+            } else if let Some(ts) = &earlier.reply_to {
+                first.body["thread_ts"] = json!(ts);
+                first.body["reply_broadcast"] = json!(true);
+            }
+        }
+        payloads
+    }
+
+    fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
+        let mut payload = payload.clone();
+        let mut degraded = Vec::new();
+        // Each refusal that can be got round is got round once.
+        for _ in 0..4 {
+            match self.ask(wire, &payload)? {
+                Said::Sent(receipt) => return Ok(Said::Sent(Receipt { degraded, ..receipt })),
+                Said::Refused(failure) => {
+                    let Some(given_up) = way_round(&mut payload, &failure.message) else {
+                        return Ok(Said::Refused(failure));
+                    };
+                    let why = &failure.message;
+                    wire.context
+                        .voice
+                        .warn(&format!("{}: {why}; the message goes without its {given_up}", self.name));
+                    degraded.push(given_up.to_owned());
+                }
+                said => return Ok(said),
+            }
+        }
+        Ok(Said::Refused(Failure::failed("refused", "Slack refuses the message in every form")))
+    }
+
     fn check(&self, wire: &Wire) -> Result<String, Failure> {
         let Way::Api { url, token, channel } = &self.way else {
             return Ok("a webhook of Slack; it can only be proven by a message".to_owned());
@@ -146,6 +210,11 @@ impl Channel for Slack {
         let ask = |method: &str, body: Value| -> Result<Value, Failure> {
             let reply = wire.question("Slack", self.call(url, token, &Payload::new(method, body)))?;
             let answer = reply.json().unwrap_or_default();
+            if let (300..=399, Said::Refused(failure)) =
+                (reply.status, by_status("Slack", &place, &reply, &words(&reply)))
+            {
+                return Err(failure);
+            }
             match answer["error"].as_str() {
                 Some("missing_scope") if method == "conversations.info" => Ok(Value::Null),
                 Some(error) => match refused(error, &place) {
@@ -171,49 +240,5 @@ impl Channel for Slack {
 
     fn repeatable(&self, payload: &Payload) -> bool {
         payload.call == "chat.update"
-    }
-}
-
-/// Slack's own markup. Only `&`, `<` and `>` can be escaped.
-const MRKDWN: Dialect = Dialect {
-    around: |name| match name {
-        "b" | "strong" => "*",
-        "i" | "em" => "_",
-        "s" | "strike" | "del" => "~",
-        "code" => "`",
-        "pre" => "```",
-        _ => "",
-    },
-    quote: "> ",
-    escape: |c, in_code| match c {
-        '&' => "&amp;".to_owned(),
-        '<' => "&lt;".to_owned(),
-        '>' => "&gt;".to_owned(),
-        // It would end the code; this one looks like it.
-        '`' if in_code => "ˋ".to_owned(),
-        c => c.to_string(),
-    },
-    link,
-    time: |unix, _, text| format!("<!date^{unix}^{{date_short_pretty}} {{time}}|{text}>"),
-};
-
-fn escape(text: &str) -> String {
-    text.chars().map(|c| (MRKDWN.escape)(c, false)).collect()
-}
-
-fn link(url: &str, text: &str) -> String {
-    let url = url.replace('&', "&amp;").replace('<', "%3C").replace('>', "%3E").replace('|', "%7C");
-    format!("<{url}|{text}>")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn html_becomes_mrkdwn() {
-        let html = "<b>a &amp; b</b> <tg-time unix=\"7\" format=\"r\">then</tg-time>\n<blockquote expandable>• x\n• <code>y`z</code></blockquote>\n<a href=\"https://a.example/?b&amp;c\">d</a> &lt;!channel&gt;";
-        let expected = "*a &amp; b* <!date^7^{date_short_pretty} {time}|then>\n> • x\n> • `yˋz`\n<https://a.example/?b&amp;c|d> &lt;!channel&gt;";
-        assert_eq!(translate(html, &MRKDWN), expected);
     }
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use step::{Document, Loss};
 
-use crate::markup::{cut, hashtag};
-use crate::message::Link;
+use super::link::Link;
+use super::markup::{cut, hashtag};
 
 const CHANGES: usize = 5;
 const ERROR_LINES: usize = 15;

@@ -1,11 +1,10 @@
 //! The real binary against each kind of channel: what it sends there, what it makes of each answer, and what `--check` proves.
 
-mod team;
-
+use crate::support::{Team, channel, failed, released, status};
 use serde_json::{Value, json};
-use team::{Team, channel, failed, released, status};
 use testkit::chats::Chat;
 use testkit::http::{Fault, Reply, Request};
+use testkit::slack;
 use testkit::telegram::refusal;
 
 /// A team that is told in one other channel.
@@ -66,13 +65,16 @@ fn slack_by_its_web_api() {
     assert_eq!(sent(&team, &failed())["messages"], json!(["1700000000.000000"]));
     sent(&team, &released());
     let taken = chat.taken();
-    let said = taken[0]["text"].as_str().expect("text");
+    let said = slack::shown(&taken[0]).expect("it can be shown");
     assert!(
-        said.starts_with("❌ *shop 1.2.0 → production FAILED at cdn-purge*\n")
-            && said.contains("```old &lt;html&gt;```"),
+        said.starts_with("❌ shop 1.2.0 → production FAILED at cdn-purge\n")
+            && said.contains("\nold <html>\n"),
         "{said}"
     );
-    assert!(said.ends_with("<https://logs.example/?a=1&amp;b|Logs>"), "{said}");
+    let last =
+        &taken[0]["blocks"][0]["elements"].as_array().expect("elements").last().expect("one")["elements"];
+    let link = last.as_array().expect("elements").last().expect("a link");
+    assert_eq!(*link, json!({ "type": "link", "url": "https://logs.example/?a=1&b", "text": "Logs" }));
     // The second message about a run answers the first one, in its thread and in the channel.
     assert_eq!(
         (&taken[1]["thread_ts"], &taken[1]["reply_broadcast"]),
@@ -98,7 +100,6 @@ fn what_slack_says_no_with() {
             (error("token_revoked"), "refused", "channel"),
             (error("missing_scope"), "refused", "channel"),
             (error("msg_too_long"), "refused", "refused"),
-            (error("invalid_blocks"), "refused", "refused"),
             (error("internal_error"), "unknown", "delivery-unknown"),
             (error("fatal_error"), "unknown", "delivery-unknown"),
             (Reply::json(200, json!({ "ok": true })), "unknown", "delivery-unknown"),
@@ -114,6 +115,43 @@ fn what_slack_says_no_with() {
 }
 
 #[test]
+fn what_a_person_wrote_looks_in_slack_as_it_was_written() {
+    let chat = Chat::slack_api("xoxb-canary-slack-token", "C012345");
+    let team = one("slack", &chat, "channel = \"C012345\"\ntoken_file = \"slack\"\nurl = \"URL\"\n");
+    team.secret("slack", "xoxb-canary-slack-token");
+    let wrote =
+        "accept *args* and _private_ names, ~old~ one, `x`, <!channel>, @here, <https://a.example|b>, :tada:";
+    let mut document = released();
+    document["facts"]["notes"] = json!(format!("- {wrote}"));
+    sent(&team, &document);
+    let (blocks, mut plain) = (chat.taken()[0].clone(), chat.taken()[0].clone());
+    let seen = |body: &Value| slack::shown(body).expect("it can be shown").replace('\u{2060}', "");
+    assert!(seen(&blocks).contains(&format!("\n• {wrote}")), "{}", seen(&blocks));
+    let body = blocks.to_string();
+    assert!(!body.contains("\"user\"") && !body.contains("broadcast") && !body.contains("emoji"), "{body}");
+    // Where no blocks are shown it is the same, also to a server that knows no `mrkdwn: false`.
+    let fields = plain.as_object_mut().expect("a body");
+    fields.remove("blocks");
+    fields.remove("mrkdwn");
+    assert!(seen(&plain).contains(&format!("\n• {wrote}")), "{}", seen(&plain));
+
+    // Blocks that are not taken are got round, and so are a thread and a message that are gone.
+    let error = |word: &str| Fault::Answer(Reply::json(200, json!({ "ok": false, "error": word })));
+    chat.server().fault("POST", "/chat", 1, error("invalid_blocks"));
+    assert_eq!(sent(&team, &failed())["degraded"], json!(["layout"]));
+    assert!(chat.taken()[1].get("blocks").is_none());
+    let mut other = failed();
+    other["failure"]["reason"] = json!("other");
+    chat.server().fault("POST", "/chat", 1, error("thread_not_found"));
+    assert_eq!(sent(&team, &other)["degraded"], json!(["reply"]));
+    team.edit_settings("channel = \"C012345\"", "channel = \"C012345\"\nfollow_up = \"edit\"");
+    document["procedure"] = json!("hotfix");
+    chat.server().fault("POST", "/chat.update", 1, error("message_not_found"));
+    assert_eq!(sent(&team, &document)["degraded"], json!(["edit"]));
+    assert_eq!(chat.server().log().last().expect("a request").path, "/chat.postMessage");
+}
+
+#[test]
 fn slack_by_a_webhook() {
     let chat = Chat::slack_webhook("/services/T/B/canary-hook");
     let team = one("slack", &chat, "webhook_file = \"hook\"\n");
@@ -121,7 +159,7 @@ fn slack_by_a_webhook() {
     let told = sent(&team, &released());
     assert!(
         told.get("messages").is_none()
-            && chat.taken()[0]["text"].as_str().expect("text").starts_with("✅ *shop"),
+            && slack::shown(&chat.taken()[0]).expect("it can be shown").starts_with("✅ shop"),
         "{told}"
     );
     answers(
