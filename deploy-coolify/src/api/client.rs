@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::wait::pause;
 
 /// How long a request on the way out may take.
-pub(super) const LAST: Duration = Duration::from_secs(10);
+pub(super) const LAST: Duration = Duration::from_secs(5);
 /// How near the end of the step is the end: a timer does not fire to the microsecond.
 const OVER: Duration = Duration::from_millis(20);
 /// Coolify's own limit, until an answer names another.

@@ -5,7 +5,7 @@ use step::{Acted, Failure, Permit};
 
 use super::follow::Follower;
 use super::restore::{Advice, State, advice, kept, put_back};
-use crate::api::{Row, Sent};
+use crate::api::{Kind, Row, Sent};
 use crate::next::Next;
 
 /// What Coolify calls a deployment that somebody has cancelled.
@@ -68,32 +68,59 @@ impl Follower<'_> {
         let sent = self.world.api.cancel(permit, id).await;
         let row = self.world.api.last_look(&self.target.app, id).await;
         let said = matches!(&sent, Sent::Done(body) if body.get("status").is_some_and(|s| s == CANCELLED));
-        self.state = row.as_ref().map(state_of);
-        let told = match (row.map(|row| row.status), sent) {
-            (Some(status), _) if status == CANCELLED => return self.was_cancelled(failure),
-            (Some(status), _) if said && !matches!(status.as_str(), "finished" | "failed") => {
-                return self.was_cancelled(failure);
+        let state = row.as_ref().map(state_of);
+        self.state = state;
+        match (&row, state, sent) {
+            (Some(row), _, _) if row.status == CANCELLED => self.was_cancelled(Some(row), failure),
+            (_, None | Some(State::Open { .. }), _) if said => self.was_cancelled(row.as_ref(), failure),
+            (_, Some(state @ (State::Finished | State::Ended)), _) => self.meanwhile(state, failure),
+            (Some(row), _, _) => failure.cause(format!("{id} could not be cancelled: it is {}", row.status)),
+            (None, _, Sent::Refused(why)) => {
+                failure.cause(format!("{id} could not be cancelled: {}", why.message))
             }
-            (None, _) if said => return self.was_cancelled(failure),
-            (Some(status), _) => format!("{id} could not be cancelled: it is {status}"),
-            (None, Sent::Refused(refused)) => format!("{id} could not be cancelled: {}", refused.message),
-            (None, _) => format!("it is not known whether {id} was cancelled"),
-        };
-        failure.cause(told)
+            (None, _, _) => failure.cause(format!("it is not known whether {id} was cancelled")),
+        }
     }
 
     /// It does not go on.
-    fn was_cancelled(&mut self, mut failure: Failure) -> Failure {
+    fn was_cancelled(&mut self, row: Option<&Row>, failure: Failure) -> Failure {
         self.state = Some(State::Ended);
+        let failure = self.reworded(failure, "was cancelled").acted(Acted::Yes);
+        let failure = failure.cause(format!("{} was cancelled", self.started.deployment));
+        // Coolify stops its worker, and leaves what it has started.
+        let beside = row.is_some_and(|row| row.says("New container started"));
+        let failure = if beside {
+            failure.cause(
+                "its new container may still run beside the old one: look at the containers in Coolify",
+            )
+        } else {
+            failure
+        };
+        failure.next(Next::status(self.world.context))
+    }
+
+    /// It may have ended between the last look and this one.
+    fn meanwhile(&self, state: State, failure: Failure) -> Failure {
+        match state {
+            State::Finished => self.reworded(failure, "has finished meanwhile, and was not proven"),
+            State::Ended => self
+                .reworded(failure, "has failed or was cancelled meanwhile")
+                .next(Next::status(self.world.context)),
+            State::Open { .. } | State::Unknown => failure,
+        }
+    }
+
+    /// A message that is true of a deployment that does not go on.
+    fn reworded(&self, mut failure: Failure, what: &str) -> Failure {
         let (id, name) = (&self.started.deployment, &self.target.app.name);
         failure.message = match failure.reason.as_str() {
             "deployment-timeout" => {
-                format!("the deployment {id} of {name} had not ended in time, and was cancelled")
+                format!("the deployment {id} of {name} had not ended in time, and {what}")
             }
-            "interrupted" => format!("{}; the deployment {id} of {name} was cancelled", failure.message),
-            _ => format!("{}, and was cancelled", failure.message),
+            "interrupted" => format!("{}; the deployment {id} of {name} {what}", failure.message),
+            _ => format!("{}, and {what}", failure.message),
         };
-        failure.acted(Acted::Yes).next(Next::status(self.world.context)).cause(format!("{id} was cancelled"))
+        failure
     }
 
     /// Sees to it that the application is not left with a build that does not run. What was seen last may be old by now: it is looked at
@@ -110,22 +137,21 @@ impl Follower<'_> {
         let failure = if self.state.is_none() { self.meanwhile(state, failure) } else { failure };
         self.state = Some(state);
         let app = &self.target.app;
-        match advice(app.kind(), state, self.intent.back, app.extra_servers() > 0) {
+        let others = app.extra_servers() > 0;
+        let failure = if others && app.kind() == Kind::Git && matches!(state, State::Open { .. }) {
+            // A pin must not stay, and it is what they would be told when the first one has finished.
+            let text = format!(
+                "when the first server has finished, Coolify deploys the head of {} on the other servers of {}: deploy again then",
+                app.branch, app.name
+            );
+            failure.cause(text)
+        } else {
+            failure
+        };
+        match advice(app.kind(), state, self.intent.back, others) {
             Advice::Put => put_back(self.world, permit, self.target, before, failure).await.1,
             Advice::Keep(why) => kept(self.target, before, why, failure),
             Advice::Right => failure,
-        }
-    }
-
-    /// It may have ended between the last look and this one.
-    fn meanwhile(&self, state: State, failure: Failure) -> Failure {
-        let id = &self.started.deployment;
-        match state {
-            State::Finished => failure.cause(format!("{id} has finished meanwhile, and was not proven")),
-            State::Ended => failure
-                .cause(format!("{id} has failed or was cancelled meanwhile"))
-                .next(Next::status(self.world.context)),
-            State::Open { .. } | State::Unknown => failure,
         }
     }
 
