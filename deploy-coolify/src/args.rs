@@ -45,7 +45,7 @@ pub enum Command {
         /// Deploy to production although nothing says what ran before; the reason is kept
         #[arg(long, value_name = "REASON")]
         no_previous: Option<String>,
-        /// Go back to the build before, once, if the new one has replaced it and is unhealthy
+        /// Go back to the previous build, once, if the new one has replaced it and is unhealthy
         #[arg(long)]
         auto_rollback: bool,
         #[command(flatten)]
@@ -53,7 +53,7 @@ pub enum Command {
         #[command(flatten)]
         wait: Wait,
     },
-    /// Deploy the build before, wait, and prove that it answers
+    /// Deploy the previous build, wait, and prove that it answers
     Rollback {
         /// The document of the run that is rolled back; else the document on stdin, else Coolify's history
         #[arg(long, value_name = "FILE")]
@@ -68,9 +68,9 @@ pub enum Command {
     },
     /// Wait for the deployment that a push has started, and prove that its build answers
     Attach {
-        /// This deployment, such as one that an earlier run has left behind
-        #[arg(long, value_name = "UUID")]
-        deployment: Option<String>,
+        /// This deployment, such as one that an earlier run has left behind; one for each application
+        #[arg(long, value_name = "UUID", value_parser = deployment)]
+        deployment: Vec<String>,
         /// How long the push's deployment may take to appear
         #[arg(long, value_name = "TIME", value_parser = |s: &str| parse_duration(s))]
         window: Option<Duration>,
@@ -87,9 +87,9 @@ pub enum Command {
 /// Which build, by hand; else the document says.
 #[derive(Arguments, Clone, Debug, Default)]
 pub struct Target {
-    /// This image, with its tag or digest
+    /// This image, with its tag or digest; one for each repository
     #[arg(long, value_name = "IMAGE", value_parser = image)]
-    pub image: Option<String>,
+    pub image: Vec<String>,
     /// This commit, 40 hex digits (for applications that Coolify builds)
     #[arg(long, value_name = "SHA", value_parser = commit)]
     pub commit: Option<String>,
@@ -151,7 +151,12 @@ fn instant(text: &str) -> Result<String, String> {
 
 fn image(text: &str) -> Result<String, String> {
     let wrong = || "an image has its tag or digest, such as registry.example/shop:1.2.0".to_owned();
-    crate::plan::split(text).map(|_| text.to_owned()).ok_or_else(wrong)
+    crate::image::split(text).map(|_| text.to_owned()).ok_or_else(wrong)
+}
+
+fn deployment(text: &str) -> Result<String, String> {
+    let wrong = || "a deployment's id has letters and digits, as `deploy-coolify status` shows it".to_owned();
+    crate::api::is_id(text).then(|| text.to_owned()).ok_or_else(wrong)
 }
 
 fn commit(text: &str) -> Result<String, String> {

@@ -4,16 +4,18 @@ use std::collections::HashSet;
 
 use step::Failure;
 
-use crate::api::{Application, Kind, Opinion, Row, Version};
+use crate::api::{Application, Opinion, Row, Version};
 use crate::plan::{self, Act, Wanted};
+use crate::proof::shown;
 use crate::settings::Proof;
-use crate::world::{World, each};
+use crate::wait::each;
+use crate::world::World;
 
 /// One application on its way.
 #[derive(Debug)]
 pub struct Target {
     pub app: Application,
-    /// The tag or commit that it shall run.
+    /// The tag or commit that it is to run.
     pub revision: String,
     pub act: Act,
     /// Its deployments before anything was done, newest first.
@@ -21,6 +23,21 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether the wanted build runs there already.
+    pub fn is_deployed(&self) -> bool {
+        matches!(self.act, Act::Nothing(_) | Act::Configure(_))
+    }
+
+    /// Whether nothing ran before: Coolify says so, and has never deployed anything (it forgets what is older than 60 days).
+    pub fn was_empty(&self) -> bool {
+        self.app.status.starts_with("exited") && !self.rows.iter().any(|r| r.is_primary && r.is_finished())
+    }
+
+    /// What ran before, as far as Coolify tells.
+    pub fn running(&self) -> Option<&str> {
+        self.rows.iter().find(|r| r.is_primary && r.is_finished())?.revision.as_deref()
+    }
+
     /// Whether a deployment was there before.
     pub fn knows(&self, uuid: &str) -> bool {
         self.rows.iter().any(|r| r.uuid == uuid)
@@ -31,15 +48,17 @@ impl Target {
 #[derive(Debug)]
 pub struct Seen {
     pub version: Version,
+    /// The build, by the names that it has here.
+    pub wanted: Wanted,
     pub targets: Vec<Target>,
     /// The pages that decide.
     pub pages: Vec<String>,
 }
 
 impl Seen {
-    /// Whether there is nothing to do but to prove.
-    pub fn is_done(&self) -> bool {
-        self.targets.iter().all(|t| matches!(t.act, Act::Nothing(_)))
+    /// Whether nothing is to be deployed.
+    pub fn is_deployed(&self) -> bool {
+        self.targets.iter().all(Target::is_deployed)
     }
 
     /// Only some of the applications.
@@ -59,11 +78,15 @@ pub async fn look(world: &World<'_>, wanted: &Wanted, only_look: bool) -> Result
     for app in &apps {
         wanted.revision(app)?;
     }
-    let live = world.pages_are(&pages, wanted).await?;
+    let wanted = wanted.among(&apps);
+    let live = world.pages_are(&pages, &wanted).await?;
     let one = async |app: &Application| {
         let revision = wanted.revision(app)?;
         let rows = world.api.history(app, 10 + app.extra_servers()).await?;
-        let live = if world.settings.proof == Proof::Coolify { says_so(app, &rows, &revision) } else { live };
+        let fits = live || world.settings.proof == Proof::Coolify;
+        // What no page names runs only if Coolify shows that it does.
+        let named = world.is_named(app, apps.len(), &pages);
+        let live = fits && (named || says_so(app, &rows, &revision));
         let act = match plan::decide(app, &rows, &revision, live, &version) {
             Err(_) if only_look => Act::Wait,
             act => act?,
@@ -72,7 +95,7 @@ pub async fn look(world: &World<'_>, wanted: &Wanted, only_look: bool) -> Result
         Ok(Target { app: app.clone(), revision, act, rows })
     };
     let targets = each(&apps, one).await?;
-    Ok(Seen { version, targets, pages })
+    Ok(Seen { version, wanted, targets, pages })
 }
 
 /// A build that nothing could prove is not deployed at all.
@@ -92,10 +115,10 @@ fn provable(world: &World<'_>, pages: &[String]) -> Result<(), Failure> {
     Err(Failure::config("no-proof", message))
 }
 
-/// Coolify's own word that a revision runs.
+/// Coolify's own word that a revision runs, if it shows that and does not only repeat what it was asked for.
 fn says_so(app: &Application, rows: &[Row], revision: &str) -> bool {
     let last = rows.iter().find(|r| r.is_primary && r.is_finished());
-    app.kind() != Kind::Inline
-        && app.opinion() == Opinion::Up
-        && last.is_some_and(|r| r.revision.as_deref() == Some(revision))
+    let deployed = shown::Deployed { rows, changed: false, first: false };
+    app.opinion() == Opinion::Up
+        && last.is_some_and(|row| matches!(deployed.shows(app.kind(), revision, row), shown::Shown::Yes(_)))
 }

@@ -2,23 +2,19 @@
 
 mod api;
 mod args;
-mod board;
-mod bring;
-mod follow;
-mod history;
-mod kept;
+mod attach;
+mod deploy;
+mod image;
 mod look;
+mod next;
 mod plan;
 mod previous;
-mod probe;
-mod prove;
-mod push;
+mod proof;
 mod registry;
 mod settings;
 mod show;
-mod start;
 mod tested;
-mod verdict;
+mod wait;
 mod wanted;
 mod world;
 
@@ -27,7 +23,7 @@ use std::time::Duration;
 
 use api::Net;
 use args::{Args, Command, Target};
-use bring::{Purpose, bring};
+use deploy::{Purpose, bring};
 use plan::Wanted;
 use settings::Settings;
 use step::{Answer, Common, Context, Failure, Outcome, Previous, Program, Run};
@@ -43,7 +39,7 @@ impl Program for Args {
         deploy-coolify deploy --env staging --release 1.2.0             deploy, wait, prove
         deploy-coolify tested --env production --release 1.2.0          has its candidate run in staging for long enough?
         deploy-coolify attach --env staging --commit SHA                wait for what a push has started
-        deploy-coolify rollback --env production                        deploy the build before
+        deploy-coolify rollback --env production                        deploy the previous build
         deploy-coolify observe --rollback --of runs/.../05-deploy.json  open a rollback's document
         changelog-lint | tag-rc candidate | deploy-coolify deploy --env staging | notify";
     const KEYS: &'static [&'static str] = settings::KEYS;
@@ -76,7 +72,7 @@ impl Program for Args {
             Command::Observe { rollback: false, .. } => previous::observe(run, settings, net),
             Command::Tested { rebuilt } => tested::tested(run, settings, net, rebuilt.as_deref()),
             Command::Observe { of, incident_at, target, .. } => {
-                previous::open_rollback(run, settings, net, of.as_deref(), incident_at.as_deref(), target)
+                previous::rollback::open(run, settings, net, of.as_deref(), incident_at.as_deref(), target)
             }
             Command::Deploy { no_previous, auto_rollback, target, .. } => {
                 let reason = way_back(run, no_previous.as_deref())?;
@@ -93,8 +89,8 @@ impl Program for Args {
             Command::Attach { deployment, window, or_start, target, .. } => {
                 let window = window.unwrap_or(settings.attach_window);
                 let wanted = wanted::of(run, settings, target)?;
-                let how = push::Attach { deployment: deployment.as_deref(), window, or_start: *or_start };
-                push::attach(run, settings, net, wanted, &how)
+                let how = attach::Attach { deployments: deployment, window, or_start: *or_start };
+                attach::attach(run, settings, net, wanted, &how)
             }
         }
     }
@@ -140,7 +136,7 @@ fn before(
 ) -> Result<Wanted, Failure> {
     let opened = run.document.facts().contains_key("replaces");
     if !opened {
-        previous::open_rollback(run, settings, net, of, None, target)?;
+        previous::rollback::open(run, settings, net, of, None, target)?;
     }
     let build = Previous {
         version: run.fact("version")?,

@@ -3,56 +3,9 @@
 use step::{Build, Failure};
 
 use crate::api::{Application, Kind, Pins, Row, Version};
+use crate::image::split;
 
-/// Why an image's template cannot be filled.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Template {
-    /// There is no such placeholder.
-    Unknown(String),
-    /// The document lacks the fact.
-    Missing(&'static str),
-}
-
-/// Fills `{version}`, `{tag}` and `{commit}` of a template.
-pub fn fill(template: &str, build: &Build) -> Result<String, Template> {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}').ok_or_else(|| Template::Unknown(after.to_owned()))?;
-        let (fact, value) = match name {
-            "version" => ("version", &build.version),
-            "tag" => ("tag", &build.tag),
-            "commit" => ("commit", &build.commit),
-            other => return Err(Template::Unknown(other.to_owned())),
-        };
-        filled.push_str(before);
-        filled.push_str(value.as_deref().ok_or(Template::Missing(fact))?);
-        rest = after;
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-/// An image's repository and tag. A digest gets the form of a tag in which Coolify takes it: `sha256-...`.
-pub fn split(image: &str) -> Option<(&str, String)> {
-    if let Some((name, digest)) = image.split_once("@sha256:") {
-        let whole = !name.is_empty() && !digest.is_empty() && digest.bytes().all(|b| b.is_ascii_hexdigit());
-        return whole.then(|| (name, format!("sha256-{digest}")));
-    }
-    // A colon before the last slash belongs to the registry's port.
-    let (name, tag) = image.rsplit_once(':')?;
-    (!name.is_empty() && !tag.is_empty() && !tag.contains('/')).then(|| (name, tag.to_owned()))
-}
-
-/// An image, from its repository and the tag that Coolify has.
-pub fn join(name: &str, tag: &str) -> String {
-    match tag.strip_prefix("sha256-") {
-        Some(digest) => format!("{name}@sha256:{digest}"),
-        None => format!("{name}:{tag}"),
-    }
-}
-
-/// The build that shall run, by every name it has.
+/// The build that is to run, by every name it has.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub build: Build,
@@ -68,7 +21,16 @@ impl Wanted {
         Wanted { build: Build { image: images.first().cloned(), ..build }, images, unfilled: None }
     }
 
-    /// The tag or commit that this application shall run.
+    /// Without the names that mean nothing here: where no application runs an image, no image names the build, whatever the settings'
+    /// template makes of the version.
+    pub fn among(&self, apps: &[Application]) -> Self {
+        if apps.iter().any(|app| app.kind() == Kind::Image) || apps.is_empty() {
+            return self.clone();
+        }
+        Wanted::new(self.build.clone(), Vec::new())
+    }
+
+    /// The tag or commit that this application is to run.
     pub fn revision(&self, app: &Application) -> Result<String, Failure> {
         match app.kind() {
             Kind::Image => self.tag_for(app),
@@ -80,11 +42,7 @@ impl Wanted {
                 Failure::refused("fact-missing", message)
             }),
             Kind::Inline => {
-                let message = format!(
-                    "{} is built from a Dockerfile that stands in Coolify: it has no revisions to deploy or to go back to",
-                    app.name
-                );
-                Err(Failure::refused("build-pack", message))
+                Err(without_revisions(app))
             }
         }
     }
@@ -103,12 +61,12 @@ impl Wanted {
             );
             return Err(Failure::refused("image", message));
         }
-        let found = parts.find(|(name, _)| *name == app.image).map(|(_, tag)| tag);
+        let found = parts.find(|(name, _)| *name == app.image()).map(|(_, tag)| tag);
         found.ok_or_else(|| {
             let message = format!(
                 "{} deploys {}, but {} is wanted; is it the right application?",
                 app.name,
-                app.image,
+                app.image(),
                 self.images.join(" or ")
             );
             Failure::refused("image-name", message)
@@ -133,6 +91,15 @@ impl Wanted {
     }
 }
 
+/// The refusal of an application whose builds nothing tells apart.
+pub fn without_revisions(app: &Application) -> Failure {
+    let message = format!(
+        "{} is built from a Dockerfile that is kept in Coolify, not from a repository: it has no revisions to deploy or to go back to",
+        app.name
+    );
+    Failure::refused("build-pack", message)
+}
+
 /// How an application gets another revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -149,6 +116,8 @@ pub enum Way {
 pub enum Act {
     /// The wanted build runs and answers; this deployment brought it.
     Nothing(String),
+    /// So it does, but the application is configured with another one: that is written, and nothing is deployed.
+    Configure(String),
     /// Somebody, perhaps a killed run of ours, has started it.
     Follow(String),
     /// Start it.
@@ -166,19 +135,23 @@ pub fn decide(
     version: &Version,
 ) -> Result<Act, Failure> {
     let image = app.kind() == Kind::Image;
+    let configured = app.tag();
     // A row of an image whose log cannot be read brings what the application is configured with.
-    let configured = image.then_some(app.tag.as_str());
-    let brings = |row: &Row| row.revision.as_deref().or(configured) == Some(revision);
+    let fallback = image.then_some(configured.as_str());
+    let brings = |row: &Row| row.revision.as_deref().or(fallback) == Some(revision);
     let mut ours = rows.iter().filter(|r| r.is_primary);
     if let Some(row) = ours.clone().find(|r| r.is_open()).filter(|r| brings(r)) {
         return Ok(Act::Follow(row.uuid.clone()));
     }
-    let set = image && app.tag != revision;
+    let set = image && configured != revision;
     let last = ours.find(|r| r.is_finished());
     // Where the name of a deployment is wrong anyway, the pages' word is all there is.
     let brought = last.filter(|row| brings(row) || (!image && version.pins() == Pins::Mislabelled));
-    if let Some(act) = brought.filter(|_| live && !set).and_then(|row| everywhere(app, rows, row)) {
-        return Ok(act);
+    if let Some(act) = brought.filter(|_| live).and_then(|row| everywhere(app, rows, row)) {
+        return Ok(match act {
+            Act::Nothing(id) if set => Act::Configure(id),
+            act => act,
+        });
     }
     if app.server_status == Some(false) {
         let message = format!("the server of {} cannot be reached by Coolify: nothing was started", app.name);
@@ -241,33 +214,6 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_filled_from_facts_alone() {
-        let build =
-            Build { version: Some("1.2.0".into()), tag: Some("v1.2.0-rc1".into()), ..Build::default() };
-        assert_eq!(fill("r/s:{version}", &build), Ok("r/s:1.2.0".into()));
-        assert_eq!(fill("r/s:{tag}", &build), Ok("r/s:v1.2.0-rc1".into()));
-        assert_eq!(fill("r/s:{commit}", &build), Err(Template::Missing("commit")));
-        assert_eq!(fill("r/s:{versoin}", &build), Err(Template::Unknown("versoin".into())));
-    }
-
-    #[test]
-    fn an_image_falls_into_repository_and_tag() {
-        for (image, parts) in [
-            ("r.example:5000/shop", None),
-            ("r.example:5000/shop:1", Some(("r.example:5000/shop", "1"))),
-            ("r.example/shop@sha256:ab12", Some(("r.example/shop", "sha256-ab12"))),
-            ("r.example/shop:1@sha256:xyz", None),
-            ("shop:", None),
-        ] {
-            let found = split(image);
-            assert_eq!(found.as_ref().map(|(n, t)| (*n, t.as_str())), parts, "{image}");
-            if let Some((name, tag)) = parts {
-                assert_eq!(join(name, tag), image);
-            }
-        }
-    }
-
-    #[test]
     fn each_state_of_an_image_has_its_act() {
         let row = Row::sample;
         let old = row("old", "finished", Some("1.1.4"));
@@ -281,7 +227,8 @@ mod tests {
             ("1.2.0", vec![old.clone()], false, start(false)),
             ("1.2.0", vec![new(), old.clone()], true, Act::Nothing("new".into())),
             ("1.2.0", vec![new(), old.clone()], false, start(false)),
-            ("1.3.0", vec![new(), old.clone()], true, start(true)),
+            ("1.3.0", vec![new(), old.clone()], true, Act::Configure("new".into())),
+            ("1.3.0", vec![new(), old.clone()], false, start(true)),
             ("1.2.0", vec![open(Some("1.2.0")), old.clone()], false, Act::Follow("open".into())),
             (
                 "1.2.0",

@@ -1,10 +1,13 @@
 //! The registry that the image comes from, asked by the protocol that every registry speaks (OCI distribution): is the image
 //! there yet, and what is its digest?
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use reqwest::RequestBuilder;
 use step::{Context, Failure};
 
-use crate::api::{Net, cause};
+use crate::api::{Net, cause, retry_after};
 use crate::settings::Registry;
 
 /// What may be an image's manifest.
@@ -16,6 +19,8 @@ pub struct Images<'a> {
     context: &'a Context,
     registry: &'a Registry,
     net: &'a Net,
+    /// How long it wants to be left alone, if it has said so with its last answer.
+    wait: Cell<Option<Duration>>,
 }
 
 /// How one answer is to be taken.
@@ -33,7 +38,12 @@ enum Answer {
 impl<'a> Images<'a> {
     /// For the environment's registry.
     pub fn new(context: &'a Context, registry: &'a Registry, net: &'a Net) -> Self {
-        Images { context, registry, net }
+        Images { context, registry, net, wait: Cell::new(None) }
+    }
+
+    /// How long it wants to be left alone.
+    pub fn wait(&self) -> Option<Duration> {
+        self.wait.get()
     }
 
     /// The digest of an image; `None` when the registry does not have it. An image whose digest is not told has an empty one.
@@ -75,6 +85,7 @@ impl<'a> Images<'a> {
             self.net.client().head(url).header("Accept", MANIFESTS).timeout(self.context.deadline.request()?);
         let answer = authorized(request).send().await.map_err(|e| self.unreachable(&cause(&e)))?;
         let status = answer.status().as_u16();
+        self.wait.set(retry_after(answer.headers()).map(Duration::from_secs));
         self.context.voice.detail(&format!("HEAD {url}: {status}"));
         let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let challenge = header("www-authenticate").unwrap_or_default();

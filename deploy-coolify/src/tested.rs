@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use step::{Candidate, Failure, Outcome, Run};
 
 use crate::api::{Net, is_commit};
-use crate::plan::{join, split};
-use crate::previous::{Found, same_build, what_is_there};
+use crate::image::{join, split};
+use crate::next::Next;
+use crate::previous::{Found, what_is_there};
 use crate::registry::Images;
-use crate::settings::{Proof, Settings};
+use crate::settings::Settings;
 use crate::world::World;
 
 /// What was seen there.
@@ -18,7 +19,7 @@ use crate::world::World;
 struct Evidence {
     /// The candidate by what Coolify and the pages call it, and its images.
     candidate: Candidate,
-    /// Whether the pages (or Coolify, where there are none) say that it runs now.
+    /// Whether the pages name it, or Coolify shows it where there are none.
     runs: bool,
     /// When the last of its deployments finished.
     since: Option<Timestamp>,
@@ -69,13 +70,11 @@ fn sentence(candidate: &Candidate, since: Timestamp) -> String {
 async fn look(world: &World<'_>, environment: &str) -> Result<Evidence, Failure> {
     let there = what_is_there(world).await?;
     let since = there.found.iter().map(Found::finished).collect::<Option<Vec<_>>>();
-    let runs = match world.settings.proof {
-        Proof::Pages => there.says.is_some(),
-        Proof::Coolify => there.found.iter().all(|found| found.up),
-    };
+    let runs = !there.found.is_empty() && there.found.iter().all(|found| found.runs);
     let images = there.found.iter().filter_map(|found| found.previous.image.clone()).collect();
-    let all = same_build(there.found.into_iter().map(|found| found.previous).collect())?;
-    let names = [all.version, all.commit, there.says];
+    let says = there.says.clone();
+    let all = there.build()?;
+    let names = [all.version, all.commit, says];
     let (commits, versions): (Vec<String>, Vec<String>) =
         names.into_iter().flatten().partition(|name| is_commit(name));
     let candidate = Candidate {
@@ -91,9 +90,7 @@ async fn look(world: &World<'_>, environment: &str) -> Result<Evidence, Failure>
 /// Decides; gives since when it has run there. Pure.
 fn verdict(seen: &Evidence, version: &str, soak: Duration, now: Timestamp) -> Result<Timestamp, Failure> {
     let place = &seen.candidate.environment;
-    let untested = |why: String| {
-        Err(Failure::refused("untested", why).next(format!("rilis-candidate --env {place} {version}")))
-    };
+    let untested = |why: String| Err(Failure::refused("untested", why).next(Next::candidate(place, version)));
     if let Some(why) = another(&seen.candidate, version) {
         return untested(why);
     }

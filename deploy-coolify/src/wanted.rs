@@ -1,9 +1,10 @@
-//! Which build shall run: from the command line, the document and the settings.
+//! Which build is to run: from the command line, the document and the settings.
 
 use step::{Build, Candidate, Failure, Previous, Run};
 
 use crate::args::Target;
-use crate::plan::{Template, Wanted, fill, join, split};
+use crate::image::{Template, fill, join, split};
+use crate::plan::Wanted;
 use crate::settings::Settings;
 
 /// The build of a deployment.
@@ -12,8 +13,8 @@ pub fn of(run: &mut Run, settings: &Settings, target: &Target) -> Result<Wanted,
         run.set("commit", commit)?;
     }
     let build = Build::of(run)?;
-    if let Some(image) = &target.image {
-        return Ok(Wanted::new(build, vec![image.clone()]));
+    if !target.image.is_empty() {
+        return Ok(Wanted::new(build, target.image.clone()));
     }
     if let Some(tested) = run.fact::<Candidate>("candidate")?.filter(ships) {
         return Ok(Wanted::new(Build { also: tested.names(), ..build }, tested.images));

@@ -1,21 +1,15 @@
 //! Everything outside that a step talks to, together.
 
-use std::future::Future;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
 use step::{Context, Failure};
-use tokio::time::Instant;
 
 use crate::api::{Api, Application, Net};
 use crate::plan::Wanted;
-use crate::probe::{Probe, Seen};
+use crate::proof::probe::{Probe, Seen};
 use crate::registry::Images;
 use crate::settings::{Proof, Settings};
-
-/// How many questions are on their way at the same time, before anything is waited for.
-const AT_ONCE: usize = 8;
+use crate::wait::{each, pause, within};
 
 /// Coolify, the pages and the registry.
 pub struct World<'a> {
@@ -98,18 +92,33 @@ impl<'a> World<'a> {
         of == 1 || app.urls().iter().filter_map(host).any(|h| hosts.contains(&h))
     }
 
+    /// Whether a page's own word tells one build from another: a text that every build has tells nothing.
+    pub fn pages_name_builds(&self) -> bool {
+        self.settings.marker.is_some() || self.settings.body.as_ref().is_some_and(|body| body.contains('{'))
+    }
+
+    /// Whether the pages themselves say which build of an application runs; else only Coolify can.
+    pub fn is_named(&self, app: &Application, of: usize, pages: &[String]) -> bool {
+        self.pages_name_builds() && self.is_covered(app, of, pages)
+    }
+
     /// The text that a page of this build must hold.
     pub fn text(&self, wanted: &Wanted) -> Result<Option<String>, Failure> {
         let Some(template) = &self.settings.body else { return Ok(None) };
         let wrong = |why| self.context.settings.wrong("body", &crate::wanted::sentence(template, &why));
-        crate::plan::fill(template, &wanted.build).map(Some).map_err(wrong)
+        crate::image::fill(template, &wanted.build).map(Some).map_err(wrong)
     }
 
-    /// Whether every page answers as the wanted build right now, by its own word.
+    /// Whether every page answers as the wanted build right now, by its own word. A page that hangs does not.
     pub async fn pages_are(&self, pages: &[String], wanted: &Wanted) -> Result<bool, Failure> {
         let text = self.text(wanted)?;
-        let seen = self.probe.all(pages, text.as_deref()).await;
+        let seen = within(self.patience(), self.probe.all(pages, text.as_deref())).await.unwrap_or_default();
         Ok(!seen.is_empty() && seen.iter().all(|s| s.is(&wanted.build) || *s == Seen::Fits))
+    }
+
+    /// How long a question may take that nothing hangs on.
+    pub fn patience(&self) -> Duration {
+        (self.settings.interval * 3).clamp(Duration::from_secs(1), Duration::from_secs(10))
     }
 
     /// How long a deployment that was just queued may stay out of sight: some intervals, at most some ten seconds.
@@ -121,36 +130,4 @@ impl<'a> World<'a> {
     pub async fn pause(&self, wait: Duration) -> Result<(), Failure> {
         pause(self.context, wait).await
     }
-}
-
-/// Asks the same of many, some at a time; the first failure counts.
-pub async fn each<'t, T: 't, R, F: Future<Output = Result<R, Failure>>>(
-    items: impl IntoIterator<Item = &'t T>,
-    ask: impl FnMut(&'t T) -> F,
-) -> Result<Vec<R>, Failure> {
-    stream::iter(items).map(ask).buffered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect()
-}
-
-/// How often whoever waits looks whether it still should.
-const TICK: Duration = Duration::from_millis(100);
-
-/// Waits without holding the thread, but not past a signal or the deadline.
-pub async fn pause(context: &Context, wait: Duration) -> Result<(), Failure> {
-    let end = Instant::now() + wait;
-    loop {
-        context.checkpoint()?;
-        let now = Instant::now();
-        if now >= end {
-            return Ok(());
-        }
-        tokio::time::sleep_until(end.min(next_tick(now))).await;
-    }
-}
-
-/// All who wait look at the same instants: the process wakes once for fifty of them.
-fn next_tick(now: Instant) -> Instant {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    let first = *FIRST.get_or_init(|| now);
-    let ticks = (now - first).as_millis() / TICK.as_millis() + 1;
-    first + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
 }

@@ -87,7 +87,7 @@ fn knight_2012_one_server_left() {
     sandbox.coolify.extra_servers(application, 1);
     sandbox.coolify.finish_next_deployment();
     sandbox.coolify.fail_next_deployment();
-    let said = fails(&mut release(&sandbox, "1.2.0"), 1, &["server-1"]);
+    let said = fails(&mut release(&sandbox, "1.2.0"), 1, &["server-2"]);
     assert!(!said.contains("release: done"), "{said}");
     assert_eq!(failure(&sandbox, "-release-"), ("server-failed".into(), "yes".into()), "{said}");
     assert!(told(&sandbox).concat().contains("FAILED at deploy-coolify deploy"), "{:?}", told(&sandbox));
@@ -260,14 +260,12 @@ fn travis_2016_pruned_image() {
     assert_eq!(failure(&sandbox, "-rollback-"), ("image-gone".into(), "no".into()), "{said}");
     nothing_is_called_rolled_back(&sandbox, &said);
     still.holds();
-    // A registry that cannot be asked is no registry without the image.
-    registry.server.fault("HEAD", "/v2/", 1, Fault::Answer(Reply::text(403, "text/plain", "no")));
-    fails(&mut rollback(&sandbox), 78, &["does not let us look"]);
-    assert_eq!(failure(&sandbox, "-rollback-"), ("registry-access".into(), "no".into()));
-    still.holds();
-    // Somebody pushes it again: the same command goes on.
+    // Somebody pushes it again: the same command goes on. That the registry lets nobody look by then is no reason to stop: it is not
+    // known whether it has the image, and Coolify's server may be let in.
     registry.put("v1.2.0-rc1");
-    succeeds(&mut rollback(&sandbox));
+    registry.server.fault("HEAD", "/v2/", 99, Fault::Answer(Reply::text(403, "text/plain", "no")));
+    let said = succeeds(&mut rollback(&sandbox));
+    assert!(said.contains("does not let us look"), "{said}");
     sells(&sandbox, "1.2.0");
 }
 

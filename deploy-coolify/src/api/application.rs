@@ -1,8 +1,18 @@
 //! An application as Coolify describes it: only the named fields of an answer that holds much more.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
 
-use super::deployment::{loose_bool, loose_text};
+use super::words::{id, loose_bool, loose_text, word};
+
+/// What Coolify calls the repository of an application that is built from none.
+const PLACEHOLDER: &str = "coollabsio/coolify";
+/// The fields that say what the next deployment brings.
+const TAG: &str = "docker_registry_image_tag";
+const NAME: &str = "docker_registry_image_name";
+const PIN: &str = "git_commit_sha";
+/// What the name of an image ends with when somebody has given its digest.
+const BY_DIGEST: &str = "@sha256";
 
 /// What a deployment of the application is made from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,7 +22,7 @@ pub enum Kind {
     Image,
     /// A commit, which Coolify builds.
     Git,
-    /// A Dockerfile typed into Coolify: no revision tells its builds apart.
+    /// A Dockerfile typed into Coolify, or no source at all: no revision tells its builds apart.
     Inline,
 }
 
@@ -30,7 +40,7 @@ pub enum Opinion {
 /// An application.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Application {
-    #[serde(deserialize_with = "word")]
+    #[serde(deserialize_with = "id")]
     pub uuid: String,
     #[serde(default, deserialize_with = "word")]
     pub name: String,
@@ -39,12 +49,12 @@ pub struct Application {
     /// `state:health`, as Coolify says.
     #[serde(default, deserialize_with = "word")]
     pub status: String,
-    /// The image's repository.
-    #[serde(default, rename = "docker_registry_image_name", deserialize_with = "word")]
-    pub image: String,
-    /// The tag that the next deployment brings.
-    #[serde(default, rename = "docker_registry_image_tag", deserialize_with = "word")]
-    pub tag: String,
+    /// The image's repository, as it was written.
+    #[serde(default, deserialize_with = "word")]
+    docker_registry_image_name: String,
+    /// Its tag, as it was written.
+    #[serde(default, deserialize_with = "word")]
+    docker_registry_image_tag: String,
     /// The commit that it is pinned to, or `HEAD`.
     #[serde(default, rename = "git_commit_sha", deserialize_with = "word")]
     pub pin: String,
@@ -52,14 +62,17 @@ pub struct Application {
     pub branch: String,
     #[serde(default, deserialize_with = "word")]
     git_repository: String,
-    #[serde(default, deserialize_with = "word")]
-    dockerfile: String,
+    /// Not there for a token that may not see it, null where there is none.
+    #[serde(default, deserialize_with = "seen")]
+    dockerfile: Option<String>,
     #[serde(default, deserialize_with = "word")]
     watch_paths: String,
     #[serde(default, deserialize_with = "word")]
     fqdn: String,
     #[serde(default, deserialize_with = "word")]
     ports_mappings: String,
+    #[serde(default, deserialize_with = "word")]
+    custom_docker_run_options: String,
     #[serde(default, deserialize_with = "loose_text")]
     pub destination_id: Option<String>,
     /// Whether its server can be reached; `None` when this version does not say.
@@ -86,24 +99,93 @@ struct More {
     custom_internal_name: String,
 }
 
-/// Null is as good as nothing.
-fn word<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    Ok(loose_text(from)?.unwrap_or_default())
+/// A key that is there, whatever its value.
+fn seen<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    word(from).map(Some)
 }
 
 impl Application {
+    /// Whether the token sees what only read:sensitive shows.
+    pub fn shows_sensitive(&self) -> bool {
+        self.dockerfile.is_some()
+    }
+
     /// One that cannot be asked now.
     pub fn unheard(name: &str) -> Self {
         Application { name: name.to_owned(), status: "not to be asked".into(), ..Application::default() }
     }
 
-    /// What it is made from.
+    /// What it is made from. A Dockerfile that stands in Coolify goes before everything else, and a token without read:sensitive
+    /// does not see it: but such an application has no repository of its own.
     pub fn kind(&self) -> Kind {
+        let repository = self.git_repository.trim_end_matches(".git");
+        let nowhere = repository.is_empty() || repository.eq_ignore_ascii_case(PLACEHOLDER);
         match self.build_pack.as_str() {
+            _ if self.dockerfile.as_ref().is_some_and(|file| !file.is_empty()) => Kind::Inline,
             "dockerimage" => Kind::Image,
-            "dockerfile" if !self.dockerfile.is_empty() || self.git_repository.is_empty() => Kind::Inline,
+            _ if nowhere => Kind::Inline,
             _ => Kind::Git,
         }
+    }
+
+    /// The image's repository.
+    pub fn image(&self) -> &str {
+        let name = self.docker_registry_image_name.as_str();
+        name.strip_suffix(BY_DIGEST).unwrap_or(name)
+    }
+
+    /// The tag that the next deployment brings; a digest has the form of a tag.
+    pub fn tag(&self) -> String {
+        let tag = &self.docker_registry_image_tag;
+        if self.is_by_digest() { format!("sha256-{tag}") } else { tag.clone() }
+    }
+
+    /// Whether somebody has made it from a digest: then its name ends so, and its tag is the digest.
+    fn is_by_digest(&self) -> bool {
+        self.docker_registry_image_name.ends_with(BY_DIGEST)
+    }
+
+    /// The revision that the next deployment brings, as it is configured: a tag, or the commit it is pinned to.
+    pub fn configured(&self) -> String {
+        if self.kind() == Kind::Image { self.tag() } else { self.pin.clone() }
+    }
+
+    /// What has to be written, so that the next deployment brings this revision.
+    pub fn fields_for(&self, revision: &str) -> Map<String, Value> {
+        let mut fields = Map::new();
+        if self.kind() != Kind::Image {
+            fields.insert(PIN.into(), json!(revision));
+            return fields;
+        }
+        match revision.strip_prefix("sha256-") {
+            Some(digest) if self.is_by_digest() => {
+                fields.insert(TAG.into(), json!(digest));
+            }
+            _ => {
+                fields.insert(TAG.into(), json!(revision));
+                if self.is_by_digest() {
+                    fields.insert(NAME.into(), json!(self.image()));
+                }
+            }
+        }
+        fields
+    }
+
+    /// What has to be written, so that everything is as it is now.
+    pub fn fields_now(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        if self.kind() != Kind::Image {
+            let pin = if self.pin.is_empty() { "HEAD" } else { &self.pin };
+            fields.insert(PIN.into(), json!(pin));
+            return fields;
+        }
+        // An empty tag is stored as none.
+        let tag = Some(&self.docker_registry_image_tag).filter(|tag| !tag.is_empty());
+        fields.insert(TAG.into(), json!(tag));
+        if self.is_by_digest() {
+            fields.insert(NAME.into(), json!(self.docker_registry_image_name));
+        }
+        fields
     }
 
     /// How many servers besides its first one it runs on.
@@ -129,6 +211,7 @@ impl Application {
         let more = self.settings.clone().unwrap_or_default();
         self.ports_mappings.is_empty()
             && self.build_pack != "dockercompose"
+            && !self.custom_docker_run_options.contains("--ip")
             && more.is_consistent_container_name_enabled != Some(true)
             && more.custom_internal_name.is_empty()
     }
@@ -169,7 +252,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn app(value: serde_json::Value) -> Application {
+    fn app(value: Value) -> Application {
         serde_json::from_value(value).expect("an application")
     }
 
@@ -203,13 +286,61 @@ mod tests {
 
     #[test]
     fn kinds_are_told_apart() {
-        let kind = |pack, repository: serde_json::Value, file: serde_json::Value| {
-            app(json!({ "uuid": "a", "build_pack": pack, "git_repository": repository, "dockerfile": file }))
-                .kind()
+        for (pack, repository, file, kind) in [
+            ("dockerimage", json!("coollabsio/coolify"), None, Kind::Image),
+            ("dockerimage", json!(null), Some(json!(null)), Kind::Image),
+            ("nixpacks", json!("a/b"), None, Kind::Git),
+            ("dockerfile", json!("a/b"), Some(json!(null)), Kind::Git),
+            ("dockerfile", json!("a/b"), None, Kind::Git),
+            ("dockerfile", json!("a/b"), Some(json!("FROM x")), Kind::Inline),
+            // Whatever the pack is called: Coolify looks for the Dockerfile first.
+            ("nixpacks", json!("a/b"), Some(json!("FROM x")), Kind::Inline),
+            // The key is hidden from a token without read:sensitive.
+            ("dockerfile", json!("coollabsio/coolify"), None, Kind::Inline),
+            ("dockerfile", json!("coollabsio/coolify.git"), None, Kind::Inline),
+            ("dockerfile", json!("Coollabsio/Coolify"), None, Kind::Inline),
+            ("dockerfile", json!("coollabsio/coolify"), Some(json!(null)), Kind::Inline),
+            ("dockerfile", json!(null), None, Kind::Inline),
+            ("dockerfile", json!(""), None, Kind::Inline),
+            ("nixpacks", json!("coollabsio/coolify"), None, Kind::Inline),
+            ("a-pack-of-tomorrow", json!("a/b"), None, Kind::Git),
+            ("a-pack-of-tomorrow", json!(null), None, Kind::Inline),
+            ("dockerfile", json!("coollabsio/coolify-examples"), None, Kind::Git),
+        ] {
+            let mut value = json!({ "uuid": "a", "build_pack": pack, "git_repository": repository });
+            if let Some(file) = &file {
+                value["dockerfile"] = file.clone();
+            }
+            assert_eq!(app(value).kind(), kind, "{pack} {repository} {file:?}");
+        }
+    }
+
+    #[test]
+    fn an_application_is_told_a_revision_in_its_own_form() {
+        let of = |name: &str, tag: Value| {
+            app(json!({ "uuid": "a", "build_pack": "dockerimage", "docker_registry_image_name": name,
+                "docker_registry_image_tag": tag }))
         };
-        assert_eq!(kind("dockerimage", json!(null), json!(null)), Kind::Image);
-        assert_eq!(kind("nixpacks", json!("a/b"), json!(null)), Kind::Git);
-        assert_eq!(kind("dockerfile", json!("a/b"), json!(null)), Kind::Git);
-        assert_eq!(kind("dockerfile", json!("a/b"), json!("FROM x")), Kind::Inline);
+        let (digest, other) = ("a".repeat(64), "b".repeat(64));
+        let plain = of("r.example/shop", json!("1.1.4"));
+        assert_eq!((plain.image(), plain.tag()), ("r.example/shop", "1.1.4".into()));
+        assert_eq!(Value::Object(plain.fields_for("1.2.0")), json!({ TAG: "1.2.0" }));
+        let exact = format!("sha256-{other}");
+        assert_eq!(Value::Object(plain.fields_for(&exact)), json!({ TAG: exact }));
+        assert_eq!(Value::Object(plain.fields_now()), json!({ TAG: "1.1.4" }));
+        // Made from a digest in Coolify: its name says so, and its tag is bare.
+        let exact_one = of("nginx@sha256", json!(digest));
+        assert_eq!((exact_one.image(), exact_one.tag()), ("nginx", format!("sha256-{digest}")));
+        assert_eq!(Value::Object(exact_one.fields_for(&exact)), json!({ TAG: other }));
+        assert_eq!(Value::Object(exact_one.fields_for("1.2.0")), json!({ TAG: "1.2.0", NAME: "nginx" }));
+        assert_eq!(Value::Object(exact_one.fields_now()), json!({ TAG: digest, NAME: "nginx@sha256" }));
+        // Never deployed: no tag at all, and none again.
+        let new = of("r.example/shop", Value::Null);
+        assert_eq!((new.tag(), Value::Object(new.fields_now())), (String::new(), json!({ TAG: null })));
+        let git = app(
+            json!({ "uuid": "a", "build_pack": "nixpacks", "git_repository": "a/b", "git_commit_sha": "" }),
+        );
+        assert_eq!(Value::Object(git.fields_now()), json!({ PIN: "HEAD" }));
+        assert_eq!(Value::Object(git.fields_for("abc")), json!({ PIN: "abc" }));
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::log::{Line, first, lines};
+use super::words::{flag, id, loose_text, whole, word};
 use super::{Application, Kind};
 
 /// A deployment.
@@ -11,19 +12,28 @@ use super::{Application, Kind};
 pub struct Row {
     #[serde(default)]
     pub id: i64,
-    #[serde(rename = "deployment_uuid")]
+    #[serde(rename = "deployment_uuid", deserialize_with = "id")]
     pub uuid: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     pub status: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     pub created_at: String,
     /// Moves with every line of the log, whether the log may be read or not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "word")]
     pub updated_at: String,
-    #[serde(default)]
+    /// Comes some time after the status.
+    #[serde(default, deserialize_with = "loose_text")]
     pub finished_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loose_text")]
     commit: Option<String>,
+    /// The commit's message, once Coolify has read it from the repository.
+    #[serde(default, deserialize_with = "loose_text")]
+    commit_message: Option<String>,
+    /// The machine whose worker is at it.
+    #[serde(default, deserialize_with = "loose_text")]
+    horizon_job_worker: Option<String>,
+    #[serde(default, deserialize_with = "loose_text")]
+    current_process_id: Option<String>,
     #[serde(default, deserialize_with = "flag")]
     rollback: bool,
     #[serde(default, deserialize_with = "flag")]
@@ -34,11 +44,12 @@ pub struct Row {
     pub pull_request: i64,
     #[serde(default, deserialize_with = "loose_text")]
     destination_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loose_text")]
     pub server_name: Option<String>,
-    #[serde(default)]
+    /// Of the settings with which it was carried out; only what has finished has one.
+    #[serde(default, deserialize_with = "loose_text")]
     pub configuration_hash: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loose_text")]
     deployment_url: Option<String>,
     /// JSON in a string; absent when the token may not read it, null before the first line.
     #[serde(default, deserialize_with = "present")]
@@ -46,6 +57,9 @@ pub struct Row {
     /// The tag or the commit that it brings, as far as it can be told.
     #[serde(skip)]
     pub revision: Option<String>,
+    /// Whether Coolify shows that the commit was read from the repository, and does not only repeat what it was asked for.
+    #[serde(skip)]
+    pub is_from_git: bool,
     /// Whether it is the one on the application's first server.
     #[serde(skip)]
     pub is_primary: bool,
@@ -59,6 +73,7 @@ impl Row {
             Kind::Git => self.commit.clone().filter(|c| is_commit(c)),
             Kind::Inline => None,
         };
+        self.is_from_git = app.kind() == Kind::Git && self.shows_commit();
         let same = self.destination_id.as_ref().zip(app.destination_id.as_ref()).is_none_or(|(a, b)| a == b);
         self.is_primary = same && !self.only_this_server;
         self
@@ -100,21 +115,38 @@ impl Row {
         self.logs.is_some()
     }
 
-    /// Its log's last lines that everybody may see; at most ten.
+    /// The lines of its log that say why it ended as it did, as far as everybody may see them.
     pub fn last_lines(&self) -> Vec<String> {
         let all = lines(self.logs());
         let visible: Vec<String> = all.iter().filter(|l| !l.hidden).flat_map(Line::texts).collect();
-        visible.into_iter().rev().take(10).rev().collect()
+        super::reason::lines(&visible)
     }
 
     /// Whether its log says something.
     pub fn says(&self, text: &str) -> bool {
-        lines(self.logs()).iter().any(|line| !line.hidden && line.output.contains(text))
+        first(self.logs(), |line| (!line.hidden && line.output.contains(text)).then_some(())).is_some()
     }
 
     /// A restart of Coolify marks what was on its way as failed, and writes nothing else.
     pub fn was_swept_away(&self) -> bool {
         self.status == "failed" && self.finished_at.is_none() && !self.says("Deployment failed")
+    }
+
+    /// Whether a worker has begun with it. Until then nobody has read which image it brings.
+    pub fn has_begun(&self) -> bool {
+        self.horizon_job_worker.is_some()
+            || self.current_process_id.is_some()
+            || self.is_finished()
+            || self.says("Starting deployment of")
+    }
+
+    /// Whether Coolify shows that it has read the commit from the repository, or has taken an image that was built from it. That a
+    /// deployment is called by a commit shows nothing: it is called by whatever it was asked for.
+    fn shows_commit(&self) -> bool {
+        let Some(commit) = self.revision.as_ref().filter(|_| self.is_finished()) else { return false };
+        self.commit_message.as_ref().is_some_and(|message| !message.trim().is_empty())
+            || self.says(&format!("(commit sha {commit})"))
+            || self.says(&format!(":{commit}) with the same Git Commit SHA"))
     }
 
     /// The path of its page.
@@ -146,38 +178,12 @@ impl Row {
 /// `sha256-...` is how Coolify is told to deploy one.
 fn deployed_tag(line: &str) -> Option<String> {
     let image = line.strip_prefix("Starting deployment of ")?.split_once(" to ")?.0;
-    crate::plan::split(image).map(|(_, tag)| tag)
+    crate::image::split(image).map(|(_, tag)| tag)
 }
 
 /// A whole commit; a short one or a branch's name would not find its image.
 pub fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// Booleans are 0 and 1 on some databases.
-pub(super) fn loose_bool<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::Bool(yes) => Some(yes),
-        Value::Number(number) => number.as_i64().map(|n| n != 0),
-        _ => None,
-    })
-}
-
-/// Ids are strings here and numbers there.
-pub(super) fn loose_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    })
-}
-
-fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    Ok(loose_bool(from)?.unwrap_or_default())
-}
-
-fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
-    Ok(loose_text(from)?.and_then(|text| text.parse().ok()).unwrap_or_default())
 }
 
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {

@@ -8,15 +8,22 @@ use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use step::redact;
 
+use super::words::flag;
+
 /// An entry; it may be several lines, or part of one.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Line {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub(super) output: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     timestamp: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     pub(super) hidden: bool,
+}
+
+/// Null is as good as nothing; line breaks stay.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.unwrap_or_default())
 }
 
 impl Line {

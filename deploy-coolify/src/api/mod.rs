@@ -1,27 +1,40 @@
 //! Coolify's API, as far as it is needed. Only named fields are read, and no body is ever shown: an application's answer
 //! holds the server's secrets.
 
+mod answer;
 mod application;
 mod client;
 mod deployment;
 mod log;
+mod reason;
+mod send;
 mod version;
+mod words;
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use step::{Failure, Permit};
 
+pub use answer::{cause, retry_after};
 pub use application::{Application, Kind, Opinion};
-pub use client::{Api, Net, Sent, Trouble, cause};
+pub use client::{Api, Net, Trouble};
 pub use deployment::{Row, is_commit};
 pub use log::Cursor;
+pub use send::{Ability, Sent};
 pub use version::{Pins, Version};
+pub use words::{is_id, sentence};
 
 impl Api<'_> {
     /// Coolify's version.
     pub async fn version(&self) -> Result<Version, Failure> {
         let text = self.get("/version").await?.unwrap_or_default();
-        Ok(Version::parse(&text))
+        let text = text.trim();
+        // A page in front of Coolify that answers everything with 200 is no version, and must not be taken for a new one.
+        if text.is_empty() || text.len() > 64 || text.contains(['<', '{', '\n']) {
+            let message = format!("what answers at {} is not Coolify's API: is it the right URL?", self.base);
+            return Err(Failure::config("url", message));
+        }
+        Ok(Version::parse(&sentence(text)))
     }
 
     /// An application, which must be there.
@@ -40,9 +53,10 @@ impl Api<'_> {
         Ok(found.into_iter().map(|a| a.uuid).collect())
     }
 
-    /// The tags of an application's images on its server (4.3.0 and later). Empty also when the server cannot be reached.
-    pub async fn kept_images(&self, uuid: &str) -> Result<Vec<String>, Failure> {
-        let found: Option<Value> = self.json(&format!("/applications/{uuid}/rollback-images")).await?;
+    /// The tags of an application's images on its server (4.3.0 and later). Empty also when the server cannot be reached, which
+    /// Coolify finds out within minutes only. Asked once.
+    pub async fn kept_images(&self, uuid: &str) -> Result<Vec<String>, Trouble> {
+        let found: Option<Value> = self.peek_json(&format!("/applications/{uuid}/rollback-images")).await?;
         let images = found.as_ref().and_then(|v| v.get("images")?.as_array().cloned()).unwrap_or_default();
         Ok(images.iter().filter_map(|i| i.get("tag")?.as_str().map(str::to_owned)).collect())
     }
@@ -91,22 +105,19 @@ impl Api<'_> {
         Ok((came, sorted(page, app)))
     }
 
-    /// Writes one field of an application.
+    /// Writes fields of an application, together.
     pub async fn set(
         &self,
         permit: &Permit,
         uuid: &str,
-        key: &str,
-        value: impl Into<Value>,
+        fields: Map<String, Value>,
     ) -> Result<Sent, Failure> {
-        let body = json!({ key: value.into() });
-        self.send(permit, Method::PATCH, &format!("/applications/{uuid}"), &body).await
+        self.send(permit, Method::PATCH, &format!("/applications/{uuid}"), &Value::Object(fields)).await
     }
 
-    /// The same on the way out: after a signal, or after the deadline, what was changed for the moment is put back.
-    pub async fn put_back(&self, permit: &Permit, uuid: &str, key: &str, value: &str) -> Sent {
-        let body = json!({ key: value });
-        self.send_last(permit, Method::PATCH, &format!("/applications/{uuid}"), &body).await
+    /// The same on the way out: after a signal, or after the deadline, what was changed is put back.
+    pub async fn set_last(&self, permit: &Permit, uuid: &str, fields: Map<String, Value>) -> Sent {
+        self.send_last(permit, Method::PATCH, &format!("/applications/{uuid}"), &Value::Object(fields)).await
     }
 
     /// Queues one deployment. Forced where Coolify takes another build for a duplicate.
@@ -125,18 +136,23 @@ impl Api<'_> {
         self.send_last(permit, Method::POST, &format!("/deployments/{uuid}/cancel"), &json!({})).await
     }
 
-    /// A deployment on the way out.
+    /// A deployment on the way out. Some versions do not find it by its id, but list it.
     pub async fn last_look(&self, app: &Application, uuid: &str) -> Option<Row> {
-        self.last_json::<Row>(&format!("/deployments/{uuid}")).await.map(|row| row.of(app))
+        if let Some(row) = self.last_json::<Row>(&format!("/deployments/{uuid}")).await {
+            return Some(row.of(app));
+        }
+        let page: Page = self.last_json(&history_path(app, 0, 10)).await?;
+        sorted(page, app).into_iter().find(|row| row.uuid == uuid)
     }
 
-    /// Whether the token may deploy, asked without deploying: the ability is looked at before the (missing) words are.
-    pub async fn may_deploy(&self) -> Option<bool> {
-        match self.peek_status("/deploy").await {
-            Ok(400 | 405) => Some(true),
-            Ok(403) => Some(false),
-            _ => None,
-        }
+    /// An application on the way out.
+    pub async fn last_application(&self, uuid: &str) -> Option<Application> {
+        self.last_json(&format!("/applications/{uuid}")).await
+    }
+
+    /// An application, asked once.
+    pub async fn peek_application(&self, uuid: &str) -> Option<Application> {
+        self.peek_json(&format!("/applications/{uuid}")).await.ok()?
     }
 }
 

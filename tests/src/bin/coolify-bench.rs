@@ -37,6 +37,7 @@ fn coolify(many: u64, seconds: u64) -> (Arc<Coolify>, Vec<String>) {
     coolify.pace(Duration::from_secs(1), Duration::from_secs(seconds));
     coolify.chatter(Duration::from_secs(1));
     coolify.queue_limit(1000);
+    coolify.concurrent_builds(1000);
     // A build's log has some ten KiB.
     for n in 0..100 {
         coolify.log_line(

@@ -4,15 +4,20 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::answer::message;
-use super::application::{invalid, is_ref};
+use super::application::{fields, invalid, is_ref};
 use super::row::Order;
 use crate::http::{Reply, Request};
 
 const FULL: &str = "Deployment queue is full. Please wait for existing deployments to complete.";
+const BAD_REF: &str = "Invalid rollback commit: contains disallowed characters. Only alphanumeric characters, dots, hyphens, \
+     underscores, and slashes are allowed.";
 
 impl State {
-    fn is_full(&self) -> bool {
-        self.profile.has_queue_limit() && self.rows.iter().filter(|r| r.is_open()).count() >= self.queue
+    /// The queue is the server's: whatever waits there counts, of all applications; what is at work does not.
+    fn is_full(&self, uuid: &str) -> bool {
+        let server = self.applications[uuid].server;
+        let waiting = self.rows.iter().filter(|r| r.status == "queued" && r.server == server).count();
+        self.profile.has_queue_limit() && waiting >= self.queue
     }
 
     pub(super) fn deploy(&mut self, request: &Request) -> Reply {
@@ -29,8 +34,9 @@ impl State {
         }
         let mut answers = Vec::new();
         for uuid in known {
-            if self.is_full() {
-                return message(429, FULL).with("Retry-After", 1);
+            // Looked at before the duplicate; whatever was queued before it is in no answer.
+            if self.is_full(uuid) {
+                return message(429, FULL).with("Retry-After", self.queue_wait);
             }
             answers.push(self.queue(uuid, force));
         }
@@ -53,21 +59,26 @@ impl State {
         json!({ "message": text, "resource_uuid": uuid, "deployment_uuid": id })
     }
 
-    /// As up to 4.3.11: an application of an image is deployed with its configured tag, whatever was asked.
+    /// As up to 4.3.11: an application of an image is deployed with its configured tag, whatever was asked; and nobody looks
+    /// whether there is such a commit.
     pub(super) fn rollback(&mut self, uuid: &str, request: &Request) -> Reply {
-        let Some(Value::Object(body)) = request.json() else {
-            return invalid("commit", &json!(["The commit field is required."]));
+        let body = match fields(request) {
+            Ok(body) => body,
+            Err(reply) => return reply,
         };
         if let Some(key) = body.keys().find(|key| *key != "commit") {
-            return invalid(key, &json!(["This field is not allowed."]));
+            return invalid(key, "This field is not allowed.");
         }
-        let Some(commit) = body.get("commit").and_then(Value::as_str).filter(|c| is_ref(c)) else {
-            return invalid("commit", &json!(["The commit field is required."]));
+        let Some(commit) = body.get("commit").and_then(Value::as_str) else {
+            return invalid("commit", "The commit field must be a string.");
         };
+        if !is_ref(commit) {
+            return invalid("commit", BAD_REF);
+        }
         if !self.applications.contains_key(uuid) {
             return message(404, "Application not found.");
         }
-        if self.is_full() {
+        if self.is_full(uuid) {
             // Not 429 here, and no word of when.
             return message(400, FULL);
         }
@@ -84,11 +95,11 @@ impl State {
         if !row.is_open() {
             return message(400, &format!("Deployment cannot be cancelled. Current status: {}", row.status));
         }
-        row.status = "cancelled-by-user".into();
+        row.cancel();
         if broken {
-            return message(500, "Failed to cancel deployment: Undefined variable $deployment");
+            return message(500, "Failed to cancel deployment: Undefined variable $application");
         }
         let text = "Deployment cancelled successfully.";
-        Reply::json(200, json!({ "message": text, "deployment_uuid": uuid, "status": row.status }))
+        Reply::json(200, json!({ "message": text, "deployment_uuid": uuid, "status": "cancelled-by-user" }))
     }
 }

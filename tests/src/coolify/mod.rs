@@ -1,45 +1,58 @@
 //! A Coolify with state, as far as its API is used: applications of images and of git, tokens with abilities, and deployments that
-//! move from queued to finished with time. It has the traps of the real one: the duplicate that is answered with an id that nobody
-//! ever stored, 404 for unknown routes, commits that are ignored by some versions, cancellations that are answered with 500.
+//! move from queued to finished with time. It is built from answers of the real one (`coolify-contract` holds it against them) and has
+//! its traps: the duplicate that is answered with an id that nobody ever stored, keys that a token may not see, commits that are
+//! ignored by some versions, cancellations that are answered with 500, a status that comes before the reason.
 
 mod answer;
 mod application;
 mod deploy;
+mod describe;
+mod log;
 mod profile;
 mod row;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::http::Server;
+pub use answer::Door;
+use answer::{Rate, Token};
 use application::Application;
 use profile::Profile;
 use row::{End, Pace, Row};
 
 /// The version that it says it is, unless it is told another.
 pub const VERSION: &str = "4.3.11";
-/// What stands in every application's answer and must never be seen: its server's key and its webhook's secret.
+/// What stands in an application's answer and must never be seen: its server's key and its webhook's secret.
 pub const CANARY: &str = "canary-server-Qm7LwK2xR9";
+/// A minute, in which so many requests may come.
+const MINUTE: Duration = Duration::from_secs(60);
 
 type Hook = dyn Fn(&str, &str) + Send + Sync;
+type Applications = BTreeMap<String, Application>;
 
 struct State {
     profile: Profile,
-    applications: BTreeMap<String, Application>,
-    tokens: BTreeMap<String, Vec<String>>,
+    applications: Applications,
+    tokens: BTreeMap<String, Token>,
     rows: Vec<Row>,
     made: usize,
     pace: Pace,
     next_ends: Vec<End>,
     /// Lines that every deployment's log has from now on, with whether they are hidden.
     lines: Vec<(String, bool)>,
-    /// How long an application is called unhealthy after it was deployed.
-    false_alarm: Duration,
-    /// How many deployments may be open.
+    /// How long an application's health is told wrongly after it was deployed.
+    settle: Duration,
+    /// How many deployments may wait for one server.
     queue: usize,
-    /// Requests a minute.
-    rate: (u32, Instant, u32),
+    /// What a full queue tells whoever comes to wait for, in seconds.
+    queue_wait: u64,
+    /// How many deployments a server carries out at the same time.
+    builds: usize,
+    rate: Rate,
+    door: Door,
     /// What a build is said to be made from, whatever it is made from.
     wrong_build: Option<String>,
     hook: Option<Arc<Hook>>,
@@ -62,14 +75,19 @@ impl Coolify {
             made: 0,
             pace: Pace {
                 queued: Duration::from_millis(20),
+                pickup: Duration::ZERO,
+                silent: Duration::ZERO,
                 running: Duration::from_millis(60),
                 chatter: None,
             },
             next_ends: Vec::new(),
             lines: Vec::new(),
-            false_alarm: Duration::ZERO,
+            settle: Duration::from_millis(60),
             queue: 25,
-            rate: (1_000_000, Instant::now(), 0),
+            queue_wait: 60,
+            builds: row::BUILDS,
+            rate: Rate::of(1_000_000, MINUTE),
+            door: Door::Open,
             wrong_build: None,
             hook: None,
         };
@@ -90,21 +108,39 @@ impl Coolify {
 
     /// Adds an application that runs the image with this tag; returns its uuid.
     pub fn application(&self, name: &str, image: &str, tag: &str) -> String {
-        self.add(Application::of_image(name, image, tag), tag)
+        self.add(Application::of_image(name, image, tag), Some(tag))
+    }
+
+    /// Adds an application of an image that was never deployed; returns its uuid.
+    pub fn new_application(&self, name: &str, image: &str) -> String {
+        let never = Application { running: None, tag: None, ..Application::of_image(name, image, "") };
+        self.add(never, None)
+    }
+
+    /// Adds an application that was made from an image by its digest, 64 hex digits; returns its uuid.
+    pub fn digest_application(&self, name: &str, image: &str, digest: &str) -> String {
+        self.add(Application::of_image(name, &format!("{image}@sha256"), digest), Some(digest))
     }
 
     /// Adds an application that is built from a branch and runs this commit; returns its uuid.
     pub fn git_application(&self, name: &str, branch: &str, commit: &str) -> String {
-        self.add(Application::of_git(name, branch, commit), commit)
+        self.add(Application::of_git(name, branch, commit), Some(commit))
     }
 
-    fn add(&self, application: Application, revision: &str) -> String {
+    /// Adds an application that is built from a Dockerfile that somebody has typed into Coolify; returns its uuid.
+    pub fn inline_application(&self, name: &str) -> String {
+        self.add(Application::inline(name), Some("latest"))
+    }
+
+    fn add(&self, application: Application, revision: Option<&str>) -> String {
         let mut state = self.lock();
         state.made += 1;
         let uuid = format!("app{:021}", state.made);
         let id = state.made;
         state.applications.insert(uuid.clone(), Application { id, ..application });
-        state.remember(&uuid, revision);
+        if let Some(revision) = revision {
+            state.remember(&uuid, revision);
+        }
         uuid
     }
 
@@ -126,14 +162,44 @@ impl Coolify {
         });
     }
 
+    /// The application's repository has these commits too.
+    pub fn commits(&self, application: &str, commits: &[&str]) {
+        self.lock().change(application, |app| app.commits.extend(commits.iter().map(|c| (*c).to_owned())));
+    }
+
+    /// How the application is built: nixpacks, dockerfile ...
+    pub fn build_pack(&self, application: &str, pack: &'static str) {
+        self.lock().change(application, |app| app.build_pack = pack);
+    }
+
+    /// Coolify looks whether a new container is healthy.
+    pub fn health_check(&self, application: &str) {
+        self.lock().change(application, |app| app.health_check = true);
+    }
+
     /// The server's cleaner has removed an image of the application.
     pub fn prune(&self, application: &str, revision: &str) {
         self.lock().change(application, |app| app.pruned.push(revision.into()));
     }
 
-    /// The application's server cannot be reached; nothing says so but empty lists.
+    /// The registry does not have this image of the application: what deploys it fails.
+    pub fn cannot_pull(&self, application: &str, tag: &str) {
+        self.lock().change(application, |app| app.unpullable.push(tag.into()));
+    }
+
+    /// The application's server cannot be reached: what is deployed there fails, and lists of what lies there are empty.
     pub fn server_away(&self, application: &str) {
         self.lock().change(application, |app| app.server_away = true);
+    }
+
+    /// An ssh connection to the application's server is given up after so long; the real one takes 73 s.
+    pub fn slow_ssh(&self, application: &str, time: Duration) {
+        self.lock().change(application, |app| app.slow_ssh = Some(time));
+    }
+
+    /// The application lives on this server; 0 is the first.
+    pub fn on_server(&self, application: &str, server: usize) {
+        self.lock().change(application, |app| app.server = server);
     }
 
     /// Coolify has forgotten an application's deployments, as it does after 60 days.
@@ -141,14 +207,40 @@ impl Coolify {
         self.lock().rows.retain(|r| r.application != application);
     }
 
-    /// Adds a token with these abilities.
+    /// Adds a token with these abilities; its owner is an admin of the team.
     pub fn token(&self, token: &str, abilities: &[&str]) {
-        self.lock().tokens.insert(token.into(), abilities.iter().map(|a| (*a).to_owned()).collect());
+        self.add_token(token, abilities, false);
+    }
+
+    /// Adds a token whose owner is a plain member of the team.
+    pub fn member_token(&self, token: &str, abilities: &[&str]) {
+        self.add_token(token, abilities, true);
+    }
+
+    fn add_token(&self, token: &str, abilities: &[&str], of_member: bool) {
+        let abilities = abilities.iter().map(|a| (*a).to_owned()).collect();
+        self.lock().tokens.insert(token.into(), Token { abilities, of_member });
+    }
+
+    /// Who is let in from now on.
+    pub fn door(&self, door: Door) {
+        self.lock().door = door;
     }
 
     /// How long deployments take from now on.
     pub fn pace(&self, queued: Duration, running: Duration) {
-        self.lock().pace = Pace { queued, running, chatter: None };
+        let mut state = self.lock();
+        state.pace = Pace { queued, running, chatter: None, ..state.pace };
+    }
+
+    /// So long after a deployment is in progress a worker begins with it.
+    pub fn pickup(&self, time: Duration) {
+        self.lock().pace.pickup = time;
+    }
+
+    /// So long after a worker has begun it writes its first line.
+    pub fn silent(&self, time: Duration) {
+        self.lock().pace.silent = time;
     }
 
     /// Deployments write a line so often from now on.
@@ -166,9 +258,19 @@ impl Coolify {
         self.lock().hook = Some(Arc::new(hook));
     }
 
-    /// The next deployment fails.
+    /// The next deployment fails: its image cannot be pulled, or its build breaks.
     pub fn fail_next_deployment(&self) {
-        self.lock().next_ends.push(End::Failed);
+        self.lock().next_ends.push(End::Failed(None));
+    }
+
+    /// The next deployment fails with these words in its log.
+    pub fn fail_next_deployment_with(&self, why: &str) {
+        self.lock().next_ends.push(End::Failed(Some(why.into())));
+    }
+
+    /// The new container of the next deployment does not become healthy; this is what it writes.
+    pub fn next_deployment_is_unhealthy(&self, container_log: &str) {
+        self.lock().next_ends.push(End::Unhealthy(container_log.into()));
     }
 
     /// The next deployment never ends.
@@ -188,9 +290,7 @@ impl Coolify {
 
     /// Coolify was restarted: whatever was on its way is marked as failed, without a word.
     pub fn restart(&self) {
-        for row in self.lock().rows.iter_mut().filter(|r| r.is_open()) {
-            row.status = "failed".into();
-        }
+        self.lock().rows.iter_mut().filter(|r| r.is_open()).for_each(Row::sweep);
     }
 
     /// Whatever is deployed from now on is made from this instead.
@@ -200,17 +300,32 @@ impl Coolify {
 
     /// For so long after a deployment an application is called unhealthy although it is not.
     pub fn false_alarm(&self, time: Duration) {
-        self.lock().false_alarm = time;
+        self.lock().settle = time;
     }
 
-    /// So many deployments may be open.
-    pub fn queue_limit(&self, open: usize) {
-        self.lock().queue = open;
+    /// So many deployments may wait for one server.
+    pub fn queue_limit(&self, waiting: usize) {
+        self.lock().queue = waiting;
     }
 
-    /// So many requests a minute are answered.
+    /// Whoever finds the queue full is told to wait for so many seconds; the real one says 60.
+    pub fn queue_wait(&self, seconds: u64) {
+        self.lock().queue_wait = seconds;
+    }
+
+    /// A server carries out so many deployments at the same time.
+    pub fn concurrent_builds(&self, builds: usize) {
+        self.lock().builds = builds;
+    }
+
+    /// So many requests a minute are answered; who comes too often is told to wait until the minute is over.
     pub fn rate_limit(&self, requests: u32) {
-        self.lock().rate = (requests, Instant::now(), 0);
+        self.lock().rate = Rate::of(requests, MINUTE);
+    }
+
+    /// The same, with a shorter minute.
+    pub fn rate_limit_within(&self, requests: u32, minute: Duration) {
+        self.lock().rate = Rate::of(requests, minute);
     }
 
     /// What Coolify says of an application, whatever is true.
@@ -218,7 +333,7 @@ impl Coolify {
         self.lock().change(application, |app| app.said = Some(status.into()));
     }
 
-    /// Sets a field of an application as its form in the browser would.
+    /// Sets a field of an application as its form in the browser would; `settings.KEY` is one of its settings.
     pub fn set(&self, application: &str, key: &str, value: serde_json::Value) {
         self.lock().change(application, |app| {
             app.more.insert(key.into(), value);
@@ -227,7 +342,18 @@ impl Coolify {
 
     /// The application runs on so many servers besides its first.
     pub fn extra_servers(&self, application: &str, servers: usize) {
-        self.lock().change(application, |app| app.extra_servers = servers);
+        self.lock().change(application, |app| {
+            app.extra_servers = servers;
+            app.elsewhere = vec![app.running.clone(); servers];
+        });
+    }
+
+    /// The application gets one more server, on which nothing runs yet.
+    pub fn add_server(&self, application: &str) {
+        self.lock().change(application, |app| {
+            app.extra_servers += 1;
+            app.elsewhere.push(None);
+        });
     }
 
     /// Gives the application a tag in Coolify.
@@ -240,36 +366,45 @@ impl Coolify {
         self.lock().change(application, |app| app.settings_version += 1);
     }
 
+    /// Somebody writes a tag into the application in the browser.
+    pub fn configure(&self, application: &str, tag: &str) {
+        self.lock().change(application, |app| app.tag = Some(tag.into()));
+    }
+
     /// Somebody pushes a commit to the application's branch; where auto-deploy is on, it is deployed.
     pub fn push(&self, application: &str, commit: &str) {
         let mut state = self.lock();
         let mut deploys = false;
         state.change(application, |app| {
             app.head = commit.into();
-            deploys = app.auto_deploy;
+            app.commits.insert(commit.into());
+            deploys = app.auto_deploy && app.is_git();
         });
         if deploys {
-            state.start(
-                application,
-                row::Order { commit: Some(commit.into()), webhook: true, ..row::Order::default() },
-            );
+            let commit = Some(commit.to_owned());
+            state.start(application, row::Order { commit, webhook: true, ..row::Order::default() });
         }
     }
 
-    /// Somebody presses Deploy in the browser.
+    /// Somebody presses Deploy, or restarts an image's application, in the browser.
     pub fn press_deploy(&self, application: &str) {
         self.lock().start(application, row::Order::default());
     }
 
     /// What runs: a tag, or a commit.
     pub fn running(&self, application: &str) -> Option<String> {
-        row::advance(&self.state);
+        worker::advance(&self.state);
         self.lock().applications.get(application).and_then(|a| a.running.clone())
     }
 
     /// The tag that the next deployment would bring.
     pub fn configured(&self, application: &str) -> Option<String> {
         self.lock().applications.get(application).and_then(|a| a.tag.clone())
+    }
+
+    /// The image's repository, as the application has it.
+    pub fn repository(&self, application: &str) -> String {
+        self.lock().applications.get(application).map(|a| a.image.clone()).unwrap_or_default()
     }
 
     /// The commit that an application is pinned to.
@@ -289,7 +424,7 @@ impl Coolify {
 
     /// The ids and states of an application's deployments, oldest first.
     pub fn states(&self, application: &str) -> Vec<(String, String)> {
-        row::advance(&self.state);
+        worker::advance(&self.state);
         let state = self.lock();
         let rows = state.rows.iter().filter(|r| r.application == application);
         rows.map(|r| (r.uuid.clone(), r.status.clone())).collect()
@@ -307,90 +442,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn coolify(version: &str) -> Coolify {
-        let coolify = Coolify::start();
-        coolify.version(version);
-        coolify.token("t", &["root"]);
-        coolify
-    }
-
-    fn ask(coolify: &Coolify, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let url = format!("{}/api/v1{path}", coolify.server().url());
-        let agent =
-            ureq::Agent::new_with_config(ureq::config::Config::builder().http_status_as_error(false).build());
-        let request =
-            ureq::http::Request::builder().method(method).uri(url).header("Authorization", "Bearer t");
-        let request = request.header("Content-Type", "application/json").body(body.to_string());
-        let mut answer = agent.run(request.expect("a request")).expect("answered");
-        (answer.status().as_u16(), answer.body_mut().read_json().unwrap_or_default())
-    }
-
-    fn post(coolify: &Coolify, path: &str, body: &Value) -> (u16, Value) {
-        ask(coolify, "POST", path, body)
-    }
-
-    const X: &str = "1111111111111111111111111111111111111111";
-    const Y: &str = "2222222222222222222222222222222222222222";
-
-    #[test]
-    fn a_duplicate_is_answered_with_an_id_that_does_not_exist() {
-        let coolify = coolify(VERSION);
-        coolify.pace(Duration::from_secs(60), Duration::ZERO);
-        let app = coolify.application("shop", "r.example/shop", "1.0.0");
-        let deploy = || post(&coolify, "/deploy", &json!({ "uuid": app })).1;
-        let (first, second) = (deploy(), deploy());
-        assert_eq!(coolify.deployments(&app), 1);
-        let id = |v: &Value| v["deployments"][0]["deployment_uuid"].as_str().expect("an id").to_owned();
-        let status = |id: &str| ask(&coolify, "GET", &format!("/deployments/{id}"), &Value::Null).0;
-        assert_eq!((status(&id(&first)), status(&id(&second))), (200, 404));
-    }
-
-    #[test]
-    fn each_version_has_its_own_idea_of_a_pin() {
-        for (version, brought, called) in [("4.3.11", X, X), ("4.1.2", Y, Y), ("4.0.0-beta.460", X, Y)] {
-            let coolify = coolify(version);
-            coolify.pace(Duration::ZERO, Duration::ZERO);
-            let app = coolify.git_application("shop", "main", Y);
-            ask(&coolify, "PATCH", &format!("/applications/{app}"), &json!({ "git_commit_sha": X }));
-            post(&coolify, "/deploy", &json!({ "uuid": app }));
-            assert_eq!(coolify.running(&app).as_deref(), Some(brought), "{version}");
-            let rows = ask(&coolify, "GET", &format!("/deployments/applications/{app}"), &Value::Null).1;
-            assert_eq!(rows["deployments"][0]["commit"], called, "{version}");
-        }
-    }
-
-    #[test]
-    fn what_a_version_does_not_have_is_no_route() {
-        for (version, status) in [("4.3.0", 200), ("4.2.0", 404)] {
-            let coolify = coolify(version);
-            let app = coolify.git_application("shop", "main", Y);
-            let (got, body) =
-                post(&coolify, &format!("/applications/{app}/rollback"), &json!({ "commit": X }));
-            assert_eq!(got, status, "{version}");
-            assert_eq!(body.get("docs").is_some(), status == 404, "{version}");
-        }
-        assert_eq!(ask(&coolify("4.2.0"), "GET", "/deploy", &Value::Null).0, 405);
-        assert_eq!(ask(&coolify("4.1.2"), "GET", "/deploy", &Value::Null).0, 400);
-    }
-
-    #[test]
-    fn a_cancellation_may_work_and_be_called_an_error() {
-        for (version, status) in [("4.3.11", 200), ("4.3.6", 500)] {
-            let coolify = coolify(version);
-            coolify.stall_next_deployment();
-            let app = coolify.application("shop", "r.example/shop", "1");
-            let answer = post(&coolify, "/deploy", &json!({ "uuid": app })).1;
-            let id = answer["deployments"][0]["deployment_uuid"].as_str().expect("an id");
-            assert_eq!(
-                post(&coolify, &format!("/deployments/{id}/cancel"), &json!({})).0,
-                status,
-                "{version}"
-            );
-            assert_eq!(coolify.states(&app).pop().expect("a row").1, "cancelled-by-user");
-        }
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ impl Profile {
         self.order >= order(version)
     }
 
-    /// `GET /deploy` no longer deploys; `settings` are part of an application; logs need read:sensitive everywhere.
+    /// `GET /deploy` no longer deploys; `settings` are part of an application; logs and secrets need read:sensitive everywhere.
     pub(super) fn is_strict(&self) -> bool {
         self.since("4.2.0")
     }
@@ -32,7 +32,7 @@ impl Profile {
         !self.since("4.2.0")
     }
 
-    /// A deployment begins with the pinned commit's name.
+    /// A deployment begins with the pinned commit's name, and keeps that commit whatever becomes of the pin.
     pub(super) fn starts_with_pin(&self) -> bool {
         self.since("4.1.0")
     }
@@ -68,8 +68,19 @@ impl Profile {
         self.since("4.0.0-beta.464") && !self.since("4.0.0-beta.468")
     }
 
+    /// The list of an application's deployments shows their logs to everybody who may read.
+    pub(super) fn lists_logs(&self) -> bool {
+        !self.is_strict()
+    }
+
+    /// A deployment has the column `configuration_hash`.
     pub(super) fn hashes_settings(&self) -> bool {
         self.since("4.1.0")
+    }
+
+    /// A deployment has the column `docker_registry_image_tag`, for previews.
+    pub(super) fn has_preview_tags(&self) -> bool {
+        self.since("4.0.0-beta.471")
     }
 
     pub(super) fn checks_tags(&self) -> bool {

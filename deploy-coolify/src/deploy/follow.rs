@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use futures_util::future::{Either, join_all, select};
 use step::{Acted, Failure, Permit};
 
-use crate::api::{Cursor, Row, Sent, Trouble};
-use crate::board::Board;
+use super::board::Board;
+use super::restore::{State, take_back};
+use super::start::{Intent, Started};
+use crate::api::{Cursor, Row, Trouble};
 use crate::look::Target;
-use crate::plan::Act;
-use crate::start::{Started, unpin};
+use crate::next::Next;
+use crate::plan::{Act, Way};
 use crate::world::World;
 
 /// A deployment that has brought its build.
@@ -24,6 +26,22 @@ pub struct Ended {
     pub ran: Duration,
     /// The same build on the application's other servers.
     pub servers: Vec<Row>,
+    /// What could not be put back.
+    pub left: Option<String>,
+}
+
+/// A deployment that has not.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    pub failure: Failure,
+    /// Its id, if it goes on and can be taken up again.
+    pub open: Option<String>,
+}
+
+impl From<Failure> for Unfinished {
+    fn from(failure: Failure) -> Self {
+        Unfinished { failure, open: None }
+    }
 }
 
 /// Follows all of them; each has its own end.
@@ -31,7 +49,8 @@ pub async fn follow_all(
     world: &World<'_>,
     permit: &Permit,
     targets: &[(&Target, &Started)],
-) -> Vec<Result<Ended, Failure>> {
+    intent: &Intent,
+) -> Vec<Result<Ended, Unfinished>> {
     let board = Board::new(world.context, targets.iter().map(|(t, _)| t.app.name.clone()));
     let interval = world.net.interval(world.settings.interval, targets.len());
     if interval > world.settings.interval {
@@ -44,7 +63,7 @@ pub async fn follow_all(
     }
     let many = u32::try_from(targets.len()).unwrap_or(1).max(1);
     let each = targets.iter().enumerate().map(|(at, (target, started))| {
-        let follower = Follower::new(world, &board, at, target, started, interval);
+        let follower = Follower::new(world, &board, at, target, started, intent, interval);
         async move {
             // Spread over the interval: not all at once, again and again.
             let offset = interval * u32::try_from(at).unwrap_or(0) / many;
@@ -60,26 +79,29 @@ pub async fn follow_all(
 }
 
 /// Follows one deployment.
-struct Follower<'a> {
-    world: &'a World<'a>,
-    board: &'a Board<'a>,
-    at: usize,
-    target: &'a Target,
-    started: &'a Started,
-    interval: Duration,
+pub(super) struct Follower<'a> {
+    pub(super) world: &'a World<'a>,
+    pub(super) board: &'a Board<'a>,
+    pub(super) at: usize,
+    pub(super) target: &'a Target,
+    pub(super) started: &'a Started,
+    pub(super) intent: &'a Intent,
+    pub(super) interval: Duration,
     cursor: Cursor,
     clocks: Clocks,
     /// Some versions do not find a deployment by its id, but list it.
     in_list: bool,
     /// Since when it has not been found at all.
     lost_since: Option<Instant>,
-    told: Told,
+    /// How it stands, once that is known.
+    pub(super) state: Option<State>,
+    pub(super) told: Told,
 }
 
 /// What is said once.
 #[derive(Default)]
-struct Told {
-    unreachable: bool,
+pub(super) struct Told {
+    pub(super) unreachable: bool,
     odd: bool,
     mute: bool,
 }
@@ -112,7 +134,7 @@ impl Clocks {
 
     fn ended(&self, row: Row, servers: Vec<Row>) -> Ended {
         let running = self.running_since.unwrap_or_else(Instant::now);
-        Ended { row, queued: running - self.begun, ran: running.elapsed(), servers }
+        Ended { row, queued: running - self.begun, ran: running.elapsed(), servers, left: None }
     }
 }
 
@@ -123,42 +145,58 @@ impl<'a> Follower<'a> {
         at: usize,
         target: &'a Target,
         started: &'a Started,
+        intent: &'a Intent,
         interval: Duration,
     ) -> Self {
         let (cursor, clocks, told) = (Cursor::default(), Clocks::new(), Told::default());
+        let (in_list, lost_since, state) = (false, None, None);
         Follower {
             world,
             board,
             at,
             target,
             started,
+            intent,
             interval,
             cursor,
             clocks,
-            in_list: false,
-            lost_since: None,
+            in_list,
+            lost_since,
+            state,
             told,
         }
     }
 
-    async fn run(mut self, permit: &Permit, offset: Duration) -> Result<Ended, Failure> {
-        if let Act::Nothing(id) = &self.target.act {
+    async fn run(mut self, permit: &Permit, offset: Duration) -> Result<Ended, Unfinished> {
+        if let Act::Nothing(id) | Act::Configure(id) = &self.target.act {
             let row = self.target.rows.iter().find(|r| r.uuid == *id).cloned().unwrap_or_default();
             self.board.end(self.at, "runs already");
             return Ok(self.clocks.ended(row, Vec::new()));
         }
-        let ended = self.until_ended(offset).await;
-        unpin(self.world, permit, self.target, self.started).await;
-        match ended {
-            Ok(ended) => {
+        match self.until_ended(offset).await {
+            Ok(mut ended) => {
+                ended.left = self.pin_back(permit).await;
                 self.board.end(self.at, "deployed");
                 Ok(ended)
             }
             Err(failure) => {
                 self.board.end(self.at, &failure.reason);
-                Err(self.cancelled(permit, failure).await)
+                let failure = self.cancelled(permit, failure).await;
+                let failure = self.restored(permit, failure).await;
+                let goes_on =
+                    failure.next.as_deref().is_some_and(|next| next.starts_with("deploy-coolify attach"));
+                Err(Unfinished { failure, open: goes_on.then(|| self.started.deployment.clone()) })
             }
         }
+    }
+
+    /// A pin goes back when the deployment has ended well, too.
+    async fn pin_back(&self, permit: &Permit) -> Option<String> {
+        let pinned = matches!(self.target.act, Act::Start(Way::Pin { .. }));
+        let before = self.started.before.as_ref().filter(|_| pinned)?;
+        let left = take_back(self.world, permit, self.target, before).await?;
+        self.world.context.voice.warn(&left);
+        Some(left)
     }
 
     async fn until_ended(&mut self, offset: Duration) -> Result<Ended, Failure> {
@@ -177,8 +215,14 @@ impl<'a> Follower<'a> {
                 Ok(Some(row)) => {
                     self.lost_since = None;
                     self.seen(&row)?;
+                    if row.is_finished() {
+                        self.state = Some(State::Finished);
+                        return Ok(row);
+                    }
                     if !row.is_open() {
-                        return if row.is_finished() { Ok(row) } else { Err(self.ended_badly(&row)) };
+                        self.state = Some(State::Ended);
+                        let row = self.once_more(row).await;
+                        return Err(self.ended_badly(&row));
                     }
                     self.interval
                 }
@@ -192,13 +236,39 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// The status comes before the reason: the lines that tell it, and the time at which it ended, are written some hundred
+    /// milliseconds later.
+    async fn once_more(&mut self, row: Row) -> Row {
+        if self.world.pause(self.reason_wait()).await.is_err() {
+            return row;
+        }
+        let again = self.world.api.peek(&self.target.app, &self.started.deployment, self.in_list).await;
+        match again {
+            Ok(Some(again)) if again.status == row.status => {
+                self.tell(&again);
+                again
+            }
+            _ => row,
+        }
+    }
+
+    /// How long the reason of an end may take to be written.
+    pub(super) fn reason_wait(&self) -> Duration {
+        self.interval.clamp(Duration::from_millis(400), Duration::from_secs(1))
+    }
+
+    /// What its log has that is new.
+    fn tell(&mut self, row: &Row) {
+        for line in self.cursor.fresh(row.logs(), self.world.settings.hidden_log) {
+            self.world.context.voice.say(&format!("{} | {line}", self.target.app.name));
+        }
+    }
+
     /// A row that is there: its log, its state, its clocks.
     fn seen(&mut self, row: &Row) -> Result<(), Failure> {
+        self.tell(row);
         let voice = &self.world.context.voice;
         let name = &self.target.app.name;
-        for line in self.cursor.fresh(row.logs(), self.world.settings.hidden_log) {
-            voice.say(&format!("{name} | {line}"));
-        }
         if !row.shows_logs() && !std::mem::replace(&mut self.told.mute, true) {
             voice.say(&format!(
                 "{name}: this token may not read logs (read:sensitive): only the state is shown"
@@ -229,7 +299,9 @@ impl<'a> Follower<'a> {
             "the deployment {} of {} is no longer there: its application or its history may have been removed",
             self.started.deployment, self.target.app.name
         );
-        Err(Failure::temporary("deployment-lost", message).acted(Acted::Unknown).next(self.look_command()))
+        Err(Failure::temporary("deployment-lost", message)
+            .acted(Acted::Unknown)
+            .next(Next::status(self.world.context)))
     }
 
     /// Coolify restarts, or wants to be asked less often: both pass. While nobody can be asked nothing stalls.
@@ -241,159 +313,27 @@ impl<'a> Follower<'a> {
         if !std::mem::replace(&mut self.told.unreachable, true) {
             self.world.context.voice.warn(&format!("{} (waiting on)", trouble.failure.message));
         }
-        Ok(trouble.retry_after.map_or(self.interval, Duration::from_secs).max(self.interval))
+        Ok(trouble.wait().unwrap_or(self.interval).max(self.interval))
     }
 
     /// The build that was deployed is the one that was wanted, as far as Coolify says which one it was.
-    fn check(&self, row: &Row) -> Result<(), Failure> {
+    pub(super) fn check(&self, row: &Row) -> Result<(), Failure> {
         let wanted = &self.target.revision;
-        let labels_lie = self.started.restore.is_some()
-            && matches!(self.target.act, Act::Start(crate::plan::Way::Pin { force: true, .. }));
+        let labels_lie = matches!(self.target.act, Act::Start(Way::Pin { force: true, .. }));
         match &row.revision {
             Some(brought) if brought != wanted && !labels_lie => {
                 let message =
                     format!("{}: Coolify deployed {brought}, and {wanted} was wanted", self.target.app.name);
-                Err(Failure::failed("wrong-build", message).acted(Acted::Yes).next(self.look_command()))
+                Err(Failure::failed("wrong-build", message)
+                    .acted(Acted::Yes)
+                    .next(Next::status(self.world.context)))
             }
             _ => Ok(()),
         }
     }
 
-    /// The deployments on the application's other servers, which Coolify queues when the first one has finished.
-    async fn others(&mut self, primary: &Row) -> Result<Vec<Row>, Failure> {
-        let expected = self.target.app.extra_servers();
-        if expected == 0 {
-            return Ok(Vec::new());
-        }
-        let mut until = Instant::now() + self.world.sight();
-        let rows = loop {
-            let all = self.world.api.history(&self.target.app, 20).await.map_err(|f| self.stopped(f))?;
-            let ours = |r: &Row| !r.is_primary && r.id > primary.id && r.created_at >= primary.created_at;
-            let rows: Vec<Row> = all.into_iter().filter(ours).take(expected).collect();
-            let open = rows.iter().filter(|r| r.is_open()).count();
-            let state =
-                format!("deployed; on {expected} more servers: {} of {expected} done", rows.len() - open);
-            self.board.set(self.at, &state);
-            if rows.len() == expected && open == 0 {
-                break rows;
-            }
-            if open > 0 {
-                until = Instant::now() + self.world.settings.stall;
-            }
-            if Instant::now() >= until {
-                return Err(self.servers_missing(&rows, expected));
-            }
-            self.wait(self.interval).await?;
-        };
-        match rows.iter().find(|r| !r.is_finished()) {
-            Some(bad) => Err(self.server_failed(bad)),
-            None => rows.iter().try_for_each(|row| self.check(row)).map(|()| rows),
-        }
-    }
-
-    fn servers_missing(&self, rows: &[Row], expected: usize) -> Failure {
-        let message = format!(
-            "{} was deployed on its first server, but on only {} of its {expected} others as far as Coolify shows",
-            self.target.app.name,
-            rows.iter().filter(|r| r.is_finished()).count()
-        );
-        Failure::temporary("deployment-stalled", message).acted(Acted::Yes).next(self.look_command())
-    }
-
-    fn server_failed(&self, row: &Row) -> Failure {
-        let server = row.server_name.as_deref().unwrap_or("another server");
-        let message = format!(
-            "{} was deployed on its first server, but on {server} the deployment {} ended as {}",
-            self.target.app.name, row.uuid, row.status
-        );
-        let failure = Failure::failed("server-failed", message).acted(Acted::Yes).next(self.look_command());
-        row.last_lines().iter().fold(failure, Failure::cause)
-    }
-
-    async fn wait(&self, wait: Duration) -> Result<(), Failure> {
+    pub(super) async fn wait(&self, wait: Duration) -> Result<(), Failure> {
         self.world.pause(wait).await.map_err(|failure| self.stopped(failure))
-    }
-
-    /// Whatever stops the waiting: the deployment goes on without us.
-    fn stopped(&self, failure: Failure) -> Failure {
-        let failure = if failure.reason == "deadline" {
-            let (id, name) = (&self.started.deployment, &self.target.app.name);
-            let message =
-                format!("the deployment {id} of {name} has not ended in time; it goes on in Coolify");
-            Failure::temporary("deployment-timeout", message)
-        } else {
-            failure
-        };
-        failure.acted(Acted::Unknown).next(self.attach_command())
-    }
-
-    fn stalled(&self) -> Failure {
-        let message = format!(
-            "the deployment {} of {} has shown no progress for {:?}",
-            self.started.deployment, self.target.app.name, self.world.settings.stall
-        );
-        Failure::temporary("deployment-stalled", message).acted(Acted::Unknown).next(self.attach_command())
-    }
-
-    fn ended_badly(&self, row: &Row) -> Failure {
-        let name = &self.target.app.name;
-        let failure = if row.was_swept_away() && self.told.unreachable {
-            let message = format!(
-                "Coolify restarted while it deployed {name}, and gave the deployment {} up",
-                row.uuid
-            );
-            Failure::temporary("interrupted-by-coolify", message).acted(Acted::Unknown)
-        } else if row.status == "failed" {
-            let message = format!("the deployment {} of {name} ended as failed", row.uuid);
-            Failure::failed("deployment-failed", message).acted(Acted::Yes)
-        } else {
-            let message = format!("the deployment {} of {name} was cancelled in Coolify", row.uuid);
-            Failure::failed("deployment-cancelled", message).acted(Acted::Unknown)
-        };
-        let kept = self.target.app.keeps_old();
-        let failure = if kept {
-            failure
-        } else {
-            failure.cause("the old container was stopped first: perhaps nothing runs now")
-        };
-        row.last_lines().iter().fold(failure.next(self.look_command()), Failure::cause)
-    }
-
-    /// Cancels what this run has started and does not wait for any longer, if that is wanted. What Coolify answers is
-    /// no proof: some versions say 500 and have cancelled it.
-    async fn cancelled(&self, permit: &Permit, failure: Failure) -> Failure {
-        let waits =
-            matches!(failure.reason.as_str(), "deployment-timeout" | "deployment-stalled" | "interrupted");
-        if !(waits && self.world.settings.cancel && self.started.ours) {
-            return failure;
-        }
-        let id = &self.started.deployment;
-        let sent = self.world.api.cancel(permit, id).await;
-        let status = self.world.api.last_look(&self.target.app, id).await.map(|row| row.status);
-        let told = match (status.as_deref(), sent) {
-            (Some("cancelled-by-user"), _) => {
-                return failure
-                    .acted(Acted::Yes)
-                    .next(self.look_command())
-                    .cause(format!("{id} was cancelled"));
-            }
-            (Some(status), _) => format!("{id} could not be cancelled: it is {status}"),
-            (None, Sent::Refused(refused)) => format!("{id} could not be cancelled: {}", refused.message),
-            (None, _) => format!("it is not known whether {id} was cancelled"),
-        };
-        failure.cause(told)
-    }
-
-    fn environment(&self) -> &str {
-        self.world.context.environment.as_deref().unwrap_or("production")
-    }
-
-    fn look_command(&self) -> String {
-        format!("deploy-coolify status --env {}", self.environment())
-    }
-
-    fn attach_command(&self) -> String {
-        format!("deploy-coolify attach --env {} --deployment {}", self.environment(), self.started.deployment)
     }
 }
 

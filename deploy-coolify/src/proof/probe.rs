@@ -5,9 +5,9 @@ use std::fmt;
 use futures_util::future::join_all;
 use step::{Build, Context, Marker};
 
-use crate::api::{Net, cause};
+use super::verdict::Evidence;
+use crate::api::{Net, cause, sentence};
 use crate::settings::Settings;
-use crate::verdict::Evidence;
 
 /// The most of a page that is read, in bytes.
 const BODY: usize = 2 << 20;
@@ -62,6 +62,11 @@ impl Seen {
     }
 }
 
+/// What a page calls itself, as far as that may be shown to people.
+fn told(build: &str) -> Seen {
+    Seen::Says(sentence(build))
+}
+
 /// A page may give its commit in the short form that git prints.
 fn is_commit_of(wanted: &Build, seen: &str) -> bool {
     let seen = seen.trim();
@@ -111,7 +116,7 @@ impl<'a> Probe<'a> {
         let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         match (text, &self.settings.marker) {
             (Some(text), _) if !body.contains(text) => Seen::Lacks(text.to_owned()),
-            (_, Some(marker)) => Marker::read(marker, header, &body).map_or(Seen::Mute, Seen::Says),
+            (_, Some(marker)) => Marker::read(marker, header, &body).map_or(Seen::Mute, |build| told(&build)),
             (Some(_), None) => Seen::Fits,
             (None, None) => Seen::Mute,
         }

@@ -1,17 +1,24 @@
-//! Whether what was deployed is healthy. The public pages decide; Coolify's own status is a second opinion, and the only one
-//! for applications that no page speaks for.
+//! Whether what was deployed runs, and is healthy. The public pages decide; Coolify's own status is a second opinion, and the only one
+//! for applications that no page speaks for. Of those, Coolify must also show which build it has deployed.
+
+pub mod probe;
+pub mod shown;
+pub mod verdict;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use step::{Acted, Failure};
 
 use crate::api::{Application, Opinion};
+use crate::image::split;
 use crate::look;
-use crate::plan::{Wanted, split};
-use crate::probe::Seen;
-use crate::verdict::{Evidence, Watch, round};
+use crate::next::Next;
+use crate::wait::within;
 use crate::world::World;
+use probe::Seen;
+use verdict::{Evidence, Watch, round};
 
 /// A build that was not proven.
 #[derive(Debug)]
@@ -35,8 +42,8 @@ struct Look {
 }
 
 /// Waits until the build is proven: a sentence that says by what.
-pub async fn prove(world: &World<'_>, wanted: &Wanted, seen: &look::Seen) -> Result<String, Unproven> {
-    let mut judge = Judge { world, wanted, seen, text: world.text(wanted)?, same: HashMap::new() };
+pub async fn prove(world: &World<'_>, seen: &look::Seen) -> Result<String, Unproven> {
+    let mut judge = Judge { world, seen, text: world.text(&seen.wanted)?, same: HashMap::new() };
     let proven = judge.wait().await;
     world.context.voice.progress_done();
     proven
@@ -44,10 +51,9 @@ pub async fn prove(world: &World<'_>, wanted: &Wanted, seen: &look::Seen) -> Res
 
 struct Judge<'a> {
     world: &'a World<'a>,
-    wanted: &'a Wanted,
     seen: &'a look::Seen,
     text: Option<String>,
-    /// Whether a build that a page names is the wanted one by its digest.
+    /// Whether a build that a page names is the wanted one by its digest, as far as the registry has said.
     same: HashMap<String, bool>,
 }
 
@@ -58,7 +64,7 @@ impl Judge<'_> {
         let end = Instant::now() + settings.health_timeout;
         let mut right_since = Instant::now();
         loop {
-            let look = self.look().await?;
+            let look = self.look().await;
             let others = look.silent.iter().map(Application::opinion);
             if watch.take(round(look.evidence.iter().copied(), others)) {
                 right_since = Instant::now();
@@ -84,70 +90,79 @@ impl Judge<'_> {
         }
     }
 
-    async fn look(&mut self) -> Result<Look, Failure> {
+    async fn look(&mut self) -> Look {
         let pages = self.world.probe.all(&self.seen.pages, self.text.as_deref()).await;
         let mut evidence = Vec::with_capacity(pages.len());
         for page in &pages {
-            evidence.push(if self.is_same_image(page).await {
-                Evidence::Right
-            } else {
-                page.evidence(&self.wanted.build)
-            });
+            evidence.push(self.evidence(page).await);
         }
-        let mut silent = Vec::new();
-        for target in self.seen.targets.iter().filter(|t| !self.is_covered(&t.app)) {
-            // What cannot be asked now is not known now.
-            let app = self.world.api.application(&target.app.uuid).await;
-            silent.push(app.or_else(|failure| match failure.kind {
-                step::Kind::Temporary if failure.reason != "deadline" && failure.reason != "interrupted" => {
-                    Ok(Application::unheard(&target.app.name))
-                }
-                _ => Err(self.stopped(failure)),
-            })?);
-        }
-        Ok(Look { pages, evidence, silent })
+        // What cannot be asked now is not known now.
+        let silent = self.seen.targets.iter().filter(|t| !self.is_covered(&t.app));
+        let silent = silent.map(async |target| {
+            let app = self.world.api.peek_application(&target.app.uuid).await;
+            app.unwrap_or_else(|| Application::unheard(&target.app.name))
+        });
+        let silent = join_all(silent).await;
+        Look { pages, evidence, silent }
     }
 
-    /// A candidate and its final are one image with two names: the registry knows.
-    async fn is_same_image(&mut self, page: &Seen) -> bool {
-        let Seen::Says(build) = page else { return false };
-        if page.is(&self.wanted.build) {
-            return true;
+    /// What a page is worth. One that calls itself something else may be the same image by another name; while the registry cannot
+    /// be asked, that is not known.
+    async fn evidence(&mut self, page: &Seen) -> Evidence {
+        let evidence = page.evidence(&self.seen.wanted.build);
+        let Seen::Says(build) = page else { return evidence };
+        if evidence != Evidence::Wrong {
+            return evidence;
         }
-        if !self.same.contains_key(build) {
-            let same = self.digests_agree(build).await;
-            self.same.insert(build.clone(), same);
+        if let Some(same) = self.same.get(build) {
+            return if *same { Evidence::Right } else { Evidence::Wrong };
         }
-        self.same.get(build).copied().unwrap_or_default()
+        let Some(same) = within(self.world.patience(), self.digests_agree(build)).await.flatten() else {
+            return Evidence::Unclear;
+        };
+        self.same.insert(build.clone(), same);
+        if same { Evidence::Right } else { Evidence::Wrong }
     }
 
-    async fn digests_agree(&self, build: &str) -> bool {
+    /// A candidate and its final are one image with two names: the registry knows, if there is one that can be asked.
+    async fn digests_agree(&self, build: &str) -> Option<bool> {
         let (Some(images), Some((name, tag))) =
-            (self.world.images(), self.wanted.images.first().and_then(|i| split(i)))
+            (self.world.images(), self.seen.wanted.images.first().and_then(|i| split(i)))
         else {
-            return false;
+            return Some(false);
         };
         let usable = |tag: &str| {
             !tag.is_empty() && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
-        let wanted = images.digest(name, &tag).await.ok().flatten().filter(|d| !d.is_empty());
+        let wanted = images.digest(name, &tag).await.ok()?.filter(|d| !d.is_empty());
         for other in [build.to_owned(), format!("v{build}")].iter().filter(|tag| usable(tag)) {
-            let found = images.digest(name, other).await.ok().flatten();
+            let found = images.digest(name, other).await.ok()?;
             if found.is_some() && found == wanted {
-                return true;
+                return Some(true);
             }
         }
-        false
+        Some(false)
     }
 
     fn is_covered(&self, app: &Application) -> bool {
         self.world.is_covered(app, self.seen.targets.len(), &self.seen.pages)
     }
 
+    /// What Coolify says of some applications, as far as it says so soon: nothing hangs on it.
+    async fn asked(&self, which: impl Fn(&look::Target) -> bool) -> Vec<Application> {
+        let apps = self
+            .seen
+            .targets
+            .iter()
+            .filter(|t| which(t))
+            .map(|t| self.world.api.peek_application(&t.app.uuid));
+        let asked = within(self.world.patience(), join_all(apps)).await.unwrap_or_default();
+        asked.into_iter().flatten().collect()
+    }
+
     /// Coolify may see what the pages do not show yet; it may also be minutes behind.
     async fn second_opinion(&self) {
-        for target in self.seen.targets.iter().filter(|t| self.is_covered(&t.app)) {
-            let Ok(app) = self.world.api.application(&target.app.uuid).await else { continue };
+        for app in self.asked(|t| self.is_covered(&t.app)).await {
             if app.opinion() == Opinion::Down {
                 let message = format!(
                     "the pages are right, but Coolify says that {} is {}; its word may be minutes old: look again soon",
@@ -162,39 +177,30 @@ impl Judge<'_> {
         let shown = self.shown(look);
         let mut sick = watch.at_the_end() == Evidence::Wrong;
         let mut why = "the pages do not answer as they should".to_owned();
-        if !sick {
-            for target in &self.seen.targets {
-                let app = self.world.api.application(&target.app.uuid).await;
-                if let Some(app) = app.ok().filter(Application::is_gone) {
-                    why = format!(
-                        "{} is {} as Coolify says, and nothing else speaks for it",
-                        app.name, app.status
-                    );
-                    sick = true;
-                }
-            }
+        if !sick && let Some(app) = self.asked(|_| true).await.into_iter().find(Application::is_gone) {
+            why = format!("{} is {} as Coolify says, and nothing else speaks for it", app.name, app.status);
+            sick = true;
         }
         if !sick {
             let failure = self.unknown("nobody has said how it is", &shown);
             return Unproven { failure, sick };
         }
-        let name = self.wanted.name();
+        let name = self.seen.wanted.name();
         let failure =
             Failure::failed("not-live", format!("{name} was deployed, but {why}")).acted(Acted::Yes);
-        // Where the build before still answers, the new one has not replaced it.
+        // Where the previous build still answers, the new one has not replaced it.
         let other = |page: &Seen| {
-            matches!(page, Seen::Says(_)) && page.evidence(&self.wanted.build) == Evidence::Wrong
+            matches!(page, Seen::Says(_)) && page.evidence(&self.seen.wanted.build) == Evidence::Wrong
         };
         let sick = !look.pages.iter().any(other);
         Unproven { failure: shown.into_iter().fold(failure, Failure::cause), sick }
     }
 
     fn unknown(&self, why: &str, shown: &[String]) -> Failure {
-        let environment = self.world.context.environment.as_deref().unwrap_or("production");
-        let message =
-            format!("{} was deployed, but it is not known whether it is healthy: {why}", self.wanted.name());
+        let name = self.seen.wanted.name();
+        let message = format!("{name} was deployed, but it is not known whether it is healthy: {why}");
         let failure = Failure::temporary("health-unknown", message).acted(Acted::Yes);
-        shown.iter().fold(failure, Failure::cause).next(format!("deploy-coolify status --env {environment}"))
+        shown.iter().fold(failure, Failure::cause).next(Next::status(self.world.context))
     }
 
     fn shown(&self, look: &Look) -> Vec<String> {

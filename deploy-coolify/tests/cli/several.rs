@@ -1,12 +1,10 @@
 //! Several applications and servers; what is asked before; the registry; and the word for every failure.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::registry::registry;
+use crate::support::{C, Rig, until};
 use serde_json::json;
-use support::registry::registry;
-use support::{C, Rig, TOKEN, until};
 use testkit::http::{Fault, Reply, Server};
 
 const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
@@ -102,46 +100,10 @@ fn many_keep_coolifys_limit_of_requests() {
 }
 
 #[test]
-fn check_says_what_is_missing_and_changes_nothing() {
-    let rig = Rig::image();
-    let (code, value, stderr) = rig.asks(&["--check", "--env", "staging"]);
-    assert_eq!(
-        (code, &value["abilities"]["deploy"], &value["lacks"]),
-        (0, &json!(true), &json!([])),
-        "{stderr}"
-    );
-    for version in ["4.3.11", "4.1.2"] {
-        rig.coolify.version(version);
-        rig.coolify.token(TOKEN, &["read", "write"]);
-        let (code, value, stderr) = rig.asks(&["--check", "--env", "staging"]);
-        assert_eq!(
-            (code, &value["abilities"]["read:sensitive"]),
-            (78, &json!(version == "4.1.2")),
-            "{stderr}"
-        );
-        assert!(stderr.contains("lacks the ability deploy"), "{stderr}");
-    }
-    rig.coolify.version("4.3.11");
-    rig.coolify.token(TOKEN, &["deploy"]);
-    let (code, _, stderr) = rig.asks(&["--check", "--env", "staging"]);
-    assert!(code == 78 && stderr.contains("make a token with the ability read"), "{stderr}");
-    rig.coolify.token(TOKEN, &["root"]);
-    rig.coolify.set(&rig.apps[0], "server_status", json!(false));
-    let (code, _, stderr) = rig.asks(&["--check", "--env", "staging"]);
-    assert!(code == 78 && stderr.contains("cannot reach the server of shop"), "{stderr}");
-    rig.fails(DEPLOY, None, 75, "server-unreachable");
-    let git = Rig::git();
-    git.coolify.version("4.1.2");
-    let (code, _, stderr) = git.asks(&["--check", "--env", "staging"]);
-    assert!(code == 78 && stderr.contains("update to 4.2.0"), "{stderr}");
-    assert_eq!(rig.coolify.server().changes() + git.coolify.server().changes(), 0);
-}
-
-#[test]
 fn status_tells_where_a_rollback_would_go() {
     let rig = Rig::git();
     let (code, value, _) = rig.asks(&["--env", "production"]);
-    assert_eq!((code, value["applications"][0]["rollback_to"].as_str()), (0, Some(support::A)));
+    assert_eq!((code, value["applications"][0]["rollback_to"].as_str()), (0, Some(crate::support::A)));
     let text = rig.command(&["--env", "production"]).output().expect("it runs");
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(

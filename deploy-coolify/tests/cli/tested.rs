@@ -1,10 +1,8 @@
 //! What was tested is what ships: the evidence, and what is deployed by it.
 
-mod support;
-
+use crate::support::registry::registry;
+use crate::support::{B, IMAGE, Rig};
 use serde_json::{Value, json};
-use support::registry::registry;
-use support::{B, IMAGE, Rig};
 use testkit::http::{Fault, Reply};
 
 const TESTED: &[&str] = &["tested", "--env", "production", "--release", "1.2.0"];

@@ -1,6 +1,5 @@
 //! A Coolify, and a page that answers as whatever runs there: enough for everything but the shop itself.
-#![allow(dead_code, reason = "each test file uses its part")]
-
+pub mod next;
 pub mod registry;
 
 use std::path::PathBuf;
@@ -46,6 +45,8 @@ impl Rig {
     pub fn git() -> Self {
         let rig = Self::with(|coolify| vec![coolify.git_application("shop", "main", B)]);
         rig.coolify.history(&rig.apps[0], &[A, B]);
+        // Pushed, and not deployed yet.
+        rig.coolify.commits(&rig.apps[0], &[C, D]);
         rig
     }
 
@@ -54,7 +55,8 @@ impl Rig {
         Self::with(|coolify| names.iter().map(|name| coolify.application(name, IMAGE, "1.1.4")).collect())
     }
 
-    fn with(applications: impl FnOnce(&Coolify) -> Vec<String>) -> Self {
+    /// With other applications.
+    pub fn with(applications: impl FnOnce(&Coolify) -> Vec<String>) -> Self {
         let coolify = Arc::new(Coolify::start());
         coolify.pace(Duration::ZERO, Duration::ZERO);
         coolify.token(TOKEN, &["read", "read:sensitive", "write", "deploy"]);
@@ -127,9 +129,10 @@ impl Rig {
         command
     }
 
-    /// Runs it with a document, or with none. Nothing that it writes holds a secret.
+    /// Runs it with a document, or with none. Nothing that it writes holds a secret, and the command that it prints can be pasted.
     pub fn run(&self, args: &[&str], stdin: Option<&Value>) -> (i32, Value, String) {
         let (code, document, stderr) = testkit::exchange(&mut self.command(args), stdin);
+        next::is_a_command(&document);
         for canary in ["canary-coolify", testkit::coolify::CANARY] {
             assert!(
                 !document.to_string().contains(canary) && !stderr.contains(canary),
@@ -185,6 +188,23 @@ impl Rig {
             .count()
     }
 
+    /// Gives the token these abilities.
+    pub fn token(&self, abilities: &[&str]) {
+        self.coolify.token(TOKEN, abilities);
+    }
+
+    /// Runs the command that a failure has printed, as a shell would.
+    pub fn pastes(&self, document: &Value) -> (i32, Value, String) {
+        let words = next::words(document);
+        self.run(&words.iter().skip(1).map(String::as_str).collect::<Vec<_>>(), None)
+    }
+
+    /// What is configured, what runs, and how many deployments there were.
+    pub fn state(&self) -> (Option<String>, Option<String>, usize) {
+        let (app, coolify) = (&self.apps[0], &self.coolify);
+        (coolify.configured(app), coolify.running(app), coolify.deployments(app))
+    }
+
     /// The requests that change something, in order, with their bodies.
     pub fn changes(&self) -> Vec<(String, String, Value)> {
         let log = self.coolify.server().log();
@@ -200,6 +220,18 @@ pub fn busy(message: &str) -> Reply {
 pub fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
     assert!(status.expect("kill").success());
+}
+
+/// The message and the causes of a failure.
+pub fn told(document: &Value) -> (String, String) {
+    let failure = &document["failure"];
+    (failure["message"].as_str().unwrap_or_default().to_owned(), failure["causes"].to_string())
+}
+
+/// Plays every case at the same time: most of what they do is to wait.
+pub fn at_once<T: Sync>(cases: &[T], play: impl Fn(&T) + Sync) {
+    let play = &play;
+    std::thread::scope(|scope| cases.iter().for_each(|case| drop(scope.spawn(move || play(case)))));
 }
 
 /// Waits until something is so.

@@ -1,68 +1,25 @@
-//! Pushes: the deployment that one has started, and what the next one would bring.
+//! Follows the deployment that a push has started, or those that an earlier run has left behind.
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use step::{Acted, Build, Failure, Outcome, Permit, Previous, Run};
+use step::{Acted, Build, Failure, Outcome, Previous, Run};
 
-use crate::api::{Application, Kind, Net, Row, Sent};
-use crate::bring::{Purpose, carry_out};
+use crate::api::{Application, Kind, Net, Row};
+use crate::deploy::{Purpose, carry_out};
+use crate::image::join;
 use crate::look::{Seen, Target, look};
-use crate::plan::{Act, Wanted, join};
+use crate::next::Next;
+use crate::plan::{Act, Wanted};
 use crate::settings::Settings;
+use crate::wait::each;
 use crate::wanted;
 use crate::world::World;
 
-/// Says which applications a push would bring the bad build back to.
-pub fn foretell(world: &World<'_>, seen: &Seen) {
-    for target in seen.targets.iter().filter(|t| t.app.auto_deploys() == Some(true)) {
-        let app = &target.app;
-        let message = format!(
-            "auto-deploy of {} would be switched off: a push to {} would bring the bad build back",
-            app.name, app.branch
-        );
-        world.context.voice.say(&message);
-    }
-}
-
-/// Switches auto-deploy off where a push would bring the bad build back, and says so; where that does not work a person has to.
-pub async fn switch_off(world: &World<'_>, permit: &Permit, seen: &Seen) {
-    let voice = &world.context.voice;
-    for Target { app, .. } in &seen.targets {
-        let danger = format!("a push to {} would bring the bad build of {} back", app.branch, app.name);
-        match app.auto_deploys() {
-            Some(false) => {}
-            // Before 4.2.0 Coolify does not tell, so that nothing could be proven.
-            None => voice.warn(&format!("if auto-deploy is on in Coolify, {danger}: look there")),
-            Some(true) => match off(world, permit, app).await {
-                Ok(()) => voice.warn(&format!(
-                    "auto-deploy is off now, because {danger}: switch it on again when it is mended"
-                )),
-                Err(why) => voice.warn(&format!(
-                    "{danger}, and auto-deploy could not be switched off ({why}): do it in Coolify"
-                )),
-            },
-        }
-    }
-}
-
-async fn off(world: &World<'_>, permit: &Permit, app: &Application) -> Result<(), String> {
-    let sent = world
-        .api
-        .set(permit, &app.uuid, "is_auto_deploy_enabled", false)
-        .await
-        .map_err(|f| f.message.clone())?;
-    if let Sent::Refused(failure) = sent {
-        return Err(failure.message.clone());
-    }
-    let now = world.api.application(&app.uuid).await.map_err(|f| f.message.clone())?;
-    if now.auto_deploys() == Some(false) { Ok(()) } else { Err("it is still on".into()) }
-}
-
 /// How to wait for a push.
 pub struct Attach<'a> {
-    /// Exactly this deployment.
-    pub deployment: Option<&'a str>,
+    /// Exactly these deployments.
+    pub deployments: &'a [String],
     /// How long one may take to appear.
     pub window: Duration,
     /// Whether one may be started when none appears.
@@ -77,56 +34,78 @@ pub fn attach(
     wanted: Wanted,
     how: &Attach,
 ) -> Result<Outcome, Failure> {
-    let (wanted, seen) = {
+    let seen = {
         let world = World::new(&run.context, settings, net);
         net.block(async {
             let wanted = named(&world, wanted, how).await?;
             let mut seen = look(&world, &wanted, !how.or_start).await?;
             take(&world, &mut seen, how).await?;
-            Ok::<_, Failure>((wanted, seen))
+            Ok::<_, Failure>(seen)
         })?
     };
-    carry_out(run, settings, net, &wanted, Purpose::Attach, &seen)
+    // Whoever names a deployment takes up what an earlier run has left, with what it has left written.
+    carry_out(run, settings, net, Purpose::Attach { ours: !how.deployments.is_empty() }, &seen)
 }
 
 /// A deployment that is named tells itself which build it brings, unless somebody has said it.
 async fn named(world: &World<'_>, wanted: Wanted, how: &Attach<'_>) -> Result<Wanted, Failure> {
-    let Some(id) = how.deployment else { return Ok(wanted) };
-    for app in world.applications().await? {
-        let rows = world.api.history(&app, 20).await?;
-        let Some(row) = rows.iter().find(|r| r.uuid == id) else { continue };
-        if wanted.revision(&app).is_ok() {
-            return Ok(wanted);
-        }
-        let Some(revision) = row.revision.clone() else {
-            let message = format!(
-                "it is not known yet which build {id} of {} brings: name it with --image or --commit",
-                app.name
-            );
-            return Err(Failure::refused("fact-missing", message));
-        };
-        return Ok(match app.kind() {
-            Kind::Image => wanted::of_previous(
-                world.settings,
-                &Previous { image: Some(join(&app.image, &revision)), ..Previous::default() },
-            ),
-            _ => Wanted::new(Build { commit: Some(revision), ..wanted.build }, Vec::new()),
-        });
+    if how.deployments.is_empty() {
+        return Ok(wanted);
     }
-    let message = format!("no application of this environment has a deployment {id} among its newest");
-    Err(Failure::refused("no-deployment", message))
+    let apps = world.applications().await?;
+    let rows = each(&apps, |app| world.api.history(app, 20)).await?;
+    let mut told = wanted;
+    for id in how.deployments {
+        let found = apps.iter().zip(&rows).find_map(|(app, rows)| {
+            let row = rows.iter().find(|r| r.uuid == *id)?;
+            Some((app, row))
+        });
+        let Some((app, row)) = found else {
+            let message =
+                format!("no application of this environment has a deployment {id} among its newest");
+            return Err(Failure::refused("no-deployment", message).next(Next::status(world.context)));
+        };
+        if told.revision(app).is_err() {
+            told = of_row(world, told, app, row)?;
+        }
+    }
+    Ok(told)
+}
+
+/// The build of a deployment, where its log or its commit names it.
+fn of_row(world: &World<'_>, wanted: Wanted, app: &Application, row: &Row) -> Result<Wanted, Failure> {
+    // What cannot be deployed at all is told so.
+    if app.kind() == Kind::Inline {
+        return Err(crate::plan::without_revisions(app));
+    }
+    let Some(revision) = row.revision.clone() else {
+        let message = format!(
+            "it is not known which build {} of {} brings: name it with --image or --commit",
+            row.uuid, app.name
+        );
+        return Err(Failure::refused("fact-missing", message));
+    };
+    if app.kind() == Kind::Image {
+        let image = Some(join(app.image(), &revision));
+        let named = wanted::of_previous(world.settings, &Previous { image, ..Previous::default() });
+        let version = wanted.build.version.clone();
+        let images = wanted.images.iter().cloned().chain(named.images).collect();
+        return Ok(Wanted::new(Build { version, ..wanted.build }, images));
+    }
+    Ok(Wanted::new(Build { commit: Some(revision), ..wanted.build }, wanted.images))
 }
 
 /// Takes for each application the deployment that a push has started, waiting for it at most so long. Who has none by then keeps what
 /// was decided, if one may be started, and is a failure if not.
 async fn take(world: &World<'_>, seen: &mut Seen, how: &Attach<'_>) -> Result<(), Failure> {
     let end = Instant::now() + how.window;
-    let found = join_all(seen.targets.iter().map(|target| appears(world, target, how.deployment, end))).await;
+    let found =
+        join_all(seen.targets.iter().map(|target| appears(world, target, how.deployments, end))).await;
     world.context.voice.progress_done();
     for (target, found) in seen.targets.iter_mut().zip(found) {
         match found? {
             // What has finished and answers needs no following.
-            Some(row) if matches!(&target.act, Act::Nothing(id) if *id == row.uuid) => {}
+            Some(row) if matches!(&target.act, Act::Nothing(id) | Act::Configure(id) if *id == row.uuid) => {}
             Some(row) => target.act = Act::Follow(row.uuid.clone()),
             None if how.or_start => {
                 world.context.voice.say(&format!("no push has deployed {}: starting it", target.app.name));
@@ -140,13 +119,13 @@ async fn take(world: &World<'_>, seen: &mut Seen, how: &Attach<'_>) -> Result<()
 async fn appears(
     world: &World<'_>,
     target: &Target,
-    id: Option<&str>,
+    ids: &[String],
     end: Instant,
 ) -> Result<Option<Row>, Failure> {
     let mut rows = target.rows.clone();
     loop {
         let over = Instant::now() >= end;
-        let asked = id.and_then(|id| rows.iter().find(|r| r.uuid == id));
+        let asked = rows.iter().find(|r| ids.contains(&r.uuid));
         if let Some(row) = asked.or_else(|| of_push(&rows, &target.revision, over)) {
             return Ok(Some(row.clone()));
         }
@@ -187,10 +166,14 @@ fn not_there(world: &World<'_>, target: &Target, window: Duration) -> Failure {
         "no deployment of {} has appeared for {} in {:?}: perhaps {why}; --or-start starts one",
         target.revision, app.name, window
     );
-    let environment = world.context.environment.as_deref().unwrap_or("production");
-    Failure::refused("no-deployment", message)
-        .acted(Acted::No)
-        .next(format!("deploy-coolify deploy --env {environment}"))
+    let mut next = Next::attach(world.context);
+    next = match app.kind() {
+        Kind::Image => next.with("--image", &join(app.image(), &target.revision)),
+        _ => next.with("--commit", &target.revision),
+    };
+    // Some versions cannot deploy an exact commit: then only a push can.
+    next = if target.act == Act::Wait { next.with("--window", "10m") } else { next.and("--or-start") };
+    Failure::refused("no-deployment", message).acted(Acted::No).next(next.line())
 }
 
 #[cfg(test)]

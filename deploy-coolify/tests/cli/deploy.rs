@@ -1,11 +1,9 @@
 //! Deployments against the stand-in: an id that is a lie, a build that is another, waits, health.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{A, B, C, D, IMAGE, Rig, at_once, busy, signal, until};
 use serde_json::json;
-use support::{A, B, C, D, IMAGE, Rig, busy, signal, until};
 use testkit::http::{Fault, Reply};
 
 const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
@@ -207,33 +205,33 @@ fn a_queue_that_is_full_is_waited_for_in_both_of_its_forms() {
 
 #[test]
 fn whatever_is_lost_nothing_is_started_twice() {
-    let bad_gateway = || Fault::Answer(Reply::text(502, "text/html", "<h1>Bad Gateway</h1>"));
-    for (path, git) in [("/api/v1/deploy", false), ("/api/v1/applications", true)] {
-        for fault in
-            [Fault::DropAfter, Fault::DropBefore, bad_gateway(), Fault::Hang(Duration::from_millis(300))]
-        {
-            let rig = if git { Rig::git() } else { Rig::image() };
-            let acts = matches!(fault, Fault::DropAfter | Fault::Hang(_));
-            rig.coolify.server().fault("POST", path, 1, fault.clone());
-            let (code, document, stderr) = rig.run(if git { COMMIT } else { DEPLOY }, None);
-            assert_eq!(rig.starts(), 1, "{fault:?} {stderr}");
-            if acts {
-                assert_eq!((code, rig.coolify.deployments(&rig.apps[0])), (0, 1), "{fault:?} {stderr}");
-            } else {
-                let failure = &document["failure"];
-                assert_eq!(
-                    (failure["reason"].as_str(), failure["acted"].as_str()),
-                    (Some("deployment-lost"), Some("unknown"))
-                );
-            }
+    let bad_gateway = Fault::Answer(Reply::text(502, "text/html", "<h1>Bad Gateway</h1>"));
+    let faults = [Fault::DropAfter, Fault::DropBefore, bad_gateway, Fault::Hang(Duration::from_millis(300))];
+    let cases: Vec<(bool, &Fault)> =
+        [false, true].iter().flat_map(|git| faults.iter().map(|f| (*git, f))).collect();
+    at_once(&cases, |&(git, fault)| {
+        let rig = if git { Rig::git() } else { Rig::image() };
+        let path = if git { "/api/v1/applications" } else { "/api/v1/deploy" };
+        let acts = matches!(fault, Fault::DropAfter | Fault::Hang(_));
+        rig.coolify.server().fault("POST", path, 1, fault.clone());
+        let (code, document, stderr) = rig.run(if git { COMMIT } else { DEPLOY }, None);
+        assert_eq!(rig.starts(), 1, "{fault:?} {stderr}");
+        if acts {
+            assert_eq!((code, rig.coolify.deployments(&rig.apps[0])), (0, 1), "{fault:?} {stderr}");
+        } else {
+            let failure = &document["failure"];
+            assert_eq!(
+                (failure["reason"].as_str(), failure["acted"].as_str()),
+                (Some("deployment-lost"), Some("unknown"))
+            );
         }
-    }
+    });
 }
 
 #[test]
 fn a_refusal_takes_the_tag_back() {
     let rig = Rig::image();
-    rig.coolify.token(support::TOKEN, &["read", "read:sensitive", "write"]);
+    rig.coolify.token(crate::support::TOKEN, &["read", "read:sensitive", "write"]);
     let (document, stderr) = rig.fails(DEPLOY, None, 78, "token-ability");
     assert!(stderr.contains("make a token with the ability deploy"), "{stderr}");
     assert_eq!(document["failure"]["acted"], "no");
@@ -252,10 +250,22 @@ fn a_pin_is_taken_back_on_every_way_out() {
     rig.coolify.stall_next_deployment();
     let child = rig.spawn(COMMIT);
     until("a look", || rig.coolify.server().count("GET", "/api/v1/deployments/dep") > 1);
-    assert_eq!(rig.coolify.pin(&rig.apps[0]), C);
-    signal(&child, "TERM");
-    assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(143));
+    // With one server a deployment keeps the commit with which it was queued: nothing is left to a kill.
     assert_eq!(rig.coolify.pin(&rig.apps[0]), "HEAD");
+    signal(&child, "KILL");
+    child.wait_with_output().expect("it ends");
+    for (version, extra) in [("4.3.11", 1), ("4.0.0-beta.460", 0)] {
+        let rig = Rig::git();
+        rig.coolify.version(version);
+        rig.coolify.extra_servers(&rig.apps[0], extra);
+        rig.coolify.stall_next_deployment();
+        let child = rig.spawn(COMMIT);
+        until("a look", || rig.coolify.server().count("GET", "/api/v1/deployments/dep") > 1);
+        assert_eq!(rig.coolify.pin(&rig.apps[0]), C, "{version}");
+        signal(&child, "TERM");
+        assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(143));
+        assert_eq!(rig.coolify.pin(&rig.apps[0]), "HEAD", "{version}");
+    }
     let rig = Rig::git();
     rig.coolify.version("4.2.0");
     rig.coolify.fail_next_deployment();
@@ -267,7 +277,7 @@ fn a_pin_is_taken_back_on_every_way_out() {
 fn killed_between_tag_and_deployment_the_old_build_is_still_what_is_gone_back_to() {
     for abilities in [vec!["read", "read:sensitive", "write", "deploy"], vec!["read", "write", "deploy"]] {
         let rig = Rig::image();
-        rig.coolify.token(support::TOKEN, &abilities);
+        rig.coolify.token(crate::support::TOKEN, &abilities);
         // The tag is written; then nobody hears the answer, and the process dies.
         rig.coolify.server().fault("PATCH", "/api/v1/applications", 1, Fault::Hang(Duration::from_secs(3)));
         let child = rig.spawn(DEPLOY);
@@ -290,11 +300,15 @@ fn while_waiting_each_interval_has_one_question_and_a_signal_ends_them() {
     until("a look", || rig.coolify.server().count("GET", "/api/v1/deployments/dep") > 1);
     let before = rig.coolify.server().log().len();
     std::thread::sleep(Duration::from_millis(1000));
-    signal(&child, "TERM");
-    let output = child.wait_with_output().expect("it ends");
     let asked = rig.coolify.server().log().len() - before;
     assert!((1..=6).contains(&asked), "{asked} questions in a second");
+    let before = rig.coolify.server().log().len();
+    signal(&child, "TERM");
+    let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(143));
+    // How the deployment stands, what is configured, that it is put back, and whether it is.
+    let asked: Vec<String> = rig.coolify.server().log()[before..].iter().map(|r| r.method.clone()).collect();
+    assert!(asked.len() <= 5 && asked.ends_with(&["GET", "PATCH", "GET"].map(str::to_owned)), "{asked:?}");
     let after = rig.coolify.server().log().len();
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(rig.coolify.server().log().len(), after);
@@ -396,7 +410,7 @@ fn the_log_is_shown_in_its_order_without_what_is_hidden_or_secret() {
     // Another one with hidden entries; and one with a token that may not read logs.
     let (_, stderr) = rig.works(&["deploy", "--env", "staging", "--release", "1.3.0", "--hidden-log"], None);
     assert!(stderr.contains("[CMD]"), "{stderr}");
-    rig.coolify.token(support::TOKEN, &["read", "write", "deploy"]);
+    rig.coolify.token(crate::support::TOKEN, &["read", "write", "deploy"]);
     let (_, stderr) = rig.works(&["deploy", "--env", "staging", "--release", "1.4.0"], None);
     assert_eq!(stderr.matches("may not read logs (read:sensitive)").count(), 1, "{stderr}");
 }
@@ -445,8 +459,8 @@ fn attach_waits_for_the_deployment_of_a_push() {
 #[test]
 fn attach_takes_up_what_an_earlier_run_has_left() {
     let rig = Rig::image();
-    rig.coolify.pace(Duration::ZERO, Duration::from_millis(2500));
-    let (document, _) = rig.fails(&with(DEPLOY, &["--timeout", "1s"]), None, 75, "deployment-timeout");
+    rig.coolify.pace(Duration::ZERO, Duration::from_millis(4500));
+    let (document, _) = rig.fails(&with(DEPLOY, &["--timeout", "2s"]), None, 75, "deployment-timeout");
     let next = document["failure"]["next"].as_str().expect("a command").to_owned();
     let words: Vec<&str> = next.split(' ').skip(1).collect();
     let (document, _) = rig.works(&words, None);

@@ -1,9 +1,7 @@
 //! The way back: by the document, by a file, by history; by itself; and what stands in its way.
 
-mod support;
-
+use crate::support::{A, B, C, D, IMAGE, Rig};
 use serde_json::{Value, json};
-use support::{A, B, C, D, IMAGE, Rig};
 use testkit::http::Reply;
 
 const ROLLBACK: &[&str] = &["rollback", "--env", "production"];
@@ -51,11 +49,11 @@ fn where_to_go_is_never_guessed() {
     let rig = Rig::image();
     let app = rig.apps[0].clone();
     rig.coolify.history(&app, &["1.0.0", "1.1.0"]);
-    rig.coolify.token(support::TOKEN, &["read", "write", "deploy"]);
+    rig.coolify.token(crate::support::TOKEN, &["read", "write", "deploy"]);
     let (document, _) = rig.fails(ROLLBACK, None, 1, "no-target");
     let said = document["failure"]["message"].as_str().expect("one");
     assert!(said.contains("read:sensitive") && said.contains("--of"), "{said}");
-    rig.coolify.token(support::TOKEN, &["root"]);
+    rig.coolify.token(crate::support::TOKEN, &["root"]);
     rig.coolify.forget(&app);
     let (document, _) = rig.fails(ROLLBACK, None, 1, "no-target");
     assert!(document["failure"]["message"].as_str().expect("one").contains("60 days"));
@@ -111,7 +109,7 @@ fn a_push_would_bring_the_bad_build_back_so_auto_deploy_goes_off() {
     assert!(rig.coolify.auto_deploys(&rig.apps[0]));
     // A token that may not write cannot; the rollback is worth more.
     let rig = Rig::git();
-    rig.coolify.token(support::TOKEN, &["read", "deploy"]);
+    rig.coolify.token(crate::support::TOKEN, &["read", "deploy"]);
     let (_, stderr) = rig.works(ROLLBACK, None);
     assert!(stderr.contains("could not be switched off"), "{stderr}");
     assert_eq!(rig.coolify.running(&rig.apps[0]).as_deref(), Some(A));

@@ -55,18 +55,19 @@ pub fn current_and_before(rows: &[Row]) -> Result<(&Row, &Row), Missing> {
     }
 }
 
-/// Whether the settings with which a revision ran then are those with which it runs now; `None` when Coolify does not say.
+/// Whether the settings with which a revision ran then are those with which it runs now; `None` when Coolify does not say, or when it
+/// never ran before.
 pub fn drifted(rows: &[Row], now: &Row) -> Option<bool> {
-    let then = rows
-        .iter()
-        .find(|r| r.is_primary && r.is_finished() && r.uuid != now.uuid && r.revision == now.revision)?;
+    let revision = now.revision.as_ref()?;
+    let then = rows.iter().find(|r| {
+        r.is_primary && r.is_finished() && r.uuid != now.uuid && r.revision.as_ref() == Some(revision)
+    })?;
     Some(then.configuration_hash.as_ref()? != now.configuration_hash.as_ref()?)
 }
 
-/// A newer deployment of another revision that has finished since: ours no longer runs.
-pub fn superseded<'a>(rows: &'a [Row], ours: &Row) -> Option<&'a Row> {
-    let newer = rows.iter().filter(|r| r.is_primary && r.is_finished() && r.id > ours.id);
-    newer.max_by_key(|r| r.id).filter(|r| r.revision != ours.revision)
+/// The newest deployment that has finished after ours.
+pub fn newer<'a>(rows: &'a [Row], ours: &Row) -> Option<&'a Row> {
+    rows.iter().filter(|r| r.is_primary && r.is_finished() && r.id > ours.id).max_by_key(|r| r.id)
 }
 
 /// The deployment with which a build came, since it is there without a break: a failed one may have brought half of it.
@@ -145,21 +146,33 @@ mod tests {
 
     #[test]
     fn drift_is_told_only_when_both_sides_are_known() {
+        let hash =
+            |rows: &mut Vec<Row>, at: usize, hash: &str| rows[at].configuration_hash = Some(hash.into());
         let mut rows = finished(&["A", "B", "A"]);
         assert_eq!(drifted(&rows, &rows[0]), None);
-        rows[0].configuration_hash = Some("x".into());
-        rows[2].configuration_hash = Some("x".into());
+        hash(&mut rows, 0, "x");
+        assert_eq!(drifted(&rows, &rows[0]), None);
+        hash(&mut rows, 2, "x");
         assert_eq!(drifted(&rows, &rows[0]), Some(false));
-        rows[2].configuration_hash = Some("y".into());
+        hash(&mut rows, 2, "y");
         assert_eq!(drifted(&rows, &rows[0]), Some(true));
+        // Builds that nobody names are not the same build; and the first deployment of one has not drifted from anything.
+        for words in [&["?", "?"][..], &["?", "B", "?"], &["?"], &["B", "A"], &["A"]] {
+            let mut rows = finished(words);
+            (0..words.len()).for_each(|at| hash(&mut rows, at, "x"));
+            assert_eq!(drifted(&rows, &rows[0]), None, "{words:?}");
+        }
+        let mut failed = self::rows(&[("A", "finished"), ("A", "failed")]);
+        (0..2).for_each(|at| hash(&mut failed, at, "x"));
+        assert_eq!(drifted(&failed, &failed[0]), None);
     }
 
     #[test]
-    fn a_newer_build_of_somebody_else_supersedes_ours() {
+    fn a_deployment_that_finished_after_ours_is_newer() {
         let rows = finished(&["B", "A"]);
-        assert_eq!(superseded(&rows, &rows[1]).map(|r| r.uuid.as_str()), Some("0"));
-        assert!(superseded(&rows, &rows[0]).is_none());
-        let same = finished(&["A", "A"]);
-        assert!(superseded(&same, &same[1]).is_none());
+        assert_eq!(newer(&rows, &rows[1]).map(|r| r.uuid.as_str()), Some("0"));
+        assert!(newer(&rows, &rows[0]).is_none());
+        let failed = self::rows(&[("B", "failed"), ("A", "finished")]);
+        assert!(newer(&failed, &failed[1]).is_none());
     }
 }

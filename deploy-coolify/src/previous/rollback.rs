@@ -1,0 +1,264 @@
+//! Opens a rollback's document: what it goes back to, what it leaves, since when it went wrong.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use step::{Build, Deployment, Failure, Outcome, Previous, Replaces, Run};
+
+use super::history::{self, current_and_before};
+use super::kept::{self, Kept};
+use super::{bare, name, same_build, what_is_there};
+use crate::api::{Application, Kind, Net, Pins, Row, is_commit};
+use crate::args::Target;
+use crate::image::{join, split};
+use crate::settings::Settings;
+use crate::wait::{each, within};
+use crate::world::World;
+
+/// Writes the facts of a rollback: what it goes back to, what it leaves, since when it went wrong.
+pub fn open(
+    run: &mut Run,
+    settings: &Settings,
+    net: &Net,
+    of: Option<&Path>,
+    incident_at: Option<&str>,
+    target: &Target,
+) -> Result<Outcome, Failure> {
+    if let Some(replaces) = run.fact::<Replaces>("replaces")? {
+        return go_on(run, settings, net, &replaces);
+    }
+    let (previous, replaces) = {
+        let world = World::new(&run.context, settings, net);
+        let found = match of {
+            _ if !target.image.is_empty() || target.commit.is_some() => by_hand(&world, target),
+            Some(file) => from_document(run, &world, file)?,
+            None => net.block(from_history(&world))?,
+        };
+        net.block(can_be_had(&world, &found.0))?;
+        found
+    };
+    if previous.image.is_none() && previous.commit.is_none() {
+        let message = "it is not known which build ran before; name the run with --of, or the build with --image or --commit";
+        return Err(Failure::refused("no-target", message));
+    }
+    for (fact, value) in
+        [("version", &previous.version), ("commit", &previous.commit), ("image", &previous.image)]
+    {
+        if let Some(value) = value {
+            run.set(fact, value)?;
+        }
+    }
+    if !settings.public_urls.is_empty() {
+        run.set("urls", &settings.public_urls)?;
+    }
+    if let Some(at) = incident_at.or(replaces.deployed_at.as_deref()) {
+        run.set("incident_at", at)?;
+    }
+    let target = name(&previous);
+    let left =
+        Previous { image: replaces.image.clone(), commit: replaces.commit.clone(), ..Previous::default() };
+    let left = Some(name(&left)).filter(|n| !n.is_empty()).unwrap_or_else(|| "what runs".to_owned());
+    run.set("replaces", replaces)?;
+    Ok(Outcome::unchanged(format!("from {left} back to {target}")))
+}
+
+/// A rollback that was opened before and stopped: is what runs still what it was planned for, and the image still there?
+fn go_on(run: &Run, settings: &Settings, net: &Net, replaces: &Replaces) -> Result<Outcome, Failure> {
+    let target = Previous { commit: run.fact("commit")?, image: run.fact("image")?, ..Previous::default() };
+    let world = World::new(&run.context, settings, net);
+    net.block(async {
+        planned_for(&world, &target, replaces).await?;
+        can_be_had(&world, &target).await
+    })?;
+    Ok(Outcome::unchanged(format!("still back to {}", name(&target))))
+}
+
+/// Code that cannot come back is no reason to take the data back, so it is looked at first; but only a plain no stops the way back.
+async fn can_be_had(world: &World<'_>, target: &Previous) -> Result<(), Failure> {
+    if target.image.is_none() && target.commit.is_none() {
+        return Ok(());
+    }
+    // What an image needs is asked of its registry alone.
+    let apps = if target.image.is_none() { world.applications().await? } else { Vec::new() };
+    match kept::kept(world, &apps, target).await {
+        // Without a registry there is never more to know.
+        Kept::Yes(_) | Kept::Nobody(_) => {}
+        Kept::No(why) => return Err(kept::gone(&why)),
+        Kept::Unknown(why) => world.context.voice.warn(&why),
+    }
+    Ok(())
+}
+
+/// What runs is what the rollback leaves, or already what it goes back to. Whatever came in between was not planned for: the
+/// migrations between the builds, and the writes that would be lost, are others.
+async fn planned_for(world: &World<'_>, target: &Previous, left: &Replaces) -> Result<(), Failure> {
+    let trusted = world.api.version().await?.pins() != Pins::Mislabelled;
+    let apps = world.applications().await?;
+    let one = async |app: &Application| {
+        let rows = world.api.history(app, 20).await?;
+        let running = rows.iter().find(|r| r.is_primary && r.is_finished()).and_then(|r| r.revision.clone());
+        let running = running.filter(|_| trusted || app.kind() == Kind::Image);
+        running.map_or(Ok(()), |running| is_planned(app, &running, target, left))
+    };
+    each(&apps, one).await.map(|_| ())
+}
+
+fn is_planned(app: &Application, running: &str, target: &Previous, left: &Replaces) -> Result<(), Failure> {
+    let revision = |image: &Option<String>, commit: &Option<String>| match app.kind() {
+        Kind::Image => image.as_deref().and_then(split).map(|(_, tag)| tag),
+        _ => commit.clone(),
+    };
+    let known = [revision(&target.image, &target.commit), revision(&left.image, &left.commit)];
+    if known.iter().any(|k| k.as_deref() == Some(running)) || known.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    let [back, left] = known.map(|k| k.unwrap_or_else(|| "an unknown build".into()));
+    let message = format!(
+        "{} runs {running}, and this rollback goes from {left} back to {back}: somebody has deployed in between; \
+         name what is to be left with --of RUN, or where to go with deploy-coolify rollback --image (or --commit)",
+        app.name
+    );
+    Err(Failure::refused("plan-stale", message))
+}
+
+/// The person has said where to go; what is left is told if it is known soon.
+fn by_hand(world: &World<'_>, target: &Target) -> (Previous, Replaces) {
+    let previous = Previous {
+        image: target.image.first().cloned(),
+        commit: target.commit.clone(),
+        ..Previous::default()
+    };
+    let left = world.net.block(async {
+        let there = within(world.patience(), what_is_there(world)).await?.ok()?;
+        there.build().ok()
+    });
+    let left = left.unwrap_or_default();
+    let replaces =
+        Replaces { version: left.version, commit: left.commit, image: left.image, ..Replaces::default() };
+    (previous, replaces)
+}
+
+/// The document of the run that is rolled back knows what ran before it.
+fn from_document(run: &Run, world: &World<'_>, file: &Path) -> Result<(Previous, Replaces), Failure> {
+    let at = file.display();
+    let wrong = |why: String| Failure::refused("wrong-document", format!("{at}: {why}"));
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
+    let document: Value =
+        serde_json::from_str(&text).map_err(|e| wrong(format!("it is not a document: {e}")))?;
+    let facts =
+        document.get("facts").and_then(Value::as_object).ok_or_else(|| wrong("it has no facts".into()))?;
+    for (fact, ours) in
+        [("product", run.fact::<String>("product")?), ("environment", run.context.environment.clone())]
+    {
+        let theirs = facts.get(fact).and_then(Value::as_str);
+        if let Some((theirs, ours)) = theirs.zip(ours).filter(|(theirs, ours)| theirs != ours) {
+            return Err(wrong(format!("it is a run of the {fact} {theirs}, and this is {ours}")));
+        }
+    }
+    let previous = facts.get("previous").cloned();
+    let previous =
+        previous.ok_or_else(|| wrong("it does not say what ran before (no fact `previous`)".into()))?;
+    let previous: Previous =
+        serde_json::from_value(previous).map_err(|e| wrong(format!("its fact `previous`: {e}")))?;
+    let text = |key: &str| facts.get(key).and_then(Value::as_str).map(str::to_owned);
+    let replaces = Replaces {
+        run: document.get("id").and_then(Value::as_str).map(str::to_owned),
+        version: text("version"),
+        commit: text("commit"),
+        image: text("image"),
+        deployed_at: world.net.block(deployed_at(world, facts))?,
+    };
+    if is_same(&previous, &replaces) {
+        // A run that was begun again found its own build: what ran before that only Coolify knows.
+        world
+            .context
+            .voice
+            .say("that run found its own build running already: Coolify's history says what ran before it");
+        let (before, left) = world.net.block(from_history(world))?;
+        return Ok((before, Replaces { run: replaces.run, version: replaces.version, ..left }));
+    }
+    world.net.block(planned_for(world, &previous, &replaces))?;
+    Ok((previous, replaces))
+}
+
+/// Whether both are one build.
+fn is_same(previous: &Previous, left: &Replaces) -> bool {
+    match (&previous.image, &left.image) {
+        (Some(before), Some(after)) => before == after,
+        _ => previous.commit.is_some() && previous.commit == left.commit,
+    }
+}
+
+/// When the deployment that is rolled back began: its own time, else that of the newest one with its build.
+async fn deployed_at(world: &World<'_>, facts: &Map<String, Value>) -> Result<Option<String>, Failure> {
+    let deployments: Vec<Deployment> =
+        facts.get("deployments").and_then(|d| serde_json::from_value(d.clone()).ok()).unwrap_or_default();
+    let text = |key: &str| facts.get(key).and_then(Value::as_str);
+    let tag = text("image").and_then(split).map(|(_, tag)| tag);
+    let apps = world.applications().await?;
+    let one = async |app: &Application| {
+        let rows = world.api.history(app, 20).await?;
+        let wanted = if app.kind() == Kind::Image { tag.as_deref() } else { text("commit") };
+        let named = |row: &&Row| deployments.iter().any(|d| d.deployment == row.uuid);
+        // Deployed twice, it is there since the first time.
+        let came = wanted.and_then(|wanted| history::came_with(&rows, wanted));
+        Ok(came.or_else(|| rows.iter().find(named)).and_then(|row| instant(&row.created_at)))
+    };
+    Ok(each(&apps, one).await?.into_iter().flatten().next())
+}
+
+/// Coolify's history, read as a stack.
+async fn from_history(world: &World<'_>) -> Result<(Previous, Replaces), Failure> {
+    let apps = world.applications().await?;
+    let pages = world.pages(&apps);
+    // The pages may be down: that is what a rollback is for. But if they speak, they must not contradict.
+    let says = within(world.patience(), world.probe.build(&pages)).await.flatten();
+    let one = async |app: &Application| {
+        let rows = world.api.history_until(app, |rows| history::stack(rows).len() > 1).await?;
+        let covered = world.is_covered(app, apps.len(), &pages);
+        from_stack(app, &rows, says.as_deref().filter(|_| covered))
+    };
+    let found = each(&apps, one).await?;
+    let replaces = found.first().map(|(_, replaces)| replaces.clone()).unwrap_or_default();
+    let previous = same_build(found.into_iter().map(|(previous, _)| previous).collect())?;
+    Ok((Previous { observed_at: None, ..previous }, replaces))
+}
+
+fn from_stack(app: &Application, rows: &[Row], says: Option<&str>) -> Result<(Previous, Replaces), Failure> {
+    let remedy = "name the run that is rolled back with --of, or the build with --image or --commit";
+    let refused = |why: String| Failure::refused("no-target", format!("{}: {why}; {remedy}", app.name));
+    let (current, before) =
+        current_and_before(rows).map_err(|missing| refused(missing.sentence().to_owned()))?;
+    let build = |row: &Row| {
+        let revision = row.revision.clone().unwrap_or_default();
+        match app.kind() {
+            Kind::Image => Build {
+                version: Some(bare(&revision)),
+                image: Some(join(app.image(), &revision)),
+                ..Build::default()
+            },
+            _ => Build { commit: Some(revision), ..Build::default() },
+        }
+    };
+    let (new, old) = (build(current), build(before));
+    let comparable = |says: &&str| is_commit(says) == new.commit.is_some();
+    if let Some(says) = says.filter(comparable).filter(|says| !new.is(says)) {
+        let revision = current.revision.as_deref().unwrap_or_default();
+        return Err(refused(format!(
+            "Coolify deployed {revision} last, but the pages answer as {says}: what runs is not known"
+        )));
+    }
+    let previous =
+        Previous { version: old.version, commit: old.commit, image: old.image, ..Previous::default() };
+    let deployed_at = instant(&current.created_at);
+    let replaces =
+        Replaces { version: new.version, commit: new.commit, image: new.image, deployed_at, run: None };
+    Ok((previous, replaces))
+}
+
+/// Coolify's time as the document writes it.
+fn instant(text: &str) -> Option<String> {
+    let at: Timestamp = text.parse().ok()?;
+    Some(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}

@@ -1,0 +1,13 @@
+//! The real program against the stand-in Coolify.
+
+mod check;
+mod deploy;
+mod endings;
+mod patience;
+mod proof;
+mod restore;
+mod rollback;
+mod sandbox;
+mod several;
+mod support;
+mod tested;
