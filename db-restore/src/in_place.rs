@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use step::{Acted, Failure, Loss, Outcome, Permit, Run};
+use step::{Acted, Failure, Loss, Outcome, Permit, Run, shell};
 
 use crate::args::Wish;
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::{self, Ended};
-use crate::server::{Live, Session};
+use crate::server::{Live, Session, sql};
 use crate::sources::archive::Archive;
 use crate::sources::supabase::{self, Posted, Project};
 use crate::sources::{Source, Stamp};
@@ -63,7 +63,7 @@ pub fn restore(run: &Run, work: &Work, moment: &Moment, wish: &Wish) -> Result<E
     }
     // Not before: while a project is being set back, there may be no database to ask.
     let live = &work.live()?;
-    let mut keeper = work.lock(live)?;
+    let mut keeper = work.lock()?;
     work.marker(&work.settings.database)?;
     let chosen = step.choose(live, moment, wish)?;
     step.preflight(&mut keeper)?;
@@ -185,12 +185,13 @@ impl Step<'_> {
     /// What is known just before the request: the evidence afterwards is held against it. A row in our table is of the present.
     fn before(&self, permit: &Permit, chosen: &Snapshot, kept: &Snapshot) -> Result<Journal, Failure> {
         let mut session = self.work.server.connect(&self.work.settings.database)?;
-        let run = crate::server::text(self.run.document.id());
+        let run = sql::text(self.run.document.id());
         session.change(
             permit,
-            &format!(
-                "create table if not exists {WITNESS} (run text primary key, at timestamptz not null default now());
-                 insert into {WITNESS} (run) values ({run}) on conflict do nothing"
+            sql::fill(
+                "create table if not exists {} (run text primary key, at timestamptz not null default now());
+                 insert into {} (run) values ({}) on conflict do nothing",
+                &[sql::given(WITNESS), sql::given(WITNESS), run],
             ),
         )?;
         let (started, timeline) = age(&mut session)?;
@@ -233,7 +234,9 @@ impl Step<'_> {
                     self.withdraw().map_err(unwritable)?;
                     // Our table does no harm if it stays.
                     let session = self.work.server.connect(&self.work.settings.database);
-                    let _ = session.and_then(|mut s| s.change(permit, &format!("drop table {WITNESS}")));
+                    let _ = session.and_then(|mut s| {
+                        s.change(permit, sql::fill("drop table {}", &[sql::given(WITNESS)]))
+                    });
                     return Err(failure);
                 }
             }
@@ -295,8 +298,8 @@ impl Step<'_> {
         let looked = self.work.server.connect(&self.work.settings.database).and_then(|mut session| {
             let there = "select to_regclass($1) is not null";
             if session.one(there, &[&WITNESS])? == Some(true) {
-                let ours = format!("select true from {WITNESS} where run = $1");
-                if session.one::<bool>(&ours, &[&journal.run])?.is_some() {
+                let ours = sql::fill("select true from {} where run = $1", &[sql::given(WITNESS)]);
+                if session.one::<bool>(ours, &[&journal.run])?.is_some() {
                     return Ok(Seen::Unchanged);
                 }
             }
@@ -322,12 +325,12 @@ impl Step<'_> {
             "Supabase says {status}, but {what}: whether the restore was done is not known; the data from before is in {}",
             journal.kept_in
         );
-        let next = format!(
-            "db-restore restore --env {} (looks again and asks for nothing; to ask once more remove {})",
-            self.work.context.environment().unwrap_or_default(),
+        let environment = self.work.context.environment().unwrap_or_default();
+        let next = shell::command(["db-restore", "restore", "--env", environment]);
+        Failure::failed("unproven", message).next(next).cause(format!(
+            "the same command looks again and asks for nothing; to ask once more remove {}",
             self.path().display()
-        );
-        Failure::failed("unproven", message).next(next)
+        ))
     }
 
     fn done(&self, journal: &Journal, tables: &BTreeMap<String, u64>, now: bool) -> Result<Ended, Failure> {

@@ -20,7 +20,6 @@ mod side;
 mod snapshot;
 mod sources;
 mod swap;
-mod tls;
 mod tools;
 mod undo;
 mod verify;
@@ -82,7 +81,7 @@ impl Program for Args {
         };
         let moment = incident.map_or(Moment::Now, |at| Moment::Incident { at, run: None });
         let work = Work::new(context, &settings);
-        let live = work.live()?;
+        let live = work.look()?;
         let source = sources::of(&work)?;
         let snapshots = source.list(&live, &moment)?;
         let verdict = plan::recovery_point(&snapshots, &moment, live.now, settings.rpo)
@@ -93,7 +92,7 @@ impl Program for Args {
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = Settings::read(context)?;
         let work = Work::new(context, &settings);
-        let live = work.live()?;
+        let live = work.look()?;
         sources::of(&work)?.list(&live, &Moment::Now)?;
         if settings.source != args::Kind::Database {
             tools::find(&settings, "pg_dump", live.major())?;

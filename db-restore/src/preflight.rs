@@ -8,7 +8,7 @@ use crate::args::Room;
 use crate::demands::Demands;
 use crate::plan::Names;
 use crate::remark::{self, Remark};
-use crate::server::{Live, Session};
+use crate::server::{Live, Session, sql};
 use crate::work::Work;
 
 /// Extensions that live in one database of a cluster, or have workers of their own: they cannot be restored beside themselves.
@@ -138,11 +138,10 @@ pub fn demands(
     problems: &mut Problems,
 ) -> Result<(), Failure> {
     let list = |set: &std::collections::BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>();
-    let lacking = |keeper: &mut Session, wanted: &Vec<String>, known: &str| {
-        keeper.texts(
-            &format!("select w from unnest($1::text[]) w where w not in ({known}) order by 1"),
-            &[wanted],
-        )
+    let lacking = |keeper: &mut Session, wanted: &Vec<String>, known: &'static str| {
+        let sql =
+            sql::fill("select w from unnest($1::text[]) w where w not in ({}) order by 1", &[known.into()]);
+        keeper.texts(sql, &[wanted])
     };
     let roles = lacking(keeper, &list(&demands.roles), "select rolname::text from pg_roles")?;
     if !roles.is_empty() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use step::{Failure, Outcome, Permit, Run};
+use step::{Failure, Outcome, Permit, Run, shell};
 
 use crate::args::{Kind, Settings, Sure};
 use crate::plan::{Moment, Snapshot};
@@ -36,7 +36,7 @@ impl Old {
 pub fn run(run: &Run, settings: &Settings, sure: &Sure) -> Result<Outcome, Failure> {
     let work = Work::new(&run.context, settings);
     let live = work.live()?;
-    let mut keeper = work.lock(&live)?;
+    let mut keeper = work.lock()?;
     let old = find(&work, &live, &mut keeper)?;
     let list = old.names().cloned().collect::<Vec<_>>().join(", ");
     if list.is_empty() {
@@ -44,7 +44,8 @@ pub fn run(run: &Run, settings: &Settings, sure: &Sure) -> Result<Outcome, Failu
     }
     let Some(permit) = run.permit() else { return Ok(Outcome::planned(format!("would remove {list}"))) };
     let phrase = format!("{}@prune", settings.database);
-    let next = format!("db-restore prune --fresh --env {} --confirm {phrase}", run.context.environment()?);
+    let environment = run.context.environment()?;
+    let next = shell::command(["db-restore", "prune", "--fresh", "--env", environment, "--confirm", &phrase]);
     work.confirm(&Act { what: format!("removing {list}"), phrase, next }, sure.confirm.as_deref())?;
     remove(&work, &permit, &mut keeper, &old)?;
     Ok(Outcome::changed(format!("removed {list}"))

@@ -68,7 +68,7 @@ fn rehearse(
     let live = work.live()?;
     let source = sources::of(&work)?;
     let names = plan::names(&settings.database, run.document.id())?;
-    let mut keeper = work.lock(&live)?;
+    let mut keeper = work.lock()?;
     work.marker(&settings.database)?;
     let snapshots = source.list(&live, &Moment::Now)?;
     let chosen = match wanted {
@@ -94,7 +94,6 @@ fn rehearse(
 }
 
 fn stage(way: &Way, permit: &Permit, keeper: &mut Session, chosen: &Snapshot) -> Result<Outcome, Failure> {
-    way.work.repair(keeper, permit)?;
     side::sweep(keeper, permit, &way.names.live)?;
     let mut clock = Clock::default();
     let (copy, _, proof) = way.bring(keeper, permit, chosen, false, &mut clock)?;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use step::Failure;
 
 use crate::origin::Origin;
-use crate::server::{Session, name, text};
+use crate::server::sql::{self, name, text};
+use crate::server::{Row, Session, Sql};
 
 /// Begins our line.
 const MARK: &str = "db-restore ";
@@ -113,7 +114,7 @@ pub fn replace(
     from: &str,
     database: &str,
     remark: Option<&Remark>,
-) -> Result<String, Failure> {
+) -> Result<Sql, Failure> {
     let people = people(&comment(session, from)?);
     let ours = remark.map(serde_json::to_string).transpose().map_err(|e| Failure::bug(e.to_string()))?;
     let ours = ours.map(|json| format!("{MARK}{json}")).unwrap_or_default();
@@ -121,7 +122,7 @@ pub fn replace(
 }
 
 /// The statement that notes on a database that it is closed (a copy: open) for a moment, and by whom; or that this is over.
-pub fn closed(session: &mut Session, database: &str, by: Option<&str>) -> Result<String, Failure> {
+pub fn closed(session: &mut Session, database: &str, by: Option<&str>) -> Result<Sql, Failure> {
     let comment = comment(session, database)?;
     let rest: Vec<&str> = comment.lines().filter(|line| !line.starts_with(CLOSED)).collect();
     let ours = by.map(|run| format!("{CLOSED}{run}"));
@@ -129,11 +130,9 @@ pub fn closed(session: &mut Session, database: &str, by: Option<&str>) -> Result
     Ok(set(database, &lines.join("\n")))
 }
 
-/// Whether a database is closed, and by one of our runs.
-pub fn is_closed_by_us(session: &mut Session, database: &str) -> Result<bool, Failure> {
-    let sql = "select not datallowconn from pg_database where datname = $1";
-    let closed: Option<bool> = session.one(sql, &[&database])?;
-    Ok(closed == Some(true) && comment(session, database)?.lines().any(|l| l.starts_with(CLOSED)))
+/// Whether a comment says that one of our runs has closed the database.
+pub fn says_closed(comment: &str) -> bool {
+    comment.lines().any(|line| line.starts_with(CLOSED))
 }
 
 fn people(comment: &str) -> String {
@@ -141,8 +140,8 @@ fn people(comment: &str) -> String {
     theirs.map(|line| format!("{line}\n")).collect()
 }
 
-fn set(database: &str, comment: &str) -> String {
-    format!("comment on database {} is {}", name(database), text(comment.trim_end()))
+fn set(database: &str, comment: &str) -> Sql {
+    sql::fill("comment on database {} is {}", &[name(database), text(comment.trim_end())])
 }
 
 /// The databases beside the live one that carry its name, by name.
@@ -150,10 +149,10 @@ pub fn beside(session: &mut Session, live: &str) -> Result<BTreeMap<String, Besi
     let sql = "select datname, oid, datallowconn, coalesce(shobj_description(oid, 'pg_database'), ''), pg_database_size(oid)
                from pg_database where starts_with(datname, $1 || '__') and not datistemplate order by 1";
     let rows = session.ask(sql, &[&live])?;
-    let one = |row: &postgres::Row| {
+    let one = |row: &Row| {
         let comment: String = crate::server::get(row, 3)?;
         let beside = Beside {
-            noted: comment.lines().any(|l| l.starts_with(CLOSED)),
+            noted: says_closed(&comment),
             name: crate::server::get(row, 0)?,
             oid: crate::server::get(row, 1)?,
             open: crate::server::get(row, 2)?,

@@ -1,14 +1,15 @@
 //! Brings a snapshot back: into a database of its own beside the live one, verified there, then swapped in. The live data is
 //! not touched by it; it is kept under another name, readable.
 
-use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run};
+use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run, shell};
 
 use crate::args::{Settings, Wish};
 use crate::bring::{Clock, Way};
 use crate::loss::{self, Report, Sides};
 use crate::plan::{self, Moment, Names, Snapshot};
 use crate::remark::{self, Record, Remark};
-use crate::server::{Live, Session};
+use crate::server::sql::{self, name};
+use crate::server::{Live, Session, Sql};
 use crate::sources::{self, Brought, Source};
 use crate::swap::Swap;
 use crate::work::{Act, Work};
@@ -76,7 +77,7 @@ struct Restore<'a> {
 impl Restore<'_> {
     fn go(&self) -> Result<Ended, Failure> {
         let id = self.run.document.id();
-        let mut keeper = self.work.lock(self.live)?;
+        let mut keeper = self.work.lock()?;
         match remark::of(&mut keeper, &self.names.live)? {
             Some(Remark::Live(record)) if record.run == id => return self.done_before(keeper, &record),
             _ => {}
@@ -93,7 +94,6 @@ impl Restore<'_> {
         };
         let act = act(self.run, &self.work, self.wish, &chosen, &age)?;
         self.work.confirmable(&act, self.wish.sure.confirm.as_deref())?;
-        self.work.repair(&mut keeper, &permit)?;
         side::sweep(&mut keeper, &permit, &self.names.live)?;
         let mut clock = Clock::default();
         let (brought, report, proof) = way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
@@ -153,7 +153,7 @@ impl Restore<'_> {
         let swap = Swap {
             server: self.work.server,
             permit,
-            run: self.run.document.id(),
+            again: act(self.run, &self.work, self.wish, chosen, "")?.next,
             live,
             side: &brought.name,
             kept: old,
@@ -161,7 +161,7 @@ impl Restore<'_> {
             new: brought.oid,
         };
         let mut record = Record {
-            run: swap.run.to_owned(),
+            run: self.run.document.id().to_owned(),
             source: self.source.word().to_owned(),
             snapshot: chosen.id.clone(),
             taken_at: chosen.taken_at,
@@ -177,7 +177,7 @@ impl Restore<'_> {
         })?;
         clock.note("swap", began.elapsed());
         clock.note("outage", swapped.outage);
-        Ok(record)
+        Ok(Record { frozen_at: swapped.frozen_at, ..record })
     }
 
     /// The old database is quiet now: what was written between the report and the swap is counted too. That cannot fail a restore
@@ -207,12 +207,9 @@ impl Restore<'_> {
         let role = self.work.settings.app_role.as_deref();
         verify::probe(&self.work, &self.names.live, role).map(|_| ()).map_err(|mut failure| {
             "application".clone_into(&mut failure.reason);
-            let next = format!(
-                "db-restore undo --env {} --confirm {}@{}",
-                self.work.context.environment().unwrap_or_default(),
-                self.names.live,
-                record.kept_in
-            );
+            let environment = self.work.context.environment().unwrap_or_default();
+            let confirm = format!("{}@{}", self.names.live, record.kept_in);
+            let next = shell::command(["db-restore", "undo", "--env", environment, "--confirm", &confirm]);
             failure.acted(Acted::Yes).next(next)
         })
     }
@@ -252,7 +249,7 @@ impl Restore<'_> {
 
 /// The statements that go with the renaming: what people have written stays with the public name, and what is kept is not
 /// written to by accident.
-fn exchange(keeper: &mut Session, record: &Record, live: &str, side: &str) -> Result<Vec<String>, Failure> {
+fn exchange(keeper: &mut Session, record: &Record, live: &str, side: &str) -> Result<Vec<Sql>, Failure> {
     let sql = "select split_part(c, '=', 2) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
                where d.datname = $1 and s.setrole = 0 and c like 'default\\_transaction\\_read\\_only=%'";
     let read_only = keeper.texts(sql, &[&live])?.pop();
@@ -260,7 +257,7 @@ fn exchange(keeper: &mut Session, record: &Record, live: &str, side: &str) -> Re
     Ok(vec![
         remark::replace(keeper, live, side, Some(&Remark::Live(record.clone())))?,
         remark::replace(keeper, live, live, Some(&kept))?,
-        format!("alter database {} set default_transaction_read_only to on", crate::server::name(live)),
+        sql::fill("alter database {} set default_transaction_read_only to on", &[name(live)]),
     ])
 }
 
@@ -269,15 +266,24 @@ pub fn act(run: &Run, work: &Work, wish: &Wish, chosen: &Snapshot, age: &str) ->
     let database = &work.settings.database;
     let phrase = format!("{database}@{}", chosen.id);
     let what = format!("replacing {database} by {} ({age})", chosen.id);
-    let incident =
-        wish.incident_at.map(|at| format!(" --incident-at {}", plan::instant(at))).unwrap_or_default();
+    let incident = wish.incident_at.map(plan::instant);
     let environment = run.context.environment()?;
     // Within the runbook the restore is a step of the run: done beside it, the run would do it once more.
     let next = if run.document.procedure() == "rollback" && run.document.facts().contains_key("data_plan") {
-        format!("rilis-rollback --env {environment} --database restore --confirm {phrase}")
+        shell::command([
+            "rilis-rollback",
+            "--env",
+            environment,
+            "--database",
+            "restore",
+            "--confirm",
+            &phrase,
+        ])
     } else {
-        let id = &chosen.id;
-        format!("db-restore restore --env {environment} --snapshot {id}{incident} --confirm {phrase}")
+        let words = ["db-restore", "restore", "--env", environment, "--snapshot", &chosen.id];
+        let incident = incident.as_deref().map(|at| ["--incident-at", at]);
+        let words = words.into_iter().chain(incident.into_iter().flatten());
+        shell::command(words.chain(["--confirm", &phrase]))
     };
     Ok(Act { what, phrase, next })
 }

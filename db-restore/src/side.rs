@@ -8,70 +8,78 @@ use step::{Context, Failure, Permit};
 use crate::args::Settings;
 use crate::plan::{self, Names};
 use crate::remark::{self, Remark};
-use crate::server::{Server, Session, name};
+use crate::server::sql::{self, name, text};
+use crate::server::{Row, Server, Session, Sql, Value, get};
 use crate::sources::archive::Dump;
 use crate::tools::Job;
 
-/// How a database like this one is made. `datlocprovider` and its locale have moved between versions: they are read by name.
+/// How a database is made. Its locale's provider has moved between versions: it is read by name.
 const LIKE: &str = "
-    select format('create database %I template template0 encoding %L lc_collate %L lc_ctype %L owner %I tablespace %I connection limit %s',
-                  $2::text, pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_get_userbyid(d.datdba), t.spcname, d.datconnlimit)
-        || case j->>'datlocprovider'
-               when 'i' then format(' locale_provider icu icu_locale %L', coalesce(j->>'datlocale', j->>'daticulocale'))
-               when 'b' then format(' locale_provider builtin builtin_locale %L', j->>'datlocale')
-               else '' end
+    select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_get_userbyid(d.datdba), t.spcname::text, d.datconnlimit,
+           j->>'datlocprovider', coalesce(j->>'datlocale', j->>'daticulocale', '')
     from pg_database d join pg_tablespace t on t.oid = d.dattablespace, to_jsonb(d) j
-    where d.datname = $1::text";
-/// What pg_dump leaves out because it belongs to the database and not to what is in it: settings and rights, as statements.
-/// A setting whose value is a list is quoted already (pg_dump knows the same six).
+    where d.datname = $1";
+/// What pg_dump leaves out because it belongs to the database and not to what is in it: settings, by role or for all.
 const PROPERTIES: &str = "
-    select case s.setrole when 0 then format('alter database %I', $2::text)
-                          else format('alter role %I in database %I', pg_get_userbyid(s.setrole), $2::text) end
-        || format(' set %I to ', split_part(c, '=', 1))
-        || case when split_part(c, '=', 1) in ('search_path', 'temp_tablespaces', 'unix_socket_directories',
-                    'local_preload_libraries', 'session_preload_libraries', 'shared_preload_libraries')
-                     and substr(c, strpos(c, '=') + 1) not in ('', '\"\"')
-                then substr(c, strpos(c, '=') + 1)
-                when substr(c, strpos(c, '=') + 1) in ('', '\"\"') then ''''''
-                else quote_literal(substr(c, strpos(c, '=') + 1)) end
+    select case s.setrole when 0 then null else pg_get_userbyid(s.setrole) end, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
     from pg_database d join pg_db_role_setting s on s.setdatabase = d.oid, unnest(s.setconfig) c
-    where d.datname = $1::text
-    union all
-    select format('revoke all on database %I from public, %I', $2::text, pg_get_userbyid(d.datdba))
-    from pg_database d where d.datname = $1::text and d.datacl is not null
-    union all
-    select format('grant %s on database %I to %s%s', a.privilege_type, $2::text,
-                  case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-                  case when a.is_grantable then ' with grant option' else '' end)
-    from pg_database d, aclexplode(d.datacl) a where d.datname = $1::text";
+    where d.datname = $1";
+/// Who owns it, how many may come in, and whether rights were given at all.
+const OWNER: &str =
+    "select pg_get_userbyid(datdba), datconnlimit, datacl is not null from pg_database where datname = $1";
+/// Its rights: what, to whom (nobody in particular: everybody), and whether they may give it on.
+const GRANTS: &str = "
+    select a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
+    from pg_database d, aclexplode(d.datacl) a where d.datname = $1";
 
-/// The rights on what is in the live database, as statements that name what they are about: schema, relation, routine.
+/// The rights on what is in the live database: kind, name with its schema, privilege, grantee (nobody in particular: everybody), and
+/// whether they may give it on.
 const RIGHTS: &str = "
-    select 'schema', quote_ident(n.nspname), format('grant %s on schema %I to %s%s', a.privilege_type, n.nspname,
-           case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-           case when a.is_grantable then ' with grant option' else '' end)
-    from pg_namespace n, aclexplode(n.nspacl) a where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-    union all
-    select 'relation', format('%I.%I', n.nspname, c.relname), format('grant %s on %s %I.%I to %s%s', a.privilege_type,
-           case c.relkind when 'S' then 'sequence' else 'table' end, n.nspname, c.relname,
-           case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-           case when a.is_grantable then ' with grant option' else '' end)
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) a
-    where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-    union all
-    select 'routine', p.oid::regprocedure::text, format('grant %s on routine %s to %s%s', a.privilege_type, p.oid::regprocedure,
-           case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-           case when a.is_grantable then ' with grant option' else '' end)
-    from pg_proc p join pg_namespace n on n.oid = p.pronamespace, aclexplode(p.proacl) a
-    where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'";
+    with grants as (
+        select 'schema' as kind, quote_ident(n.nspname) as what, n.nspacl as acl from pg_namespace n
+        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+        union all
+        select case c.relkind when 'S' then 'sequence' else 'table' end, format('%I.%I', n.nspname, c.relname), c.relacl
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        union all
+        select 'routine', p.oid::regprocedure::text, p.proacl from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema')
+    select g.kind, g.what, a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
+    from grants g, aclexplode(g.acl) a";
 
 /// Makes the empty side database, like the live one. Gives its oid.
 pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> Result<u32, Failure> {
+    let rows = keeper.ask(LIKE, &[&names.live])?;
     let missing = || Failure::failed("database", format!("{} is not there any more", names.live));
-    let create: String = keeper.one(LIKE, &[&names.live, &names.side])?.ok_or_else(missing)?;
-    keeper.change(permit, &create)?;
+    let create = like(rows.first().ok_or_else(missing)?, &names.side)?;
+    keeper.change(permit, create)?;
     mark(keeper, permit, &names.side, &Remark::Filling { run: run.to_owned() })?;
     oid(keeper, &names.side)
+}
+
+/// The statement that makes a database like the one that a row of [`LIKE`] tells of.
+fn like(row: &Row, side: &str) -> Result<Sql, Failure> {
+    let column = |n| get::<String>(row, n);
+    let encoding: String = column(0)?;
+    let provider = match get::<Option<String>>(row, 6)?.as_deref() {
+        Some("i") => sql::fill("locale_provider icu icu_locale {}", &[text(&column(7)?)]),
+        Some("b") => sql::fill("locale_provider builtin builtin_locale {}", &[text(&column(7)?)]),
+        _ => "".into(),
+    };
+    Ok(sql::fill(
+        "create database {} template template0 encoding {} lc_collate {} lc_ctype {} owner {} tablespace {} connection limit {} {}",
+        &[
+            name(side),
+            text(&encoding),
+            text(&column(1)?),
+            text(&column(2)?),
+            name(&column(3)?),
+            name(&column(4)?),
+            sql::number(get::<i32>(row, 5)?),
+            provider,
+        ],
+    ))
 }
 
 /// The oid of a database that must be there.
@@ -89,32 +97,105 @@ pub fn mark(keeper: &mut Session, permit: &Permit, side: &str, remark: &Remark) 
 /// Says in its comment that a copy is done, and closes it, in one: a killed run leaves one that is made anew, or one that is used.
 pub fn finish(keeper: &mut Session, permit: &Permit, copy: &str, remark: &Remark) -> Result<(), Failure> {
     let note = remark::replace(keeper, copy, copy, Some(remark))?;
-    keeper.change(
-        permit,
-        &format!("begin; alter database {} allow_connections false; {note}; commit", name(copy)),
-    )
+    let close =
+        sql::fill("begin; alter database {} allow_connections false; {}; commit", &[name(copy), note]);
+    keeper.change(permit, close)
 }
 
 /// Gives the side database what belongs to the live database itself and not to what is in it, as it is now.
 pub fn dress(keeper: &mut Session, permit: &Permit, live: &str, side: &str) -> Result<(), Failure> {
-    let own = "select format('alter database %I owner to %I', $2::text, pg_get_userbyid(datdba)) from pg_database where datname = $1::text
-               union all select format('alter database %I connection limit %s', $2::text, datconnlimit) from pg_database where datname = $1::text
-               union all select format('alter database %I reset all', $2::text)";
-    let mut statements = keeper.texts(own, &[&live, &side])?;
-    statements.extend(keeper.texts(PROPERTIES, &[&live, &side])?);
-    statements.iter().try_for_each(|statement| keeper.change(permit, statement))
+    let answers = keeper.ask_all(&[
+        (OWNER.into(), &[&live]),
+        (PROPERTIES.into(), &[&live]),
+        (GRANTS.into(), &[&live]),
+    ])?;
+    let [owner, properties, grants] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
+    let missing = || Failure::failed("database", format!("{live} is not there any more"));
+    let owner = owner.first().ok_or_else(missing)?;
+    let mut statements = owned(owner, side)?;
+    for row in properties {
+        statements.push(property(row, side)?);
+    }
+    for row in grants {
+        let (privilege, on) = (privilege(&get::<String>(row, 0)?)?, name(side));
+        statements.push(grant(&privilege, "database".into(), on, get(row, 1)?, get(row, 2)?));
+    }
+    keeper.change(permit, sql::join(statements, ";\n"))
+}
+
+/// Owner, limit, and nobody's rights but what comes after.
+fn owned(row: &Row, side: &str) -> Result<Vec<Sql>, Failure> {
+    let (owner, limit, rights): (String, i32, bool) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+    let mut statements = vec![
+        sql::fill("alter database {} owner to {}", &[name(side), name(&owner)]),
+        sql::fill("alter database {} connection limit {}", &[name(side), sql::number(limit)]),
+        sql::fill("alter database {} reset all", &[name(side)]),
+    ];
+    if rights {
+        statements.push(sql::fill("revoke all on database {} from public, {}", &[name(side), name(&owner)]));
+    }
+    Ok(statements)
+}
+
+/// The statement that gives a database one setting.
+fn property(row: &Row, side: &str) -> Result<Sql, Failure> {
+    let (role, setting, value): (Option<String>, String, String) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+    // `app.mode` is one setting, and not a setting of `app`.
+    let parts = sql::join(setting.split('.').map(name), ".");
+    let value = sql::setting(&setting, &value);
+    Ok(match role {
+        None => sql::fill("alter database {} set {} to {}", &[name(side), parts, value]),
+        Some(role) => {
+            sql::fill("alter role {} in database {} set {} to {}", &[name(&role), name(side), parts, value])
+        }
+    })
+}
+
+/// A privilege by its word; one that is not known is none of ours.
+fn privilege(word: &str) -> Result<Sql, Failure> {
+    const KNOWN: &[&str] = &[
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "TRUNCATE",
+        "REFERENCES",
+        "TRIGGER",
+        "MAINTAIN",
+        "USAGE",
+        "CREATE",
+        "CONNECT",
+        "TEMPORARY",
+        "EXECUTE",
+        "SET",
+        "ALTER SYSTEM",
+    ];
+    let known = KNOWN.iter().find(|known| **known == word);
+    known.map(|word| Sql::from(*word)).ok_or_else(|| Failure::bug(format!("PostgreSQL knows a right {word}")))
+}
+
+fn grant(privilege: &Sql, kind: Sql, on: Sql, to: Option<String>, on_it_goes: bool) -> Sql {
+    let to = to.map_or_else(|| "public".into(), |role| name(&role));
+    let option = if on_it_goes { " with grant option" } else { "" };
+    sql::fill("grant {} on {} {} to {}{}", &[privilege.clone(), kind, on, to, option.into()])
 }
 
 /// Throws a side database away, with whoever is still in it.
 pub fn discard(keeper: &mut Session, permit: &Permit, side: &str) -> Result<(), Failure> {
-    keeper.change(permit, &format!("drop database if exists {} with (force)", name(side)))
+    keeper.change(permit, sql::fill("drop database if exists {} with (force)", &[name(side)]))
 }
 
 /// Opens a copy to be looked at, in whose name, or closes it again: what nobody can enter nobody can change.
 pub fn look(keeper: &mut Session, permit: &Permit, copy: &str, by: Option<&str>) -> Result<(), Failure> {
     let note = remark::closed(keeper, copy, by)?;
-    let (name, open) = (name(copy), by.is_some());
-    keeper.change(permit, &format!("begin; alter database {name} allow_connections {open}; {note}; commit"))
+    let open = if by.is_some() { "true" } else { "false" };
+    keeper.change(
+        permit,
+        sql::fill(
+            "begin; alter database {} allow_connections {}; {}; commit",
+            &[name(copy), open.into(), note],
+        ),
+    )
 }
 
 /// Throws away what killed attempts have left: we hold the lock, so nobody is at work on them.
@@ -191,19 +272,41 @@ impl Side<'_> {
     pub fn grant(&self, permit: &Permit) -> Result<usize, Failure> {
         let mut live = self.server.connect(&self.settings.database)?;
         let mut side = self.server.connect(self.name)?;
-        let mut granted = 0;
-        for row in live.ask(RIGHTS, &[])? {
-            let column = |n| crate::server::get::<String>(&row, n);
-            let (kind, what, grant) = (column(0)?, column(1)?, column(2)?);
-            let look = match kind.as_str() {
-                "schema" => "select true where to_regnamespace($1) is not null",
-                "relation" => "select true where to_regclass($1) is not null",
-                _ => "select true where to_regprocedure($1) is not null",
+        let rows = live.ask(RIGHTS, &[])?;
+        let mut statements = Vec::new();
+        for row in &rows {
+            let column = |n| get::<String>(row, n);
+            let (kind, what) = (column(0)?, column(1)?);
+            let (look, kind, on): (_, Sql, Sql) = match kind.as_str() {
+                "schema" => {
+                    ("select true where to_regnamespace($1) is not null", "schema".into(), sql::given(&what))
+                }
+                "sequence" => {
+                    ("select true where to_regclass($1) is not null", "sequence".into(), sql::given(&what))
+                }
+                "table" => {
+                    ("select true where to_regclass($1) is not null", "table".into(), sql::given(&what))
+                }
+                _ => (
+                    "select true where to_regprocedure($1) is not null",
+                    "routine".into(),
+                    sql::signature(&what),
+                ),
             };
-            if side.one::<bool>(look, &[&what])?.is_some() {
-                side.change(permit, &grant)?;
-                granted += 1;
-            }
+            let statement = grant(&privilege(&column(2)?)?, kind, on, get(row, 3)?, get(row, 4)?);
+            statements.push((look, what, statement));
+        }
+        // Two round trips, however many rights there are.
+        let there: Vec<[&dyn Value; 1]> =
+            statements.iter().map(|(_, what, _)| [what as &dyn Value]).collect();
+        let questions: Vec<_> =
+            statements.iter().zip(&there).map(|((look, ..), what)| (Sql::from(*look), &what[..])).collect();
+        let answers = side.ask_all(&questions)?;
+        let there = statements.into_iter().zip(answers).filter(|(_, rows)| !rows.is_empty());
+        let grants: Vec<Sql> = there.map(|((.., grant), _)| grant).collect();
+        let granted = grants.len();
+        if granted > 0 {
+            side.change(permit, sql::join(grants, ";\n"))?;
         }
         Ok(granted)
     }

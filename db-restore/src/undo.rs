@@ -2,13 +2,14 @@
 //! now is kept as well.
 
 use jiff::Timestamp;
-use step::{Acted, Failure, Loss, Outcome, Permit, Run};
+use step::{Acted, Failure, Loss, Outcome, Permit, Run, shell};
 
 use crate::args::{Settings, Sure};
 use crate::bring::Clock;
 use crate::plan::{self, Names};
 use crate::remark::{self, Record, Remark};
-use crate::server::{Live, Session, name};
+use crate::server::sql::{self, name, text};
+use crate::server::{Live, Session};
 use crate::swap::Swap;
 use crate::work::{Act, Work};
 use crate::{loss, preflight, side, verify};
@@ -21,7 +22,7 @@ pub fn run(run: &mut Run, settings: &Settings, sure: &Sure) -> Result<Outcome, F
     }
     let work = Work::new(&run.context, settings);
     // No age is asked for: what the clocks say does not matter here.
-    let live = work.server.identity(&settings.database)?;
+    let live = work.opened()?;
     let (outcome, loss) = Undo { run, work, live: &live }.go(sure)?;
     if let Some(loss) = loss {
         run.set("loss", loss)?;
@@ -38,7 +39,7 @@ struct Undo<'a> {
 impl Undo<'_> {
     fn go(&self, sure: &Sure) -> Result<(Outcome, Option<Loss>), Failure> {
         let database = &self.work.settings.database;
-        let mut keeper = self.work.lock(self.live)?;
+        let mut keeper = self.work.lock()?;
         let record = match remark::of(&mut keeper, database)? {
             Some(Remark::Live(record)) => record,
             Some(Remark::Back(record)) if record.run == self.run.document.id() => {
@@ -77,8 +78,7 @@ impl Undo<'_> {
             return Ok((Outcome::planned(message), None));
         };
         self.tell(&written, &record, &undone);
-        self.work.confirm(&self.act(&record)?, sure.confirm.as_deref())?;
-        self.work.repair(&mut keeper, &permit)?;
+        self.work.confirm(&self.act_of(&record.kept_in)?, sure.confirm.as_deref())?;
         let (run, taken_at) = (self.run.document.id().to_owned(), record.frozen_at);
         let mut back = Record { run, taken_at, kept_in: undone, rows: Some(rows), ..record };
         let mut clock = Clock::default();
@@ -120,12 +120,13 @@ impl Undo<'_> {
         written.iter().take(12).for_each(|(table, rows)| voice.say(&format!("  {table}: {rows} rows")));
     }
 
-    fn act(&self, record: &Record) -> Result<Act, Failure> {
+    fn act_of(&self, kept: &str) -> Result<Act, Failure> {
         let database = &self.work.settings.database;
-        let phrase = format!("{database}@{}", record.kept_in);
+        let phrase = format!("{database}@{kept}");
+        let environment = self.run.context.environment()?;
         let next =
-            format!("db-restore undo --fresh --env {} --confirm {phrase}", self.run.context.environment()?);
-        Ok(Act { what: format!("swapping {} back to {database}", record.kept_in), phrase, next })
+            shell::command(["db-restore", "undo", "--fresh", "--env", environment, "--confirm", &phrase]);
+        Ok(Act { what: format!("swapping {kept} back to {database}"), phrase, next })
     }
 
     fn swap(
@@ -140,7 +141,7 @@ impl Undo<'_> {
         let swap = Swap {
             server: self.work.server,
             permit,
-            run: self.run.document.id(),
+            again: self.act_of(side)?.next,
             live,
             side,
             kept: undone,
@@ -150,20 +151,21 @@ impl Undo<'_> {
         let swapped = swap.run(keeper, |keeper, swapped| {
             back.frozen_at = swapped.frozen_at;
             let note = Remark::Undone { run: back.run.clone(), since: back.frozen_at };
-            let setting = "default_transaction_read_only";
             let reset = match read_only {
-                Some(value) => {
-                    format!("alter database {} set {setting} to {}", name(side), crate::server::text(&value))
-                }
-                None => format!("alter database {} reset {setting}", name(side)),
+                Some(value) => sql::fill(
+                    "alter database {} set default_transaction_read_only to {}",
+                    &[name(side), text(&value)],
+                ),
+                None => sql::fill("alter database {} reset default_transaction_read_only", &[name(side)]),
             };
             Ok(vec![
                 remark::replace(keeper, live, side, Some(&Remark::Back(back.clone())))?,
                 remark::replace(keeper, live, live, Some(&note))?,
                 reset,
-                format!("alter database {} set {setting} to on", name(live)),
+                sql::fill("alter database {} set default_transaction_read_only to on", &[name(live)]),
             ])
         })?;
+        back.frozen_at = swapped.frozen_at;
         Ok(swapped.outage)
     }
 

@@ -8,7 +8,8 @@ use step::{Failure, Permit};
 
 use crate::manifest::Manifest;
 use crate::plan;
-use crate::server::{Session, name};
+use crate::server::sql::{self, name};
+use crate::server::{Session, Sql};
 use crate::work::Work;
 
 /// How many relations, constraints, functions and triggers users have made, by kind.
@@ -50,7 +51,7 @@ impl Proof {
 /// Objects by kind.
 pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> {
     let rows = session.ask(OBJECTS, &[])?;
-    let one = |row: &postgres::Row| {
+    let one = |row: &crate::server::Row| {
         Ok((crate::server::get(row, 0)?, crate::server::get::<i64>(row, 1)?.unsigned_abs()))
     };
     rows.iter()
@@ -102,12 +103,12 @@ pub fn probe(work: &Work, database: &str, role: Option<&str>) -> Result<usize, F
     };
     if let Some(role) = role {
         session
-            .ask(&format!("set role {}", name(role)), &[])
+            .ask(sql::fill("set role {}", &[name(role)]), &[])
             .map_err(|f| wrong("set role", f.causes.join(" ")))?;
     }
     for probe in probes {
-        let sql = probe.trim().trim_end_matches(';');
-        let answer = session.texts(&format!("select (select ({sql}))::text"), &[]);
+        let query = sql::of_the_settings(probe);
+        let answer = session.texts(sql::fill("select (select ({}))::text", &[query]), &[]);
         match answer {
             Ok(rows) if rows == ["true"] => {}
             Ok(rows) => return Err(wrong(probe, format!("it says {}", rows.join(", ")))),
@@ -134,14 +135,15 @@ pub fn amcheck(work: &Work, permit: &Permit, side: &str) -> Result<Option<u64>, 
     };
     let found = session.attempt(permit, |transaction| {
         let schema = if schema.is_empty() {
-            transaction.batch_execute(
+            transaction.change(
+                permit,
                 "create schema db_restore_amcheck; create extension amcheck schema db_restore_amcheck",
             )?;
-            "db_restore_amcheck"
+            name("db_restore_amcheck")
         } else {
-            &schema
+            sql::given(&schema)
         };
-        check(transaction, schema)
+        check(transaction, &schema)
     });
     match found {
         Ok((checked, wrong)) if wrong.is_empty() => Ok(Some(checked)),
@@ -158,25 +160,26 @@ fn damaged(side: &str) -> Failure {
 }
 
 /// How many relations were read, and what is wrong with them. An index that is damaged is an error of its own.
-fn check(
-    transaction: &mut postgres::Transaction,
-    schema: &str,
-) -> Result<(u64, Vec<String>), postgres::Error> {
-    let ours = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't'";
-    let heaps = format!(
+fn check(transaction: &mut Session, schema: &Sql) -> Result<(u64, Vec<String>), Failure> {
+    let ours =
+        || Sql::from("n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't'");
+    let heaps = sql::fill(
         "select c.oid::regclass::text || ': ' || v.msg from pg_class c join pg_namespace n on n.oid = c.relnamespace,
-                lateral {schema}.verify_heapam(c.oid) v where c.relkind in ('r', 'm') and {ours} limit 20"
+                lateral {}.verify_heapam(c.oid) v where c.relkind in ('r', 'm') and {} limit 20",
+        &[schema.clone(), ours()],
     );
-    let trees = format!(
-        "select count(*), count({schema}.bt_index_check(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    let trees = sql::fill(
+        "select count(*), count({}.bt_index_check(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
                 join pg_index i on i.indexrelid = c.oid join pg_am a on a.oid = c.relam
-         where a.amname = 'btree' and c.relkind = 'i' and i.indisvalid and {ours}"
+         where a.amname = 'btree' and c.relkind = 'i' and i.indisvalid and {}",
+        &[schema.clone(), ours()],
     );
-    let tables = format!(
-        "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and {ours}"
+    let tables = sql::fill(
+        "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and {}",
+        &[ours()],
     );
-    let wrong = transaction.query(&heaps, &[])?.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let mut count = |sql: &str| transaction.query_one(sql, &[])?.try_get::<_, i64>(0);
-    let checked = count(&trees)? + count(&tables)?;
+    let wrong = transaction.texts(heaps, &[])?;
+    let mut count = |sql: Sql| transaction.one::<i64>(sql, &[]).map(Option::unwrap_or_default);
+    let checked = count(trees)? + count(tables)?;
     Ok((checked.unsigned_abs(), wrong))
 }

@@ -4,14 +4,26 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use step::{Context, Failure, Permit, Run};
+use step::{Context, Failure, Run};
 
 use crate::args::Settings;
 use crate::plan;
-use crate::server::{Live, Server, Session};
+use crate::server::{Live, Server, Session, get, sql};
+use crate::swap;
 
 /// A session that has ended holds its lock a moment longer.
 const LINGERING: Duration = Duration::from_secs(1);
+
+/// The lock's key: of the cluster and the database's name, `$1`.
+const KEY: &str = "hashtextextended(format('db-restore:%s:%s', (select system_identifier from pg_control_system()), $1::text), 0)";
+
+/// A session that holds the lock.
+struct Holder {
+    pid: i32,
+    who: String,
+    /// Whether its role may do the work: a superuser, or a member of the database's owner.
+    may: bool,
+}
 
 /// One act.
 #[derive(Clone, Copy)]
@@ -27,39 +39,109 @@ impl<'a> Work<'a> {
         Work { context, settings, server: Server::new(context, settings) }
     }
 
-    /// Who the server is. Clocks that are far apart prove no age.
+    /// Who the server is, with a live database that can be entered. Clocks that are far apart prove no age.
     pub fn live(&self) -> Result<Live, Failure> {
-        let live = self.server.identity(&self.settings.database)?;
+        let live = self.opened()?;
         plan::clocks(live.skew)?;
         Ok(live)
     }
 
+    /// The same whatever the clocks say. A live database that a killed run has left closed is opened first, whatever is to be done; one that
+    /// a person has closed stays so.
+    pub fn opened(&self) -> Result<Live, Failure> {
+        let live = self.server.identity(&self.settings.database)?;
+        if live.open {
+            return Ok(live);
+        }
+        let Some(permit) = self.context.permit().filter(|_| live.closed_by_us) else {
+            return Err(self.closed(&live));
+        };
+        let database = &self.settings.database;
+        let mut keeper = self.lock()?;
+        self.context.voice.warn(&format!("{database} was left closed by a run that was killed; opening it"));
+        swap::open(&mut keeper, &permit, database)?;
+        Ok(Live { open: true, closed_by_us: false, ..live })
+    }
+
+    /// Who the server is, for those who only look: a closed database is said, with the way to open it.
+    pub fn look(&self) -> Result<Live, Failure> {
+        let live = self.server.identity(&self.settings.database)?;
+        plan::clocks(live.skew)?;
+        if live.open { Ok(live) } else { Err(self.closed(&live)) }
+    }
+
+    /// That nobody can come in, who has done it, and the way out.
+    fn closed(&self, live: &Live) -> Failure {
+        let database = &self.settings.database;
+        let (by, way) = if live.closed_by_us {
+            (
+                "by a run of db-restore that was killed",
+                "any command that changes something opens it first, or open it by hand",
+            )
+        } else {
+            ("by a person", "open it when that is what you want, and run this again")
+        };
+        let message = format!("{database} is closed: it takes no connections. It was closed {by}: {way}");
+        Failure::config("closed", message).next(swap::opening(self.settings, database))
+    }
+
     /// One act on a database at a time, whoever starts it and from where; the lock goes with the session.
-    pub fn lock(&self, live: &Live) -> Result<Session<'a>, Failure> {
+    pub fn lock(&self) -> Result<Session<'a>, Failure> {
         let mut keeper = self.server.connect(&self.settings.maintenance)?;
-        let key = format!("db-restore:{}:{}", live.system_identifier, self.settings.database);
         let end = Instant::now() + LINGERING;
+        let try_it = sql::fill("select pg_try_advisory_lock({})", &[KEY.into()]);
         loop {
-            if keeper.one("select pg_try_advisory_lock(hashtextextended($1, 0))", &[&key])? == Some(true) {
+            if keeper.one(&try_it, &[&self.settings.database])? == Some(true) {
                 return Ok(keeper);
             }
-            if Instant::now() >= end {
-                return Err(self.locked(&mut keeper, &key));
+            let holders = self.holders(&mut keeper)?;
+            if let Some(squatter) = holders.iter().find(|holder| !holder.may) {
+                self.evict(&mut keeper, squatter)?;
+            } else if Instant::now() >= end {
+                return Err(self.locked(&holders));
             }
             self.context.pause(Duration::from_millis(20))?;
         }
     }
 
+    /// Who holds the lock.
+    fn holders(&self, keeper: &mut Session) -> Result<Vec<Holder>, Failure> {
+        let sql = sql::fill(
+            "select a.pid, format('%s from %s since %s (role %s, server process %s)', a.application_name, coalesce(host(a.client_addr), 'the server itself'),
+                    to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), a.usename, a.pid),
+                    r.rolsuper or exists (select from pg_database d where d.datname = $1 and pg_has_role(r.oid, d.datdba, 'MEMBER'))
+             from pg_locks l join pg_stat_activity a using (pid) join pg_roles r on r.oid = a.usesysid, lateral (select {} as k) k
+             where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and (l.classid::bigint << 32) | l.objid::bigint = k.k",
+            &[KEY.into()],
+        );
+        let rows = keeper.ask(sql, &[&self.settings.database])?;
+        rows.iter()
+            .map(|row| Ok(Holder { pid: get(row, 0)?, who: get(row, 1)?, may: get(row, 2)? }))
+            .collect()
+    }
+
+    /// A role that may not do this work can take the lock all the same, as any login may: then it only stands in the way. Its session is
+    /// ended, and that is said.
+    fn evict(&self, keeper: &mut Session, squatter: &Holder) -> Result<(), Failure> {
+        let way = sql::fill("select pg_terminate_backend({})", &[sql::number(squatter.pid)]);
+        let message = "somebody who may not work on this database holds its lock: end that session";
+        let refused = || {
+            Failure::refused("squatted", message).cause(&squatter.who).next(swap::psql(self.settings, &way))
+        };
+        let permit = self.context.permit().ok_or_else(refused)?;
+        self.context.voice.warn(&format!(
+            "somebody who may not work on this database holds its lock, and is sent away: {}",
+            squatter.who
+        ));
+        keeper.batch(&permit, &way).map(|_| ()).map_err(|_| refused())
+    }
+
     /// Who is at work.
-    fn locked(&self, keeper: &mut Session, key: &str) -> Failure {
-        let sql = "select format('%s from %s since %s (server process %s)', a.application_name, coalesce(host(a.client_addr), 'the server itself'),
-                                 to_char(a.backend_start, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), a.pid)
-                   from pg_locks l join pg_stat_activity a using (pid), hashtextextended($1, 0) k
-                   where l.locktype = 'advisory' and l.granted and l.objsubid = 1
-                     and (l.classid::bigint << 32) | l.objid::bigint = k";
-        let holders = keeper.texts(sql, &[&key]).unwrap_or_default();
+    fn locked(&self, holders: &[Holder]) -> Failure {
         let message = format!("another db-restore is at work on {}: wait for it", self.settings.database);
-        holders.iter().fold(Failure::temporary("locked", message), Failure::cause)
+        holders
+            .iter()
+            .fold(Failure::temporary("locked", message), |failure, holder| failure.cause(&holder.who))
     }
 
     /// The data behind a name must say that it is of this product and environment, if the settings name a marker. A live database
@@ -82,26 +164,19 @@ impl<'a> Work<'a> {
             );
             return Err(Failure::refused("no-marker", message));
         };
-        let rows = session
-            .texts(&format!("select distinct product::text || ' ' || environment::text from {table}"), &[])?;
+        let rows = session.texts(
+            sql::fill(
+                "select distinct product::text || ' ' || environment::text from only {}",
+                &[sql::given(&table)],
+            ),
+            &[],
+        )?;
         if rows == [format!("{product} {environment}")] {
             return Ok(());
         }
         let said = if rows.is_empty() { "nothing".to_owned() } else { rows.join(", ") };
         let message = format!("the marker in {database} says {said}, and this is {product} {environment}");
         Err(Failure::refused("foreign-marker", message))
-    }
-
-    /// Opens a live database that a killed act has left closed; one that a person has closed stays so.
-    pub fn repair(&self, keeper: &mut Session, permit: &Permit) -> Result<(), Failure> {
-        let database = &self.settings.database;
-        if crate::remark::is_closed_by_us(keeper, database)? {
-            self.context
-                .voice
-                .warn(&format!("{database} was left closed by a run that was killed; opening it"));
-            crate::swap::open(keeper, permit, database)?;
-        }
-        Ok(())
     }
 
     /// Nobody can confirm: that is said before hours are spent.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use step::Failure;
 
 use crate::origin::Origin;
-use crate::server::{Server, Session};
+use crate::server::{Server, Session, Sql, sql};
 use rows::{Bucket, Comparison, Differences, Side, comparison, count};
 use shape::{Shapes, shapes};
 use since::Counts;
@@ -159,7 +159,7 @@ pub fn report<T: Send>(
     sides: Sides,
     beside: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<(Report, T), Failure> {
-    let mut pair = Pair::open(sides, "true")?;
+    let mut pair = Pair::open(sides, "true".into())?;
     let (before, other) = (pair.before.clone(), shapes(&mut pair.new.session)?);
     let names: BTreeSet<&String> = before.keys().chain(other.keys()).collect();
     let all: Vec<_> = names.iter().map(|t| comparison(t, before.get(*t), other.get(*t))).collect();
@@ -178,9 +178,9 @@ pub fn report<T: Send>(
 /// side is not quiet any more: rows that were written to it from transaction `from` on are not looked at.
 pub fn finish(sides: Sides, from: u64, report: &mut Report) -> Result<(), Failure> {
     let first = from & 0xffff_ffff;
-    let only = format!("not (age(t.xmin) >= 0 and age(t.xmin) <= age('{first}'::xid))");
+    let only = sql::fill("not (age(t.xmin) >= 0 and age(t.xmin) <= age('{}'::xid))", &[sql::number(first)]);
     let origin = report.origin.clone();
-    let mut pair = Pair::open(Sides { origin: origin.as_ref(), ..sides }, &only)?;
+    let mut pair = Pair::open(Sides { origin: origin.as_ref(), ..sides }, only)?;
     let now = pair.before.clone();
     let names: BTreeSet<&String> = now.keys().chain(report.old.keys()).collect();
     let moved: Vec<&String> = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t)).collect();
@@ -216,7 +216,7 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    fn open(sides: Sides<'a>, only: &str) -> Result<Self, Failure> {
+    fn open(sides: Sides<'a>, only: Sql) -> Result<Self, Failure> {
         let (mut old, mut new) = (sides.server.connect(sides.old)?, sides.server.connect(sides.new)?);
         [&mut old, &mut new].into_iter().try_for_each(prepare)?;
         let before = shapes(&mut old)?;
@@ -226,9 +226,9 @@ impl<'a> Pair<'a> {
         if let Some(doubt) = doubt {
             sides.server.detail(&format!("every row is compared: {doubt}"));
         }
-        let side = |session, only: &str| Side { session, only: only.to_owned() };
         let origin = sides.origin.filter(|_| doubt.is_none());
-        Ok(Pair { old: side(old, "true"), new: side(new, only), before, origin })
+        let (old, new) = (Side { session: old, only: "true".into() }, Side { session: new, only });
+        Ok(Pair { old, new, before, origin })
     }
 
     /// Asks both sides at the same time.
@@ -330,10 +330,9 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Both sides must write a value and name a type alike, whatever the databases' own settings are; and a row is looked up by an index.
+/// A row is looked up by an index.
 fn prepare(session: &mut Session) -> Result<(), Failure> {
-    let sql = "select set_config(name, value, false) from (values ('search_path', 'pg_catalog'), ('datestyle', 'ISO'), ('intervalstyle', 'postgres'),
-                   ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off')) s(name, value)";
+    let sql = "select set_config(name, 'off', false) from (values ('enable_hashjoin'), ('enable_mergejoin')) s(name)";
     session.ask(sql, &[]).map(|_| ())
 }
 
@@ -350,8 +349,11 @@ pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String,
     // Transaction numbers are compared in the 32 bits in which rows carry them.
     let xid = i64::try_from(xid & 0xffff_ffff).unwrap_or_default();
     for table in shapes(session)?.into_keys() {
-        let sql = format!("select count(*) from only {table} where age(xmin) <= age($1::bigint::text::xid)");
-        let rows: i64 = session.one(&sql, &[&xid])?.unwrap_or_default();
+        let sql = sql::fill(
+            "select count(*) from only {} where age(xmin) <= age($1::bigint::text::xid)",
+            &[sql::given(&table)],
+        );
+        let rows: i64 = session.one(sql, &[&xid])?.unwrap_or_default();
         if rows > 0 {
             written.insert(table, rows.unsigned_abs());
         }

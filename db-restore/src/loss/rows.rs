@@ -4,6 +4,7 @@
 use step::Failure;
 
 use super::shape::Shape;
+use crate::server::sql::{self, Sql};
 use crate::server::{Rows, Session, get};
 
 /// The most buckets of a table; each takes 24 bytes here.
@@ -15,7 +16,7 @@ const BYTES_A_BUCKET: u64 = 32 << 10;
 pub struct Side<'a> {
     pub session: Session<'a>,
     /// SQL for which rows `t` count on it; `true` for all.
-    pub only: String,
+    pub only: Sql,
 }
 
 /// How one table is compared.
@@ -26,15 +27,15 @@ pub struct Comparison {
     pub old: bool,
     pub new: bool,
     /// SQL for the hash of a row's key, and of the row.
-    key: String,
-    pub row: String,
+    key: Sql,
+    pub row: Sql,
     /// Whether rows have a key of their own: only then can one be said to have changed.
     pub keyed: bool,
     buckets: u64,
     /// Columns that only the old side has.
     pub columns_lost: Vec<String>,
     /// SQL for a row's own time, if it has one.
-    time: Option<String>,
+    time: Option<Sql>,
     /// The columns of the key, and their types.
     pub keys: Vec<(String, String)>,
     /// How the table is laid out on each side, where both have the same columns and the same key.
@@ -86,25 +87,25 @@ pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comp
 }
 
 /// SQL for a row's own time.
-fn time(columns: &[(String, String, bool)]) -> Option<String> {
+fn time(columns: &[(String, String, bool)]) -> Option<Sql> {
     let times = ["created_at", "updated_at", "inserted_at", "modified_at"];
-    let times: Vec<String> = columns
+    let times: Vec<Sql> = columns
         .iter()
         .filter(|(name, kind, _)| times.contains(&name.as_str()) && kind.starts_with("timestamp"))
-        .map(|(name, ..)| format!("t.{name}::timestamptz"))
+        .map(|(name, ..)| sql::fill("t.{}::timestamptz", &[sql::given(name)]))
         .collect();
-    (!times.is_empty()).then(|| format!("greatest({})", times.join(", ")))
+    (!times.is_empty()).then(|| sql::fill("greatest({})", &[sql::join(times, ", ")]))
 }
 
-fn hash(columns: &[&str], plain: bool) -> String {
+fn hash(columns: &[&str], plain: bool) -> Sql {
     if columns.is_empty() {
-        return "0::bigint".to_owned();
+        return "0::bigint".into();
     }
-    let row = columns.iter().map(|c| format!("t.{c}")).collect::<Vec<_>>().join(", ");
+    let row = sql::join(columns.iter().map(|c| sql::fill("t.{}", &[sql::given(c)])), ", ");
     if plain {
-        format!("hash_record_extended(row({row}), 0)")
+        sql::fill("hash_record_extended(row({}), 0)", &[row])
     } else {
-        format!("hashtextextended(row({row})::text, 0)")
+        sql::fill("hashtextextended(row({})::text, 0)", &[row])
     }
 }
 
@@ -112,22 +113,31 @@ fn hash(columns: &[&str], plain: bool) -> String {
 pub type Bucket = (u64, i128);
 
 impl Comparison {
-    fn from(&self, only: &str) -> String {
-        format!("(select {} as k, {} as r from only {} t where {only}) s", self.key, self.row, self.table)
+    fn from(&self, only: &Sql) -> Sql {
+        sql::fill(
+            "(select {} as k, {} as r from only {} t where {}) s",
+            &[self.key.clone(), self.row.clone(), sql::given(&self.table), only.clone()],
+        )
     }
 
     /// The rows of one side.
     pub fn count(&self, side: &mut Side) -> Result<u64, Failure> {
-        let sql = format!("select count(*) from only {} t where {}", self.table, side.only);
-        Ok(side.session.one::<i64>(&sql, &[])?.unwrap_or_default().unsigned_abs())
+        let sql = sql::fill(
+            "select count(*) from only {} t where {}",
+            &[sql::given(&self.table), side.only.clone()],
+        );
+        Ok(side.session.one::<i64>(sql, &[])?.unwrap_or_default().unsigned_abs())
     }
 
     /// The buckets of one side.
     pub fn buckets(&self, side: &mut Side) -> Result<Vec<Bucket>, Failure> {
         let mut buckets = vec![(0, 0); usize::try_from(self.buckets).unwrap_or(1)];
         let from = self.from(&side.only);
-        let sql = format!("select k & {}, count(*), sum(r)::text from {from} group by 1", self.buckets - 1);
-        let mut rows = side.session.rows(&sql, &[])?;
+        let sql = sql::fill(
+            "select k & {}, count(*), sum(r)::text from {} group by 1",
+            &[sql::number(self.buckets - 1), from],
+        );
+        let mut rows = side.session.rows(sql, &[])?;
         while let Some(row) = rows.next()? {
             let at = usize::try_from(get::<i64>(&row, 0)?).unwrap_or_default();
             let sum = get::<String>(&row, 2)?
@@ -142,9 +152,9 @@ impl Comparison {
 
     /// The rows of some buckets, in the order of their keys.
     fn sorted<'s>(&self, side: &'s mut Side, buckets: &[i64]) -> Result<Rows<'s>, Failure> {
-        let (from, mask) = (self.from(&side.only), self.buckets - 1);
-        let sql = format!("select k, r from {from} where k & {mask} = any($1) order by 1, 2");
-        side.session.rows(&sql, &[&buckets])
+        let (from, mask) = (self.from(&side.only), sql::number(self.buckets - 1));
+        let sql = sql::fill("select k, r from {} where k & {} = any($1) order by 1, 2", &[from, mask]);
+        side.session.rows(sql, &[&buckets.to_vec()])
     }
 
     /// What differs, from the buckets of both sides.
@@ -164,11 +174,11 @@ impl Comparison {
     /// The time of the newest row, by its own word.
     pub fn newest(&self, old: &mut Session) -> Result<Option<String>, Failure> {
         let Some(time) = &self.time else { return Ok(None) };
-        let sql = format!(
-            "select to_char(max({time}) filter (where isfinite({time})), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') from only {} t",
-            self.table
+        let sql = sql::fill(
+            "select to_char(max({}) filter (where isfinite({})), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') from only {} t",
+            &[time.clone(), time.clone(), sql::given(&self.table)],
         );
-        Ok(old.ask(&sql, &[])?.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()))
+        Ok(old.ask(sql, &[])?.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()))
     }
 }
 
@@ -245,10 +255,10 @@ mod tests {
         let new =
             shape(&[("created_at", "timestamp with time zone", true), ("id", "integer", true)], &["id"]);
         let c = comparison("public.orders", Some(&old), Some(&new));
-        assert_eq!(c.key, "hash_record_extended(row(t.id), 0)");
-        assert_eq!(c.row, "hash_record_extended(row(t.created_at, t.id), 0)");
+        assert_eq!(c.key.as_str(), "hash_record_extended(row(t.id), 0)");
+        assert_eq!(c.row.as_str(), "hash_record_extended(row(t.created_at, t.id), 0)");
         assert_eq!((c.keyed, c.columns_lost.as_slice(), c.buckets), (true, &["paid".to_owned()][..], 32));
-        assert_eq!(c.time.as_deref(), Some("greatest(t.created_at::timestamptz)"));
+        assert_eq!(c.time.as_ref().map(Sql::as_str), Some("greatest(t.created_at::timestamptz)"));
     }
 
     #[test]
