@@ -9,7 +9,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build pages build-dev setup test lint extra corpus matrix demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
+.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-db demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,9 @@ corpus: ## changelog-lint against the real changelogs of SHARED=DIR (part of ext
 matrix: setup ## db-restore on PostgreSQL 15, 16 and 18 (fetches a Python wheel, once)
 	$(CARGO) build -p db-restore
 	scripts/matrix
+
+sweep-db: setup ## db-restore killed at every line of every command, on each PostgreSQL that is here (long)
+	SWEEP=all $(CARGO) test -p db-restore --test guard
 
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace

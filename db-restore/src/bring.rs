@@ -221,7 +221,9 @@ impl Way<'_> {
         // A signal or the deadline must not leave it lying about.
         keeper.see_through();
         let side = &self.names.side;
-        match side::discard(keeper, permit, side) {
+        let discarded = side::discard(keeper, permit, side)
+            .and_then(|()| crate::copy::role::sweep(keeper, permit, &self.names.live));
+        match discarded {
             Ok(()) => failure.output("live_database", "not touched").output("side_database", "removed"),
             Err(_) => failure.output("live_database", "not touched").output("side_database", side.as_str()),
         }

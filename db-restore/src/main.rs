@@ -2,6 +2,7 @@
 
 mod args;
 mod bring;
+mod copy;
 mod demands;
 mod header;
 mod in_place;

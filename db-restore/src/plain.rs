@@ -1,46 +1,34 @@
-//! Dumps in plain SQL, the form that proves least: whether one is whole, and whether it keeps to the database it is sent into.
+//! Dumps in plain SQL, the form that proves least: whether one is whole, and whether it is what pg_dump writes.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
-use crate::sources::archive::lines;
+use crate::copy::apply;
+use crate::copy::script::{END, Piece, Script};
 
-/// Ends every plain dump that is whole.
-const END: &str = "-- PostgreSQL database dump complete";
-
-/// Calls `each` with every line that is no data.
-pub fn statements(path: &Path, each: &mut dyn FnMut(&str)) -> std::io::Result<()> {
-    let mut data = false;
-    for line in lines(path)? {
-        let line = line?;
-        match (data, line.as_str()) {
-            (true, "\\.") => data = false,
-            (true, _) => {}
-            (false, text) => {
-                data = text.starts_with("COPY ") && text.ends_with(" FROM stdin;");
-                each(text);
+/// Calls `each` with every line of a statement: no data, no comment.
+pub fn statements(path: &Path, each: &mut dyn FnMut(&str)) -> Result<bool, String> {
+    let file = File::open(path).map_err(|e| e.to_string())?;
+    let mut script = Script::new(BufReader::new(file));
+    while let Some(piece) = script.next()? {
+        match piece {
+            Piece::Statement(statement) => {
+                apply::turn(&statement, u32::MAX)?;
+                format!("{};", statement.text).lines().for_each(&mut *each);
             }
+            Piece::Copy(_) => while script.data()?.is_some() {},
         }
     }
-    Ok(())
+    Ok(script.whole)
 }
 
 /// It must be whole, and give psql no orders: `\connect` would lead out of the side database.
 pub fn check(path: &Path) -> Result<(), String> {
-    let (mut whole, mut order) = (false, None);
-    let mut each = |line: &str| {
-        whole |= line == END;
-        let allowed = ["\\restrict ", "\\unrestrict "].iter().any(|word| line.starts_with(word));
-        if line.starts_with('\\') && !allowed {
-            order.get_or_insert_with(|| step::excerpt(line, 60));
-        }
-    };
-    statements(path, &mut each).map_err(|e| e.to_string())?;
-    match order {
-        Some(order) => Err(format!(
-            "it gives psql the order `{order}`, which would lead out of the side database; dump it without --create"
-        )),
-        None if !whole => Err(format!("it does not end with `{END}`: it is cut off")),
-        None => Ok(()),
+    if statements(path, &mut |_| ())? {
+        Ok(())
+    } else {
+        Err(format!("it does not end with `{END}`: it is cut off"))
     }
 }
 

@@ -1,15 +1,18 @@
 //! The side database: made like the live one, filled from an archive, and given what belongs to the database itself.
 
 use std::cell::RefCell;
+use std::io::Write;
 use std::time::Instant;
 
 use step::{Context, Failure, Permit};
 
 use crate::args::Settings;
+use crate::copy::apply::Apply;
+use crate::copy::role::{self, TemporaryRole};
 use crate::plan::{self, Names};
 use crate::remark::{self, Remark};
 use crate::server::sql::{self, name, text};
-use crate::server::{Row, Server, Session, Sql, Value, get};
+use crate::server::{Live, Login, Row, Server, Session, Sql, Value, get};
 use crate::sources::archive::Dump;
 use crate::tools::Job;
 
@@ -47,6 +50,20 @@ const RIGHTS: &str = "
         where n.nspname !~ '^pg_' and n.nspname <> 'information_schema')
     select g.kind, g.what, a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
     from grants g, aclexplode(g.acl) a";
+
+/// What pg_restore is not to make: a superuser makes it, at the very end.
+const LAST: &[&str] = &[
+    "EVENT TRIGGER ",
+    "PUBLICATION",
+    "SUBSCRIPTION",
+    "COMMENT - EVENT TRIGGER",
+    "COMMENT - PUBLICATION",
+    "COMMENT - SUBSCRIPTION",
+];
+/// Tables of extensions, as the list names them.
+const EXTENSIONS: &str = "
+    select n.nspname || ' ' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e' where c.relkind = 'r'";
 
 /// Makes the empty side database, like the live one. Gives its oid.
 pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> Result<u32, Failure> {
@@ -212,7 +229,7 @@ pub fn sweep(keeper: &mut Session, permit: &Permit, live: &str) -> Result<(), Fa
             look(keeper, permit, &beside.name, None)?;
         }
     }
-    Ok(())
+    role::sweep(keeper, permit, live)
 }
 
 /// A side database that is being filled.
@@ -224,48 +241,179 @@ pub struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// Restores a dump that will take about `bytes`; any error of pg_restore is one.
-    pub fn fill(&self, dump: &Dump, bytes: u64) -> Result<(), Failure> {
-        let path = dump.path.display().to_string();
-        let doing = format!("restoring into {}", self.name);
-        let job = Job { database: Some(self.name), lenient: dump.lenient, ..self.job(dump, &doing) };
-        if dump.form == "plain" {
-            return job.run(&[
-                "--no-psqlrc",
-                "--quiet",
-                "--set=ON_ERROR_STOP=1",
-                "--single-transaction",
-                "--file",
-                &path,
-            ]);
+    /// Restores a dump that will take about `bytes`; any error is one. A superuser's session runs nothing that the dump's makers wrote.
+    pub fn fill(
+        &self,
+        permit: &Permit,
+        keeper: &mut Session,
+        live: &Live,
+        dump: &Dump,
+        bytes: u64,
+    ) -> Result<(), Failure> {
+        if !live.superuser {
+            return self.fill_as(permit, None, live, dump, bytes);
         }
-        let jobs = format!("--jobs={}", if dump.parallel { self.settings.jobs } else { 1 });
-        let strict: &[&str] = if dump.lenient { &[] } else { &["--exit-on-error"] };
-        // A role, a type or an extension that is missing is found in a moment, not after hours of copying.
-        job.run(&[strict, &["--section=pre-data", &path]].concat())?;
-        let objects = self.objects(dump, &path)?;
-        let session = RefCell::new(self.server.connect(&self.settings.maintenance).ok());
+        let budget = self.context.deadline.left();
+        let worker = TemporaryRole::make(self.server, permit, keeper, &self.settings.database, budget)?;
+        keeper.change(
+            permit,
+            sql::fill("alter database {} owner to {}", &[name(self.name), worker.quoted()]),
+        )?;
+        self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
+        let owner = "select pg_get_userbyid(datdba) from pg_database where datname = $1";
+        let owner: String = keeper.one(owner, &[&self.settings.database])?.unwrap_or_default();
+        keeper.change(permit, sql::fill("alter database {} owner to {}", &[name(self.name), name(&owner)]))
+    }
+
+    fn fill_as(
+        &self,
+        permit: &Permit,
+        login: Option<&Login>,
+        live: &Live,
+        dump: &Dump,
+        bytes: u64,
+    ) -> Result<(), Failure> {
+        let mut worker = login.map_or(self.server, |login| self.server.of(login)).connect(self.name)?;
+        let mut superuser = self.server.connect(self.name)?;
+        let mut apply = Apply::new(permit, &mut worker, &mut superuser, live.major());
+        apply.begin()?;
+        let named = if dump.form == "plain" {
+            let unreadable = |e| Failure::refused("corrupt", format!("{}: {e}", dump.path.display()));
+            let file = std::fs::File::open(&dump.path).map_err(unreadable)?;
+            apply.script(std::io::BufReader::new(file), false)?;
+            let named = apply.names_owners();
+            apply.finish()?;
+            named
+        } else {
+            self.archive(&mut apply, login, dump, bytes)?
+        };
+        drop(worker);
+        let Some(login) = login else { return Ok(()) };
+        self.nothing_left(permit, &mut superuser, login, named)
+    }
+
+    /// The definitions first: a role, a type or an extension that is missing is found in a moment, not after hours of copying. Then the
+    /// data, by pg_restore, in parallel.
+    fn archive(
+        &self,
+        apply: &mut Apply,
+        login: Option<&Login>,
+        dump: &Dump,
+        bytes: u64,
+    ) -> Result<bool, Failure> {
+        apply.script(self.script(dump, &["--section=pre-data"])?, false)?;
+        apply.script(self.script(dump, &["--section=post-data"])?, true)?;
+        let (mut ours, mut extensions, mut large) = (Vec::new(), Vec::new(), Vec::new());
+        let of_extensions = apply.superuser.texts(EXTENSIONS, &[])?;
+        for line in self.list(dump)? {
+            let what =
+                line.split_once("; ").and_then(|(_, rest)| rest.splitn(3, ' ').nth(2)).unwrap_or_default();
+            if LAST.iter().any(|last| what.starts_with(last)) {
+                continue;
+            }
+            if of_extensions.iter().any(|table| what.starts_with(&format!("TABLE DATA {table} "))) {
+                extensions.push(line);
+                continue;
+            }
+            if what.starts_with("BLOB METADATA ") || what.starts_with("ACL - LARGE OBJECT") {
+                large.push(line.clone());
+            }
+            ours.push(line);
+        }
+        if !large.is_empty() {
+            let list = written(&large)?;
+            let used = format!("--use-list={}", list.path().display());
+            apply.script(self.script(dump, &[&used])?, true)?;
+        }
+        let named = apply.names_owners();
+        apply.own_routines()?;
+        self.restore(dump, login, &ours, bytes)?;
+        if !extensions.is_empty() {
+            self.restore(dump, None, &extensions, bytes)?;
+        }
+        apply.finish()?;
+        Ok(named)
+    }
+
+    /// Part of an archive as pg_restore would run it.
+    fn script(&self, dump: &Dump, parts: &[&str]) -> Result<impl std::io::BufRead + use<>, Failure> {
+        let unwritable = |e: std::io::Error| {
+            Failure::temporary("temporary", format!("no temporary file can be used: {e}"))
+        };
+        let file = tempfile::NamedTempFile::new().map_err(unwritable)?;
+        let (to, path) = (format!("--file={}", file.path().display()), dump.path.display().to_string());
+        self.job(dump, "reading the schema").run(&[parts, &[&to, &path]].concat())?;
+        Ok(std::io::BufReader::new(file.reopen().map_err(unwritable)?))
+    }
+
+    /// The lines of the archive's list that have data or come after it.
+    fn list(&self, dump: &Dump) -> Result<Vec<String>, Failure> {
+        let mut lines = Vec::new();
+        let mut each =
+            |line: &str| lines.extend((!line.starts_with(';') && !line.is_empty()).then(|| line.to_owned()));
+        let path = dump.path.display().to_string();
+        let list = ["--list", "--section=data", "--section=post-data", &path];
+        self.job(dump, "listing the archive").lines(&list, Some(&mut each))?;
+        Ok(lines)
+    }
+
+    /// Has pg_restore do these lines of the list, as whom.
+    fn restore(
+        &self,
+        dump: &Dump,
+        login: Option<&Login>,
+        lines: &[String],
+        bytes: u64,
+    ) -> Result<(), Failure> {
+        let objects = lines.len() as u64;
+        let list = written(lines)?;
+        let (used, path) = (format!("--use-list={}", list.path().display()), dump.path.display().to_string());
+        let doing = format!("restoring into {}", self.name);
+        let session: RefCell<Option<Session>> = RefCell::new(None);
         let began = Instant::now();
         let progress = |done: u64| {
+            let mut session = session.borrow_mut();
+            if session.is_none() {
+                *session = self.server.connect(&self.settings.maintenance).ok();
+            }
             let sql = "select pg_database_size($1::text::name)";
-            let size: Option<i64> = session.borrow_mut().as_mut()?.one(sql, &[&self.name]).ok()?;
+            let size: Option<i64> = session.as_mut()?.one(sql, &[&self.name]).ok()?;
             Some(estimate(done, objects, size?.unsigned_abs(), bytes, began.elapsed().as_secs()))
         };
+        let job = Job { database: Some(self.name), login, lenient: dump.lenient, ..self.job(dump, &doing) };
         let job = Job { progress: Some(&progress), ..job };
-        job.run(&[strict, &["--verbose", &jobs, "--section=data", "--section=post-data", &path]].concat())
+        let jobs = format!("--jobs={}", if dump.parallel { self.settings.jobs } else { 1 });
+        let strict: &[&str] = if dump.lenient { &[] } else { &["--exit-on-error"] };
+        job.run(&[strict, &["--verbose", "--no-owner", "--no-acl", &jobs, &used, &path]].concat())
+    }
+
+    /// The worker must own nothing any more: what it still owns was made by what ran, or by a dump that names no owners.
+    fn nothing_left(
+        &self,
+        permit: &Permit,
+        superuser: &mut Session,
+        login: &Login,
+        named: bool,
+    ) -> Result<(), Failure> {
+        if !named {
+            return superuser.change(
+                permit,
+                sql::fill("reassign owned by {} to {}", &[name(&login.user), name(&self.settings.user)]),
+            );
+        }
+        let sql = "select pg_describe_object(d.classid, d.objid, d.objsubid) from pg_shdepend d join pg_roles r on r.oid = d.refobjid
+                   where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname = $1
+                     and d.dbid = (select oid from pg_database where datname = current_database()) order by 1 limit 20";
+        let left = superuser.texts(sql, &[&login.user])?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let message = "something in the dump has made objects of its own while it was restored, or its owner is not in the dump";
+        Err(left.iter().fold(Failure::failed("unproven", message), Failure::cause))
     }
 
     fn job<'b>(&'b self, dump: &'b Dump, doing: &'b str) -> Job<'b> {
         Job::new(self.context, self.settings, &dump.tool.path, doing)
-    }
-
-    /// How many objects have data or come after it.
-    fn objects(&self, dump: &Dump, path: &str) -> Result<u64, Failure> {
-        let mut objects = 0;
-        let mut each = |line: &str| objects += u64::from(!line.starts_with(';') && !line.is_empty());
-        let list = ["--list", "--section=data", "--section=post-data", path];
-        self.job(dump, "listing the archive").lines(&list, Some(&mut each))?;
-        Ok(objects)
     }
 
     /// Grants in the side database what the live one grants, for archives that hold no rights. Gives how many there were.
@@ -310,6 +458,14 @@ impl Side<'_> {
         }
         Ok(granted)
     }
+}
+
+/// A list for pg_restore.
+fn written(lines: &[String]) -> Result<tempfile::NamedTempFile, Failure> {
+    let unwritable = |e| Failure::temporary("temporary", format!("no temporary file can be written: {e}"));
+    let mut file = tempfile::NamedTempFile::new().map_err(unwritable)?;
+    lines.iter().try_for_each(|line| writeln!(file, "{line}")).map_err(unwritable)?;
+    Ok(file)
 }
 
 /// How far a restore is, for people.

@@ -155,7 +155,8 @@ impl Swap<'_> {
     /// Begins the transaction, which gives it its number. Nothing waits for it yet.
     fn begin(&self, keeper: &mut Session) -> Result<(i32, Swapped), Failure> {
         keeper.change(self.permit, "begin")?;
-        let sql = "select pg_backend_pid(), pg_current_xact_id()::text::bigint, set_config('lock_timeout', '5s', true), set_config('statement_timeout', '12s', true)";
+        let sql = "select pg_backend_pid(), pg_current_xact_id()::text::bigint, set_config('lock_timeout', '5s', true), set_config('statement_timeout', '12s', true),
+                   set_config('idle_in_transaction_session_timeout', '15s', true)";
         let rows = keeper.ask(sql, &[])?;
         let row = rows.first().ok_or_else(|| Failure::bug("no row about the transaction"))?;
         let from_xid = get::<i64>(row, 1)?.unsigned_abs();

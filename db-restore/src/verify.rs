@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use step::{Failure, Permit};
 
+use crate::copy::role::TemporaryRole;
 use crate::manifest::Manifest;
 use crate::plan;
 use crate::server::sql::{self, name};
@@ -92,30 +93,56 @@ pub fn verify(
     Ok(Proof { amcheck, rows: counts.values().sum(), probes, marker: work.settings.marker.is_some() })
 }
 
-/// Asks the team's own questions, as a role if one is given; each must answer with one row whose one value is true.
+/// Asks the team's own questions, as a role if one is given; each must answer with one row whose one value is true. What they call may be
+/// anybody's code: they are asked in a session that was authenticated as a role without rights of its own, which may do what the named
+/// role may, or else read everything.
 pub fn probe(work: &Work, database: &str, role: Option<&str>) -> Result<usize, Failure> {
-    let mut session = work.server.connect(database)?;
-    let probes = &work.settings.probes;
-    let wrong = |probe: &str, why: String| {
-        let by = role.map(|r| format!(" as {r}")).unwrap_or_default();
-        Failure::failed("probe", format!("{database} does not answer{by} as it should"))
-            .cause(format!("{probe}: {why}"))
+    if work.settings.probes.is_empty() {
+        return Ok(0);
+    }
+    let mut keeper = work.server.connect(&work.settings.maintenance)?;
+    let superuser = "select rolsuper from pg_roles where rolname = current_user";
+    if keeper.one(superuser, &[])? != Some(true) {
+        return ask(work, &mut work.server.connect_for_the_team(database)?, database, role);
+    }
+    let permit = work.context.permit().ok_or_else(|| Failure::bug("probes are asked in a plan"))?;
+    let minutes = std::time::Duration::from_secs(3600);
+    let asker = TemporaryRole::make(work.server, &permit, &mut keeper, &work.settings.database, minutes)?;
+    let rights = match role {
+        Some(role) => sql::fill("grant {} to {}", &[name(role), asker.quoted()]),
+        None => sql::fill(
+            "grant pg_read_all_data to {}; alter role {} bypassrls",
+            &[asker.quoted(), asker.quoted()],
+        ),
     };
+    keeper
+        .change(&permit, rights)
+        .map_err(|failure| wrong(database, role, "grant", &failure.causes.join(" ")))?;
+    let mut session = work.server.of(&asker.login).connect_for_the_team(database)?;
+    ask(work, &mut session, database, role)
+}
+
+fn wrong(database: &str, role: Option<&str>, probe: &str, why: &str) -> Failure {
+    let by = role.map(|r| format!(" as {r}")).unwrap_or_default();
+    Failure::failed("probe", format!("{database} does not answer{by} as it should"))
+        .cause(format!("{probe}: {why}"))
+}
+
+fn ask(work: &Work, session: &mut Session, database: &str, role: Option<&str>) -> Result<usize, Failure> {
     if let Some(role) = role {
         session
             .ask(sql::fill("set role {}", &[name(role)]), &[])
-            .map_err(|f| wrong("set role", f.causes.join(" ")))?;
+            .map_err(|f| wrong(database, Some(role), "set role", &f.causes.join(" ")))?;
     }
-    for probe in probes {
+    for probe in &work.settings.probes {
         let query = sql::of_the_settings(probe);
-        let answer = session.texts(sql::fill("select (select ({}))::text", &[query]), &[]);
-        match answer {
+        match session.texts(sql::fill("select (select ({}))::text", &[query]), &[]) {
             Ok(rows) if rows == ["true"] => {}
-            Ok(rows) => return Err(wrong(probe, format!("it says {}", rows.join(", ")))),
-            Err(failure) => return Err(wrong(probe, failure.causes.join(" "))),
+            Ok(rows) => return Err(wrong(database, role, probe, &format!("it says {}", rows.join(", ")))),
+            Err(failure) => return Err(wrong(database, role, probe, &failure.causes.join(" "))),
         }
     }
-    Ok(probes.len())
+    Ok(work.settings.probes.len())
 }
 
 /// Has amcheck read every table and every B-tree, in a transaction that leaves no trace of the extension. `None` when the server does

@@ -28,7 +28,7 @@ const PLACES: &[&str] = &[
     "reading shop-",
     "create database \"shop__dbr_",
     "comment on database \"shop__dbr_",
-    "pg_restore --exit-on-error --section=pre-data",
+    "pg_restore --section=pre-data",
     "pg_restore --list",
     "pg_restore --exit-on-error --verbose",
     "select k & ",

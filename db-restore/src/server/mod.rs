@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use step::{Context, Failure};
+use step::{Context, Failure, Secret};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
@@ -52,6 +52,15 @@ const BEGINNING: &str = "-c search_path=pg_catalog,pg_temp -c row_security=off -
 pub struct Server<'a> {
     context: &'a Context,
     settings: &'a Settings,
+    /// Who logs in, if it is not who the settings say.
+    login: Option<&'a Login>,
+}
+
+/// A role and its password.
+#[derive(Debug)]
+pub struct Login {
+    pub user: String,
+    pub password: Secret,
 }
 
 /// What the server says of itself and of the database.
@@ -69,6 +78,8 @@ pub struct Live {
     pub skew: f64,
     /// The database's own identity, which a new name does not change.
     pub oid: u32,
+    /// Whether we are a superuser.
+    pub superuser: bool,
     /// Whether we may create databases and rename this one.
     pub may_restore: bool,
     /// Whether it only repeats what another server does.
@@ -91,7 +102,15 @@ impl Live {
 impl<'a> Server<'a> {
     /// The server of the settings.
     pub fn new(context: &'a Context, settings: &'a Settings) -> Self {
-        Server { context, settings }
+        Server { context, settings, login: None }
+    }
+
+    /// The same server for another role.
+    pub fn of<'b>(self, login: &'b Login) -> Server<'b>
+    where
+        'a: 'b,
+    {
+        Server { context: self.context, settings: self.settings, login: Some(login) }
     }
 
     /// The database from which others are renamed.
@@ -107,18 +126,35 @@ impl<'a> Server<'a> {
     /// Opens a session.
     pub fn connect(&self, database: &str) -> Result<Session<'a>, Failure> {
         let budget = self.context.deadline.left();
-        self.open(database, budget, Watch { context: self.context, heeds: true })
+        self.open(database, budget, Watch { context: self.context, heeds: true }, BEGINNING)
+    }
+
+    /// Opens a session for the team's own questions: names are found as the database says.
+    pub fn connect_for_the_team(&self, database: &str) -> Result<Session<'a>, Failure> {
+        let budget = self.context.deadline.left();
+        self.open(
+            database,
+            budget,
+            Watch { context: self.context, heeds: true },
+            "-c timezone=UTC -c jit=off",
+        )
     }
 
     /// Opens a session that neither a signal nor the deadline stops: for what was begun and must be ended.
     pub fn connect_regardless(&self, database: &str) -> Result<Session<'a>, Failure> {
-        self.open(database, session::SEEN_THROUGH, Watch { context: self.context, heeds: false })
+        self.open(database, session::SEEN_THROUGH, Watch { context: self.context, heeds: false }, BEGINNING)
     }
 
     /// A statement gets `budget`; it must not outlive the step.
-    fn open(&self, database: &str, budget: Duration, watch: Watch<'a>) -> Result<Session<'a>, Failure> {
+    fn open(
+        &self,
+        database: &str,
+        budget: Duration,
+        watch: Watch<'a>,
+        beginning: &'static str,
+    ) -> Result<Session<'a>, Failure> {
         let mark = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
-        let config = self.config(database, budget, &mark);
+        let config = self.config(database, budget, &mark, beginning);
         self.context.voice.detail(&format!("connecting to {database} on {}", self.settings.host));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::bug(format!("no runtime for a session: {e}")))?;
@@ -135,19 +171,23 @@ impl<'a> Server<'a> {
         })?;
         let connection = runtime.spawn(connection);
         let mut session = Session::new(client, connection, runtime, watch);
-        self.begin(&mut session, &mark)?;
+        if beginning == BEGINNING {
+            self.begin(&mut session, &mark)?;
+        }
         Ok(session)
     }
 
-    fn config(&self, database: &str, budget: Duration, mark: &str) -> Config {
+    fn config(&self, database: &str, budget: Duration, mark: &str, beginning: &str) -> Config {
         let mut config = Config::new();
-        config.host(&self.settings.host).port(self.settings.port).user(&self.settings.user).dbname(database);
+        let user = self.login.map_or(&self.settings.user, |login| &login.user);
+        config.host(&self.settings.host).port(self.settings.port).user(user).dbname(database);
         config.application_name(who()).connect_timeout(budget.min(CONNECTING));
         config.keepalives_idle(Duration::from_secs(3)).keepalives_interval(Duration::from_secs(2));
         config.keepalives_retries(2).tcp_user_timeout(Duration::from_secs(8));
         let limit = budget.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
-        config.options(format!("{BEGINNING} -c statement_timeout={limit} -c db_restore.session={mark}"));
-        if let Some(password) = &self.settings.password {
+        config.options(format!("{beginning} -c statement_timeout={limit} -c db_restore.session={mark}"));
+        let password = self.login.map(|login| &login.password);
+        if let Some(password) = password.or(self.settings.password.as_ref()) {
             config.password(password.expose());
         }
         config.ssl_mode(if self.settings.tls == Tls::Disable { SslMode::Disable } else { SslMode::Require });
@@ -192,7 +232,7 @@ impl<'a> Server<'a> {
             "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
                     d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid), pg_is_in_recovery(), pg_database_size(d.oid),
-                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), '')
+                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper
              from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
             &[INSTANT_SQL.into()],
         );
@@ -215,6 +255,7 @@ impl<'a> Server<'a> {
             standby: get(row, 6)?,
             bytes: get::<i64>(row, 7)?.unsigned_abs(),
             open: get(row, 8)?,
+            superuser: get(row, 10)?,
             closed_by_us: !get::<bool>(row, 8)? && crate::remark::says_closed(&get::<String>(row, 9)?),
         })
     }
@@ -273,7 +314,7 @@ fn who() -> String {
 }
 
 /// How long a connection may take to be opened.
-const CONNECTING: Duration = Duration::from_secs(15);
+const CONNECTING: Duration = Duration::from_secs(10);
 
 type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 

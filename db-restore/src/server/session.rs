@@ -6,7 +6,8 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
 use jiff::Timestamp;
 use step::{Context, Failure, Permit};
 use tokio::runtime::Runtime;
@@ -20,7 +21,10 @@ use super::{INSTANT_SQL, TABLES, broken, get, instant};
 /// How often a wait looks whether it has to end.
 const TICK: Duration = Duration::from_millis(20);
 /// What was begun and must be ended gets so long; then nobody answers any more.
-pub const SEEN_THROUGH: Duration = Duration::from_secs(30);
+pub const SEEN_THROUGH: Duration = Duration::from_secs(20);
+
+/// How much of a COPY is sent at once.
+const CHUNK: usize = 64 << 10;
 
 /// A value of a question, with the type that is told to the server.
 pub trait Value: ToSql + Sync {
@@ -126,11 +130,43 @@ impl<'a> Session<'a> {
 
     /// Asks several questions at once: one round trip for all of them. The first error counts.
     pub fn ask_all(&mut self, questions: &[(Sql, &[&dyn Value])]) -> Result<Vec<Vec<Row>>, Failure> {
+        self.ask_each(questions)?.into_iter().collect()
+    }
+
+    /// The same, with the answer or the error of each.
+    pub fn ask_each(
+        &mut self,
+        questions: &[(Sql, &[&dyn Value])],
+    ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
         let (client, runtime, watch) = self.parts()?;
         let typed: Vec<_> = questions.iter().map(|(sql, values)| (sql, typed(values))).collect();
         let all = typed.iter().map(|(sql, values)| client.query_typed(sql.as_str(), values));
         let answers = watch.wait(runtime, async { Ok(futures_util::future::join_all(all).await) })?;
-        answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect()
+        Ok(answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect())
+    }
+
+    /// Sends the lines of a COPY.
+    pub fn copy_in(
+        &mut self,
+        sql: Sql,
+        lines: &mut dyn FnMut() -> Result<Option<Vec<u8>>, Failure>,
+    ) -> Result<(), Failure> {
+        let (client, runtime, watch) = self.parts()?;
+        watch.context.voice.detail(&flat(sql.as_str()));
+        let sink = watch.wait(runtime, client.copy_in::<_, Bytes>(sql.as_str()))?;
+        let mut sink = pin!(sink);
+        let mut more = true;
+        while more {
+            let mut chunk = Vec::with_capacity(CHUNK + 4096);
+            while chunk.len() < CHUNK && more {
+                match lines()? {
+                    Some(line) => chunk.extend_from_slice(&line),
+                    None => more = false,
+                }
+            }
+            watch.wait(runtime, sink.as_mut().send(Bytes::from(chunk)))?;
+        }
+        watch.wait(runtime, sink.finish()).map(|_| ())
     }
 
     /// Asks for the one value of the one row, if there is a row.

@@ -2,7 +2,7 @@
 //! fingerprint of each file. Archives that others have made (directory, custom, tar or plain) lie beside them under their own names.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -185,9 +185,8 @@ impl Archive<'_> {
         let path = if path.join(manifest::FILE).exists() { path.join(DUMP) } else { path.to_owned() };
         let found =
             foreign(&path).map_err(|e| Failure::refused("corrupt", format!("{}: {e}", path.display())))?;
-        let name = if found.form == "plain" { "psql" } else { "pg_restore" };
         let needs = found.header.as_ref().map_or(0, Header::needs);
-        let tool = tools::find(self.settings, name, live.major().max(needs)).map_err(|failure| {
+        let tool = tools::find(self.settings, "pg_restore", live.major().max(needs)).map_err(|failure| {
             let version = found
                 .header
                 .as_ref()
@@ -212,7 +211,7 @@ impl Beside for Archive<'_> {
         let path = dump.path.display().to_string();
         let mut each = |line: &str| demands.line(line);
         if dump.form == "plain" {
-            let wrong = |e: std::io::Error| Failure::refused("corrupt", format!("{path}: {e}"));
+            let wrong = |e: String| Failure::refused("corrupt", format!("{path}: {e}"));
             plain::statements(&dump.path, &mut each).map_err(wrong)?;
         } else {
             let job = Job::new(self.context, self.settings, &dump.tool.path, "reading the schema");
@@ -240,7 +239,7 @@ impl Beside for Archive<'_> {
         };
         let expected = manifest::read(&folder).ok();
         let bytes = expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(work.live.bytes);
-        side.fill(&dump, bytes)?;
+        side.fill(work.permit, work.keeper, work.live, &dump, bytes)?;
         Ok(Brought { name: work.names.side.clone(), oid, manifest: expected, proven: false })
     }
 }
@@ -363,10 +362,4 @@ pub fn remove(snapshots: &Path, id: &str, _permit: &Permit) -> std::io::Result<(
     let gone = snapshots.join(format!(".gone-{id}"));
     std::fs::rename(snapshots.join(id), &gone)?;
     std::fs::remove_dir_all(gone)
-}
-
-/// Lines of a file, whatever its bytes are.
-pub fn lines(path: &Path) -> std::io::Result<impl Iterator<Item = std::io::Result<String>>> {
-    let file = BufReader::new(File::open(path)?);
-    Ok(file.split(b'\n').map(|line| line.map(|l| String::from_utf8_lossy(&l).into_owned())))
 }
