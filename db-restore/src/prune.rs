@@ -35,8 +35,7 @@ impl Old {
 /// The step.
 pub fn run(run: &Run, settings: &Settings, sure: &Sure) -> Result<Outcome, Failure> {
     let work = Work::new(&run.context, settings);
-    let live = work.live()?;
-    let mut keeper = work.lock()?;
+    let (live, mut keeper) = work.live_and_lock()?;
     let old = find(&work, &live, &mut keeper)?;
     let list = old.names().cloned().collect::<Vec<_>>().join(", ");
     if list.is_empty() {

@@ -65,10 +65,9 @@ fn rehearse(
     wanted: Option<&str>,
 ) -> Result<(step::Snapshot, Option<u64>, Outcome), Failure> {
     let work = Work::new(&run.context, settings);
-    let live = work.live()?;
+    let (live, mut keeper) = work.live_and_lock()?;
     let source = sources::of(&work)?;
     let names = plan::names(&settings.database, run.document.id())?;
-    let mut keeper = work.lock()?;
     work.marker(&settings.database)?;
     let snapshots = source.list(&live, &Moment::Now)?;
     let chosen = match wanted {

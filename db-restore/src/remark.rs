@@ -121,6 +121,12 @@ pub fn replace(
     Ok(set(database, &format!("{people}{ours}")))
 }
 
+/// The statement that gives our line to a database that has no comment yet.
+pub fn first(database: &str, remark: &Remark) -> Result<Sql, Failure> {
+    let ours = serde_json::to_string(remark).map_err(|e| Failure::bug(e.to_string()))?;
+    Ok(set(database, &format!("{MARK}{ours}")))
+}
+
 /// The statement that notes on a database that it is closed (a copy: open) for a moment, and by whom; or that this is over.
 pub fn closed(session: &mut Session, database: &str, by: Option<&str>) -> Result<Sql, Failure> {
     let comment = comment(session, database)?;

@@ -32,9 +32,10 @@ pub fn run(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, F
     let work = Work::new(&run.context, settings);
     let source = sources::of(&work)?;
     let ended = if source.beside().is_some() {
-        let live = work.live()?;
         let names = plan::names(&settings.database, run.document.id())?;
-        Restore { run, work, source: &*source, live: &live, names: &names, moment: &moment, wish }.go()?
+        let (live, keeper) = work.live_and_lock()?;
+        Restore { run, work, source: &*source, live: &live, names: &names, moment: &moment, wish }
+            .go(keeper)?
     } else {
         in_place::restore(run, &work, &moment, wish)?
     };
@@ -75,9 +76,8 @@ struct Restore<'a> {
 }
 
 impl Restore<'_> {
-    fn go(&self) -> Result<Ended, Failure> {
+    fn go(&self, mut keeper: Session) -> Result<Ended, Failure> {
         let id = self.run.document.id();
-        let mut keeper = self.work.lock()?;
         match remark::of(&mut keeper, &self.names.live)? {
             Some(Remark::Live(record)) if record.run == id => return self.done_before(keeper, &record),
             _ => {}

@@ -71,7 +71,8 @@ pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> 
     let missing = || Failure::failed("database", format!("{} is not there any more", names.live));
     let create = like(rows.first().ok_or_else(missing)?, &names.side)?;
     keeper.change(permit, create)?;
-    mark(keeper, permit, &names.side, &Remark::Filling { run: run.to_owned() })?;
+    let note = remark::first(&names.side, &Remark::Filling { run: run.to_owned() })?;
+    keeper.change(permit, note)?;
     oid(keeper, &names.side)
 }
 
@@ -262,7 +263,9 @@ impl Side<'_> {
         self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
         let owner = "select pg_get_userbyid(datdba) from pg_database where datname = $1";
         let owner: String = keeper.one(owner, &[&self.settings.database])?.unwrap_or_default();
-        keeper.change(permit, sql::fill("alter database {} owner to {}", &[name(self.name), name(&owner)]))
+        keeper
+            .change(permit, sql::fill("alter database {} owner to {}", &[name(self.name), name(&owner)]))?;
+        worker.end(keeper)
     }
 
     fn fill_as(

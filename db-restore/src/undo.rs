@@ -22,8 +22,8 @@ pub fn run(run: &mut Run, settings: &Settings, sure: &Sure) -> Result<Outcome, F
     }
     let work = Work::new(&run.context, settings);
     // No age is asked for: what the clocks say does not matter here.
-    let live = work.opened()?;
-    let (outcome, loss) = Undo { run, work, live: &live }.go(sure)?;
+    let (live, keeper) = work.opened_and_locked()?;
+    let (outcome, loss) = Undo { run, work, live: &live }.go(keeper, sure)?;
     if let Some(loss) = loss {
         run.set("loss", loss)?;
     }
@@ -37,9 +37,8 @@ struct Undo<'a> {
 }
 
 impl Undo<'_> {
-    fn go(&self, sure: &Sure) -> Result<(Outcome, Option<Loss>), Failure> {
+    fn go(&self, mut keeper: Session, sure: &Sure) -> Result<(Outcome, Option<Loss>), Failure> {
         let database = &self.work.settings.database;
-        let mut keeper = self.work.lock()?;
         let record = match remark::of(&mut keeper, database)? {
             Some(Remark::Live(record)) => record,
             Some(Remark::Back(record)) if record.run == self.run.document.id() => {

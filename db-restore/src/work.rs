@@ -49,23 +49,40 @@ impl<'a> Work<'a> {
     /// The same whatever the clocks say. A live database that a killed run has left closed is opened first, whatever is to be done; one that
     /// a person has closed stays so.
     pub fn opened(&self) -> Result<Live, Failure> {
-        let live = self.server.identity(&self.settings.database)?;
+        self.opened_with().map(|(live, _)| live)
+    }
+
+    /// The same with the lock, by one session.
+    pub fn live_and_lock(&self) -> Result<(Live, Session<'a>), Failure> {
+        let (live, keeper) = self.opened_and_locked()?;
+        plan::clocks(live.skew)?;
+        Ok((live, keeper))
+    }
+
+    /// The same whatever the clocks say.
+    pub fn opened_and_locked(&self) -> Result<(Live, Session<'a>), Failure> {
+        let (live, keeper) = self.opened_with()?;
+        Ok((live, self.lock_by(keeper)?))
+    }
+
+    fn opened_with(&self) -> Result<(Live, Session<'a>), Failure> {
+        let (live, keeper) = self.server.identity(&self.settings.database)?;
         if live.open {
-            return Ok(live);
+            return Ok((live, keeper));
         }
         let Some(permit) = self.context.permit().filter(|_| live.closed_by_us) else {
             return Err(self.closed(&live));
         };
         let database = &self.settings.database;
-        let mut keeper = self.lock()?;
+        let mut keeper = self.lock_by(keeper)?;
         self.context.voice.warn(&format!("{database} was left closed by a run that was killed; opening it"));
         swap::open(&mut keeper, &permit, database)?;
-        Ok(Live { open: true, closed_by_us: false, ..live })
+        Ok((Live { open: true, closed_by_us: false, ..live }, keeper))
     }
 
     /// Who the server is, for those who only look: a closed database is said, with the way to open it.
     pub fn look(&self) -> Result<Live, Failure> {
-        let live = self.server.identity(&self.settings.database)?;
+        let (live, _) = self.server.identity(&self.settings.database)?;
         plan::clocks(live.skew)?;
         if live.open { Ok(live) } else { Err(self.closed(&live)) }
     }
@@ -87,7 +104,10 @@ impl<'a> Work<'a> {
 
     /// One act on a database at a time, whoever starts it and from where; the lock goes with the session.
     pub fn lock(&self) -> Result<Session<'a>, Failure> {
-        let mut keeper = self.server.connect(&self.settings.maintenance)?;
+        self.lock_by(self.server.connect(&self.settings.maintenance)?)
+    }
+
+    fn lock_by(&self, mut keeper: Session<'a>) -> Result<Session<'a>, Failure> {
         let end = Instant::now() + LINGERING;
         let try_it = sql::fill("select pg_try_advisory_lock({})", &[KEY.into()]);
         loop {

@@ -18,6 +18,7 @@ const AFTER: Duration = Duration::from_secs(600);
 pub struct TemporaryRole<'a> {
     server: Server<'a>,
     permit: &'a Permit,
+    ended: bool,
     pub login: Login,
 }
 
@@ -42,7 +43,7 @@ impl<'a> TemporaryRole<'a> {
             &[role.clone(), text(&verifier), text(&until.to_string()), role, text(&note(database))],
         );
         keeper.batch(permit, create)?;
-        Ok(TemporaryRole { server, permit, login })
+        Ok(TemporaryRole { server, permit, ended: false, login })
     }
 
     /// Its name in SQL.
@@ -51,8 +52,19 @@ impl<'a> TemporaryRole<'a> {
     }
 }
 
+impl TemporaryRole<'_> {
+    /// Drops it by a session that is there already.
+    pub fn end(mut self, keeper: &mut Session) -> Result<(), Failure> {
+        self.ended = true;
+        drop_role(keeper, self.permit, &self.login.user)
+    }
+}
+
 impl Drop for TemporaryRole<'_> {
     fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
         // The next run that holds the lock drops what cannot be dropped now.
         let session = self.server.connect_regardless(&self.server.maintenance());
         let _ = session.and_then(|mut session| drop_role(&mut session, self.permit, &self.login.user));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use step::Failure;
 
 use crate::origin::Origin;
-use crate::server::{Server, Session, Sql, sql};
+use crate::server::{self, Server, Session, Sql, get, sql};
 use rows::{Bucket, Comparison, Differences, Side, comparison, count};
 use shape::{Shapes, shapes};
 use since::Counts;
@@ -266,10 +266,8 @@ impl<'a> Pair<'a> {
     fn counts(&mut self, all: &[Comparison]) -> Result<BTreeMap<String, Counts>, Failure> {
         let Some(origin) = self.origin else { return Ok(BTreeMap::new()) };
         let covered: Vec<&Comparison> = all.iter().filter(|c| origin.covers(c)).collect();
-        let (olds, news) = self.both(
-            |old| covered.iter().map(|c| origin.counts(c, old)).collect::<Result<Vec<_>, _>>(),
-            |new| covered.iter().map(|c| c.count(new)).collect::<Result<Vec<_>, _>>(),
-        )?;
+        let (olds, news) =
+            self.both(|old| origin.counts(&covered, old), |new| rows::counts(&covered, new))?;
         let all = covered.into_iter().zip(olds.into_iter().zip(news));
         let all = all.map(|(c, ((old, newer), new))| (c, Counts { old, newer, new }));
         Ok(all.filter(|(c, counts)| origin.serves(c, *counts)).map(|(c, n)| (c.table.clone(), n)).collect())
@@ -340,7 +338,13 @@ fn prints<'c>(
     side: &mut Side,
     comparisons: impl Iterator<Item = &'c &'c Comparison>,
 ) -> Result<BTreeMap<String, Vec<Bucket>>, Failure> {
-    comparisons.map(|c| Ok((c.table.clone(), c.buckets(side)?))).collect()
+    let (small, large): (Vec<&Comparison>, Vec<&Comparison>) =
+        comparisons.copied().partition(|comparison| comparison.is_small());
+    let mut prints: BTreeMap<String, Vec<Bucket>> = rows::small(&small, side)?;
+    for comparison in large {
+        prints.insert(comparison.table.clone(), comparison.buckets(side)?);
+    }
+    Ok(prints)
 }
 
 /// Rows that were written since a transaction, by table: what an undo would lose.
@@ -348,12 +352,17 @@ pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String,
     let mut written = BTreeMap::new();
     // Transaction numbers are compared in the 32 bits in which rows carry them.
     let xid = i64::try_from(xid & 0xffff_ffff).unwrap_or_default();
-    for table in shapes(session)?.into_keys() {
-        let sql = sql::fill(
+    let tables: Vec<String> = shapes(session)?.into_keys().collect();
+    let one = |table: &String| {
+        sql::fill(
             "select count(*) from only {} where age(xmin) <= age($1::bigint::text::xid)",
-            &[sql::given(&table)],
-        );
-        let rows: i64 = session.one(sql, &[&xid])?.unwrap_or_default();
+            &[sql::given(table)],
+        )
+    };
+    let xid: [&dyn server::Value; 1] = [&xid];
+    let questions: Vec<(Sql, &[&dyn server::Value])> = tables.iter().map(|t| (one(t), &xid[..])).collect();
+    for (table, rows) in tables.into_iter().zip(session.ask_all(&questions)?) {
+        let rows: i64 = rows.first().map(|row| get(row, 0)).transpose()?.unwrap_or_default();
         if rows > 0 {
             written.insert(table, rows.unsigned_abs());
         }

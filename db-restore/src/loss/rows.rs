@@ -1,11 +1,13 @@
 //! How a table is compared whole: its rows are hashed in buckets on both sides, and where buckets differ the rows in them are held
 //! against each other by their keys. Nothing but hashes is carried over, and never more than a row of each side is held.
 
+use std::collections::BTreeMap;
+
 use step::Failure;
 
 use super::shape::Shape;
 use crate::server::sql::{self, Sql};
-use crate::server::{Rows, Session, get};
+use crate::server::{Row, Rows, Session, Value, get};
 
 /// The most buckets of a table; each takes 24 bytes here.
 const BUCKETS: u64 = 1 << 14;
@@ -120,34 +122,30 @@ impl Comparison {
         )
     }
 
-    /// The rows of one side.
-    pub fn count(&self, side: &mut Side) -> Result<u64, Failure> {
-        let sql = sql::fill(
-            "select count(*) from only {} t where {}",
-            &[sql::given(&self.table), side.only.clone()],
-        );
-        Ok(side.session.one::<i64>(sql, &[])?.unwrap_or_default().unsigned_abs())
-    }
-
     /// The buckets of one side.
     pub fn buckets(&self, side: &mut Side) -> Result<Vec<Bucket>, Failure> {
-        let mut buckets = vec![(0, 0); usize::try_from(self.buckets).unwrap_or(1)];
-        let from = self.from(&side.only);
-        let sql = sql::fill(
-            "select k & {}, count(*), sum(r)::text from {} group by 1",
-            &[sql::number(self.buckets - 1), from],
-        );
-        let mut rows = side.session.rows(sql, &[])?;
+        let mut buckets = self.empty();
+        let mut rows = side.session.rows(self.question(&side.only), &[])?;
         while let Some(row) = rows.next()? {
-            let at = usize::try_from(get::<i64>(&row, 0)?).unwrap_or_default();
-            let sum = get::<String>(&row, 2)?
-                .parse()
-                .map_err(|e| Failure::bug(format!("a sum of PostgreSQL: {e}")))?;
-            if let Some(bucket) = buckets.get_mut(at) {
-                *bucket = (get::<i64>(&row, 1)?.unsigned_abs(), sum);
-            }
+            put(&mut buckets, &row)?;
         }
         Ok(buckets)
+    }
+
+    /// Whether its buckets are few enough to be asked for together with those of other tables.
+    pub fn is_small(&self) -> bool {
+        self.buckets <= 64
+    }
+
+    fn empty(&self) -> Vec<Bucket> {
+        vec![(0, 0); usize::try_from(self.buckets).unwrap_or(1)]
+    }
+
+    fn question(&self, only: &Sql) -> Sql {
+        sql::fill(
+            "select k & {}, count(*), sum(r)::text from {} group by 1",
+            &[sql::number(self.buckets - 1), self.from(only)],
+        )
     }
 
     /// The rows of some buckets, in the order of their keys.
@@ -180,6 +178,43 @@ impl Comparison {
         );
         Ok(old.ask(sql, &[])?.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()))
     }
+}
+
+fn put(buckets: &mut [Bucket], row: &Row) -> Result<(), Failure> {
+    let at = usize::try_from(get::<i64>(row, 0)?).unwrap_or_default();
+    let sum = get::<String>(row, 2)?.parse();
+    let sum = sum.map_err(|e| Failure::bug(format!("a sum of PostgreSQL: {e}")))?;
+    if let Some(bucket) = buckets.get_mut(at) {
+        *bucket = (get::<i64>(row, 1)?.unsigned_abs(), sum);
+    }
+    Ok(())
+}
+
+/// The buckets of one side of small tables; asked together.
+pub fn small(tables: &[&Comparison], side: &mut Side) -> Result<BTreeMap<String, Vec<Bucket>>, Failure> {
+    let questions: Vec<(Sql, &[&dyn Value])> =
+        tables.iter().map(|c| (c.question(&side.only), &[][..])).collect();
+    questions.iter().for_each(|(sql, _)| side.session.tell(sql));
+    let mut prints = BTreeMap::new();
+    for (c, rows) in tables.iter().zip(side.session.ask_all(&questions)?) {
+        let mut buckets = c.empty();
+        rows.iter().try_for_each(|row| put(&mut buckets, row))?;
+        prints.insert(c.table.clone(), buckets);
+    }
+    Ok(prints)
+}
+
+/// The rows of one side of each table; asked together.
+pub fn counts(tables: &[&Comparison], side: &mut Side) -> Result<Vec<u64>, Failure> {
+    let one = |c: &&Comparison| {
+        sql::fill("select count(*) from only {} t where {}", &[sql::given(&c.table), side.only.clone()])
+    };
+    let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|c| (one(c), &[][..])).collect();
+    let count = |rows: Vec<Row>| {
+        let rows: i64 = rows.first().map(|row| get(row, 0)).transpose()?.unwrap_or_default();
+        Ok(rows.unsigned_abs())
+    };
+    side.session.ask_all(&questions)?.into_iter().map(count).collect()
 }
 
 /// All rows of some buckets.

@@ -6,7 +6,7 @@ use step::Failure;
 
 use super::rows::{Comparison, Differences, Side};
 use crate::origin::Origin;
-use crate::server::{Value, get, sql};
+use crate::server::{Row, Sql, Value, get, sql};
 
 /// How many rows are looked up at once.
 const BATCH: usize = 1000;
@@ -40,15 +40,18 @@ impl Origin {
         complete && few && self.covers(c)
     }
 
-    /// The old side's rows of a table, and how many of them may be newer.
-    pub fn counts(&self, c: &Comparison, old: &mut Side) -> Result<(u64, u64), Failure> {
-        let sql = sql::fill(
-            "select count(*), count(*) filter (where {}) from only {} t",
-            &[self.newer(), sql::given(&c.table)],
-        );
-        let rows = old.session.ask(sql, &[])?;
-        let row = rows.first().ok_or_else(|| Failure::bug("no row from a count"))?;
-        Ok((get::<i64>(row, 0)?.unsigned_abs(), get::<i64>(row, 1)?.unsigned_abs()))
+    /// The old side's rows of each table, and how many of them may be newer; asked together.
+    pub fn counts(&self, tables: &[&Comparison], old: &mut Side) -> Result<Vec<(u64, u64)>, Failure> {
+        let one = |c: &&Comparison| {
+            let parts = [self.newer(), sql::given(&c.table)];
+            sql::fill("select count(*), count(*) filter (where {}) from only {} t", &parts)
+        };
+        let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|c| (one(c), &[][..])).collect();
+        let count = |rows: Vec<Row>| {
+            let row = rows.first().ok_or_else(|| Failure::bug("no row from a count"))?;
+            Ok((get::<i64>(row, 0)?.unsigned_abs(), get::<i64>(row, 1)?.unsigned_abs()))
+        };
+        old.session.ask_all(&questions)?.into_iter().map(count).collect()
     }
 
     /// What differs; `None` if the numbers contradict each other.

@@ -227,7 +227,7 @@ impl<'a> Server<'a> {
     }
 
     /// Asks the server who it is.
-    pub fn identity(&self, database: &str) -> Result<Live, Failure> {
+    pub fn identity(&self, database: &str) -> Result<(Live, Session<'a>), Failure> {
         let sql = sql::fill(
             "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
@@ -244,7 +244,7 @@ impl<'a> Server<'a> {
         let now = instant(row, 3)?;
         // The server looked at its clock between our two looks: the middle is wrong by half of it at most.
         let middle = before + after.duration_since(before) / 2;
-        Ok(Live {
+        let live = Live {
             system_identifier: get(row, 0)?,
             version: get(row, 1)?,
             number: get::<i32>(row, 2)?.unsigned_abs(),
@@ -257,7 +257,8 @@ impl<'a> Server<'a> {
             open: get(row, 8)?,
             superuser: get(row, 10)?,
             closed_by_us: !get::<bool>(row, 8)? && crate::remark::says_closed(&get::<String>(row, 9)?),
-        })
+        };
+        Ok((live, session))
     }
 
     fn no_database(&self, database: &str) -> Failure {

@@ -128,6 +128,11 @@ impl<'a> Session<'a> {
         watch.wait(runtime, client.query_typed(sql.as_str(), &typed(values)))
     }
 
+    /// A line for `-v`.
+    pub fn tell(&self, sql: &Sql) {
+        self.watch.context.voice.detail(&flat(sql.as_str()));
+    }
+
     /// Asks several questions at once: one round trip for all of them. The first error counts.
     pub fn ask_all(&mut self, questions: &[(Sql, &[&dyn Value])]) -> Result<Vec<Vec<Row>>, Failure> {
         self.ask_each(questions)?.into_iter().collect()
