@@ -11,7 +11,7 @@ use step::{Acted, Failure, Permit, shell};
 
 use crate::remark;
 use crate::server::sql::{self, Sql, name};
-use crate::server::{Server, Session, get};
+use crate::server::{Server, Session, get, instant};
 
 /// How long sessions get to end after they were told to.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -139,9 +139,13 @@ impl Swap<'_> {
             |_| Ok(()),
         );
         swapped.outage = began.elapsed();
+        // A session that breaks off during the commit says nothing: the names do. Where it did not, it can say them itself.
+        let here = exchanged.is_ok().then(|| Self::named(&mut keeper, self.live, 0).ok()).flatten();
         drop(keeper);
-        // A session that breaks off during the commit says nothing: the names do.
-        let (behind, now) = self.behind(pid)?;
+        let (behind, now) = match here {
+            Some((behind, now, _)) => (behind, now),
+            None => self.behind(pid)?,
+        };
         match exchanged {
             Ok(()) if behind == Some(self.new) => Ok(Swapped { frozen_at: now, ..swapped }),
             Ok(()) => Err(self.unknown("it is not what was swapped in")),
@@ -154,14 +158,16 @@ impl Swap<'_> {
 
     /// Begins the transaction, which gives it its number. Nothing waits for it yet.
     fn begin(&self, keeper: &mut Session) -> Result<(i32, Swapped), Failure> {
-        keeper.change(self.permit, "begin")?;
-        let sql = "select pg_backend_pid(), pg_current_xact_id()::text::bigint, set_config('lock_timeout', '5s', true), set_config('statement_timeout', '12s', true),
-                   set_config('idle_in_transaction_session_timeout', '15s', true)";
-        let rows = keeper.ask(sql, &[])?;
-        let row = rows.first().ok_or_else(|| Failure::bug("no row about the transaction"))?;
-        let from_xid = get::<i64>(row, 1)?.unsigned_abs();
-        let swapped = Swapped { frozen_at: keeper.now()?, from_xid, outage: Duration::ZERO };
-        Ok((get(row, 0)?, swapped))
+        let limits = "select pg_backend_pid(), pg_current_xact_id()::text::bigint, set_config('lock_timeout', '5s', true), set_config('statement_timeout', '12s', true),
+                             set_config('idle_in_transaction_session_timeout', '15s', true)";
+        let answers =
+            keeper.ask_all(&[("begin".into(), &[]), (limits.into(), &[]), (Session::clock(), &[])])?;
+        let row = |n: usize| {
+            let rows = answers.get(n).and_then(|rows| rows.first());
+            rows.ok_or_else(|| Failure::bug("no row about the transaction"))
+        };
+        let (pid, from_xid) = (get(row(1)?, 0)?, get::<i64>(row(1)?, 1)?.unsigned_abs());
+        Ok((pid, Swapped { frozen_at: instant(row(2)?, 0)?, from_xid, outage: Duration::ZERO }))
     }
 
     /// The renaming comes last: whoever connects while it is not committed waits, and is then told that the database has just been
@@ -179,17 +185,26 @@ impl Swap<'_> {
         )
     }
 
+    /// Which database is behind a name, the server's clock, and whether a session of ours is still at work.
+    fn named(session: &mut Session, name: &str, pid: i32) -> Result<(Option<u32>, Timestamp, bool), Failure> {
+        let sql = "select (select oid from pg_database where datname = $1),
+                          exists (select from pg_stat_activity where pid = $2 and application_name like 'db-restore %' and state = 'active')";
+        let answers = session.ask_all(&[(sql.into(), &[&name, &pid]), (Session::clock(), &[])])?;
+        let row = |n: usize| {
+            let rows = answers.get(n).and_then(|rows| rows.first());
+            rows.ok_or_else(|| Failure::bug("no row about the database"))
+        };
+        Ok((get(row(0)?, 0)?, instant(row(1)?, 0)?, get(row(0)?, 1)?))
+    }
+
     /// Which database is behind the public name, once the swap's own session is done, and the server's clock.
     fn behind(&self, pid: i32) -> Result<(Option<u32>, Timestamp), Failure> {
         let asked = self.server.connect_regardless(&self.server.maintenance()).and_then(|mut session| {
             let end = Instant::now() + PATIENCE * 2;
             loop {
-                let sql = "select (select oid from pg_database where datname = $1),
-                                  exists (select from pg_stat_activity where pid = $2 and application_name like 'db-restore %' and state = 'active')";
-                let rows = session.ask(sql, &[&self.live, &pid])?;
-                let row = rows.first().ok_or_else(|| Failure::bug("no row about the database"))?;
-                if !get::<bool>(row, 1)? {
-                    return Ok((get(row, 0)?, session.now()?));
+                let (behind, now, active) = Self::named(&mut session, self.live, pid)?;
+                if !active {
+                    return Ok((behind, now));
                 }
                 if Instant::now() >= end {
                     return Err(Failure::temporary("busy", "the server is still at work on it"));

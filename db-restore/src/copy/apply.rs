@@ -140,7 +140,7 @@ impl<'a, 's> Apply<'a, 's> {
                         &mut *self.worker
                     };
                     let mut lines = || script.data().map(|line| line.map(<[u8]>::to_vec)).map_err(corrupt);
-                    session.copy_in(sql::of_a_dump(statement.text), &mut lines)?;
+                    session.copy_in(&sql::of_a_dump(statement.text), &mut lines)?;
                 }
             }
         }

@@ -150,66 +150,28 @@ impl<R: BufRead> Script<R> {
     /// Takes one character, or what belongs together; gives the statement if that was its end.
     fn step(&mut self, reading: &mut Reading) -> Result<Option<Statement>, String> {
         let rest = &self.line[self.at..];
-        let taken = match &mut reading.state {
-            State::Plain => {
-                if rest[0] == b'\\' {
-                    return Err(self.order());
-                }
-                if rest.starts_with(b"--") {
-                    reading.take(b" ", false);
-                    rest.len()
-                } else if rest[0] == b';' && reading.parentheses == 0 {
-                    reading.word_ends();
-                    if reading.blocks == 0 {
-                        self.at += 1;
-                        return Ok(Some(reading.statement()?));
-                    }
-                    reading.take(b";", false);
-                    1
-                } else {
-                    reading.plain(rest)
-                }
+        if !matches!(reading.state, State::Plain) {
+            self.at += reading.inside(rest);
+            return Ok(None);
+        }
+        if rest[0] == b'\\' {
+            return Err(self.order());
+        }
+        if rest.starts_with(b"--") {
+            reading.take(b" ");
+            self.at = self.line.len();
+            return Ok(None);
+        }
+        if rest[0] == b';' && reading.parentheses == 0 {
+            self.at += 1;
+            reading.word_ends();
+            if reading.blocks == 0 {
+                return reading.statement().map(Some);
             }
-            State::Quoted { escapes } => {
-                let length = if *escapes && rest[0] == b'\\' && rest.len() > 1 { 2 } else { 1 };
-                let ends = rest[0] == b'\'';
-                reading.take(&rest[..length], false);
-                if ends {
-                    reading.state = State::Plain;
-                }
-                length
-            }
-            State::Name => {
-                let ends = rest[0] == b'"';
-                reading.take(&rest[..1], false);
-                if ends {
-                    reading.state = State::Plain;
-                }
-                1
-            }
-            State::Dollar(tag) => {
-                let length = if rest.starts_with(tag) { tag.len() } else { 1 };
-                let ends = length > 1;
-                reading.take(&rest[..length], false);
-                if ends {
-                    reading.state = State::Plain;
-                }
-                length
-            }
-            State::Comment { depth } => {
-                let (length, deeper) = match rest {
-                    [b'/', b'*', ..] => (2, *depth + 1),
-                    [b'*', b'/', ..] => (2, *depth - 1),
-                    _ => (1, *depth),
-                };
-                *depth = deeper;
-                if deeper == 0 {
-                    reading.state = State::Plain;
-                }
-                length
-            }
-        };
-        self.at += taken;
+            reading.take(b";");
+            return Ok(None);
+        }
+        self.at += reading.plain(rest);
         Ok(None)
     }
 
@@ -239,11 +201,38 @@ impl Reading {
         Ok(Statement { text: text.trim().to_owned(), words: std::mem::take(&mut self.words) })
     }
 
-    fn take(&mut self, bytes: &[u8], word: bool) {
-        if !word {
-            self.word_ends();
-        }
+    fn take(&mut self, bytes: &[u8]) {
+        self.word_ends();
         self.text.extend_from_slice(bytes);
+    }
+
+    /// Takes one character of a quoted text or a comment, or what belongs together; gives how many bytes that was.
+    fn inside(&mut self, rest: &[u8]) -> usize {
+        let (length, ends) = match &mut self.state {
+            State::Plain => (0, true),
+            State::Quoted { escapes } if *escapes && rest[0] == b'\\' && rest.len() > 1 => (2, false),
+            State::Quoted { .. } => (1, rest[0] == b'\''),
+            State::Name => (1, rest[0] == b'"'),
+            State::Dollar(tag) if rest.starts_with(tag) => (tag.len(), true),
+            State::Dollar(_) => (1, false),
+            State::Comment { depth } => {
+                let (length, deeper) = match rest {
+                    [b'/', b'*', ..] => (2, *depth + 1),
+                    [b'*', b'/', ..] => (2, *depth - 1),
+                    _ => (1, *depth),
+                };
+                *depth = deeper;
+                if deeper == 0 {
+                    self.state = State::Plain;
+                }
+                return length;
+            }
+        };
+        self.take(&rest[..length]);
+        if ends {
+            self.state = State::Plain;
+        }
+        length
     }
 
     /// A word outside of parentheses is remembered; those of a function's body tell where the body ends.
@@ -273,7 +262,7 @@ impl Reading {
         let inside = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'$' || c >= 0x80;
         match rest[0] {
             b'/' if rest.starts_with(b"/*") => {
-                self.take(b" ", false);
+                self.take(b" ");
                 self.state = State::Comment { depth: 1 };
                 return 2;
             }
@@ -281,36 +270,36 @@ impl Reading {
                 let escapes = self.word.eq_ignore_ascii_case(b"e");
                 self.state = State::Quoted { escapes };
                 self.word.clear();
-                self.take(b"'", false);
+                self.take(b"'");
             }
             b'"' => {
                 self.state = State::Name;
-                self.take(b"\"", false);
+                self.take(b"\"");
                 // A quoted name stands for one word that is no word of ours.
                 self.word.extend_from_slice(b"\"");
             }
             b'$' if self.word.is_empty() => {
                 if let Some(tag) = tag(rest) {
                     let length = tag.len();
-                    self.take(tag, false);
+                    self.take(tag);
                     self.state = State::Dollar(tag.to_vec());
                     return length;
                 }
-                self.take(b"$", false);
+                self.take(b"$");
             }
             b'(' => {
-                self.take(b"(", false);
+                self.take(b"(");
                 self.parentheses += 1;
             }
             b')' => {
-                self.take(b")", false);
+                self.take(b")");
                 self.parentheses = self.parentheses.saturating_sub(1);
             }
             c if inside(c) => {
                 self.text.push(c);
                 self.word.push(c);
             }
-            c => self.take(&[c], false),
+            c => self.take(&[c]),
         }
         1
     }

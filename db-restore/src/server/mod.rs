@@ -342,7 +342,8 @@ pub fn get<T: for<'r> tokio_postgres::types::FromSql<'r>>(row: &Row, column: usi
     row.try_get(column).map_err(|e| Failure::bug(format!("an answer of PostgreSQL: {e}")))
 }
 
-fn instant(row: &Row, column: usize) -> Result<Timestamp, Failure> {
+/// An instant as [`Session::clock`] tells it.
+pub fn instant(row: &Row, column: usize) -> Result<Timestamp, Failure> {
     let text: String = get(row, column)?;
     text.parse().map_err(|e| Failure::bug(format!("PostgreSQL's clock says {text}: {e}")))
 }

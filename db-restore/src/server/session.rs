@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
     /// Sends the lines of a COPY.
     pub fn copy_in(
         &mut self,
-        sql: Sql,
+        sql: &Sql,
         lines: &mut dyn FnMut() -> Result<Option<Vec<u8>>, Failure>,
     ) -> Result<(), Failure> {
         let (client, runtime, watch) = self.parts()?;
@@ -218,11 +218,14 @@ impl<'a> Session<'a> {
         Ok(Held { sight: get(row, 0)?, at: instant(row, 1)?, database: get(row, 2)?, xmin })
     }
 
+    /// The question for the server's clock.
+    pub fn clock() -> Sql {
+        sql::fill("select to_char(clock_timestamp() at time zone 'UTC', {})", &[INSTANT_SQL.into()])
+    }
+
     /// The server's clock.
     pub fn now(&mut self) -> Result<Timestamp, Failure> {
-        let sql =
-            sql::fill("select to_char(clock_timestamp() at time zone 'UTC', {})", &[INSTANT_SQL.into()]);
-        let rows = self.ask(sql, &[])?;
+        let rows = self.ask(Self::clock(), &[])?;
         rows.first().map_or_else(|| Err(Failure::bug("no row from the clock")), |row| instant(row, 0))
     }
 
