@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use step::{Context, Failure};
 
-use crate::args::{Settings, Tls};
 use crate::server::Login;
+use crate::settings::{Settings, Tls};
 
 /// The message that a pg_restore from 17 on gets from a server before 17, which does not know the setting; nothing else is
 /// wrong then (a fact of PostgreSQL 17's release).

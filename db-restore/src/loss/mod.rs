@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use step::Failure;
 
-use crate::origin::Origin;
 use crate::server::{self, Server, Session, Sql, get, sql};
+use crate::snapshot::origin::Origin;
 use rows::{Bucket, Comparison, Differences, Side, comparison, count};
 use shape::{Shapes, shapes};
 use since::Counts;

@@ -5,8 +5,8 @@
 use step::Failure;
 
 use super::rows::{Comparison, Differences, Side};
-use crate::origin::Origin;
 use crate::server::{Row, Sql, Value, get, sql};
+use crate::snapshot::origin::Origin;
 
 /// How many rows are looked up at once.
 const BATCH: usize = 1000;

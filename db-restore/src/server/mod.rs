@@ -15,7 +15,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::args::{Settings, Tls};
+use crate::settings::{Settings, Tls};
 use error::{distrusted, said};
 use session::Watch;
 
@@ -256,7 +256,7 @@ impl<'a> Server<'a> {
             bytes: get::<i64>(row, 7)?.unsigned_abs(),
             open: get(row, 8)?,
             superuser: get(row, 10)?,
-            closed_by_us: !get::<bool>(row, 8)? && crate::remark::says_closed(&get::<String>(row, 9)?),
+            closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
         };
         Ok((live, session))
     }
@@ -267,7 +267,7 @@ impl<'a> Server<'a> {
             self.settings.host
         );
         let create = sql::fill("create database {}", &[sql::name(database)]);
-        Failure::config("database", message).next(crate::swap::psql(self.settings, &create))
+        Failure::config("database", message).next(crate::restore::swap::psql(self.settings, &create))
     }
 
     fn unreachable(&self, database: &str, error: &tokio_postgres::Error) -> Failure {

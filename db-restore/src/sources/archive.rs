@@ -9,16 +9,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use step::{Context, Failure, Permit};
 
-use super::{Beside, Bringing, Brought, Source, Stamp};
-use crate::args::Settings;
-use crate::demands::Demands;
-use crate::header::{self, Header};
-use crate::manifest::{self, Manifest};
-use crate::origin::Origin;
+use super::{Beside, Bringing, SideDatabase, Source, Stamp};
+use crate::copy::{plain, side};
 use crate::plan::{self, Moment, Snapshot};
+use crate::restore::demands::Demands;
 use crate::server::{Live, Server, Session};
+use crate::settings::Settings;
+use crate::snapshot;
+use crate::snapshot::header::{self, Header};
+use crate::snapshot::manifest::{self, Manifest};
+use crate::snapshot::origin::Origin;
 use crate::tools::{self, Job, Tool};
-use crate::{plain, side, snapshot};
 
 /// The dump's name in a folder of ours.
 const DUMP: &str = "dump";
@@ -79,7 +80,7 @@ impl Source for Archive<'_> {
     }
 
     fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
-        snapshot::dump(self, permit, live, stamp)
+        snapshot::dump::dump(self, permit, live, stamp)
     }
 
     fn beside(&self) -> Option<&dyn Beside> {
@@ -227,20 +228,21 @@ impl Beside for Archive<'_> {
         Ok(manifest.origin.map(|origin| Origin { rows: Some(manifest.tables), ..origin }))
     }
 
-    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure> {
+    fn bring(&self, bringing: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
         let folder = self.settings.snapshots.join(&snapshot.id);
-        let dump = self.open(work.live, &folder)?;
-        let oid = side::make(work.keeper, work.permit, work.names, work.run)?;
+        let dump = self.open(bringing.live, &folder)?;
+        let oid = side::make(bringing.keeper, bringing.permit, bringing.names, bringing.run)?;
         let side = side::Side {
             context: self.context,
             settings: self.settings,
             server: self.server,
-            name: &work.names.side,
+            name: &bringing.names.side,
         };
         let expected = manifest::read(&folder).ok();
-        let bytes = expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(work.live.bytes);
-        side.fill(work.permit, work.keeper, work.live, &dump, bytes)?;
-        Ok(Brought { name: work.names.side.clone(), oid, manifest: expected, proven: false })
+        let bytes =
+            expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(bringing.live.bytes);
+        side.fill(bringing.permit, bringing.keeper, bringing.live, &dump, bytes)?;
+        Ok(SideDatabase { name: bringing.names.side.clone(), oid, manifest: expected, proven: false })
     }
 }
 

@@ -5,15 +5,16 @@
 use jiff::Timestamp;
 use step::{Context, Failure, Permit};
 
-use super::{Beside, Bringing, Brought, Source, Stamp};
-use crate::args::Settings;
-use crate::demands::Demands;
-use crate::origin::{self, Origin};
+use super::{Beside, Bringing, SideDatabase, Source, Stamp};
+use crate::copy::side;
+use crate::journal::{self, Note, Sibling};
 use crate::plan::{self, Moment, Snapshot};
-use crate::remark::{self, Remark, Sibling};
+use crate::restore::demands::Demands;
+use crate::restore::swap;
 use crate::server::sql::{self, name};
 use crate::server::{Live, Server, Session};
-use crate::{side, swap};
+use crate::settings::Settings;
+use crate::snapshot::origin::{self, Origin};
 
 /// Clones beside the live database.
 pub struct Siblings<'a> {
@@ -30,8 +31,8 @@ impl Source for Siblings<'_> {
     fn list(&self, _live: &Live, _moment: &Moment) -> Result<Vec<Snapshot>, Failure> {
         let mut keeper = self.server.connect(&self.settings.maintenance)?;
         let mut list = Vec::new();
-        for (id, beside) in remark::beside(&mut keeper, &self.settings.database)? {
-            let Some(Remark::Snapshot(sibling)) = beside.remark else { continue };
+        for (id, beside) in journal::beside(&mut keeper, &self.settings.database)? {
+            let Some(Note::Snapshot(sibling)) = beside.remark else { continue };
             let problem = self.of_another(&sibling)?.or_else(|| {
                 (beside.open && !beside.noted)
                     .then(|| "somebody has opened it, and may have written to it".to_owned())
@@ -50,8 +51,8 @@ impl Source for Siblings<'_> {
     }
 
     fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
-        let work = crate::work::Work::new(self.context, self.settings);
-        let mut keeper = work.lock()?;
+        let operation = crate::operation::Operation::new(self.context, self.settings);
+        let mut keeper = operation.lock()?;
         side::sweep(&mut keeper, permit, &self.settings.database)?;
         let id = plan::beside(&self.settings.database, "snap", &stamp.document)?;
         let taken_at = self.copy(&mut keeper, permit, &id, stamp)?;
@@ -113,7 +114,7 @@ impl Siblings<'_> {
         created?;
         // Nobody can come in between: if it was too quick to be seen, the end of it is as good.
         let taken_at = alone_at.map_or_else(|| keeper.now(), Ok)?;
-        let remark = Remark::Snapshot(Sibling {
+        let remark = Note::Snapshot(Sibling {
             run: stamp.document.clone(),
             of: database.clone(),
             product: self.context.settings.product("name")?,
@@ -147,14 +148,14 @@ impl Beside for Siblings<'_> {
     }
 
     fn origin(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
-        Ok(match remark::of(keeper, &snapshot.id)? {
-            Some(Remark::Snapshot(sibling)) => sibling.origin,
+        Ok(match journal::of(keeper, &snapshot.id)? {
+            Some(Note::Snapshot(sibling)) => sibling.origin,
             _ => None,
         })
     }
 
-    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure> {
+    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
         let oid = side::oid(work.keeper, &snapshot.id)?;
-        Ok(Brought { name: snapshot.id.clone(), oid, manifest: None, proven: true })
+        Ok(SideDatabase { name: snapshot.id.clone(), oid, manifest: None, proven: true })
     }
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use step::{Context, Failure, Run};
 
-use crate::args::Settings;
 use crate::plan;
+use crate::restore::swap;
 use crate::server::{Live, Server, Session, get, sql};
-use crate::swap;
+use crate::settings::Settings;
 
 /// A session that has ended holds its lock a moment longer.
 const LINGERING: Duration = Duration::from_secs(1);
@@ -27,16 +27,16 @@ struct Holder {
 
 /// One act.
 #[derive(Clone, Copy)]
-pub struct Work<'a> {
+pub struct Operation<'a> {
     pub context: &'a Context,
     pub settings: &'a Settings,
     pub server: Server<'a>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Operation<'a> {
     /// On the server of the settings.
     pub fn new(context: &'a Context, settings: &'a Settings) -> Self {
-        Work { context, settings, server: Server::new(context, settings) }
+        Operation { context, settings, server: Server::new(context, settings) }
     }
 
     /// Who the server is, with a live database that can be entered. Clocks that are far apart prove no age.
@@ -200,19 +200,19 @@ impl<'a> Work<'a> {
     }
 
     /// Nobody can confirm: that is said before hours are spent.
-    pub fn confirmable(&self, act: &Act, given: Option<&str>) -> Result<(), Failure> {
+    pub fn confirmable(&self, act: &Confirmation, given: Option<&str>) -> Result<(), Failure> {
         let terminal = || File::options().read(true).write(true).open("/dev/tty").is_ok();
         if given.is_none() && terminal() { Ok(()) } else { self.confirm(act, given) }
     }
 
     /// Has a person confirm.
-    pub fn confirm(&self, act: &Act, given: Option<&str>) -> Result<(), Failure> {
+    pub fn confirm(&self, act: &Confirmation, given: Option<&str>) -> Result<(), Failure> {
         self.context.confirm(&act.what, &act.phrase, given, &act.next)
     }
 }
 
 /// A dangerous act, as a person confirms it.
-pub struct Act {
+pub struct Confirmation {
     pub what: String,
     pub phrase: String,
     pub next: String,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use step::{Acted, Failure, Permit, shell};
 
-use crate::remark;
+use crate::journal;
 use crate::server::sql::{self, Sql, name};
 use crate::server::{Server, Session, get, instant};
 
@@ -47,7 +47,7 @@ pub struct Swapped {
 
 /// Opens a database, and takes our note that it is closed from its comment.
 pub fn open(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
-    let note = remark::closed(keeper, database, None)?;
+    let note = journal::closed(keeper, database, None)?;
     keeper.change(
         permit,
         sql::fill("begin; alter database {} allow_connections true; {}; commit", &[name(database), note]),
@@ -225,13 +225,13 @@ impl Swap<'_> {
 }
 
 /// The command with which a person opens a database.
-pub fn opening(settings: &crate::args::Settings, database: &str) -> String {
+pub fn opening(settings: &crate::settings::Settings, database: &str) -> String {
     let sql = sql::fill("alter database {} allow_connections true", &[name(database)]);
     psql(settings, &sql)
 }
 
 /// A statement for a person to run from the maintenance database.
-pub fn psql(settings: &crate::args::Settings, sql: &Sql) -> String {
+pub fn psql(settings: &crate::settings::Settings, sql: &Sql) -> String {
     let port = settings.port.to_string();
     let words =
         ["psql", "-h", &settings.host, "-p", &port, "-U", &settings.user, "-d", &settings.maintenance];

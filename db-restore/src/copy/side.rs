@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use step::{Context, Failure, Permit};
 
-use crate::args::Settings;
 use crate::copy::apply::Apply;
 use crate::copy::role::{self, TemporaryRole};
+use crate::journal::{self, Note};
 use crate::plan::{self, Names};
-use crate::remark::{self, Remark};
 use crate::server::sql::{self, name, text};
 use crate::server::{Live, Login, Row, Server, Session, Sql, Value, get};
+use crate::settings::Settings;
 use crate::sources::archive::Dump;
 use crate::tools::Job;
 
@@ -71,7 +71,7 @@ pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> 
     let missing = || Failure::failed("database", format!("{} is not there any more", names.live));
     let create = like(rows.first().ok_or_else(missing)?, &names.side)?;
     keeper.change(permit, create)?;
-    let note = remark::first(&names.side, &Remark::Filling { run: run.to_owned() })?;
+    let note = journal::first(&names.side, &Note::Filling { run: run.to_owned() })?;
     keeper.change(permit, note)?;
     oid(keeper, &names.side)
 }
@@ -107,14 +107,14 @@ pub fn oid(keeper: &mut Session, database: &str) -> Result<u32, Failure> {
 }
 
 /// Says in its comment what a side database is.
-pub fn mark(keeper: &mut Session, permit: &Permit, side: &str, remark: &Remark) -> Result<(), Failure> {
-    let statement = remark::replace(keeper, side, side, Some(remark))?;
+pub fn mark(keeper: &mut Session, permit: &Permit, side: &str, remark: &Note) -> Result<(), Failure> {
+    let statement = journal::replace(keeper, side, side, Some(remark))?;
     keeper.change(permit, &statement)
 }
 
 /// Says in its comment that a copy is done, and closes it, in one: a killed run leaves one that is made anew, or one that is used.
-pub fn finish(keeper: &mut Session, permit: &Permit, copy: &str, remark: &Remark) -> Result<(), Failure> {
-    let note = remark::replace(keeper, copy, copy, Some(remark))?;
+pub fn finish(keeper: &mut Session, permit: &Permit, copy: &str, remark: &Note) -> Result<(), Failure> {
+    let note = journal::replace(keeper, copy, copy, Some(remark))?;
     let close =
         sql::fill("begin; alter database {} allow_connections false; {}; commit", &[name(copy), note]);
     keeper.change(permit, close)
@@ -205,7 +205,7 @@ pub fn discard(keeper: &mut Session, permit: &Permit, side: &str) -> Result<(), 
 
 /// Opens a copy to be looked at, in whose name, or closes it again: what nobody can enter nobody can change.
 pub fn look(keeper: &mut Session, permit: &Permit, copy: &str, by: Option<&str>) -> Result<(), Failure> {
-    let note = remark::closed(keeper, copy, by)?;
+    let note = journal::closed(keeper, copy, by)?;
     let open = if by.is_some() { "true" } else { "false" };
     keeper.change(
         permit,
@@ -218,9 +218,9 @@ pub fn look(keeper: &mut Session, permit: &Permit, copy: &str, by: Option<&str>)
 
 /// Throws away what killed attempts have left: we hold the lock, so nobody is at work on them.
 pub fn sweep(keeper: &mut Session, permit: &Permit, live: &str) -> Result<(), Failure> {
-    for beside in remark::beside(keeper, live)?.values() {
+    for beside in journal::beside(keeper, live)?.values() {
         let half = match &beside.remark {
-            Some(Remark::Filling { .. }) => true,
+            Some(Note::Filling { .. }) => true,
             None => plan::is_beside(&beside.name, live, "dbr") || plan::is_beside(&beside.name, live, "snap"),
             Some(_) => false,
         };

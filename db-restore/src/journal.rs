@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use step::Failure;
 
-use crate::origin::Origin;
 use crate::server::sql::{self, name, text};
 use crate::server::{Row, Session, Sql};
+use crate::snapshot::origin::Origin;
 
 /// Begins our line.
 const MARK: &str = "db-restore ";
@@ -19,7 +19,7 @@ const CLOSED: &str = "db-restore-closed-by ";
 /// What a database is, as far as we made it so.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "kebab-case")]
-pub enum Remark {
+pub enum Note {
     /// A side database that is not finished.
     Filling { run: String },
     /// A copy of the live database, taken before a release.
@@ -89,7 +89,7 @@ pub struct Beside {
     /// Whether it is open or closed only for a moment, and by us.
     pub noted: bool,
     pub bytes: u64,
-    pub remark: Option<Remark>,
+    pub remark: Option<Note>,
 }
 
 fn comment(session: &mut Session, database: &str) -> Result<String, Failure> {
@@ -98,13 +98,13 @@ fn comment(session: &mut Session, database: &str) -> Result<String, Failure> {
     Ok(session.one(sql, &[&database])?.unwrap_or_default())
 }
 
-fn parse(comment: &str) -> Option<Remark> {
+fn parse(comment: &str) -> Option<Note> {
     let json = comment.lines().find_map(|line| line.strip_prefix(MARK))?;
     serde_json::from_str(json).ok()
 }
 
 /// What the database behind a name says of itself.
-pub fn of(session: &mut Session, database: &str) -> Result<Option<Remark>, Failure> {
+pub fn of(session: &mut Session, database: &str) -> Result<Option<Note>, Failure> {
     Ok(parse(&comment(session, database)?))
 }
 
@@ -113,7 +113,7 @@ pub fn replace(
     session: &mut Session,
     from: &str,
     database: &str,
-    remark: Option<&Remark>,
+    remark: Option<&Note>,
 ) -> Result<Sql, Failure> {
     let people = people(&comment(session, from)?);
     let ours = remark.map(serde_json::to_string).transpose().map_err(|e| Failure::bug(e.to_string()))?;
@@ -122,7 +122,7 @@ pub fn replace(
 }
 
 /// The statement that gives our line to a database that has no comment yet.
-pub fn first(database: &str, remark: &Remark) -> Result<Sql, Failure> {
+pub fn first(database: &str, remark: &Note) -> Result<Sql, Failure> {
     let ours = serde_json::to_string(remark).map_err(|e| Failure::bug(e.to_string()))?;
     Ok(set(database, &format!("{MARK}{ours}")))
 }

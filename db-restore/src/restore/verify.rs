@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use step::{Failure, Permit};
 
 use crate::copy::role::TemporaryRole;
-use crate::manifest::Manifest;
+use crate::operation::Operation;
 use crate::plan;
 use crate::server::sql::{self, name};
 use crate::server::{Session, Sql};
-use crate::work::Work;
+use crate::snapshot::manifest::Manifest;
 
 /// How many relations, constraints, functions and triggers users have made, by kind.
 pub const OBJECTS: &str = "
@@ -63,14 +63,14 @@ pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> 
 
 /// Verifies a side database whose rows were counted.
 pub fn verify(
-    work: &Work,
+    operation: &Operation,
     permit: &Permit,
     side: &str,
     manifest: Option<&Manifest>,
     counts: &BTreeMap<String, u64>,
     amcheck: Option<u64>,
 ) -> Result<Proof, Failure> {
-    let mut session = work.server.connect(side)?;
+    let mut session = operation.server.connect(side)?;
     let mut wrong = Vec::new();
     if let Some(manifest) = manifest {
         wrong.extend(plan::differences(counts, &manifest.tables, "rows", "table"));
@@ -86,28 +86,29 @@ pub fn verify(
             Failure::failed("unproven", "what was restored is not what the snapshot holds".to_owned());
         return Err(wrong.iter().fold(failure, Failure::cause));
     }
-    work.marker(side)?;
-    let probes = probe(work, side, None)?;
+    operation.marker(side)?;
+    let probes = probe(operation, side, None)?;
     // Without statistics the first queries of the shop would be slow.
     session.change(permit, "analyze")?;
-    Ok(Proof { amcheck, rows: counts.values().sum(), probes, marker: work.settings.marker.is_some() })
+    Ok(Proof { amcheck, rows: counts.values().sum(), probes, marker: operation.settings.marker.is_some() })
 }
 
 /// Asks the team's own questions, as a role if one is given; each must answer with one row whose one value is true. What they call may be
 /// anybody's code: they are asked in a session that was authenticated as a role without rights of its own, which may do what the named
 /// role may, or else read everything.
-pub fn probe(work: &Work, database: &str, role: Option<&str>) -> Result<usize, Failure> {
-    if work.settings.probes.is_empty() {
+pub fn probe(operation: &Operation, database: &str, role: Option<&str>) -> Result<usize, Failure> {
+    if operation.settings.probes.is_empty() {
         return Ok(0);
     }
-    let mut keeper = work.server.connect(&work.settings.maintenance)?;
+    let mut keeper = operation.server.connect(&operation.settings.maintenance)?;
     let superuser = "select rolsuper from pg_roles where rolname = current_user";
     if keeper.one(superuser, &[])? != Some(true) {
-        return ask(work, &mut work.server.connect_for_the_team(database)?, database, role);
+        return ask(operation, &mut operation.server.connect_for_the_team(database)?, database, role);
     }
-    let permit = work.context.permit().ok_or_else(|| Failure::bug("probes are asked in a plan"))?;
+    let permit = operation.context.permit().ok_or_else(|| Failure::bug("probes are asked in a plan"))?;
     let minutes = std::time::Duration::from_secs(3600);
-    let asker = TemporaryRole::make(work.server, &permit, &mut keeper, &work.settings.database, minutes)?;
+    let asker =
+        TemporaryRole::make(operation.server, &permit, &mut keeper, &operation.settings.database, minutes)?;
     let rights = match role {
         Some(role) => sql::fill("grant {} to {}", &[name(role), asker.quoted()]),
         None => sql::fill(
@@ -118,8 +119,8 @@ pub fn probe(work: &Work, database: &str, role: Option<&str>) -> Result<usize, F
     keeper
         .change(&permit, rights)
         .map_err(|failure| wrong(database, role, "grant", &failure.causes.join(" ")))?;
-    let mut session = work.server.of(&asker.login).connect_for_the_team(database)?;
-    ask(work, &mut session, database, role)
+    let mut session = operation.server.of(&asker.login).connect_for_the_team(database)?;
+    ask(operation, &mut session, database, role)
 }
 
 fn wrong(database: &str, role: Option<&str>, probe: &str, why: &str) -> Failure {
@@ -128,13 +129,18 @@ fn wrong(database: &str, role: Option<&str>, probe: &str, why: &str) -> Failure 
         .cause(format!("{probe}: {why}"))
 }
 
-fn ask(work: &Work, session: &mut Session, database: &str, role: Option<&str>) -> Result<usize, Failure> {
+fn ask(
+    operation: &Operation,
+    session: &mut Session,
+    database: &str,
+    role: Option<&str>,
+) -> Result<usize, Failure> {
     if let Some(role) = role {
         session
             .ask(sql::fill("set role {}", &[name(role)]), &[])
             .map_err(|f| wrong(database, Some(role), "set role", &f.causes.join(" ")))?;
     }
-    for probe in &work.settings.probes {
+    for probe in &operation.settings.probes {
         let query = sql::of_the_settings(probe);
         match session.texts(sql::fill("select (select ({}))::text", &[query]), &[]) {
             Ok(rows) if rows == ["true"] => {}
@@ -142,20 +148,21 @@ fn ask(work: &Work, session: &mut Session, database: &str, role: Option<&str>) -
             Err(failure) => return Err(wrong(database, role, probe, &failure.causes.join(" "))),
         }
     }
-    Ok(work.settings.probes.len())
+    Ok(operation.settings.probes.len())
 }
 
 /// Has amcheck read every table and every B-tree, in a transaction that leaves no trace of the extension. `None` when the server does
 /// not have it or does not let us.
-pub fn amcheck(work: &Work, permit: &Permit, side: &str) -> Result<Option<u64>, Failure> {
-    if !work.settings.amcheck {
+pub fn amcheck(operation: &Operation, permit: &Permit, side: &str) -> Result<Option<u64>, Failure> {
+    if !operation.settings.amcheck {
         return Ok(None);
     }
-    let mut session = work.server.connect(side)?;
+    let mut session = operation.server.connect(side)?;
     let there = "select coalesce((select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where extname = 'amcheck'), '')
                  from pg_available_extensions, pg_roles r where name = 'amcheck' and r.rolname = current_user and r.rolsuper";
     let Some(schema) = session.one::<String>(there, &[])? else {
-        work.context
+        operation
+            .context
             .voice
             .warn("amcheck is not to be had on this server: the files of the copy are not checked");
         return Ok(None);
