@@ -9,7 +9,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
+.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify sweep-db demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,9 @@ matrix: setup ## db-restore on PostgreSQL 15, 16 and 18 (fetches a Python wheel,
 
 sweep-notify: ## notify through 280 faults and 140 kills at random (NOTIFY_SWEEP=N for N and N/2)
 	NOTIFY_SWEEP=$${NOTIFY_SWEEP:-280} $(CARGO) test -p notify --test cli sweep
+
+sweep-db: setup ## db-restore killed at every line of every command, on each PostgreSQL that is here (long)
+	SWEEP=all $(CARGO) test -p db-restore --test guard
 
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace

@@ -1,45 +1,8 @@
-//! The command line and the settings.
-
-use std::path::PathBuf;
-use std::time::Duration;
+//! The command line.
 
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use step::{Common, Context, Failure, Secret};
-
-/// The keys of `[db-restore]`.
-pub const KEYS: &[&str] = &[
-    "source",
-    "host",
-    "port",
-    "database",
-    "user",
-    "password_file",
-    "maintenance_database",
-    "snapshots",
-    "rpo",
-    "jobs",
-    "pg_bin",
-    "tls",
-    "tls_root",
-    "compress",
-    "marker_table",
-    "probes",
-    "app_role",
-    "amcheck",
-    "dump_timezone",
-    "disk_free",
-    "shrink",
-    "keep",
-    "keep_databases",
-    "project_ref",
-    "api",
-    "token_file",
-    "interval",
-    "settle",
-    "dump_schemas",
-];
+use step::Common;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -68,16 +31,16 @@ pub enum Command {
         snapshot: Option<String>,
     },
     /// Bring a snapshot back: beside the live database, verified, then swapped in; the old one is kept
-    Restore(Wish),
+    Restore(RestoreArgs),
     /// Swap back what the last restore has put aside; the database that is live now is kept
-    Undo(Sure),
+    Undo(ConfirmArgs),
     /// Remove what is too old: snapshots, staged copies, databases that a restore has kept; never the last good one
-    Prune(Sure),
+    Prune(ConfirmArgs),
 }
 
 /// What shall be restored.
 #[derive(Debug, clap::Args)]
-pub struct Wish {
+pub struct RestoreArgs {
     /// This snapshot; else the newest one from before the incident
     #[arg(long, value_name = "ID")]
     pub snapshot: Option<String>,
@@ -85,12 +48,12 @@ pub struct Wish {
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub incident_at: Option<Timestamp>,
     #[command(flatten)]
-    pub sure: Sure,
+    pub sure: ConfirmArgs,
 }
 
 /// The confirmation of a dangerous act.
 #[derive(Debug, clap::Args)]
-pub struct Sure {
+pub struct ConfirmArgs {
     /// What a person would have to type
     #[arg(long, value_name = "DATABASE@ID")]
     pub confirm: Option<String>,
@@ -120,234 +83,4 @@ impl Args {
 
 fn instant(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "a time looks like 2026-11-24T12:00:00Z".to_owned())
-}
-
-/// Where snapshots come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Archive,
-    Database,
-    Supabase,
-}
-
-/// How a session is kept from being listened to; the words are libpq's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    Disable,
-    /// Encrypted, whoever the other side is.
-    Require,
-    /// Encrypted, and the server's certificate is of its name and signed by somebody in `tls_root`.
-    VerifyFull,
-}
-
-impl Tls {
-    /// `sslmode`, as libpq calls it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Tls::Disable => "disable",
-            Tls::Require => "require",
-            Tls::VerifyFull => "verify-full",
-        }
-    }
-}
-
-/// How much room there is where the database lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// Look.
-    Measure,
-    /// Somebody vouches for so many bytes.
-    Bytes(u64),
-    /// Somebody does not want to know.
-    Unchecked,
-}
-
-/// What only `source = "supabase"` needs.
-#[derive(Debug)]
-pub struct Supabase {
-    pub project_ref: String,
-    pub api: String,
-    pub token: Secret,
-    /// Between two looks.
-    pub interval: Duration,
-    /// How long the evidence may keep us waiting before the outcome is unknown.
-    pub settle: Duration,
-    /// What is dumped before the project is set back; everything if empty.
-    pub schemas: Vec<String>,
-}
-
-/// Where the database is, and where its snapshots go.
-#[derive(Debug)]
-pub struct Settings {
-    pub source: Kind,
-    pub host: String,
-    pub port: u16,
-    pub database: String,
-    pub user: String,
-    pub password: Option<Secret>,
-    /// The database from which others are renamed.
-    pub maintenance: String,
-    pub snapshots: PathBuf,
-    /// How old the recovery point may be.
-    pub rpo: Duration,
-    /// How many tables are dumped and restored at the same time.
-    pub jobs: usize,
-    /// Folders with PostgreSQL's programs; where they are installed if empty.
-    pub pg_bin: Vec<PathBuf>,
-    pub tls: Tls,
-    /// The certificates that sign the server's, PEM.
-    pub tls_root: PathBuf,
-    /// pg_dump's compression level.
-    pub compress: u8,
-    /// A table with one row that says of which product and environment the data is.
-    pub marker: Option<String>,
-    /// Queries whose one answer must be true.
-    pub probes: Vec<String>,
-    /// The role as which the application works.
-    pub app_role: Option<String>,
-    pub amcheck: bool,
-    /// The zone of the host that makes archives without a manifest.
-    pub zone: TimeZone,
-    pub room: Room,
-    /// A snapshot smaller than this part of the one before is taken for incomplete.
-    pub shrink: f64,
-    /// How long snapshots are kept.
-    pub keep: Duration,
-    /// How long databases beside the live one are kept.
-    pub keep_databases: Duration,
-    pub supabase: Option<Supabase>,
-}
-
-impl Settings {
-    /// Reads the settings of the environment.
-    pub fn read(context: &Context) -> Result<Self, Failure> {
-        context.environment()?;
-        let settings = &context.settings;
-        let host = settings.need("host")?;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let days = |key: &str, days: u64| {
-            Ok::<_, Failure>(settings.duration(key)?.unwrap_or(Duration::from_secs(days * 86_400)))
-        };
-        let source = kind(settings)?;
-        Ok(Settings {
-            source,
-            tls: tls(settings, &host)?,
-            tls_root: settings.path("tls_root")?.unwrap_or_else(bundle),
-            host,
-            port: settings.number("port")?.unwrap_or(5432),
-            database: settings.need("database")?,
-            user: settings.text("user")?.unwrap_or_else(|| "postgres".to_owned()),
-            password: settings.secret("password", "DATABASE_PASSWORD")?,
-            maintenance: settings.text("maintenance_database")?.unwrap_or_else(|| "postgres".to_owned()),
-            snapshots: snapshots(settings, source)?,
-            rpo: settings.duration("rpo")?.unwrap_or(Duration::from_secs(3600)),
-            jobs: settings.number("jobs")?.unwrap_or(cores.min(8)).max(1),
-            pg_bin: settings.list("pg_bin")?.into_iter().map(|p| settings.folder().join(p)).collect(),
-            compress: settings.number("compress")?.unwrap_or(1),
-            marker: settings.text("marker_table")?,
-            probes: settings.list("probes")?,
-            app_role: settings.text("app_role")?,
-            amcheck: settings.flag("amcheck")?.unwrap_or(true),
-            zone: zone(settings)?,
-            room: room(settings)?,
-            shrink: settings.number("shrink")?.unwrap_or(0.5),
-            keep: days("keep", 7)?,
-            keep_databases: days("keep_databases", 3)?,
-            supabase: (source == Kind::Supabase).then(|| supabase(settings)).transpose()?,
-        })
-    }
-
-    /// Whether the server is this machine.
-    pub fn is_local(&self) -> bool {
-        local(&self.host)
-    }
-}
-
-fn local(host: &str) -> bool {
-    host == "localhost" || host.starts_with('/') || host == "::1" || host.starts_with("127.")
-}
-
-fn kind(settings: &step::Settings) -> Result<Kind, Failure> {
-    match settings.text("source")?.as_deref() {
-        None | Some("archive") => Ok(Kind::Archive),
-        Some("database") => Ok(Kind::Database),
-        Some("supabase") => Ok(Kind::Supabase),
-        Some(other) => {
-            Err(settings.wrong("source", &format!("`{other}` is not known; archive, database or supabase")))
-        }
-    }
-}
-
-fn snapshots(settings: &step::Settings, source: Kind) -> Result<PathBuf, Failure> {
-    match settings.path("snapshots")? {
-        Some(path) => Ok(path),
-        None if source == Kind::Database => Ok(PathBuf::new()),
-        None => Err(settings.missing("snapshots")),
-    }
-}
-
-fn tls(settings: &step::Settings, host: &str) -> Result<Tls, Failure> {
-    match settings.text("tls")?.as_deref() {
-        Some("disable") => Ok(Tls::Disable),
-        Some("require") => Ok(Tls::Require),
-        Some("verify-full") => Ok(Tls::VerifyFull),
-        None if local(host) => Ok(Tls::Disable),
-        None => Ok(Tls::VerifyFull),
-        Some(other) => {
-            Err(settings.wrong("tls", &format!("`{other}` is not known; disable, require or verify-full")))
-        }
-    }
-}
-
-/// The system's certificates, where Debian or Red Hat put them.
-fn bundle() -> PathBuf {
-    let known =
-        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-    let found = known.iter().map(PathBuf::from).find(|p| p.is_file());
-    found.unwrap_or_else(|| PathBuf::from(known[0]))
-}
-
-fn zone(settings: &step::Settings) -> Result<TimeZone, Failure> {
-    let Some(name) = settings.text("dump_timezone")? else { return Ok(TimeZone::UTC) };
-    TimeZone::get(&name).map_err(|e| {
-        settings.wrong(
-            "dump_timezone",
-            &format!("`{name}` is no time zone of this machine: {e}; write for example America/New_York"),
-        )
-    })
-}
-
-fn room(settings: &step::Settings) -> Result<Room, Failure> {
-    let Some(text) = settings.text("disk_free")? else { return Ok(Room::Measure) };
-    if text == "unchecked" {
-        return Ok(Room::Unchecked);
-    }
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let unit = match text[digits.len()..].trim() {
-        "MB" => 1 << 20,
-        "GB" => 1 << 30,
-        "TB" => 1_u64 << 40,
-        _ => 0,
-    };
-    match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|n| *n > 0) {
-        Some(bytes) => Ok(Room::Bytes(bytes)),
-        None => Err(settings
-            .wrong("disk_free", &format!("`{text}` is no size; write for example 200GB, or unchecked"))),
-    }
-}
-
-fn supabase(settings: &step::Settings) -> Result<Supabase, Failure> {
-    let project_ref = settings.need("project_ref")?;
-    if project_ref.len() != 20 || !project_ref.bytes().all(|b| b.is_ascii_lowercase()) {
-        return Err(settings.wrong("project_ref", &format!("`{project_ref}` is not 20 small letters")));
-    }
-    let api = settings.text("api")?.unwrap_or_else(|| "https://api.supabase.com".to_owned());
-    Ok(Supabase {
-        project_ref,
-        api: api.trim_end_matches('/').to_owned(),
-        token: settings.need_secret("token", "SUPABASE_ACCESS_TOKEN")?,
-        interval: settings.duration("interval")?.unwrap_or(Duration::from_secs(5)),
-        settle: settings.duration("settle")?.unwrap_or(Duration::from_secs(15 * 60)),
-        schemas: settings.list("dump_schemas")?,
-    })
 }

@@ -1,39 +1,27 @@
 //! Takes PostgreSQL snapshots, proves the recovery point, and brings the data back beside the live database.
 
 mod args;
-mod bring;
-mod demands;
-mod header;
-mod in_place;
+mod copy;
+mod journal;
 mod loss;
-mod manifest;
-mod origin;
-mod plain;
+mod operation;
 mod plan;
-mod preflight;
-mod prune;
-mod rehearse;
-mod remark;
 mod restore;
 mod server;
-mod side;
+mod settings;
 mod snapshot;
 mod sources;
-mod swap;
-mod tls;
 mod tools;
-mod undo;
-mod verify;
-mod work;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Args, Command, Settings};
+use args::{Args, Command};
+use operation::Operation;
 use plan::{Moment, Snapshot};
 use serde_json::json;
+use settings::{Kind, Settings};
 use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
-use work::Work;
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -47,7 +35,7 @@ impl Program for Args {
         db-restore restore --env production                bring the newest back; asks before it does
         db-restore undo --env production                   swap back what the last restore has put aside
         db-restore recovery-point --env production --incident-at 2026-11-24T09:00:00Z";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const KEYS: &'static [&'static str] = settings::KEYS;
     const TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 
     fn common(&self) -> &Common {
@@ -67,10 +55,10 @@ impl Program for Args {
         match self.command() {
             Command::RecoveryPoint { .. } => Err(Failure::bug("recovery-point is a question")),
             Command::Snapshot => snapshot::run(run, &settings),
-            Command::Rehearse { snapshot } => rehearse::run(run, &settings, snapshot.as_deref()),
+            Command::Rehearse { snapshot } => restore::rehearse::run(run, &settings, snapshot.as_deref()),
             Command::Restore(wish) => restore::run(run, &settings, wish),
-            Command::Undo(sure) => undo::run(run, &settings, sure),
-            Command::Prune(sure) => prune::run(run, &settings, sure),
+            Command::Undo(sure) => restore::undo::run(run, &settings, sure),
+            Command::Prune(sure) => snapshot::prune::run(run, &settings, sure),
         }
     }
 
@@ -81,9 +69,9 @@ impl Program for Args {
             _ => None,
         };
         let moment = incident.map_or(Moment::Now, |at| Moment::Incident { at, run: None });
-        let work = Work::new(context, &settings);
-        let live = work.live()?;
-        let source = sources::of(&work)?;
+        let operation = Operation::new(context, &settings);
+        let live = operation.look()?;
+        let source = sources::of(&operation)?;
         let snapshots = source.list(&live, &moment)?;
         let verdict = plan::recovery_point(&snapshots, &moment, live.now, settings.rpo)
             .and_then(|chosen| source.prove(&live, chosen).map(|()| chosen));
@@ -92,14 +80,14 @@ impl Program for Args {
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = Settings::read(context)?;
-        let work = Work::new(context, &settings);
-        let live = work.live()?;
-        sources::of(&work)?.list(&live, &Moment::Now)?;
-        if settings.source != args::Kind::Database {
+        let operation = Operation::new(context, &settings);
+        let live = operation.look()?;
+        sources::of(&operation)?.list(&live, &Moment::Now)?;
+        if settings.source != Kind::Database {
             tools::find(&settings, "pg_dump", live.major())?;
             tools::find(&settings, "pg_restore", live.major())?;
         }
-        if !live.may_restore && settings.source != args::Kind::Supabase {
+        if !live.may_restore && settings.source != Kind::Supabase {
             let message = format!(
                 "{} may not create and rename databases; make it a superuser, or the owner with CREATEDB",
                 settings.user

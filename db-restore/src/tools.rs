@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use step::{Context, Failure};
 
-use crate::args::{Settings, Tls};
+use crate::server::Login;
+use crate::settings::{Settings, Tls};
 
 /// The message that a pg_restore from 17 on gets from a server before 17, which does not know the setting; nothing else is
 /// wrong then (a fact of PostgreSQL 17's release).
@@ -77,6 +78,8 @@ pub struct Job<'a> {
     pub tool: &'a Path,
     /// The database it works on; without one it only reads files, and is told no password.
     pub database: Option<&'a str>,
+    /// As whom, if not as the settings say.
+    pub login: Option<&'a Login>,
     /// For people.
     pub doing: &'a str,
     /// Says how far it is, given how many objects it has finished; asked now and then on a terminal.
@@ -88,7 +91,7 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     /// A job without a progress line.
     pub fn new(context: &'a Context, settings: &'a Settings, tool: &'a Path, doing: &'a str) -> Self {
-        Job { context, settings, tool, database: None, doing, progress: None, lenient: false }
+        Job { context, settings, tool, database: None, login: None, doing, progress: None, lenient: false }
     }
 
     /// Runs it until it ends, the deadline passes or a signal comes; then it is ended.
@@ -99,7 +102,7 @@ impl<'a> Job<'a> {
     /// The same, with each line of its stdout.
     pub fn lines(&self, args: &[&str], each: Option<&mut (dyn FnMut(&str) + Send)>) -> Result<(), Failure> {
         let name = self.tool.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let secret = self.database.map(|_| Passfile::write(self.settings)).transpose()?;
+        let secret = self.database.map(|_| Passfile::write(self.settings, self.login)).transpose()?;
         let mut command = self.command(secret.as_ref());
         command.args(args).stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(if each.is_some() { Stdio::piped() } else { Stdio::null() });
@@ -130,7 +133,8 @@ impl<'a> Job<'a> {
         let mut command = Command::new(self.tool);
         command.env_clear().env("PATH", search()).env("LC_ALL", "C").env("TZ", "UTC");
         if let (Some(database), Some(secret)) = (self.database, secret) {
-            let Settings { host, port, user, tls, tls_root, .. } = self.settings;
+            let Settings { host, port, tls, tls_root, .. } = self.settings;
+            let user = self.login.map_or(&self.settings.user, |login| &login.user);
             command
                 .env("PGPASSFILE", secret.path())
                 .env("PGCONNECT_TIMEOUT", "15")
@@ -211,7 +215,7 @@ fn harmless(said: &[String]) -> bool {
 struct Passfile(File);
 
 impl Passfile {
-    fn write(settings: &Settings) -> Result<Self, Failure> {
+    fn write(settings: &Settings, login: Option<&Login>) -> Result<Self, Failure> {
         let wrong = |e: std::io::Error| {
             Failure::temporary("passfile", format!("no password file can be written: {e}"))
         };
@@ -219,8 +223,10 @@ impl Passfile {
         // Readable by its owner alone before anything is in it; libpq insists on that.
         file.set_permissions(Permissions::from_mode(0o600)).map_err(wrong)?;
         let escaped = |text: &str| text.replace('\\', "\\\\").replace(':', "\\:");
-        let password = settings.password.as_ref().map(|p| escaped(p.expose())).unwrap_or_default();
-        let line = format!("*:*:*:{}:{password}\n", escaped(&settings.user));
+        let user = login.map_or(&settings.user, |login| &login.user);
+        let password = login.map(|login| &login.password).or(settings.password.as_ref());
+        let password = password.map(|p| escaped(p.expose())).unwrap_or_default();
+        let line = format!("*:*:*:{}:{password}\n", escaped(user));
         file.write_all(line.as_bytes()).map_err(wrong)?;
         Ok(Passfile(file))
     }

@@ -11,6 +11,7 @@ pub mod cloudflare;
 pub mod cloudfront;
 pub mod coolify;
 pub mod cut;
+pub mod distance;
 mod exchange;
 pub mod fastly;
 pub mod git;

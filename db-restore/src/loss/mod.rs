@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use step::Failure;
 
-use crate::origin::Origin;
-use crate::server::{Server, Session};
+use crate::server::{self, Server, Session, Sql, get, sql};
+use crate::snapshot::origin::Origin;
 use rows::{Bucket, Comparison, Differences, Side, comparison, count};
 use shape::{Shapes, shapes};
 use since::Counts;
@@ -159,7 +159,7 @@ pub fn report<T: Send>(
     sides: Sides,
     beside: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<(Report, T), Failure> {
-    let mut pair = Pair::open(sides, "true")?;
+    let mut pair = Pair::open(sides, "true".into())?;
     let (before, other) = (pair.before.clone(), shapes(&mut pair.new.session)?);
     let names: BTreeSet<&String> = before.keys().chain(other.keys()).collect();
     let all: Vec<_> = names.iter().map(|t| comparison(t, before.get(*t), other.get(*t))).collect();
@@ -178,9 +178,13 @@ pub fn report<T: Send>(
 /// side is not quiet any more: rows that were written to it from transaction `from` on are not looked at.
 pub fn finish(sides: Sides, from: u64, report: &mut Report) -> Result<(), Failure> {
     let first = from & 0xffff_ffff;
-    let only = format!("not (age(t.xmin) >= 0 and age(t.xmin) <= age('{first}'::xid))");
+    let only = sql::fill("not (age(t.xmin) >= 0 and age(t.xmin) <= age('{}'::xid))", &[sql::number(first)]);
     let origin = report.origin.clone();
-    let mut pair = Pair::open(Sides { origin: origin.as_ref(), ..sides }, &only)?;
+    // Most of the time nothing has moved, and the other side need not be asked.
+    if shapes(&mut sides.server.connect(sides.old)?)? == report.old {
+        return Ok(());
+    }
+    let mut pair = Pair::open(Sides { origin: origin.as_ref(), ..sides }, only)?;
     let now = pair.before.clone();
     let names: BTreeSet<&String> = now.keys().chain(report.old.keys()).collect();
     let moved: Vec<&String> = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t)).collect();
@@ -216,7 +220,7 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    fn open(sides: Sides<'a>, only: &str) -> Result<Self, Failure> {
+    fn open(sides: Sides<'a>, only: Sql) -> Result<Self, Failure> {
         let (mut old, mut new) = (sides.server.connect(sides.old)?, sides.server.connect(sides.new)?);
         [&mut old, &mut new].into_iter().try_for_each(prepare)?;
         let before = shapes(&mut old)?;
@@ -226,9 +230,9 @@ impl<'a> Pair<'a> {
         if let Some(doubt) = doubt {
             sides.server.detail(&format!("every row is compared: {doubt}"));
         }
-        let side = |session, only: &str| Side { session, only: only.to_owned() };
         let origin = sides.origin.filter(|_| doubt.is_none());
-        Ok(Pair { old: side(old, "true"), new: side(new, only), before, origin })
+        let (old, new) = (Side { session: old, only: "true".into() }, Side { session: new, only });
+        Ok(Pair { old, new, before, origin })
     }
 
     /// Asks both sides at the same time.
@@ -266,10 +270,8 @@ impl<'a> Pair<'a> {
     fn counts(&mut self, all: &[Comparison]) -> Result<BTreeMap<String, Counts>, Failure> {
         let Some(origin) = self.origin else { return Ok(BTreeMap::new()) };
         let covered: Vec<&Comparison> = all.iter().filter(|c| origin.covers(c)).collect();
-        let (olds, news) = self.both(
-            |old| covered.iter().map(|c| origin.counts(c, old)).collect::<Result<Vec<_>, _>>(),
-            |new| covered.iter().map(|c| c.count(new)).collect::<Result<Vec<_>, _>>(),
-        )?;
+        let (olds, news) =
+            self.both(|old| origin.counts(&covered, old), |new| rows::counts(&covered, new))?;
         let all = covered.into_iter().zip(olds.into_iter().zip(news));
         let all = all.map(|(c, ((old, newer), new))| (c, Counts { old, newer, new }));
         Ok(all.filter(|(c, counts)| origin.serves(c, *counts)).map(|(c, n)| (c.table.clone(), n)).collect())
@@ -330,10 +332,9 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Both sides must write a value and name a type alike, whatever the databases' own settings are; and a row is looked up by an index.
+/// A row is looked up by an index.
 fn prepare(session: &mut Session) -> Result<(), Failure> {
-    let sql = "select set_config(name, value, false) from (values ('search_path', 'pg_catalog'), ('datestyle', 'ISO'), ('intervalstyle', 'postgres'),
-                   ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off')) s(name, value)";
+    let sql = "select set_config(name, 'off', false) from (values ('enable_hashjoin'), ('enable_mergejoin')) s(name)";
     session.ask(sql, &[]).map(|_| ())
 }
 
@@ -341,7 +342,13 @@ fn prints<'c>(
     side: &mut Side,
     comparisons: impl Iterator<Item = &'c &'c Comparison>,
 ) -> Result<BTreeMap<String, Vec<Bucket>>, Failure> {
-    comparisons.map(|c| Ok((c.table.clone(), c.buckets(side)?))).collect()
+    let (small, large): (Vec<&Comparison>, Vec<&Comparison>) =
+        comparisons.copied().partition(|comparison| comparison.is_small());
+    let mut prints: BTreeMap<String, Vec<Bucket>> = rows::small(&small, side)?;
+    for comparison in large {
+        prints.insert(comparison.table.clone(), comparison.buckets(side)?);
+    }
+    Ok(prints)
 }
 
 /// Rows that were written since a transaction, by table: what an undo would lose.
@@ -349,9 +356,17 @@ pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String,
     let mut written = BTreeMap::new();
     // Transaction numbers are compared in the 32 bits in which rows carry them.
     let xid = i64::try_from(xid & 0xffff_ffff).unwrap_or_default();
-    for table in shapes(session)?.into_keys() {
-        let sql = format!("select count(*) from only {table} where age(xmin) <= age($1::bigint::text::xid)");
-        let rows: i64 = session.one(&sql, &[&xid])?.unwrap_or_default();
+    let tables: Vec<String> = shapes(session)?.into_keys().collect();
+    let one = |table: &String| {
+        sql::fill(
+            "select count(*) from only {} where age(xmin) <= age($1::bigint::text::xid)",
+            &[sql::given(table)],
+        )
+    };
+    let xid: [&dyn server::Value; 1] = [&xid];
+    let questions: Vec<(Sql, &[&dyn server::Value])> = tables.iter().map(|t| (one(t), &xid[..])).collect();
+    for (table, rows) in tables.into_iter().zip(session.ask_all(&questions)?) {
+        let rows: i64 = rows.first().map(|row| get(row, 0)).transpose()?.unwrap_or_default();
         if rows > 0 {
             written.insert(table, rows.unsigned_abs());
         }

@@ -1,10 +1,13 @@
 //! How a table is compared whole: its rows are hashed in buckets on both sides, and where buckets differ the rows in them are held
 //! against each other by their keys. Nothing but hashes is carried over, and never more than a row of each side is held.
 
+use std::collections::BTreeMap;
+
 use step::Failure;
 
 use super::shape::Shape;
-use crate::server::{Rows, Session, get};
+use crate::server::sql::{self, Sql};
+use crate::server::{Row, Rows, Session, Value, get};
 
 /// The most buckets of a table; each takes 24 bytes here.
 const BUCKETS: u64 = 1 << 14;
@@ -15,7 +18,7 @@ const BYTES_A_BUCKET: u64 = 32 << 10;
 pub struct Side<'a> {
     pub session: Session<'a>,
     /// SQL for which rows `t` count on it; `true` for all.
-    pub only: String,
+    pub only: Sql,
 }
 
 /// How one table is compared.
@@ -26,15 +29,15 @@ pub struct Comparison {
     pub old: bool,
     pub new: bool,
     /// SQL for the hash of a row's key, and of the row.
-    key: String,
-    pub row: String,
+    key: Sql,
+    pub row: Sql,
     /// Whether rows have a key of their own: only then can one be said to have changed.
     pub keyed: bool,
     buckets: u64,
     /// Columns that only the old side has.
     pub columns_lost: Vec<String>,
     /// SQL for a row's own time, if it has one.
-    time: Option<String>,
+    time: Option<Sql>,
     /// The columns of the key, and their types.
     pub keys: Vec<(String, String)>,
     /// How the table is laid out on each side, where both have the same columns and the same key.
@@ -86,25 +89,25 @@ pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comp
 }
 
 /// SQL for a row's own time.
-fn time(columns: &[(String, String, bool)]) -> Option<String> {
+fn time(columns: &[(String, String, bool)]) -> Option<Sql> {
     let times = ["created_at", "updated_at", "inserted_at", "modified_at"];
-    let times: Vec<String> = columns
+    let times: Vec<Sql> = columns
         .iter()
         .filter(|(name, kind, _)| times.contains(&name.as_str()) && kind.starts_with("timestamp"))
-        .map(|(name, ..)| format!("t.{name}::timestamptz"))
+        .map(|(name, ..)| sql::fill("t.{}::timestamptz", &[sql::given(name)]))
         .collect();
-    (!times.is_empty()).then(|| format!("greatest({})", times.join(", ")))
+    (!times.is_empty()).then(|| sql::fill("greatest({})", &[sql::join(times, ", ")]))
 }
 
-fn hash(columns: &[&str], plain: bool) -> String {
+fn hash(columns: &[&str], plain: bool) -> Sql {
     if columns.is_empty() {
-        return "0::bigint".to_owned();
+        return "0::bigint".into();
     }
-    let row = columns.iter().map(|c| format!("t.{c}")).collect::<Vec<_>>().join(", ");
+    let row = sql::join(columns.iter().map(|c| sql::fill("t.{}", &[sql::given(c)])), ", ");
     if plain {
-        format!("hash_record_extended(row({row}), 0)")
+        sql::fill("hash_record_extended(row({}), 0)", &[row])
     } else {
-        format!("hashtextextended(row({row})::text, 0)")
+        sql::fill("hashtextextended(row({})::text, 0)", &[row])
     }
 }
 
@@ -112,39 +115,44 @@ fn hash(columns: &[&str], plain: bool) -> String {
 pub type Bucket = (u64, i128);
 
 impl Comparison {
-    fn from(&self, only: &str) -> String {
-        format!("(select {} as k, {} as r from only {} t where {only}) s", self.key, self.row, self.table)
-    }
-
-    /// The rows of one side.
-    pub fn count(&self, side: &mut Side) -> Result<u64, Failure> {
-        let sql = format!("select count(*) from only {} t where {}", self.table, side.only);
-        Ok(side.session.one::<i64>(&sql, &[])?.unwrap_or_default().unsigned_abs())
+    fn from(&self, only: &Sql) -> Sql {
+        sql::fill(
+            "(select {} as k, {} as r from only {} t where {}) s",
+            &[self.key.clone(), self.row.clone(), sql::given(&self.table), only.clone()],
+        )
     }
 
     /// The buckets of one side.
     pub fn buckets(&self, side: &mut Side) -> Result<Vec<Bucket>, Failure> {
-        let mut buckets = vec![(0, 0); usize::try_from(self.buckets).unwrap_or(1)];
-        let from = self.from(&side.only);
-        let sql = format!("select k & {}, count(*), sum(r)::text from {from} group by 1", self.buckets - 1);
-        let mut rows = side.session.rows(&sql, &[])?;
+        let mut buckets = self.empty();
+        let mut rows = side.session.rows(self.question(&side.only), &[])?;
         while let Some(row) = rows.next()? {
-            let at = usize::try_from(get::<i64>(&row, 0)?).unwrap_or_default();
-            let sum = get::<String>(&row, 2)?
-                .parse()
-                .map_err(|e| Failure::bug(format!("a sum of PostgreSQL: {e}")))?;
-            if let Some(bucket) = buckets.get_mut(at) {
-                *bucket = (get::<i64>(&row, 1)?.unsigned_abs(), sum);
-            }
+            put(&mut buckets, &row)?;
         }
         Ok(buckets)
     }
 
+    /// Whether its buckets are few enough to be asked for together with those of other tables.
+    pub fn is_small(&self) -> bool {
+        self.buckets <= 64
+    }
+
+    fn empty(&self) -> Vec<Bucket> {
+        vec![(0, 0); usize::try_from(self.buckets).unwrap_or(1)]
+    }
+
+    fn question(&self, only: &Sql) -> Sql {
+        sql::fill(
+            "select k & {}, count(*), sum(r)::text from {} group by 1",
+            &[sql::number(self.buckets - 1), self.from(only)],
+        )
+    }
+
     /// The rows of some buckets, in the order of their keys.
     fn sorted<'s>(&self, side: &'s mut Side, buckets: &[i64]) -> Result<Rows<'s>, Failure> {
-        let (from, mask) = (self.from(&side.only), self.buckets - 1);
-        let sql = format!("select k, r from {from} where k & {mask} = any($1) order by 1, 2");
-        side.session.rows(&sql, &[&buckets])
+        let (from, mask) = (self.from(&side.only), sql::number(self.buckets - 1));
+        let sql = sql::fill("select k, r from {} where k & {} = any($1) order by 1, 2", &[from, mask]);
+        side.session.rows(sql, &[&buckets.to_vec()])
     }
 
     /// What differs, from the buckets of both sides.
@@ -164,12 +172,49 @@ impl Comparison {
     /// The time of the newest row, by its own word.
     pub fn newest(&self, old: &mut Session) -> Result<Option<String>, Failure> {
         let Some(time) = &self.time else { return Ok(None) };
-        let sql = format!(
-            "select to_char(max({time}) filter (where isfinite({time})), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') from only {} t",
-            self.table
+        let sql = sql::fill(
+            "select to_char(max({}) filter (where isfinite({})), 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') from only {} t",
+            &[time.clone(), time.clone(), sql::given(&self.table)],
         );
-        Ok(old.ask(&sql, &[])?.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()))
+        Ok(old.ask(sql, &[])?.first().and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()))
     }
+}
+
+fn put(buckets: &mut [Bucket], row: &Row) -> Result<(), Failure> {
+    let at = usize::try_from(get::<i64>(row, 0)?).unwrap_or_default();
+    let sum = get::<String>(row, 2)?.parse();
+    let sum = sum.map_err(|e| Failure::bug(format!("a sum of PostgreSQL: {e}")))?;
+    if let Some(bucket) = buckets.get_mut(at) {
+        *bucket = (get::<i64>(row, 1)?.unsigned_abs(), sum);
+    }
+    Ok(())
+}
+
+/// The buckets of one side of small tables; asked together.
+pub fn small(tables: &[&Comparison], side: &mut Side) -> Result<BTreeMap<String, Vec<Bucket>>, Failure> {
+    let questions: Vec<(Sql, &[&dyn Value])> =
+        tables.iter().map(|c| (c.question(&side.only), &[][..])).collect();
+    questions.iter().for_each(|(sql, _)| side.session.tell(sql));
+    let mut prints = BTreeMap::new();
+    for (c, rows) in tables.iter().zip(side.session.ask_all(&questions)?) {
+        let mut buckets = c.empty();
+        rows.iter().try_for_each(|row| put(&mut buckets, row))?;
+        prints.insert(c.table.clone(), buckets);
+    }
+    Ok(prints)
+}
+
+/// The rows of one side of each table; asked together.
+pub fn counts(tables: &[&Comparison], side: &mut Side) -> Result<Vec<u64>, Failure> {
+    let one = |c: &&Comparison| {
+        sql::fill("select count(*) from only {} t where {}", &[sql::given(&c.table), side.only.clone()])
+    };
+    let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|c| (one(c), &[][..])).collect();
+    let count = |rows: Vec<Row>| {
+        let rows: i64 = rows.first().map(|row| get(row, 0)).transpose()?.unwrap_or_default();
+        Ok(rows.unsigned_abs())
+    };
+    side.session.ask_all(&questions)?.into_iter().map(count).collect()
 }
 
 /// All rows of some buckets.
@@ -245,10 +290,10 @@ mod tests {
         let new =
             shape(&[("created_at", "timestamp with time zone", true), ("id", "integer", true)], &["id"]);
         let c = comparison("public.orders", Some(&old), Some(&new));
-        assert_eq!(c.key, "hash_record_extended(row(t.id), 0)");
-        assert_eq!(c.row, "hash_record_extended(row(t.created_at, t.id), 0)");
+        assert_eq!(c.key.as_str(), "hash_record_extended(row(t.id), 0)");
+        assert_eq!(c.row.as_str(), "hash_record_extended(row(t.created_at, t.id), 0)");
         assert_eq!((c.keyed, c.columns_lost.as_slice(), c.buckets), (true, &["paid".to_owned()][..], 32));
-        assert_eq!(c.time.as_deref(), Some("greatest(t.created_at::timestamptz)"));
+        assert_eq!(c.time.as_ref().map(Sql::as_str), Some("greatest(t.created_at::timestamptz)"));
     }
 
     #[test]

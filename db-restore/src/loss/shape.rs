@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use step::Failure;
 
-use crate::server::{Session, get};
+use crate::server::{Row, Session, get};
 
 /// The tables of users, with what a comparison needs. A type is plain when equal values have equal hashes in any database: enums are
 /// not (they are hashed by their OID), nor is what has no hash at all.
@@ -64,7 +64,7 @@ pub type Shapes = BTreeMap<String, Shape>;
 /// The tables of a session's database.
 pub fn shapes(session: &mut Session) -> Result<Shapes, Failure> {
     let rows = session.ask(SHAPES, &[])?;
-    let one = |row: &postgres::Row| {
+    let one = |row: &Row| {
         let (names, types, plain): (Vec<String>, Vec<String>, Vec<bool>) =
             (get(row, 4)?, get(row, 5)?, get(row, 6)?);
         let columns = names.into_iter().zip(types).zip(plain).map(|((n, t), p)| (n, t, p)).collect();

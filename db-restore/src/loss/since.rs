@@ -5,8 +5,8 @@
 use step::Failure;
 
 use super::rows::{Comparison, Differences, Side};
-use crate::origin::Origin;
-use crate::server::get;
+use crate::server::{Row, Sql, Value, get, sql};
+use crate::snapshot::origin::Origin;
 
 /// How many rows are looked up at once.
 const BATCH: usize = 1000;
@@ -40,13 +40,18 @@ impl Origin {
         complete && few && self.covers(c)
     }
 
-    /// The old side's rows of a table, and how many of them may be newer.
-    pub fn counts(&self, c: &Comparison, old: &mut Side) -> Result<(u64, u64), Failure> {
-        let sql =
-            format!("select count(*), count(*) filter (where {}) from only {} t", self.newer(), c.table);
-        let rows = old.session.ask(&sql, &[])?;
-        let row = rows.first().ok_or_else(|| Failure::bug("no row from a count"))?;
-        Ok((get::<i64>(row, 0)?.unsigned_abs(), get::<i64>(row, 1)?.unsigned_abs()))
+    /// The old side's rows of each table, and how many of them may be newer; asked together.
+    pub fn counts(&self, tables: &[&Comparison], old: &mut Side) -> Result<Vec<(u64, u64)>, Failure> {
+        let one = |c: &&Comparison| {
+            let parts = [self.newer(), sql::given(&c.table)];
+            sql::fill("select count(*), count(*) filter (where {}) from only {} t", &parts)
+        };
+        let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|c| (one(c), &[][..])).collect();
+        let count = |rows: Vec<Row>| {
+            let row = rows.first().ok_or_else(|| Failure::bug("no row from a count"))?;
+            Ok((get::<i64>(row, 0)?.unsigned_abs(), get::<i64>(row, 1)?.unsigned_abs()))
+        };
+        old.session.ask_all(&questions)?.into_iter().map(count).collect()
     }
 
     /// What differs; `None` if the numbers contradict each other.
@@ -58,11 +63,12 @@ impl Origin {
     ) -> Result<Option<Differences>, Failure> {
         let mut found = Differences::default();
         if counts.newer > 0 {
-            let keys: Vec<String> = c.keys.iter().map(|(key, _)| format!("t.{key}::text")).collect();
-            let keys = keys.join(", ");
-            let sql =
-                format!("select {}, array[{keys}] from only {} t where {}", c.row, c.table, self.newer());
-            let mut rows = old.session.rows(&sql, &[])?;
+            let keys = c.keys.iter().map(|(key, _)| sql::fill("t.{}::text", &[sql::given(key)]));
+            let sql = sql::fill(
+                "select {}, array[{}] from only {} t where {}",
+                &[c.row.clone(), sql::join(keys, ", "), sql::given(&c.table), self.newer()],
+            );
+            let mut rows = old.session.rows(sql, &[])?;
             let mut batch = Vec::with_capacity(BATCH);
             while let Some(row) = rows.next()? {
                 batch.push((get::<i64>(&row, 0)?, get::<Vec<String>>(&row, 1)?));
@@ -90,23 +96,28 @@ fn look_up(
         return Ok(());
     }
     let columns = 0..c.keys.len();
-    let arrays: Vec<String> = columns.clone().map(|n| format!("${}::text[]", n + 1)).collect();
-    let names: Vec<String> = columns.clone().map(|n| format!("k{n}")).collect();
-    let same = c.keys.iter().enumerate().map(|(n, (key, kind))| format!("t.{key} = c.k{n}::{kind}"));
-    let sql = format!(
+    let place = |n: usize| sql::number(i64::try_from(n).unwrap_or_default());
+    let arrays = columns.clone().map(|n| sql::fill("${}::text[]", &[place(n + 1)]));
+    let names = columns.clone().map(|n| sql::fill("k{}", &[place(n)]));
+    let same = c.keys.iter().enumerate().map(|(n, (key, kind))| {
+        sql::fill("t.{} = c.k{}::{}", &[sql::given(key), place(n), sql::signature(kind)])
+    });
+    let sql = sql::fill(
         "select c.place, {} from unnest({}) with ordinality c({}, place) join only {} t on {} where {}",
-        c.row,
-        arrays.join(", "),
-        names.join(", "),
-        c.table,
-        same.collect::<Vec<_>>().join(" and "),
-        new.only
+        &[
+            c.row.clone(),
+            sql::join(arrays, ", "),
+            sql::join(names, ", "),
+            sql::given(&c.table),
+            sql::join(same, " and "),
+            new.only.clone(),
+        ],
     );
     let values: Vec<Vec<&str>> =
         columns.map(|n| batch.iter().map(|(_, key)| key[n].as_str()).collect()).collect();
-    let values: Vec<&(dyn postgres::types::ToSql + Sync)> = values.iter().map(|v| v as _).collect();
+    let values: Vec<&dyn Value> = values.iter().map(|v| v as _).collect();
     let mut there: Vec<Option<i64>> = vec![None; batch.len()];
-    for row in new.session.ask(&sql, &values)? {
+    for row in new.session.ask(sql, &values)? {
         let place = usize::try_from(get::<i64>(&row, 0)?).unwrap_or_default();
         if let Some(slot) = place.checked_sub(1).and_then(|n| there.get_mut(n)) {
             *slot = Some(get(&row, 1)?);

@@ -2,23 +2,24 @@
 //! fingerprint of each file. Archives that others have made (directory, custom, tar or plain) lie beside them under their own names.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use step::{Context, Failure, Permit};
 
-use super::{Beside, Bringing, Brought, Source, Stamp};
-use crate::args::Settings;
-use crate::demands::Demands;
-use crate::header::{self, Header};
-use crate::manifest::{self, Manifest};
-use crate::origin::Origin;
+use super::{Beside, Bringing, SideDatabase, Source, Stamp};
+use crate::copy::{plain, side};
 use crate::plan::{self, Moment, Snapshot};
+use crate::restore::demands::Demands;
 use crate::server::{Live, Server, Session};
+use crate::settings::Settings;
+use crate::snapshot;
+use crate::snapshot::header::{self, Header};
+use crate::snapshot::manifest::{self, Manifest};
+use crate::snapshot::origin::Origin;
 use crate::tools::{self, Job, Tool};
-use crate::{plain, side, snapshot};
 
 /// The dump's name in a folder of ours.
 const DUMP: &str = "dump";
@@ -79,7 +80,7 @@ impl Source for Archive<'_> {
     }
 
     fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
-        snapshot::dump(self, permit, live, stamp)
+        snapshot::dump::dump(self, permit, live, stamp)
     }
 
     fn beside(&self) -> Option<&dyn Beside> {
@@ -185,9 +186,8 @@ impl Archive<'_> {
         let path = if path.join(manifest::FILE).exists() { path.join(DUMP) } else { path.to_owned() };
         let found =
             foreign(&path).map_err(|e| Failure::refused("corrupt", format!("{}: {e}", path.display())))?;
-        let name = if found.form == "plain" { "psql" } else { "pg_restore" };
         let needs = found.header.as_ref().map_or(0, Header::needs);
-        let tool = tools::find(self.settings, name, live.major().max(needs)).map_err(|failure| {
+        let tool = tools::find(self.settings, "pg_restore", live.major().max(needs)).map_err(|failure| {
             let version = found
                 .header
                 .as_ref()
@@ -212,7 +212,7 @@ impl Beside for Archive<'_> {
         let path = dump.path.display().to_string();
         let mut each = |line: &str| demands.line(line);
         if dump.form == "plain" {
-            let wrong = |e: std::io::Error| Failure::refused("corrupt", format!("{path}: {e}"));
+            let wrong = |e: String| Failure::refused("corrupt", format!("{path}: {e}"));
             plain::statements(&dump.path, &mut each).map_err(wrong)?;
         } else {
             let job = Job::new(self.context, self.settings, &dump.tool.path, "reading the schema");
@@ -228,20 +228,21 @@ impl Beside for Archive<'_> {
         Ok(manifest.origin.map(|origin| Origin { rows: Some(manifest.tables), ..origin }))
     }
 
-    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure> {
+    fn bring(&self, bringing: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
         let folder = self.settings.snapshots.join(&snapshot.id);
-        let dump = self.open(work.live, &folder)?;
-        let oid = side::make(work.keeper, work.permit, work.names, work.run)?;
+        let dump = self.open(bringing.live, &folder)?;
+        let oid = side::make(bringing.keeper, bringing.permit, bringing.names, bringing.run)?;
         let side = side::Side {
             context: self.context,
             settings: self.settings,
             server: self.server,
-            name: &work.names.side,
+            name: &bringing.names.side,
         };
         let expected = manifest::read(&folder).ok();
-        let bytes = expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(work.live.bytes);
-        side.fill(&dump, bytes)?;
-        Ok(Brought { name: work.names.side.clone(), oid, manifest: expected, proven: false })
+        let bytes =
+            expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(bringing.live.bytes);
+        side.fill(bringing.permit, bringing.keeper, bringing.live, &dump, bytes)?;
+        Ok(SideDatabase { name: bringing.names.side.clone(), oid, manifest: expected, proven: false })
     }
 }
 
@@ -363,10 +364,4 @@ pub fn remove(snapshots: &Path, id: &str, _permit: &Permit) -> std::io::Result<(
     let gone = snapshots.join(format!(".gone-{id}"));
     std::fs::rename(snapshots.join(id), &gone)?;
     std::fs::remove_dir_all(gone)
-}
-
-/// Lines of a file, whatever its bytes are.
-pub fn lines(path: &Path) -> std::io::Result<impl Iterator<Item = std::io::Result<String>>> {
-    let file = BufReader::new(File::open(path)?);
-    Ok(file.split(b'\n').map(|line| line.map(|l| String::from_utf8_lossy(&l).into_owned())))
 }

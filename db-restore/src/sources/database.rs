@@ -1,16 +1,20 @@
 //! A sibling database: the live one cloned before a release, file by file. Bringing it back is the swap alone. Cloning takes the live
-//! database from its users for as long as the copy takes, because PostgreSQL copies only what nobody is connected to.
+//! database from its users for as long as the copy takes, because PostgreSQL copies only what nobody is connected to: their sessions end, and
+//! new ones wait at the door until the copy is made.
 
+use jiff::Timestamp;
 use step::{Context, Failure, Permit};
 
-use super::{Beside, Bringing, Brought, Source, Stamp};
-use crate::args::Settings;
-use crate::demands::Demands;
-use crate::origin::{self, Origin};
+use super::{Beside, Bringing, SideDatabase, Source, Stamp};
+use crate::copy::side;
+use crate::journal::{self, Note, Sibling};
 use crate::plan::{self, Moment, Snapshot};
-use crate::remark::{self, Remark, Sibling};
-use crate::server::{Live, Server, Session, name};
-use crate::{side, swap};
+use crate::restore::demands::Demands;
+use crate::restore::swap;
+use crate::server::sql::{self, name};
+use crate::server::{Live, Server, Session};
+use crate::settings::Settings;
+use crate::snapshot::origin::{self, Origin};
 
 /// Clones beside the live database.
 pub struct Siblings<'a> {
@@ -27,8 +31,8 @@ impl Source for Siblings<'_> {
     fn list(&self, _live: &Live, _moment: &Moment) -> Result<Vec<Snapshot>, Failure> {
         let mut keeper = self.server.connect(&self.settings.maintenance)?;
         let mut list = Vec::new();
-        for (id, beside) in remark::beside(&mut keeper, &self.settings.database)? {
-            let Some(Remark::Snapshot(sibling)) = beside.remark else { continue };
+        for (id, beside) in journal::beside(&mut keeper, &self.settings.database)? {
+            let Some(Note::Snapshot(sibling)) = beside.remark else { continue };
             let problem = self.of_another(&sibling)?.or_else(|| {
                 (beside.open && !beside.noted)
                     .then(|| "somebody has opened it, and may have written to it".to_owned())
@@ -47,18 +51,11 @@ impl Source for Siblings<'_> {
     }
 
     fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
-        let work = crate::work::Work::new(self.context, self.settings);
-        let mut keeper = work.lock(live)?;
-        work.repair(&mut keeper, permit)?;
+        let operation = crate::operation::Operation::new(self.context, self.settings);
+        let mut keeper = operation.lock()?;
         side::sweep(&mut keeper, permit, &self.settings.database)?;
         let id = plan::beside(&self.settings.database, "snap", &stamp.document)?;
-        let cloned = self.copy(&mut keeper, permit, &id, stamp);
-        // Open it again whatever happened.
-        let opened = self
-            .server
-            .connect_regardless(&self.settings.maintenance)
-            .and_then(|mut s| work.repair(&mut s, permit));
-        let taken_at = cloned.and_then(|at| opened.map(|()| at))?;
+        let taken_at = self.copy(&mut keeper, permit, &id, stamp)?;
         let snapshot = Snapshot::new("database", &id, "database", taken_at);
         Ok(Snapshot {
             bytes: live.bytes,
@@ -86,28 +83,38 @@ impl Siblings<'_> {
         Ok(differs.map(|(what, theirs, ours)| format!("it is of the {what} {theirs}, and this is {ours}")))
     }
 
+    /// Clones the live database. PostgreSQL lets nobody in while it copies, and lets everybody in again when the statement ends, however it
+    /// ends; it is never closed.
     fn copy(
         &self,
         keeper: &mut Session,
         permit: &Permit,
         id: &str,
         stamp: &Stamp,
-    ) -> Result<jiff::Timestamp, Failure> {
+    ) -> Result<Timestamp, Failure> {
         let database = &self.settings.database;
         side::discard(keeper, permit, id)?;
-        self.context.voice.say(&format!("closing {database} to clone it"));
-        let taken_at = swap::close(keeper, permit, database, &stamp.document)?;
-        // Nobody is in it any more: what its transactions did is done.
-        let sql = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
-        let xmin = keeper.one::<i64>(sql, &[])?.unwrap_or_default().unsigned_abs();
-        let (quoted, template) = (name(id), name(database));
-        keeper.change(
+        self.context.voice.say(&format!("ending the sessions of {database} to clone it"));
+        let oid = side::oid(keeper, database)?;
+        let pid: i32 = keeper.one("select pg_backend_pid()", &[])?.unwrap_or_default();
+        let xmin = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+        let xmin = keeper.one::<i64>(xmin, &[])?.unwrap_or_default().unsigned_abs();
+        let create = sql::fill(
+            "create database {} template {} strategy file_copy allow_connections false",
+            &[name(id), name(database)],
+        );
+        let mut alone_at = None;
+        let created = swap::without_sessions(
+            &self.server,
             permit,
-            &format!(
-                "create database {quoted} template {template} strategy file_copy allow_connections false"
-            ),
-        )?;
-        let remark = Remark::Snapshot(Sibling {
+            (database, oid),
+            || keeper.change(permit, create),
+            |usher| alone(usher, oid, pid).map(|at| alone_at = alone_at.or(at)),
+        );
+        created?;
+        // Nobody can come in between: if it was too quick to be seen, the end of it is as good.
+        let taken_at = alone_at.map_or_else(|| keeper.now(), Ok)?;
+        let remark = Note::Snapshot(Sibling {
             run: stamp.document.clone(),
             of: database.clone(),
             product: self.context.settings.product("name")?,
@@ -115,7 +122,7 @@ impl Siblings<'_> {
             taken_at,
             version: stamp.version.clone(),
             origin: Some(Origin {
-                database: side::oid(keeper, database)?,
+                database: oid,
                 xmin,
                 seal: origin::seal(keeper, permit)?,
                 tables: None,
@@ -127,20 +134,28 @@ impl Siblings<'_> {
     }
 }
 
+/// The server's clock, if the copying session keeps everybody out and nobody is left.
+fn alone(usher: &mut Session, database: u32, copier: i32) -> Result<Option<Timestamp>, Failure> {
+    let sql = "select exists (select from pg_locks where locktype = 'object' and classid = 'pg_database'::regclass and objid = $1
+                              and mode = 'ShareLock' and granted and pid = $2)
+                      and not exists (select from pg_stat_activity where datid = $1)";
+    if usher.one(sql, &[&database, &copier])? == Some(true) { usher.now().map(Some) } else { Ok(None) }
+}
+
 impl Beside for Siblings<'_> {
     fn demands(&self, _live: &Live, _snapshot: &Snapshot) -> Result<Demands, Failure> {
         Ok(Demands::default())
     }
 
     fn origin(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
-        Ok(match remark::of(keeper, &snapshot.id)? {
-            Some(Remark::Snapshot(sibling)) => sibling.origin,
+        Ok(match journal::of(keeper, &snapshot.id)? {
+            Some(Note::Snapshot(sibling)) => sibling.origin,
             _ => None,
         })
     }
 
-    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure> {
+    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
         let oid = side::oid(work.keeper, &snapshot.id)?;
-        Ok(Brought { name: snapshot.id.clone(), oid, manifest: None, proven: true })
+        Ok(SideDatabase { name: snapshot.id.clone(), oid, manifest: None, proven: true })
     }
 }

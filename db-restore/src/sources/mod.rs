@@ -7,13 +7,13 @@ pub mod supabase;
 
 use step::{Failure, Permit};
 
-use crate::args::Kind;
-use crate::demands::Demands;
-use crate::manifest::Manifest;
-use crate::origin::Origin;
+use crate::operation::Operation;
 use crate::plan::{Moment, Names, Snapshot};
+use crate::restore::demands::Demands;
 use crate::server::{Live, Session};
-use crate::work::Work;
+use crate::settings::Kind;
+use crate::snapshot::manifest::Manifest;
+use crate::snapshot::origin::Origin;
 
 /// Snapshots of one kind.
 pub trait Source {
@@ -37,7 +37,7 @@ pub trait Beside {
     /// Where in the cluster's history it stands, if it says so.
     fn origin(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure>;
     /// Makes a database of it, called as `names.side` says, or already there under a name of its own. It is not verified yet.
-    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<Brought, Failure>;
+    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure>;
 }
 
 /// In whose name a snapshot is taken.
@@ -59,7 +59,7 @@ pub struct Bringing<'a, 's> {
 
 /// A database beside the live one.
 #[derive(Debug)]
-pub struct Brought {
+pub struct SideDatabase {
     pub name: String,
     pub oid: u32,
     /// What it must hold, if the snapshot says so.
@@ -69,16 +69,18 @@ pub struct Brought {
 }
 
 /// The source of the settings.
-pub fn of<'a>(work: &Work<'a>) -> Result<Box<dyn Source + 'a>, Failure> {
-    Ok(match work.settings.source {
-        Kind::Archive => {
-            Box::new(archive::Archive { context: work.context, settings: work.settings, server: work.server })
-        }
-        Kind::Database => Box::new(database::Siblings {
-            context: work.context,
-            settings: work.settings,
-            server: work.server,
+pub fn of<'a>(operation: &Operation<'a>) -> Result<Box<dyn Source + 'a>, Failure> {
+    Ok(match operation.settings.source {
+        Kind::Archive => Box::new(archive::Archive {
+            context: operation.context,
+            settings: operation.settings,
+            server: operation.server,
         }),
-        Kind::Supabase => Box::new(supabase::Project::new(work)?),
+        Kind::Database => Box::new(database::Siblings {
+            context: operation.context,
+            settings: operation.settings,
+            server: operation.server,
+        }),
+        Kind::Supabase => Box::new(supabase::Project::new(operation)?),
     })
 }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use step::{Context, Failure, Permit};
 
 use super::{Beside, Source, Stamp};
-use crate::args::{Settings, Supabase};
+use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
 use crate::server::Live;
-use crate::work::Work;
+use crate::settings::{Settings, Supabase};
 
 /// Begins the id of a recovery point; the rest is its unix seconds.
 const HEAD: &str = "pitr-";
@@ -45,11 +45,11 @@ pub enum Posted {
 
 impl<'a> Project<'a> {
     /// The project of the settings.
-    pub fn new(work: &Work<'a>) -> Result<Self, Failure> {
+    pub fn new(operation: &Operation<'a>) -> Result<Self, Failure> {
         let missing = || Failure::bug("no settings of Supabase");
-        let project = work.settings.supabase.as_ref().ok_or_else(missing)?;
-        let client = Client::new(work.context, concat!("db-restore/", env!("CARGO_PKG_VERSION")));
-        Ok(Project { context: work.context, settings: work.settings, project, client })
+        let project = operation.settings.supabase.as_ref().ok_or_else(missing)?;
+        let client = Client::new(operation.context, concat!("db-restore/", env!("CARGO_PKG_VERSION")));
+        Ok(Project { context: operation.context, settings: operation.settings, project, client })
     }
 
     /// The settings that only Supabase needs.

@@ -21,7 +21,10 @@ pub struct Bench {
 
 impl Bench {
     pub fn start() -> Self {
-        Self::on(Cluster::start())
+        match postgres_bin() {
+            Some(bin) => Self::on(Cluster::of(&bin, &[])),
+            None => Self::on(Cluster::start()),
+        }
     }
 
     pub fn on(cluster: Cluster) -> Self {
@@ -42,7 +45,8 @@ impl Bench {
         testkit::write_private(&self.folder.path().join("password"), PASSWORD);
         let text = format!(
             "[product]\nname = \"shop\"\n[db-restore]\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"shop\"\nuser = \"postgres\"\n\
-             password_file = \"password\"\nsnapshots = \"snapshots\"\n"
+             password_file = \"password\"\nsnapshots = \"snapshots\"\n{}",
+            postgres_bin().map(|bin| format!("pg_bin = [\"{}\"]\n", bin.display())).unwrap_or_default()
         );
         std::fs::write(self.folder.path().join("release.toml"), text).expect("written");
     }
@@ -88,6 +92,11 @@ impl Bench {
     pub fn prices(&self) -> Vec<Vec<String>> {
         self.cluster.query("shop", "select id, price from products order by id")
     }
+}
+
+/// The programs of another PostgreSQL than the system's: `scripts/matrix` says where they are.
+fn postgres_bin() -> Option<PathBuf> {
+    std::env::var_os("POSTGRES_BIN").map(PathBuf::from)
 }
 
 pub fn opened(id: &str) -> Value {

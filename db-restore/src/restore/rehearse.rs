@@ -3,13 +3,14 @@
 
 use step::{Failure, Outcome, Permit, Rehearsal, Run};
 
-use crate::args::{Kind, Settings};
-use crate::bring::{self, Clock, Way};
+use crate::copy::side;
+use crate::journal::{self, Note};
+use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
-use crate::remark::{self, Remark};
+use crate::restore::stage::{self, Clock, Staging};
 use crate::server::Session;
-use crate::work::Work;
-use crate::{side, sources};
+use crate::settings::{Kind, Settings};
+use crate::sources;
 
 /// The step.
 pub fn run(run: &mut Run, settings: &Settings, wanted: Option<&str>) -> Result<Outcome, Failure> {
@@ -64,18 +65,17 @@ fn rehearse(
     settings: &Settings,
     wanted: Option<&str>,
 ) -> Result<(step::Snapshot, Option<u64>, Outcome), Failure> {
-    let work = Work::new(&run.context, settings);
-    let live = work.live()?;
-    let source = sources::of(&work)?;
+    let operation = Operation::new(&run.context, settings);
+    let (live, mut keeper) = operation.live_and_lock()?;
+    let source = sources::of(&operation)?;
     let names = plan::names(&settings.database, run.document.id())?;
-    let mut keeper = work.lock(&live)?;
-    work.marker(&settings.database)?;
+    operation.marker(&settings.database)?;
     let snapshots = source.list(&live, &Moment::Now)?;
     let chosen = match wanted {
         Some(id) => plan::named(&snapshots, id, &Moment::Now, live.now)?,
         None => plan::newest(&snapshots, &Moment::Now, live.now)?,
     };
-    if let Some((copy, staged)) = bring::staged(&mut keeper, &names.live, &chosen.id)? {
+    if let Some((copy, staged)) = stage::staged(&mut keeper, &names.live, &chosen.id)? {
         let at = plan::instant(staged.staged_at);
         return Ok((
             chosen.fact(),
@@ -83,7 +83,7 @@ fn rehearse(
             Outcome::unchanged(format!("{} holds {} since {at}", copy.name, chosen.id)),
         ));
     }
-    let way = Way { work, source: &*source, live: &live, names: &names, run: run.document.id() };
+    let way = Staging { operation, source: &*source, live: &live, names: &names, run: run.document.id() };
     way.preflight(&mut keeper, chosen)?;
     let clock = std::time::Instant::now();
     let outcome = match run.permit() {
@@ -93,8 +93,12 @@ fn rehearse(
     Ok((chosen.fact(), u64::try_from(clock.elapsed().as_millis()).ok(), outcome))
 }
 
-fn stage(way: &Way, permit: &Permit, keeper: &mut Session, chosen: &Snapshot) -> Result<Outcome, Failure> {
-    way.work.repair(keeper, permit)?;
+fn stage(
+    way: &Staging,
+    permit: &Permit,
+    keeper: &mut Session,
+    chosen: &Snapshot,
+) -> Result<Outcome, Failure> {
     side::sweep(keeper, permit, &way.names.live)?;
     let mut clock = Clock::default();
     let (copy, _, proof) = way.bring(keeper, permit, chosen, false, &mut clock)?;
@@ -110,8 +114,8 @@ fn stage(way: &Way, permit: &Permit, keeper: &mut Session, chosen: &Snapshot) ->
 
 /// One staged copy is enough: the newer one.
 fn drop_others(keeper: &mut Session, permit: &Permit, chosen: &Snapshot, live: &str) -> Result<(), Failure> {
-    for beside in remark::beside(keeper, live)?.values() {
-        if matches!(&beside.remark, Some(Remark::Staged(staged)) if staged.snapshot != chosen.id) {
+    for beside in journal::beside(keeper, live)?.values() {
+        if matches!(&beside.remark, Some(Note::Staged(staged)) if staged.snapshot != chosen.id) {
             side::discard(keeper, permit, &beside.name)?;
         }
     }

@@ -1,18 +1,29 @@
 //! Brings a snapshot back: into a database of its own beside the live one, verified there, then swapped in. The live data is
 //! not touched by it; it is kept under another name, readable.
 
-use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run};
+pub mod demands;
+pub mod in_place;
+pub mod preflight;
+pub mod rehearse;
+pub mod stage;
+pub mod swap;
+pub mod undo;
+pub mod verify;
 
-use crate::args::{Settings, Wish};
-use crate::bring::{Clock, Way};
+use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run, shell};
+
+use crate::args::RestoreArgs;
+use crate::copy::side;
+use crate::journal::{self, Note, Record};
 use crate::loss::{self, Report, Sides};
+use crate::operation::{Confirmation, Operation};
 use crate::plan::{self, Moment, Names, Snapshot};
-use crate::remark::{self, Record, Remark};
-use crate::server::{Live, Session};
-use crate::sources::{self, Brought, Source};
-use crate::swap::Swap;
-use crate::work::{Act, Work};
-use crate::{in_place, side, verify};
+use crate::restore::stage::{Clock, Staging};
+use crate::restore::swap::Swap;
+use crate::server::sql::{self, name};
+use crate::server::{Live, Session, Sql};
+use crate::settings::Settings;
+use crate::sources::{self, SideDatabase, Source};
 
 /// What the document is told.
 pub struct Ended {
@@ -22,20 +33,21 @@ pub struct Ended {
 }
 
 /// The step.
-pub fn run(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Failure> {
+pub fn run(run: &mut Run, settings: &Settings, wish: &RestoreArgs) -> Result<Outcome, Failure> {
     // In a plan the snapshot that a step before would take is not there to be looked at.
     if run.permit().is_none() && run.is_planned("snapshot") && wish.snapshot.is_none() {
         return Ok(Outcome::planned("would bring back the snapshot that would be taken"));
     }
     let moment = moment(run, wish)?;
-    let work = Work::new(&run.context, settings);
-    let source = sources::of(&work)?;
+    let operation = Operation::new(&run.context, settings);
+    let source = sources::of(&operation)?;
     let ended = if source.beside().is_some() {
-        let live = work.live()?;
         let names = plan::names(&settings.database, run.document.id())?;
-        Restore { run, work, source: &*source, live: &live, names: &names, moment: &moment, wish }.go()?
+        let (live, keeper) = operation.live_and_lock()?;
+        Restore { run, operation, source: &*source, live: &live, names: &names, moment: &moment, wish }
+            .go(keeper)?
     } else {
-        in_place::restore(run, &work, &moment, wish)?
+        in_place::restore(run, &operation, &moment, wish)?
     };
     drop(source);
     run.set("snapshot", ended.snapshot)?;
@@ -46,7 +58,7 @@ pub fn run(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, F
 }
 
 /// Since when the data is wrong, if it is: the command line says so, or the document.
-fn moment(run: &mut Run, wish: &Wish) -> Result<Moment, Failure> {
+fn moment(run: &mut Run, wish: &RestoreArgs) -> Result<Moment, Failure> {
     let parse = |text: &str| {
         let malformed =
             |_| Failure::refused("fact-malformed", format!("`{text}` in the document is no time"));
@@ -65,41 +77,45 @@ fn moment(run: &mut Run, wish: &Wish) -> Result<Moment, Failure> {
 
 struct Restore<'a> {
     run: &'a Run,
-    work: Work<'a>,
+    operation: Operation<'a>,
     source: &'a dyn Source,
     live: &'a Live,
     names: &'a Names,
     moment: &'a Moment,
-    wish: &'a Wish,
+    wish: &'a RestoreArgs,
 }
 
 impl Restore<'_> {
-    fn go(&self) -> Result<Ended, Failure> {
+    fn go(&self, mut keeper: Session) -> Result<Ended, Failure> {
         let id = self.run.document.id();
-        let mut keeper = self.work.lock(self.live)?;
-        match remark::of(&mut keeper, &self.names.live)? {
-            Some(Remark::Live(record)) if record.run == id => return self.done_before(keeper, &record),
+        match journal::of(&mut keeper, &self.names.live)? {
+            Some(Note::Live(record)) if record.run == id => return self.done_before(keeper, &record),
             _ => {}
         }
-        self.work.marker(&self.names.live)?;
+        self.operation.marker(&self.names.live)?;
         let chosen = self.choose()?;
         let age = plan::age(&chosen, self.moment, self.live.now);
-        let way = Way { work: self.work, source: self.source, live: self.live, names: self.names, run: id };
+        let way = Staging {
+            operation: self.operation,
+            source: self.source,
+            live: self.live,
+            names: self.names,
+            run: id,
+        };
         way.preflight(&mut keeper, &chosen)?;
         let Some(permit) = self.run.permit() else {
             let message =
                 format!("would bring back {} ({age}) and keep the present data beside it", chosen.id);
             return Ok(Ended { snapshot: chosen.fact(), loss: None, outcome: Outcome::planned(message) });
         };
-        let act = act(self.run, &self.work, self.wish, &chosen, &age)?;
-        self.work.confirmable(&act, self.wish.sure.confirm.as_deref())?;
-        self.work.repair(&mut keeper, &permit)?;
+        let act = act(self.run, &self.operation, self.wish, &chosen, &age)?;
+        self.operation.confirmable(&act, self.wish.sure.confirm.as_deref())?;
         side::sweep(&mut keeper, &permit, &self.names.live)?;
         let mut clock = Clock::default();
         let (brought, report, proof) = way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
         let mut report = report.unwrap_or_default();
         self.tell(&chosen, &report);
-        let confirmed = self.work.confirm(&act, self.wish.sure.confirm.as_deref());
+        let confirmed = self.operation.confirm(&act, self.wish.sure.confirm.as_deref());
         confirmed.map_err(|f| {
             f.output("live_database", "not touched").output("staged_in", brought.name.as_str())
         })?;
@@ -127,7 +143,7 @@ impl Restore<'_> {
 
     /// What will be lost, before it is lost.
     fn tell(&self, chosen: &Snapshot, report: &Report) {
-        let voice = &self.work.context.voice;
+        let voice = &self.operation.context.voice;
         let from = plan::instant(chosen.taken_at);
         let (rows, changed, tables) = (report.rows(), report.changed(), report.tables.len());
         voice.say(&format!(
@@ -144,16 +160,16 @@ impl Restore<'_> {
         permit: &Permit,
         mut keeper: Session,
         chosen: &Snapshot,
-        brought: &Brought,
+        brought: &SideDatabase,
         report: &Report,
         clock: &mut Clock,
     ) -> Result<Record, Failure> {
         let Names { live, old, .. } = self.names;
         side::dress(&mut keeper, permit, live, &brought.name)?;
         let swap = Swap {
-            server: self.work.server,
+            server: self.operation.server,
             permit,
-            run: self.run.document.id(),
+            again: act(self.run, &self.operation, self.wish, chosen, "")?.next,
             live,
             side: &brought.name,
             kept: old,
@@ -161,7 +177,7 @@ impl Restore<'_> {
             new: brought.oid,
         };
         let mut record = Record {
-            run: swap.run.to_owned(),
+            run: self.run.document.id().to_owned(),
             source: self.source.word().to_owned(),
             snapshot: chosen.id.clone(),
             taken_at: chosen.taken_at,
@@ -177,14 +193,18 @@ impl Restore<'_> {
         })?;
         clock.note("swap", began.elapsed());
         clock.note("outage", swapped.outage);
-        Ok(record)
+        Ok(Record { frozen_at: swapped.frozen_at, ..record })
     }
 
     /// The old database is quiet now: what was written between the report and the swap is counted too. That cannot fail a restore
     /// that is done.
     fn finish(&self, permit: &Permit, mut record: Record, report: &mut Report) -> Result<Record, Failure> {
-        let sides =
-            Sides { server: self.work.server, old: &record.kept_in, new: &self.names.live, origin: None };
+        let sides = Sides {
+            server: self.operation.server,
+            old: &record.kept_in,
+            new: &self.names.live,
+            origin: None,
+        };
         let counted = loss::finish(sides, record.from_xid, report).and_then(|()| {
             record.rows = Some(report.rows());
             self.remember(permit, &record)
@@ -192,27 +212,24 @@ impl Restore<'_> {
         if let Err(failure) = counted {
             let message =
                 format!("what was written just before the swap could not be counted: {}", failure.message);
-            self.work.context.voice.warn(&message);
+            self.operation.context.voice.warn(&message);
         }
         Ok(record)
     }
 
     fn remember(&self, permit: &Permit, record: &Record) -> Result<(), Failure> {
-        let mut keeper = self.work.server.connect(&self.work.settings.maintenance)?;
-        side::mark(&mut keeper, permit, &self.names.live, &Remark::Live(record.clone()))
+        let mut keeper = self.operation.server.connect(&self.operation.settings.maintenance)?;
+        side::mark(&mut keeper, permit, &self.names.live, &Note::Live(record.clone()))
     }
 
     /// Asked as the application asks, by the public name.
     fn application(&self, record: &Record) -> Result<(), Failure> {
-        let role = self.work.settings.app_role.as_deref();
-        verify::probe(&self.work, &self.names.live, role).map(|_| ()).map_err(|mut failure| {
+        let role = self.operation.settings.app_role.as_deref();
+        verify::probe(&self.operation, &self.names.live, role).map(|_| ()).map_err(|mut failure| {
             "application".clone_into(&mut failure.reason);
-            let next = format!(
-                "db-restore undo --env {} --confirm {}@{}",
-                self.work.context.environment().unwrap_or_default(),
-                self.names.live,
-                record.kept_in
-            );
+            let environment = self.operation.context.environment().unwrap_or_default();
+            let confirm = format!("{}@{}", self.names.live, record.kept_in);
+            let next = shell::command(["db-restore", "undo", "--env", environment, "--confirm", &confirm]);
             failure.acted(Acted::Yes).next(next)
         })
     }
@@ -252,32 +269,47 @@ impl Restore<'_> {
 
 /// The statements that go with the renaming: what people have written stays with the public name, and what is kept is not
 /// written to by accident.
-fn exchange(keeper: &mut Session, record: &Record, live: &str, side: &str) -> Result<Vec<String>, Failure> {
+fn exchange(keeper: &mut Session, record: &Record, live: &str, side: &str) -> Result<Vec<Sql>, Failure> {
     let sql = "select split_part(c, '=', 2) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
                where d.datname = $1 and s.setrole = 0 and c like 'default\\_transaction\\_read\\_only=%'";
     let read_only = keeper.texts(sql, &[&live])?.pop();
-    let kept = Remark::Kept { run: record.run.clone(), since: record.frozen_at, read_only };
+    let kept = Note::Kept { run: record.run.clone(), since: record.frozen_at, read_only };
     Ok(vec![
-        remark::replace(keeper, live, side, Some(&Remark::Live(record.clone())))?,
-        remark::replace(keeper, live, live, Some(&kept))?,
-        format!("alter database {} set default_transaction_read_only to on", crate::server::name(live)),
+        journal::replace(keeper, live, side, Some(&Note::Live(record.clone())))?,
+        journal::replace(keeper, live, live, Some(&kept))?,
+        sql::fill("alter database {} set default_transaction_read_only to on", &[name(live)]),
     ])
 }
 
 /// What a person confirms.
-pub fn act(run: &Run, work: &Work, wish: &Wish, chosen: &Snapshot, age: &str) -> Result<Act, Failure> {
-    let database = &work.settings.database;
+pub fn act(
+    run: &Run,
+    operation: &Operation,
+    wish: &RestoreArgs,
+    chosen: &Snapshot,
+    age: &str,
+) -> Result<Confirmation, Failure> {
+    let database = &operation.settings.database;
     let phrase = format!("{database}@{}", chosen.id);
     let what = format!("replacing {database} by {} ({age})", chosen.id);
-    let incident =
-        wish.incident_at.map(|at| format!(" --incident-at {}", plan::instant(at))).unwrap_or_default();
+    let incident = wish.incident_at.map(plan::instant);
     let environment = run.context.environment()?;
     // Within the runbook the restore is a step of the run: done beside it, the run would do it once more.
     let next = if run.document.procedure() == "rollback" && run.document.facts().contains_key("data_plan") {
-        format!("rilis-rollback --env {environment} --database restore --confirm {phrase}")
+        shell::command([
+            "rilis-rollback",
+            "--env",
+            environment,
+            "--database",
+            "restore",
+            "--confirm",
+            &phrase,
+        ])
     } else {
-        let id = &chosen.id;
-        format!("db-restore restore --env {environment} --snapshot {id}{incident} --confirm {phrase}")
+        let words = ["db-restore", "restore", "--env", environment, "--snapshot", &chosen.id];
+        let incident = incident.as_deref().map(|at| ["--incident-at", at]);
+        let words = words.into_iter().chain(incident.into_iter().flatten());
+        shell::command(words.chain(["--confirm", &phrase]))
     };
-    Ok(Act { what, phrase, next })
+    Ok(Confirmation { what, phrase, next })
 }

@@ -2,27 +2,31 @@
 //! now is kept as well.
 
 use jiff::Timestamp;
-use step::{Acted, Failure, Loss, Outcome, Permit, Run};
+use step::{Acted, Failure, Loss, Outcome, Permit, Run, shell};
 
-use crate::args::{Settings, Sure};
-use crate::bring::Clock;
+use crate::args::ConfirmArgs;
+use crate::copy::side;
+use crate::journal::{self, Note, Record};
+use crate::loss;
+use crate::operation::{Confirmation, Operation};
 use crate::plan::{self, Names};
-use crate::remark::{self, Record, Remark};
-use crate::server::{Live, Session, name};
-use crate::swap::Swap;
-use crate::work::{Act, Work};
-use crate::{loss, preflight, side, verify};
+use crate::restore::stage::Clock;
+use crate::restore::swap::Swap;
+use crate::restore::{preflight, verify};
+use crate::server::sql::{self, name, text};
+use crate::server::{Live, Session};
+use crate::settings::Settings;
 
 /// The step.
-pub fn run(run: &mut Run, settings: &Settings, sure: &Sure) -> Result<Outcome, Failure> {
+pub fn run(run: &mut Run, settings: &Settings, sure: &ConfirmArgs) -> Result<Outcome, Failure> {
     if run.fact::<Loss>("loss")?.is_some() {
         let message = "the document tells of a restore already: an undo is a document of its own (--fresh)";
         return Err(Failure::refused("fact-conflict", message).next("db-restore undo --fresh"));
     }
-    let work = Work::new(&run.context, settings);
+    let operation = Operation::new(&run.context, settings);
     // No age is asked for: what the clocks say does not matter here.
-    let live = work.server.identity(&settings.database)?;
-    let (outcome, loss) = Undo { run, work, live: &live }.go(sure)?;
+    let (live, keeper) = operation.opened_and_locked()?;
+    let (outcome, loss) = Undo { run, operation, live: &live }.go(keeper, sure)?;
     if let Some(loss) = loss {
         run.set("loss", loss)?;
     }
@@ -31,20 +35,19 @@ pub fn run(run: &mut Run, settings: &Settings, sure: &Sure) -> Result<Outcome, F
 
 struct Undo<'a> {
     run: &'a Run,
-    work: Work<'a>,
+    operation: Operation<'a>,
     live: &'a Live,
 }
 
 impl Undo<'_> {
-    fn go(&self, sure: &Sure) -> Result<(Outcome, Option<Loss>), Failure> {
-        let database = &self.work.settings.database;
-        let mut keeper = self.work.lock(self.live)?;
-        let record = match remark::of(&mut keeper, database)? {
-            Some(Remark::Live(record)) => record,
-            Some(Remark::Back(record)) if record.run == self.run.document.id() => {
+    fn go(&self, mut keeper: Session, sure: &ConfirmArgs) -> Result<(Outcome, Option<Loss>), Failure> {
+        let database = &self.operation.settings.database;
+        let record = match journal::of(&mut keeper, database)? {
+            Some(Note::Live(record)) => record,
+            Some(Note::Back(record)) if record.run == self.run.document.id() => {
                 return Ok(self.ended(&record, false));
             }
-            Some(Remark::Back(record)) => {
+            Some(Note::Back(record)) => {
                 let (at, kept) = (plan::instant(record.frozen_at), record.kept_in);
                 let message =
                     format!("the last restore was undone at {at}; what it had brought is in {kept}");
@@ -62,14 +65,14 @@ impl Undo<'_> {
         &self,
         mut keeper: Session,
         record: Record,
-        sure: &Sure,
+        sure: &ConfirmArgs,
     ) -> Result<(Outcome, Option<Loss>), Failure> {
-        let database = &self.work.settings.database;
+        let database = &self.operation.settings.database;
         let undone = plan::beside(database, "undone", self.run.document.id())?;
         let names = Names { live: database.clone(), side: record.kept_in.clone(), old: undone.clone() };
-        preflight::swap(&self.work, self.live, &mut keeper, &names)?.verdict()?;
+        preflight::swap(&self.operation, self.live, &mut keeper, &names)?.verdict()?;
         let old = self.kept(&mut keeper, &record)?;
-        let written = loss::written_since(&mut self.work.server.connect(database)?, record.from_xid)?;
+        let written = loss::written_since(&mut self.operation.server.connect(database)?, record.from_xid)?;
         let rows: u64 = written.values().sum();
         let Some(permit) = self.run.permit() else {
             let message =
@@ -77,14 +80,13 @@ impl Undo<'_> {
             return Ok((Outcome::planned(message), None));
         };
         self.tell(&written, &record, &undone);
-        self.work.confirm(&self.act(&record)?, sure.confirm.as_deref())?;
-        self.work.repair(&mut keeper, &permit)?;
+        self.operation.confirm(&self.confirmation(&record.kept_in)?, sure.confirm.as_deref())?;
         let (run, taken_at) = (self.run.document.id().to_owned(), record.frozen_at);
         let mut back = Record { run, taken_at, kept_in: undone, rows: Some(rows), ..record };
         let mut clock = Clock::default();
         let outage = clock.time("swap", || self.swap(&permit, keeper, &names, old, &mut back))?;
         clock.note("outage", outage);
-        verify::probe(&self.work, database, self.work.settings.app_role.as_deref())
+        verify::probe(&self.operation, database, self.operation.settings.app_role.as_deref())
             .map_err(|failure| failure.acted(Acted::Yes))?;
         let (outcome, loss) = self.ended(&back, true);
         Ok((outcome.output("ms", clock.into_value()).output("written", serde_json::json!(written)), loss))
@@ -101,8 +103,8 @@ impl Undo<'_> {
         };
         let there: Option<bool> = keeper.one("select true from pg_database where datname = $1", &[kept])?;
         there.ok_or_else(gone)?;
-        match remark::of(keeper, kept)? {
-            Some(Remark::Kept { run, read_only, .. }) if run == record.run => {
+        match journal::of(keeper, kept)? {
+            Some(Note::Kept { run, read_only, .. }) if run == record.run => {
                 Ok((side::oid(keeper, kept)?, read_only))
             }
             _ => Err(Failure::refused(
@@ -115,17 +117,18 @@ impl Undo<'_> {
     fn tell(&self, written: &std::collections::BTreeMap<String, u64>, record: &Record, undone: &str) {
         let rows: u64 = written.values().sum();
         let since = plan::instant(record.frozen_at);
-        let voice = &self.work.context.voice;
+        let voice = &self.operation.context.voice;
         voice.say(&format!("{rows} rows were written since the restore at {since}; they stay in {undone}"));
         written.iter().take(12).for_each(|(table, rows)| voice.say(&format!("  {table}: {rows} rows")));
     }
 
-    fn act(&self, record: &Record) -> Result<Act, Failure> {
-        let database = &self.work.settings.database;
-        let phrase = format!("{database}@{}", record.kept_in);
+    fn confirmation(&self, kept: &str) -> Result<Confirmation, Failure> {
+        let database = &self.operation.settings.database;
+        let phrase = format!("{database}@{kept}");
+        let environment = self.run.context.environment()?;
         let next =
-            format!("db-restore undo --fresh --env {} --confirm {phrase}", self.run.context.environment()?);
-        Ok(Act { what: format!("swapping {} back to {database}", record.kept_in), phrase, next })
+            shell::command(["db-restore", "undo", "--fresh", "--env", environment, "--confirm", &phrase]);
+        Ok(Confirmation { what: format!("swapping {kept} back to {database}"), phrase, next })
     }
 
     fn swap(
@@ -138,9 +141,9 @@ impl Undo<'_> {
     ) -> Result<std::time::Duration, Failure> {
         let Names { live, side, old: undone } = names;
         let swap = Swap {
-            server: self.work.server,
+            server: self.operation.server,
             permit,
-            run: self.run.document.id(),
+            again: self.confirmation(side)?.next,
             live,
             side,
             kept: undone,
@@ -149,21 +152,22 @@ impl Undo<'_> {
         };
         let swapped = swap.run(keeper, |keeper, swapped| {
             back.frozen_at = swapped.frozen_at;
-            let note = Remark::Undone { run: back.run.clone(), since: back.frozen_at };
-            let setting = "default_transaction_read_only";
+            let note = Note::Undone { run: back.run.clone(), since: back.frozen_at };
             let reset = match read_only {
-                Some(value) => {
-                    format!("alter database {} set {setting} to {}", name(side), crate::server::text(&value))
-                }
-                None => format!("alter database {} reset {setting}", name(side)),
+                Some(value) => sql::fill(
+                    "alter database {} set default_transaction_read_only to {}",
+                    &[name(side), text(&value)],
+                ),
+                None => sql::fill("alter database {} reset default_transaction_read_only", &[name(side)]),
             };
             Ok(vec![
-                remark::replace(keeper, live, side, Some(&Remark::Back(back.clone())))?,
-                remark::replace(keeper, live, live, Some(&note))?,
+                journal::replace(keeper, live, side, Some(&Note::Back(back.clone())))?,
+                journal::replace(keeper, live, live, Some(&note))?,
                 reset,
-                format!("alter database {} set {setting} to on", name(live)),
+                sql::fill("alter database {} set default_transaction_read_only to on", &[name(live)]),
             ])
         })?;
+        back.frozen_at = swapped.frozen_at;
         Ok(swapped.outage)
     }
 
@@ -171,7 +175,7 @@ impl Undo<'_> {
         let rows = back.rows.unwrap_or_default();
         let text = format!(
             "{} is what it was before the restore; {rows} rows written since are kept in {}",
-            self.work.settings.database, back.kept_in
+            self.operation.settings.database, back.kept_in
         );
         let outcome = if now { Outcome::changed(text) } else { Outcome::unchanged(text) };
         let seconds = |from: Timestamp, to: Timestamp| plan::seconds(from, to);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::origin::Origin;
+use crate::snapshot::origin::Origin;
 
 /// The manifest's name in the folder.
 pub const FILE: &str = "manifest.json";

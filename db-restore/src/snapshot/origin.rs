@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use serde::{Deserialize, Serialize};
 use step::{Failure, Permit};
 
+use crate::server::sql::{self, Sql};
 use crate::server::{Session, get};
 
 /// Rows carry 32 bits of a transaction's number: beyond half of that, old and new look alike. Half of it is enough for us.
@@ -39,9 +40,13 @@ pub fn seal(session: &mut Session, permit: &Permit) -> Result<String, Failure> {
     let chance = RandomState::new().hash_one(std::process::id());
     let signs: Vec<bool> = (0..BITS).map(|bit| chance >> bit & 1 == 1).collect();
     let one = |commit: &bool| {
-        format!("begin; select pg_current_xact_id()::text; {};", if *commit { "commit" } else { "rollback" })
+        Sql::from(if *commit {
+            "begin; select pg_current_xact_id()::text; commit"
+        } else {
+            "begin; select pg_current_xact_id()::text; rollback"
+        })
     };
-    let xids = session.batch(permit, &signs.iter().map(one).collect::<String>())?;
+    let xids = session.batch(permit, sql::join(signs.iter().map(one), ";"))?;
     let written =
         xids.iter().zip(&signs).map(|(xid, commit)| format!("{xid}{}", if *commit { '+' } else { '-' }));
     Ok(written.collect::<Vec<_>>().join(" "))
@@ -85,9 +90,12 @@ impl Origin {
     }
 
     /// SQL for whether a row `t` may be newer. A number that says nothing of its age counts as newer.
-    pub fn newer(&self) -> String {
+    pub fn newer(&self) -> Sql {
         // Rows carry the lower 32 bits; 2 is what old versions, and tools that mend tables, write in place of a number.
-        format!("(age(t.xmin) <= age('{}'::xid) or t.xmin = '2'::xid)", self.xmin & 0xffff_ffff)
+        sql::fill(
+            "(age(t.xmin) <= age('{}'::xid) or t.xmin = '2'::xid)",
+            &[sql::number(self.xmin & 0xffff_ffff)],
+        )
     }
 }
 
@@ -111,6 +119,6 @@ mod tests {
     fn a_row_is_newer_by_the_bits_that_it_carries() {
         let origin =
             Origin { database: 1, xmin: (1 << 32) + 700, seal: String::new(), tables: None, rows: None };
-        assert_eq!(origin.newer(), "(age(t.xmin) <= age('700'::xid) or t.xmin = '2'::xid)");
+        assert_eq!(origin.newer().as_str(), "(age(t.xmin) <= age('700'::xid) or t.xmin = '2'::xid)");
     }
 }

@@ -5,17 +5,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use step::{Failure, Outcome, Permit, Run};
+use step::{Failure, Outcome, Permit, Run, shell};
 
-use crate::args::{Kind, Settings, Sure};
+use crate::args::ConfirmArgs;
+use crate::copy::side;
+use crate::journal::{self, Beside, Note};
+use crate::operation::{Confirmation, Operation};
 use crate::plan::{Moment, Snapshot};
-use crate::remark::{self, Beside, Remark};
 use crate::server::{Live, Session};
+use crate::settings::{Kind, Settings};
+use crate::snapshot::manifest;
 use crate::sources::{self, archive};
-use crate::work::{Act, Work};
-use crate::{manifest, side};
 
-/// A dump that was not finished is somebody's at work for so long at most.
+/// A dump that was not finished is somebody's at operation for so long at most.
 const UNFINISHED: Duration = Duration::from_secs(86_400);
 
 /// What is to be removed.
@@ -33,33 +35,34 @@ impl Old {
 }
 
 /// The step.
-pub fn run(run: &Run, settings: &Settings, sure: &Sure) -> Result<Outcome, Failure> {
-    let work = Work::new(&run.context, settings);
-    let live = work.live()?;
-    let mut keeper = work.lock(&live)?;
-    let old = find(&work, &live, &mut keeper)?;
+pub fn run(run: &Run, settings: &Settings, sure: &ConfirmArgs) -> Result<Outcome, Failure> {
+    let operation = Operation::new(&run.context, settings);
+    let (live, mut keeper) = operation.live_and_lock()?;
+    let old = find(&operation, &live, &mut keeper)?;
     let list = old.names().cloned().collect::<Vec<_>>().join(", ");
     if list.is_empty() {
         return Ok(Outcome::unchanged("nothing is older than it may be"));
     }
     let Some(permit) = run.permit() else { return Ok(Outcome::planned(format!("would remove {list}"))) };
     let phrase = format!("{}@prune", settings.database);
-    let next = format!("db-restore prune --fresh --env {} --confirm {phrase}", run.context.environment()?);
-    work.confirm(&Act { what: format!("removing {list}"), phrase, next }, sure.confirm.as_deref())?;
-    remove(&work, &permit, &mut keeper, &old)?;
+    let environment = run.context.environment()?;
+    let next = shell::command(["db-restore", "prune", "--fresh", "--env", environment, "--confirm", &phrase]);
+    operation
+        .confirm(&Confirmation { what: format!("removing {list}"), phrase, next }, sure.confirm.as_deref())?;
+    remove(&operation, &permit, &mut keeper, &old)?;
     Ok(Outcome::changed(format!("removed {list}"))
         .output("removed", old.names().cloned().collect::<Vec<_>>()))
 }
 
-fn find(work: &Work, live: &Live, keeper: &mut Session) -> Result<Old, Failure> {
-    let settings = work.settings;
-    let besides = remark::beside(keeper, &settings.database)?;
+fn find(operation: &Operation, live: &Live, keeper: &mut Session) -> Result<Old, Failure> {
+    let settings = operation.settings;
+    let besides = journal::beside(keeper, &settings.database)?;
     let databases = besides.values().filter(|b| is_old(b, live.now, settings.keep_databases));
     let mut old = Old { databases: databases.map(|b| b.name.clone()).collect(), ..Old::default() };
     if settings.source == Kind::Supabase {
         return Ok(old);
     }
-    let snapshots = sources::of(work)?.list(live, &Moment::Now)?;
+    let snapshots = sources::of(operation)?.list(live, &Moment::Now)?;
     let ours = |s: &Snapshot| {
         settings.source == Kind::Database || settings.snapshots.join(&s.id).join(manifest::FILE).is_file()
     };
@@ -78,8 +81,8 @@ fn too_old(snapshots: &[Snapshot], now: Timestamp, keep: Duration) -> impl Itera
 
 fn is_old(beside: &Beside, now: Timestamp, keep: Duration) -> bool {
     let since = match &beside.remark {
-        Some(Remark::Kept { since, .. } | Remark::Undone { since, .. }) => *since,
-        Some(Remark::Staged(staged)) => staged.staged_at,
+        Some(Note::Kept { since, .. } | Note::Undone { since, .. }) => *since,
+        Some(Note::Staged(staged)) => staged.staged_at,
         _ => return false,
     };
     since + keep < now
@@ -96,15 +99,15 @@ fn leftovers(folder: &Path) -> Vec<String> {
     names.filter(unfinished).filter(old).collect()
 }
 
-fn remove(work: &Work, permit: &Permit, keeper: &mut Session, old: &Old) -> Result<(), Failure> {
-    let folder = &work.settings.snapshots;
+fn remove(operation: &Operation, permit: &Permit, keeper: &mut Session, old: &Old) -> Result<(), Failure> {
+    let folder = &operation.settings.snapshots;
     let stuck = |e: std::io::Error| {
         Failure::failed("snapshots", format!("{} cannot be cleaned: {e}", folder.display()))
             .acted(step::Acted::Yes)
     };
     old.databases.iter().try_for_each(|name| side::discard(keeper, permit, name))?;
     for id in &old.snapshots {
-        if work.settings.source == Kind::Database {
+        if operation.settings.source == Kind::Database {
             side::discard(keeper, permit, id)?;
         } else {
             archive::remove(folder, id, permit).map_err(stuck)?;

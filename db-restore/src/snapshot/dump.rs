@@ -4,23 +4,24 @@ use std::path::Path;
 
 use step::{Acted, Failure, Outcome, Permit, Run};
 
-use crate::args::Settings;
-use crate::manifest::{self, Manifest};
-use crate::origin::{self, Origin};
+use crate::loss;
+use crate::operation::{self, Operation};
 use crate::plan::{self, Moment, Snapshot};
+use crate::restore::verify;
 use crate::server::{Held, Live, Session};
+use crate::settings::Settings;
+use crate::snapshot::manifest::{self, Manifest};
+use crate::snapshot::origin::{self, Origin};
 use crate::sources::archive::{self, Archive};
 use crate::sources::{self, Stamp};
 use crate::tools::{self, Job};
-use crate::work::{self, Work};
-use crate::{loss, verify};
 
 /// The step: takes a snapshot unless this run has a young one.
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
-    let stamp = work::stamp(run)?;
-    let work = Work::new(&run.context, settings);
-    let live = work.live()?;
-    let source = sources::of(&work)?;
+    let stamp = operation::stamp(run)?;
+    let operation = Operation::new(&run.context, settings);
+    let live = operation.live()?;
+    let source = sources::of(&operation)?;
     let snapshots = source.list(&live, &Moment::Now)?;
     let own: Vec<_> =
         snapshots.into_iter().filter(|s| s.document.as_deref() == Some(&stamp.document)).collect();
@@ -31,7 +32,7 @@ pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
         run.set("snapshot", fact)?;
         return Ok(Outcome::unchanged(format!("this run has the snapshot {id} already")));
     }
-    work.marker(&settings.database)?;
+    operation.marker(&settings.database)?;
     let Some(permit) = run.permit() else {
         tools::find(settings, "pg_dump", live.major())?;
         let id = plan::id(&settings.database, live.now, &stamp.document);

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use step::Failure;
 
-use crate::args::Room;
-use crate::demands::Demands;
+use crate::journal::{self, Note};
+use crate::operation::Operation;
 use crate::plan::Names;
-use crate::remark::{self, Remark};
-use crate::server::{Live, Session};
-use crate::work::Work;
+use crate::restore::demands::Demands;
+use crate::server::{Live, Session, sql};
+use crate::settings::Room;
 
 /// Extensions that live in one database of a cluster, or have workers of their own: they cannot be restored beside themselves.
 const TIED: &[&str] = &["pg_cron", "timescaledb"];
@@ -48,14 +48,19 @@ impl Problems {
 }
 
 /// What is in the way of renaming the live database.
-pub fn swap(work: &Work, live: &Live, keeper: &mut Session, names: &Names) -> Result<Problems, Failure> {
+pub fn swap(
+    operation: &Operation,
+    live: &Live,
+    keeper: &mut Session,
+    names: &Names,
+) -> Result<Problems, Failure> {
     let database = &names.live;
     let mut problems = Problems::default();
     if live.standby {
-        problems.add("standby", format!("{} is a standby: restore on the primary", work.settings.host));
+        problems.add("standby", format!("{} is a standby: restore on the primary", operation.settings.host));
     }
     if !live.may_restore {
-        let user = &work.settings.user;
+        let user = &operation.settings.user;
         problems.add(
             "rights",
             format!(
@@ -64,7 +69,7 @@ pub fn swap(work: &Work, live: &Live, keeper: &mut Session, names: &Names) -> Re
         );
     }
     let protected = "select datistemplate or datname in ('postgres', 'template0', 'template1') from pg_database where datname = $1";
-    if keeper.one(protected, &[database])? == Some(true) || *database == work.settings.maintenance {
+    if keeper.one(protected, &[database])? == Some(true) || *database == operation.settings.maintenance {
         problems.add(
             "maintenance-database",
             format!("{database} is the cluster's own, or the one we work from: it cannot be renamed"),
@@ -80,7 +85,7 @@ pub fn swap(work: &Work, live: &Live, keeper: &mut Session, names: &Names) -> Re
             ),
         );
     }
-    replication(work, keeper, database, &mut problems)?;
+    replication(operation, keeper, database, &mut problems)?;
     if keeper.one::<bool>("select true from pg_database where datname = $1", &[&names.old])?.is_some() {
         let old = &names.old;
         problems.add(
@@ -96,9 +101,9 @@ pub fn swap(work: &Work, live: &Live, keeper: &mut Session, names: &Names) -> Re
 /// What was staged for this run and is open was opened by somebody: it proves nothing, and is not ours to throw away.
 pub fn name(keeper: &mut Session, names: &Names, problems: &mut Problems) -> Result<(), Failure> {
     let side = &names.side;
-    let copies = remark::beside(keeper, &names.live)?;
+    let copies = journal::beside(keeper, &names.live)?;
     let opened = copies.get(side).filter(|copy| copy.open && !copy.noted);
-    if opened.is_some_and(|copy| matches!(copy.remark, Some(Remark::Staged(_)))) {
+    if opened.is_some_and(|copy| matches!(copy.remark, Some(Note::Staged(_)))) {
         let message = format!(
             "{side} holds a snapshot for this run, and somebody has opened it: drop it (drop database {side}), and it is made anew"
         );
@@ -109,7 +114,7 @@ pub fn name(keeper: &mut Session, names: &Names, problems: &mut Problems) -> Res
 
 /// What hangs on the database by its identity would go with the old one.
 fn replication(
-    work: &Work,
+    operation: &Operation,
     keeper: &mut Session,
     database: &String,
     problems: &mut Problems,
@@ -124,25 +129,24 @@ fn replication(
     match keeper.texts(subscriptions, &[database]) {
         Ok(list) if list.is_empty() => {}
         Ok(list) => problems.add("subscriptions", format!("{database} subscribes to another server and would go on doing so under its new name: drop {}", list.join(", "))),
-        Err(failure) => work.context.voice.warn(&format!("subscriptions cannot be seen: {}", failure.message)),
+        Err(failure) => operation.context.voice.warn(&format!("subscriptions cannot be seen: {}", failure.message)),
     }
     Ok(())
 }
 
 /// What a snapshot needs and the server lacks.
 pub fn demands(
-    work: &Work,
+    operation: &Operation,
     live: &Live,
     keeper: &mut Session,
     demands: &Demands,
     problems: &mut Problems,
 ) -> Result<(), Failure> {
     let list = |set: &std::collections::BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>();
-    let lacking = |keeper: &mut Session, wanted: &Vec<String>, known: &str| {
-        keeper.texts(
-            &format!("select w from unnest($1::text[]) w where w not in ({known}) order by 1"),
-            &[wanted],
-        )
+    let lacking = |keeper: &mut Session, wanted: &Vec<String>, known: &'static str| {
+        let sql =
+            sql::fill("select w from unnest($1::text[]) w where w not in ({}) order by 1", &[known.into()]);
+        keeper.texts(sql, &[wanted])
     };
     let roles = lacking(keeper, &list(&demands.roles), "select rolname::text from pg_roles")?;
     if !roles.is_empty() {
@@ -164,17 +168,17 @@ pub fn demands(
         problems.add("tied-extensions", format!("{list} cannot be restored beside itself: dump without it, and create it again after the restore"));
     }
     if demands.restored {
-        connections(work, keeper, problems)?;
-        room(work, live, keeper, problems)?;
+        connections(operation, keeper, problems)?;
+        room(operation, live, keeper, problems)?;
     }
     Ok(())
 }
 
-fn connections(work: &Work, keeper: &mut Session, problems: &mut Problems) -> Result<(), Failure> {
+fn connections(operation: &Operation, keeper: &mut Session, problems: &mut Problems) -> Result<(), Failure> {
     let sql = "select current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint
                     - (select count(*) from pg_stat_activity where backend_type = 'client backend')";
     let free: i64 = keeper.one(sql, &[])?.unwrap_or_default();
-    let needed = i64::try_from(work.settings.jobs).unwrap_or(i64::MAX).saturating_add(4);
+    let needed = i64::try_from(operation.settings.jobs).unwrap_or(i64::MAX).saturating_add(4);
     if free < needed {
         problems.add(
             "connections",
@@ -188,7 +192,12 @@ fn connections(work: &Work, keeper: &mut Session, problems: &mut Problems) -> Re
 
 /// A disk that runs full stops the whole server, the live database with it. A copy takes what the live one takes, and writes 1.6
 /// times as much into the log, which stays there when it is archived or held by a slot (measured).
-fn room(work: &Work, live: &Live, keeper: &mut Session, problems: &mut Problems) -> Result<(), Failure> {
+fn room(
+    operation: &Operation,
+    live: &Live,
+    keeper: &mut Session,
+    problems: &mut Problems,
+) -> Result<(), Failure> {
     let held = "select current_setting('archive_mode') <> 'off' or exists (select from pg_replication_slots)";
     let log = "select pg_size_bytes(current_setting('max_wal_size'))";
     let log = keeper.one::<i64>(log, &[])?.unwrap_or_default().unsigned_abs();
@@ -196,13 +205,13 @@ fn room(work: &Work, live: &Live, keeper: &mut Session, problems: &mut Problems)
     // The log grows no more than is written, and without an archive no more than max_wal_size allows.
     let log = if held { live.bytes * 8 / 5 } else { log.min(live.bytes * 8 / 5) };
     let needed = live.bytes + log;
-    let free = match work.settings.room {
+    let free = match operation.settings.room {
         Room::Unchecked => return Ok(()),
         Room::Bytes(bytes) => bytes,
-        Room::Measure => match measured(work, keeper)? {
+        Room::Measure => match measured(operation, keeper)? {
             Some(bytes) => bytes,
             None => {
-                let host = &work.settings.host;
+                let host = &operation.settings.host;
                 problems.add("disk-unknown", format!("nobody can see from here how much disk {host} has free, and a full one stops it: {} are needed; set disk_free to what there is (or to unchecked)", mib(needed)));
                 return Ok(());
             }
@@ -226,8 +235,8 @@ fn mib(bytes: u64) -> String {
 }
 
 /// Only on the server's own machine can its disk be looked at.
-fn measured(work: &Work, keeper: &mut Session) -> Result<Option<u64>, Failure> {
-    if !work.settings.is_local() {
+fn measured(operation: &Operation, keeper: &mut Session) -> Result<Option<u64>, Failure> {
+    if !operation.settings.is_local() {
         return Ok(None);
     }
     let folder: Option<String> = keeper.one("select current_setting('data_directory', true) where current_setting('data_directory', true) is not null", &[]).unwrap_or(None);

@@ -8,17 +8,17 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use step::{Acted, Failure, Loss, Outcome, Permit, Run};
+use step::{Acted, Failure, Loss, Outcome, Permit, Run, shell};
 
-use crate::args::Wish;
+use crate::args::RestoreArgs;
+use crate::operation::{self, Operation};
 use crate::plan::{self, Moment, Snapshot};
+use crate::restore::verify;
 use crate::restore::{self, Ended};
-use crate::server::{Live, Session};
+use crate::server::{Live, Session, sql};
 use crate::sources::archive::Archive;
 use crate::sources::supabase::{self, Posted, Project};
 use crate::sources::{Source, Stamp};
-use crate::verify;
-use crate::work::{self, Work};
 
 /// A row in it is of the present: where it is gone, the data went back.
 const WITNESS: &str = "public.db_restore_witness";
@@ -54,17 +54,22 @@ enum Seen {
 }
 
 /// The step, for `source = "supabase"`.
-pub fn restore(run: &Run, work: &Work, moment: &Moment, wish: &Wish) -> Result<Ended, Failure> {
-    let project = Project::new(work)?;
-    let step = Step { run, work, project: &project };
+pub fn restore(
+    run: &Run,
+    operation: &Operation,
+    moment: &Moment,
+    wish: &RestoreArgs,
+) -> Result<Ended, Failure> {
+    let project = Project::new(operation)?;
+    let step = Step { run, operation, project: &project };
     if let Some(journal) = step.journal()? {
-        work.context.voice.say("this run has asked for it before: looking whether it was done");
+        operation.context.voice.say("this run has asked for it before: looking whether it was done");
         return step.observe(&journal, false);
     }
     // Not before: while a project is being set back, there may be no database to ask.
-    let live = &work.live()?;
-    let mut keeper = work.lock(live)?;
-    work.marker(&work.settings.database)?;
+    let live = &operation.live()?;
+    let mut keeper = operation.lock()?;
+    operation.marker(&operation.settings.database)?;
     let chosen = step.choose(live, moment, wish)?;
     step.preflight(&mut keeper)?;
     let age = plan::age(&chosen, moment, live.now);
@@ -75,16 +80,16 @@ pub fn restore(run: &Run, work: &Work, moment: &Moment, wish: &Wish) -> Result<E
         );
         return Ok(Ended { snapshot: chosen.fact(), loss: None, outcome: Outcome::planned(message) });
     };
-    let mut act = restore::act(run, work, wish, &chosen, &age)?;
+    let mut act = restore::act(run, operation, wish, &chosen, &age)?;
     act.what.push_str("; it is done in place, takes the database offline, and cannot be undone by Supabase");
-    work.confirmable(&act, wish.sure.confirm.as_deref())?;
+    operation.confirmable(&act, wish.sure.confirm.as_deref())?;
     let kept = step.dump(&permit, live)?;
-    work.context.voice.say(&format!(
+    operation.context.voice.say(&format!(
         "the present is kept in {}: {}",
         kept.id,
         kept.remark.as_deref().unwrap_or_default()
     ));
-    work.confirm(&act, wish.sure.confirm.as_deref())?;
+    operation.confirm(&act, wish.sure.confirm.as_deref())?;
     let journal = step.before(&permit, &chosen, &kept)?;
     step.ask(&permit, &journal)?;
     drop(keeper);
@@ -93,12 +98,12 @@ pub fn restore(run: &Run, work: &Work, moment: &Moment, wish: &Wish) -> Result<E
 
 struct Step<'a> {
     run: &'a Run,
-    work: &'a Work<'a>,
+    operation: &'a Operation<'a>,
     project: &'a Project<'a>,
 }
 
 impl Step<'_> {
-    fn choose(&self, live: &Live, moment: &Moment, wish: &Wish) -> Result<Snapshot, Failure> {
+    fn choose(&self, live: &Live, moment: &Moment, wish: &RestoreArgs) -> Result<Snapshot, Failure> {
         if let Some(id) = &wish.snapshot {
             let odd = || {
                 Failure::refused(
@@ -152,13 +157,13 @@ impl Step<'_> {
     }
 
     fn dump(&self, permit: &Permit, live: &Live) -> Result<Snapshot, Failure> {
-        let Work { context, settings, server } = *self.work;
-        let Stamp { document, version, commit } = work::stamp(self.run)?;
+        let Operation { context, settings, server } = *self.operation;
+        let Stamp { document, version, commit } = operation::stamp(self.run)?;
         Archive { context, settings, server }.take(permit, live, &Stamp { document, version, commit })
     }
 
     fn path(&self) -> PathBuf {
-        self.work.settings.snapshots.join(format!(".supabase-{}.json", self.run.document.id()))
+        self.operation.settings.snapshots.join(format!(".supabase-{}.json", self.run.document.id()))
     }
 
     fn journal(&self) -> Result<Option<Journal>, Failure> {
@@ -175,22 +180,23 @@ impl Step<'_> {
 
     fn write(&self, journal: &Journal) -> std::io::Result<()> {
         let path = self.path();
-        let mut file = tempfile::NamedTempFile::new_in(&self.work.settings.snapshots)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.operation.settings.snapshots)?;
         file.write_all(&serde_json::to_vec(journal)?)?;
         file.as_file().sync_all()?;
         file.persist(&path)?;
-        std::fs::File::open(&self.work.settings.snapshots)?.sync_all()
+        std::fs::File::open(&self.operation.settings.snapshots)?.sync_all()
     }
 
     /// What is known just before the request: the evidence afterwards is held against it. A row in our table is of the present.
     fn before(&self, permit: &Permit, chosen: &Snapshot, kept: &Snapshot) -> Result<Journal, Failure> {
-        let mut session = self.work.server.connect(&self.work.settings.database)?;
-        let run = crate::server::text(self.run.document.id());
+        let mut session = self.operation.server.connect(&self.operation.settings.database)?;
+        let run = sql::text(self.run.document.id());
         session.change(
             permit,
-            &format!(
-                "create table if not exists {WITNESS} (run text primary key, at timestamptz not null default now());
-                 insert into {WITNESS} (run) values ({run}) on conflict do nothing"
+            sql::fill(
+                "create table if not exists {} (run text primary key, at timestamptz not null default now());
+                 insert into {} (run) values ({}) on conflict do nothing",
+                &[sql::given(WITNESS), sql::given(WITNESS), run],
             ),
         )?;
         let (started, timeline) = age(&mut session)?;
@@ -221,19 +227,21 @@ impl Step<'_> {
                     let message = format!(
                         "whether the request was carried out is not known ({why}); it is not sent again"
                     );
-                    self.work.context.voice.warn(&message);
+                    self.operation.context.voice.warn(&message);
                     return Ok(());
                 }
                 Ok(Posted::OutOfRange(why)) => {
                     self.withdraw().map_err(unwritable)?;
-                    self.work.context.voice.say(&why);
-                    self.work.context.pause(self.project.settings().interval)?;
+                    self.operation.context.voice.say(&why);
+                    self.operation.context.pause(self.project.settings().interval)?;
                 }
                 Ok(Posted::Refused(failure)) | Err(failure) => {
                     self.withdraw().map_err(unwritable)?;
                     // Our table does no harm if it stays.
-                    let session = self.work.server.connect(&self.work.settings.database);
-                    let _ = session.and_then(|mut s| s.change(permit, &format!("drop table {WITNESS}")));
+                    let session = self.operation.server.connect(&self.operation.settings.database);
+                    let _ = session.and_then(|mut s| {
+                        s.change(permit, sql::fill("drop table {}", &[sql::given(WITNESS)]))
+                    });
                     return Err(failure);
                 }
             }
@@ -257,8 +265,8 @@ impl Step<'_> {
                     format!("Supabase has archived up to {latest} only, and nothing newer for a while");
                 return Err(Failure::temporary("not-archived", message));
             }
-            self.work.context.voice.progress(&format!("Supabase has archived up to {latest}; waiting"));
-            self.work.context.pause(self.project.settings().interval)?;
+            self.operation.context.voice.progress(&format!("Supabase has archived up to {latest}; waiting"));
+            self.operation.context.pause(self.project.settings().interval)?;
         }
     }
 
@@ -286,28 +294,29 @@ impl Step<'_> {
             if Instant::now() >= end {
                 return Err(unknown(self.unproven(journal, &status, &seen)));
             }
-            self.work.context.voice.progress(&format!("the project is {status}"));
-            self.work.context.pause(self.project.settings().interval).map_err(unknown)?;
+            self.operation.context.voice.progress(&format!("the project is {status}"));
+            self.operation.context.pause(self.project.settings().interval).map_err(unknown)?;
         }
     }
 
     fn look(&self, journal: &Journal) -> Seen {
-        let looked = self.work.server.connect(&self.work.settings.database).and_then(|mut session| {
-            let there = "select to_regclass($1) is not null";
-            if session.one(there, &[&WITNESS])? == Some(true) {
-                let ours = format!("select true from {WITNESS} where run = $1");
-                if session.one::<bool>(&ours, &[&journal.run])?.is_some() {
-                    return Ok(Seen::Unchanged);
+        let looked =
+            self.operation.server.connect(&self.operation.settings.database).and_then(|mut session| {
+                let there = "select to_regclass($1) is not null";
+                if session.one(there, &[&WITNESS])? == Some(true) {
+                    let ours = sql::fill("select true from {} where run = $1", &[sql::given(WITNESS)]);
+                    if session.one::<bool>(ours, &[&journal.run])?.is_some() {
+                        return Ok(Seen::Unchanged);
+                    }
                 }
-            }
-            let (started, timeline) = age(&mut session)?;
-            if started == journal.started && timeline == journal.timeline {
-                return Ok(Seen::NotRestarted);
-            }
-            let tables = session.counts()?;
-            let empty = tables.values().sum::<u64>() == 0 && journal.tables.values().sum::<u64>() > 1;
-            Ok(if empty { Seen::Empty } else { Seen::Back(tables) })
-        });
+                let (started, timeline) = age(&mut session)?;
+                if started == journal.started && timeline == journal.timeline {
+                    return Ok(Seen::NotRestarted);
+                }
+                let tables = session.counts()?;
+                let empty = tables.values().sum::<u64>() == 0 && journal.tables.values().sum::<u64>() > 1;
+                Ok(if empty { Seen::Empty } else { Seen::Back(tables) })
+            });
         looked.unwrap_or_else(|failure| Seen::Silent(failure.message.clone()))
     }
 
@@ -322,21 +331,25 @@ impl Step<'_> {
             "Supabase says {status}, but {what}: whether the restore was done is not known; the data from before is in {}",
             journal.kept_in
         );
-        let next = format!(
-            "db-restore restore --env {} (looks again and asks for nothing; to ask once more remove {})",
-            self.work.context.environment().unwrap_or_default(),
+        let environment = self.operation.context.environment().unwrap_or_default();
+        let next = shell::command(["db-restore", "restore", "--env", environment]);
+        Failure::failed("unproven", message).next(next).cause(format!(
+            "the same command looks again and asks for nothing; to ask once more remove {}",
             self.path().display()
-        );
-        Failure::failed("unproven", message).next(next)
+        ))
     }
 
     fn done(&self, journal: &Journal, tables: &BTreeMap<String, u64>, now: bool) -> Result<Ended, Failure> {
-        let proven = self.work.marker(&self.work.settings.database).and_then(|()| {
-            verify::probe(self.work, &self.work.settings.database, self.work.settings.app_role.as_deref())
+        let proven = self.operation.marker(&self.operation.settings.database).and_then(|()| {
+            verify::probe(
+                self.operation,
+                &self.operation.settings.database,
+                self.operation.settings.app_role.as_deref(),
+            )
         });
         proven.map_err(|failure| failure.acted(Acted::Yes).output("kept_in", journal.kept_in.as_str()))?;
         for ill in self.project.ailing().unwrap_or_default() {
-            self.work.context.voice.warn(&ill);
+            self.operation.context.voice.warn(&ill);
         }
         let snapshot = supabase::point(journal.target)?;
         let surplus = |(table, rows): (&String, &u64)| {

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use step::Failure;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::args::{Settings, Tls};
+use crate::settings::{Settings, Tls};
 
 /// Makes encrypted connections as the settings say; `None` when they are to be plain.
 pub fn connector(settings: &Settings) -> Result<Option<MakeRustlsConnect>, Failure> {

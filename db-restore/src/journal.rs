@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use step::Failure;
 
-use crate::origin::Origin;
-use crate::server::{Session, name, text};
+use crate::server::sql::{self, name, text};
+use crate::server::{Row, Session, Sql};
+use crate::snapshot::origin::Origin;
 
 /// Begins our line.
 const MARK: &str = "db-restore ";
@@ -18,7 +19,7 @@ const CLOSED: &str = "db-restore-closed-by ";
 /// What a database is, as far as we made it so.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "kebab-case")]
-pub enum Remark {
+pub enum Note {
     /// A side database that is not finished.
     Filling { run: String },
     /// A copy of the live database, taken before a release.
@@ -88,7 +89,7 @@ pub struct Beside {
     /// Whether it is open or closed only for a moment, and by us.
     pub noted: bool,
     pub bytes: u64,
-    pub remark: Option<Remark>,
+    pub remark: Option<Note>,
 }
 
 fn comment(session: &mut Session, database: &str) -> Result<String, Failure> {
@@ -97,13 +98,13 @@ fn comment(session: &mut Session, database: &str) -> Result<String, Failure> {
     Ok(session.one(sql, &[&database])?.unwrap_or_default())
 }
 
-fn parse(comment: &str) -> Option<Remark> {
+fn parse(comment: &str) -> Option<Note> {
     let json = comment.lines().find_map(|line| line.strip_prefix(MARK))?;
     serde_json::from_str(json).ok()
 }
 
 /// What the database behind a name says of itself.
-pub fn of(session: &mut Session, database: &str) -> Result<Option<Remark>, Failure> {
+pub fn of(session: &mut Session, database: &str) -> Result<Option<Note>, Failure> {
     Ok(parse(&comment(session, database)?))
 }
 
@@ -112,16 +113,22 @@ pub fn replace(
     session: &mut Session,
     from: &str,
     database: &str,
-    remark: Option<&Remark>,
-) -> Result<String, Failure> {
+    remark: Option<&Note>,
+) -> Result<Sql, Failure> {
     let people = people(&comment(session, from)?);
     let ours = remark.map(serde_json::to_string).transpose().map_err(|e| Failure::bug(e.to_string()))?;
     let ours = ours.map(|json| format!("{MARK}{json}")).unwrap_or_default();
     Ok(set(database, &format!("{people}{ours}")))
 }
 
+/// The statement that gives our line to a database that has no comment yet.
+pub fn first(database: &str, remark: &Note) -> Result<Sql, Failure> {
+    let ours = serde_json::to_string(remark).map_err(|e| Failure::bug(e.to_string()))?;
+    Ok(set(database, &format!("{MARK}{ours}")))
+}
+
 /// The statement that notes on a database that it is closed (a copy: open) for a moment, and by whom; or that this is over.
-pub fn closed(session: &mut Session, database: &str, by: Option<&str>) -> Result<String, Failure> {
+pub fn closed(session: &mut Session, database: &str, by: Option<&str>) -> Result<Sql, Failure> {
     let comment = comment(session, database)?;
     let rest: Vec<&str> = comment.lines().filter(|line| !line.starts_with(CLOSED)).collect();
     let ours = by.map(|run| format!("{CLOSED}{run}"));
@@ -129,11 +136,9 @@ pub fn closed(session: &mut Session, database: &str, by: Option<&str>) -> Result
     Ok(set(database, &lines.join("\n")))
 }
 
-/// Whether a database is closed, and by one of our runs.
-pub fn is_closed_by_us(session: &mut Session, database: &str) -> Result<bool, Failure> {
-    let sql = "select not datallowconn from pg_database where datname = $1";
-    let closed: Option<bool> = session.one(sql, &[&database])?;
-    Ok(closed == Some(true) && comment(session, database)?.lines().any(|l| l.starts_with(CLOSED)))
+/// Whether a comment says that one of our runs has closed the database.
+pub fn says_closed(comment: &str) -> bool {
+    comment.lines().any(|line| line.starts_with(CLOSED))
 }
 
 fn people(comment: &str) -> String {
@@ -141,8 +146,8 @@ fn people(comment: &str) -> String {
     theirs.map(|line| format!("{line}\n")).collect()
 }
 
-fn set(database: &str, comment: &str) -> String {
-    format!("comment on database {} is {}", name(database), text(comment.trim_end()))
+fn set(database: &str, comment: &str) -> Sql {
+    sql::fill("comment on database {} is {}", &[name(database), text(comment.trim_end())])
 }
 
 /// The databases beside the live one that carry its name, by name.
@@ -150,10 +155,10 @@ pub fn beside(session: &mut Session, live: &str) -> Result<BTreeMap<String, Besi
     let sql = "select datname, oid, datallowconn, coalesce(shobj_description(oid, 'pg_database'), ''), pg_database_size(oid)
                from pg_database where starts_with(datname, $1 || '__') and not datistemplate order by 1";
     let rows = session.ask(sql, &[&live])?;
-    let one = |row: &postgres::Row| {
+    let one = |row: &Row| {
         let comment: String = crate::server::get(row, 3)?;
         let beside = Beside {
-            noted: comment.lines().any(|l| l.starts_with(CLOSED)),
+            noted: says_closed(&comment),
             name: crate::server::get(row, 0)?,
             oid: crate::server::get(row, 1)?,
             open: crate::server::get(row, 2)?,

@@ -6,15 +6,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use step::{Failure, Permit};
 
+use crate::copy::side;
+use crate::journal::{self, Note, Staged};
 use crate::loss::{self, Report, Sides};
-use crate::origin::Origin;
+use crate::operation::Operation;
 use crate::plan::{Names, Snapshot};
-use crate::remark::{self, Remark, Staged};
+use crate::restore::preflight;
+use crate::restore::verify::{self, Proof};
 use crate::server::{Live, Session};
-use crate::sources::{Bringing, Brought, Source};
-use crate::verify::{self, Proof};
-use crate::work::Work;
-use crate::{preflight, side};
+use crate::snapshot::origin::Origin;
+use crate::sources::{Bringing, SideDatabase, Source};
 
 /// How long each stage took, in milliseconds.
 #[derive(Debug, Default)]
@@ -22,9 +23,13 @@ pub struct Clock(Map<String, Value>);
 
 impl Clock {
     /// Times a stage.
-    pub fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    pub fn time<T>(
+        &mut self,
+        stage: &str,
+        operation: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let began = Instant::now();
-        let done = work();
+        let done = operation();
         self.note(stage, began.elapsed());
         done
     }
@@ -41,8 +46,8 @@ impl Clock {
 }
 
 /// A restore or a rehearsal under way.
-pub struct Way<'a> {
-    pub work: Work<'a>,
+pub struct Staging<'a> {
+    pub operation: Operation<'a>,
     pub source: &'a dyn Source,
     pub live: &'a Live,
     pub names: &'a Names,
@@ -54,28 +59,28 @@ pub fn staged(
     keeper: &mut Session,
     live: &str,
     snapshot: &str,
-) -> Result<Option<(Brought, Staged)>, Failure> {
-    let copies = remark::beside(keeper, live)?;
+) -> Result<Option<(SideDatabase, Staged)>, Failure> {
+    let copies = journal::beside(keeper, live)?;
     let found = copies.into_values().find_map(|beside| match beside.remark {
-        Some(Remark::Staged(staged)) if staged.snapshot == snapshot && (!beside.open || beside.noted) => {
-            Some((Brought { name: beside.name, oid: beside.oid, manifest: None, proven: true }, staged))
+        Some(Note::Staged(staged)) if staged.snapshot == snapshot && (!beside.open || beside.noted) => {
+            Some((SideDatabase { name: beside.name, oid: beside.oid, manifest: None, proven: true }, staged))
         }
         _ => None,
     });
     Ok(found)
 }
 
-impl Way<'_> {
+impl Staging<'_> {
     /// Everything that is in the way, in one answer. A copy that is staged needs no room.
     pub fn preflight(&self, keeper: &mut Session, chosen: &Snapshot) -> Result<(), Failure> {
-        let mut problems = preflight::swap(&self.work, self.live, keeper, self.names)?;
+        let mut problems = preflight::swap(&self.operation, self.live, keeper, self.names)?;
         let beside = self
             .source
             .beside()
             .ok_or_else(|| Failure::bug("nothing can be put beside the live database"))?;
         if staged(keeper, &self.names.live, &chosen.id)?.is_none() {
             let demands = beside.demands(self.live, chosen)?;
-            preflight::demands(&self.work, self.live, keeper, &demands, &mut problems)?;
+            preflight::demands(&self.operation, self.live, keeper, &demands, &mut problems)?;
             preflight::name(keeper, self.names, &mut problems)?;
         }
         problems.verdict()
@@ -90,10 +95,10 @@ impl Way<'_> {
         chosen: &Snapshot,
         lose: bool,
         clock: &mut Clock,
-    ) -> Result<(Brought, Option<Report>, Option<Proof>), Failure> {
+    ) -> Result<(SideDatabase, Option<Report>, Option<Proof>), Failure> {
         if let Some((copy, staged)) = staged(keeper, &self.names.live, &chosen.id)? {
             let since = crate::plan::instant(staged.staged_at);
-            self.work
+            self.operation
                 .context
                 .voice
                 .say(&format!("{} holds {}, restored and verified at {since}", copy.name, chosen.id));
@@ -111,7 +116,7 @@ impl Way<'_> {
         if brought.proven {
             return self.look(keeper, permit, chosen, brought, lose, clock);
         }
-        let voice = &self.work.context.voice;
+        let voice = &self.operation.context.voice;
         let compare =
             if lose { format!(", and comparing it with {}", self.names.live) } else { String::new() };
         voice.progress(&format!("verifying {}{compare}", brought.name));
@@ -127,22 +132,23 @@ impl Way<'_> {
         keeper: &mut Session,
         permit: &Permit,
         chosen: &Snapshot,
-        copy: Brought,
+        copy: SideDatabase,
         lose: bool,
         clock: &mut Clock,
-    ) -> Result<(Brought, Option<Report>, Option<Proof>), Failure> {
+    ) -> Result<(SideDatabase, Option<Report>, Option<Proof>), Failure> {
         let origin = self.origin(keeper, chosen)?;
         side::look(keeper, permit, &copy.name, Some(self.run))?;
-        let voice = &self.work.context.voice;
+        let voice = &self.operation.context.voice;
         if lose {
             voice.progress(&format!("comparing {} with {}", copy.name, self.names.live));
         }
         let looked = clock.time("loss", || {
-            self.work.marker(&copy.name)?;
-            let probes = verify::probe(&self.work, &copy.name, None)?;
+            self.operation.marker(&copy.name)?;
+            let probes = verify::probe(&self.operation, &copy.name, None)?;
             let report =
                 lose.then(|| loss::report(self.sides(&copy.name, origin.as_ref()), || Ok(()))).transpose()?;
-            let proof = Proof { probes, marker: self.work.settings.marker.is_some(), ..Proof::default() };
+            let proof =
+                Proof { probes, marker: self.operation.settings.marker.is_some(), ..Proof::default() };
             Ok((report.map(|(report, ())| report), proof))
         });
         voice.progress_done();
@@ -160,22 +166,23 @@ impl Way<'_> {
         keeper: &mut Session,
         permit: &Permit,
         chosen: &Snapshot,
-        brought: &Brought,
+        brought: &SideDatabase,
         lose: bool,
         clock: &mut Clock,
     ) -> Result<(Option<Report>, Proof), Failure> {
         let began = Instant::now();
-        let work = &self.work;
-        let check = || verify::amcheck(work, permit, &brought.name);
+        let operation = &self.operation;
+        let check = || verify::amcheck(operation, permit, &brought.name);
         let (report, counts, amcheck) = if lose {
             let origin = self.origin(keeper, chosen)?;
             let (report, amcheck) = loss::report(self.sides(&brought.name, origin.as_ref()), check)?;
             let counts = report.counts.clone();
             (Some(report), counts, amcheck)
         } else {
-            (None, work.server.connect(&brought.name)?.counts()?, check()?)
+            (None, operation.server.connect(&brought.name)?.counts()?, check()?)
         };
-        let proof = verify::verify(work, permit, &brought.name, brought.manifest.as_ref(), &counts, amcheck)?;
+        let proof =
+            verify::verify(operation, permit, &brought.name, brought.manifest.as_ref(), &counts, amcheck)?;
         if brought.manifest.is_none() {
             self.rights(permit, chosen, &brought.name)?;
         }
@@ -187,7 +194,7 @@ impl Way<'_> {
             staged_at: Timestamp::now(),
             ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        side::finish(keeper, permit, &brought.name, &Remark::Staged(staged))?;
+        side::finish(keeper, permit, &brought.name, &Note::Staged(staged))?;
         Ok((report, proof))
     }
 
@@ -196,7 +203,7 @@ impl Way<'_> {
     }
 
     fn sides<'s>(&'s self, new: &'s str, origin: Option<&'s Origin>) -> Sides<'s> {
-        Sides { server: self.work.server, old: &self.names.live, new, origin }
+        Sides { server: self.operation.server, old: &self.names.live, new, origin }
     }
 
     /// An archive without rights gets those of the live database: an application that lived on them would read nothing.
@@ -205,7 +212,7 @@ impl Way<'_> {
         if beside.demands(self.live, chosen)?.rights {
             return Ok(());
         }
-        let Work { context, settings, server } = self.work;
+        let Operation { context, settings, server } = self.operation;
         let granted = side::Side { context, settings, server, name }.grant(permit)?;
         if granted > 0 {
             context.voice.warn(&format!(
@@ -221,7 +228,9 @@ impl Way<'_> {
         // A signal or the deadline must not leave it lying about.
         keeper.see_through();
         let side = &self.names.side;
-        match side::discard(keeper, permit, side) {
+        let discarded = side::discard(keeper, permit, side)
+            .and_then(|()| crate::copy::role::sweep(keeper, permit, &self.names.live));
+        match discarded {
             Ok(()) => failure.output("live_database", "not touched").output("side_database", "removed"),
             Err(_) => failure.output("live_database", "not touched").output("side_database", side.as_str()),
         }

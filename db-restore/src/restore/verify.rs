@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use step::{Failure, Permit};
 
-use crate::manifest::Manifest;
+use crate::copy::role::TemporaryRole;
+use crate::operation::Operation;
 use crate::plan;
-use crate::server::{Session, name};
-use crate::work::Work;
+use crate::server::sql::{self, name};
+use crate::server::{Session, Sql};
+use crate::snapshot::manifest::Manifest;
 
 /// How many relations, constraints, functions and triggers users have made, by kind.
 pub const OBJECTS: &str = "
@@ -50,7 +52,7 @@ impl Proof {
 /// Objects by kind.
 pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> {
     let rows = session.ask(OBJECTS, &[])?;
-    let one = |row: &postgres::Row| {
+    let one = |row: &crate::server::Row| {
         Ok((crate::server::get(row, 0)?, crate::server::get::<i64>(row, 1)?.unsigned_abs()))
     };
     rows.iter()
@@ -61,14 +63,14 @@ pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> 
 
 /// Verifies a side database whose rows were counted.
 pub fn verify(
-    work: &Work,
+    operation: &Operation,
     permit: &Permit,
     side: &str,
     manifest: Option<&Manifest>,
     counts: &BTreeMap<String, u64>,
     amcheck: Option<u64>,
 ) -> Result<Proof, Failure> {
-    let mut session = work.server.connect(side)?;
+    let mut session = operation.server.connect(side)?;
     let mut wrong = Vec::new();
     if let Some(manifest) = manifest {
         wrong.extend(plan::differences(counts, &manifest.tables, "rows", "table"));
@@ -84,64 +86,98 @@ pub fn verify(
             Failure::failed("unproven", "what was restored is not what the snapshot holds".to_owned());
         return Err(wrong.iter().fold(failure, Failure::cause));
     }
-    work.marker(side)?;
-    let probes = probe(work, side, None)?;
+    operation.marker(side)?;
+    let probes = probe(operation, side, None)?;
     // Without statistics the first queries of the shop would be slow.
     session.change(permit, "analyze")?;
-    Ok(Proof { amcheck, rows: counts.values().sum(), probes, marker: work.settings.marker.is_some() })
+    Ok(Proof { amcheck, rows: counts.values().sum(), probes, marker: operation.settings.marker.is_some() })
 }
 
-/// Asks the team's own questions, as a role if one is given; each must answer with one row whose one value is true.
-pub fn probe(work: &Work, database: &str, role: Option<&str>) -> Result<usize, Failure> {
-    let mut session = work.server.connect(database)?;
-    let probes = &work.settings.probes;
-    let wrong = |probe: &str, why: String| {
-        let by = role.map(|r| format!(" as {r}")).unwrap_or_default();
-        Failure::failed("probe", format!("{database} does not answer{by} as it should"))
-            .cause(format!("{probe}: {why}"))
+/// Asks the team's own questions, as a role if one is given; each must answer with one row whose one value is true. What they call may be
+/// anybody's code: they are asked in a session that was authenticated as a role without rights of its own, which may do what the named
+/// role may, or else read everything.
+pub fn probe(operation: &Operation, database: &str, role: Option<&str>) -> Result<usize, Failure> {
+    if operation.settings.probes.is_empty() {
+        return Ok(0);
+    }
+    let mut keeper = operation.server.connect(&operation.settings.maintenance)?;
+    let superuser = "select rolsuper from pg_roles where rolname = current_user";
+    if keeper.one(superuser, &[])? != Some(true) {
+        return ask(operation, &mut operation.server.connect_for_the_team(database)?, database, role);
+    }
+    let permit = operation.context.permit().ok_or_else(|| Failure::bug("probes are asked in a plan"))?;
+    let minutes = std::time::Duration::from_secs(3600);
+    let asker =
+        TemporaryRole::make(operation.server, &permit, &mut keeper, &operation.settings.database, minutes)?;
+    let rights = match role {
+        Some(role) => sql::fill("grant {} to {}", &[name(role), asker.quoted()]),
+        None => sql::fill(
+            "grant pg_read_all_data to {}; alter role {} bypassrls",
+            &[asker.quoted(), asker.quoted()],
+        ),
     };
+    keeper
+        .change(&permit, rights)
+        .map_err(|failure| wrong(database, role, "grant", &failure.causes.join(" ")))?;
+    let mut session = operation.server.of(&asker.login).connect_for_the_team(database)?;
+    ask(operation, &mut session, database, role)
+}
+
+fn wrong(database: &str, role: Option<&str>, probe: &str, why: &str) -> Failure {
+    let by = role.map(|r| format!(" as {r}")).unwrap_or_default();
+    Failure::failed("probe", format!("{database} does not answer{by} as it should"))
+        .cause(format!("{probe}: {why}"))
+}
+
+fn ask(
+    operation: &Operation,
+    session: &mut Session,
+    database: &str,
+    role: Option<&str>,
+) -> Result<usize, Failure> {
     if let Some(role) = role {
         session
-            .ask(&format!("set role {}", name(role)), &[])
-            .map_err(|f| wrong("set role", f.causes.join(" ")))?;
+            .ask(sql::fill("set role {}", &[name(role)]), &[])
+            .map_err(|f| wrong(database, Some(role), "set role", &f.causes.join(" ")))?;
     }
-    for probe in probes {
-        let sql = probe.trim().trim_end_matches(';');
-        let answer = session.texts(&format!("select (select ({sql}))::text"), &[]);
-        match answer {
+    for probe in &operation.settings.probes {
+        let query = sql::of_the_settings(probe);
+        match session.texts(sql::fill("select (select ({}))::text", &[query]), &[]) {
             Ok(rows) if rows == ["true"] => {}
-            Ok(rows) => return Err(wrong(probe, format!("it says {}", rows.join(", ")))),
-            Err(failure) => return Err(wrong(probe, failure.causes.join(" "))),
+            Ok(rows) => return Err(wrong(database, role, probe, &format!("it says {}", rows.join(", ")))),
+            Err(failure) => return Err(wrong(database, role, probe, &failure.causes.join(" "))),
         }
     }
-    Ok(probes.len())
+    Ok(operation.settings.probes.len())
 }
 
 /// Has amcheck read every table and every B-tree, in a transaction that leaves no trace of the extension. `None` when the server does
 /// not have it or does not let us.
-pub fn amcheck(work: &Work, permit: &Permit, side: &str) -> Result<Option<u64>, Failure> {
-    if !work.settings.amcheck {
+pub fn amcheck(operation: &Operation, permit: &Permit, side: &str) -> Result<Option<u64>, Failure> {
+    if !operation.settings.amcheck {
         return Ok(None);
     }
-    let mut session = work.server.connect(side)?;
+    let mut session = operation.server.connect(side)?;
     let there = "select coalesce((select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where extname = 'amcheck'), '')
                  from pg_available_extensions, pg_roles r where name = 'amcheck' and r.rolname = current_user and r.rolsuper";
     let Some(schema) = session.one::<String>(there, &[])? else {
-        work.context
+        operation
+            .context
             .voice
             .warn("amcheck is not to be had on this server: the files of the copy are not checked");
         return Ok(None);
     };
     let found = session.attempt(permit, |transaction| {
         let schema = if schema.is_empty() {
-            transaction.batch_execute(
+            transaction.change(
+                permit,
                 "create schema db_restore_amcheck; create extension amcheck schema db_restore_amcheck",
             )?;
-            "db_restore_amcheck"
+            name("db_restore_amcheck")
         } else {
-            &schema
+            sql::given(&schema)
         };
-        check(transaction, schema)
+        check(transaction, &schema)
     });
     match found {
         Ok((checked, wrong)) if wrong.is_empty() => Ok(Some(checked)),
@@ -158,25 +194,26 @@ fn damaged(side: &str) -> Failure {
 }
 
 /// How many relations were read, and what is wrong with them. An index that is damaged is an error of its own.
-fn check(
-    transaction: &mut postgres::Transaction,
-    schema: &str,
-) -> Result<(u64, Vec<String>), postgres::Error> {
-    let ours = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't'";
-    let heaps = format!(
+fn check(transaction: &mut Session, schema: &Sql) -> Result<(u64, Vec<String>), Failure> {
+    let ours =
+        || Sql::from("n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't'");
+    let heaps = sql::fill(
         "select c.oid::regclass::text || ': ' || v.msg from pg_class c join pg_namespace n on n.oid = c.relnamespace,
-                lateral {schema}.verify_heapam(c.oid) v where c.relkind in ('r', 'm') and {ours} limit 20"
+                lateral {}.verify_heapam(c.oid) v where c.relkind in ('r', 'm') and {} limit 20",
+        &[schema.clone(), ours()],
     );
-    let trees = format!(
-        "select count(*), count({schema}.bt_index_check(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    let trees = sql::fill(
+        "select count(*), count({}.bt_index_check(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
                 join pg_index i on i.indexrelid = c.oid join pg_am a on a.oid = c.relam
-         where a.amname = 'btree' and c.relkind = 'i' and i.indisvalid and {ours}"
+         where a.amname = 'btree' and c.relkind = 'i' and i.indisvalid and {}",
+        &[schema.clone(), ours()],
     );
-    let tables = format!(
-        "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and {ours}"
+    let tables = sql::fill(
+        "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and {}",
+        &[ours()],
     );
-    let wrong = transaction.query(&heaps, &[])?.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let mut count = |sql: &str| transaction.query_one(sql, &[])?.try_get::<_, i64>(0);
-    let checked = count(&trees)? + count(&tables)?;
+    let wrong = transaction.texts(heaps, &[])?;
+    let mut count = |sql: Sql| transaction.one::<i64>(sql, &[]).map(Option::unwrap_or_default);
+    let checked = count(trees)? + count(tables)?;
     Ok((checked.unsigned_abs(), wrong))
 }

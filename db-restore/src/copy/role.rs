@@ -1,0 +1,100 @@
+//! A role for as long as a copy is filled or a question is asked: it may log in with a password by chance, and nothing else.
+
+use std::io::Read;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use step::{Failure, Permit, Secret};
+
+use crate::server::sql::{self, name, text};
+use crate::server::{Login, Server, Session};
+
+/// Begins the names of such roles.
+const HEAD: &str = "db_restore_tmp_";
+/// A role whose run was killed cannot log in for longer than this after its deadline.
+const AFTER: Duration = Duration::from_secs(600);
+
+/// Such a role; it is dropped with this, or by the next run that holds the lock.
+pub struct TemporaryRole<'a> {
+    server: Server<'a>,
+    permit: &'a Permit,
+    ended: bool,
+    pub login: Login,
+}
+
+impl<'a> TemporaryRole<'a> {
+    /// Makes one for work on a database. `more` gives it rights, with `{}` for its name.
+    pub fn make(
+        server: Server<'a>,
+        permit: &'a Permit,
+        keeper: &mut Session,
+        database: &str,
+        budget: Duration,
+    ) -> Result<Self, Failure> {
+        let password = random(16)?;
+        let login = Login { user: format!("{HEAD}{}", random(8)?), password: Secret::new(password.as_str()) };
+        let until = Timestamp::now() + budget.min(Duration::from_secs(86_400 * 30)) + AFTER;
+        // The server is told what proves the password, not the password: it may write statements to its log.
+        let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
+        let role = name(&login.user);
+        let create = sql::fill(
+            "create role {} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password {} valid until {};
+             comment on role {} is {}",
+            &[role.clone(), text(&verifier), text(&until.to_string()), role, text(&note(database))],
+        );
+        keeper.batch(permit, create)?;
+        Ok(TemporaryRole { server, permit, ended: false, login })
+    }
+
+    /// Its name in SQL.
+    pub fn quoted(&self) -> sql::Sql {
+        name(&self.login.user)
+    }
+}
+
+impl TemporaryRole<'_> {
+    /// Drops it by a session that is there already.
+    pub fn end(mut self, keeper: &mut Session) -> Result<(), Failure> {
+        self.ended = true;
+        drop_role(keeper, self.permit, &self.login.user)
+    }
+}
+
+impl Drop for TemporaryRole<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        // The next run that holds the lock drops what cannot be dropped now.
+        let session = self.server.connect_regardless(&self.server.maintenance());
+        let _ = session.and_then(|mut session| drop_role(&mut session, self.permit, &self.login.user));
+    }
+}
+
+fn note(database: &str) -> String {
+    format!("db-restore, for a copy of {database}")
+}
+
+fn drop_role(session: &mut Session, permit: &Permit, role: &str) -> Result<(), Failure> {
+    let end = "select pg_terminate_backend(pid, 1000) from pg_stat_activity where usename = $1";
+    session.ask(end, &[&role])?;
+    session.change(permit, sql::fill("drop owned by {}; drop role {}", &[name(role), name(role)]))
+}
+
+/// Drops the roles that killed runs on this database have left: we hold its lock. What they own in copies goes with those copies first.
+pub fn sweep(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
+    let sql = "select rolname::text from pg_roles where starts_with(rolname, $1) and shobj_description(oid, 'pg_authid') = $2";
+    for role in keeper.texts(sql, &[&HEAD, &note(database)])? {
+        // One that still owns something elsewhere cannot be dropped, and cannot log in after its time.
+        let _ = drop_role(keeper, permit, &role);
+    }
+    Ok(())
+}
+
+/// So many bytes by chance, in hexadecimal digits.
+fn random(bytes: usize) -> Result<String, Failure> {
+    let mut buffer = vec![0; bytes];
+    let wrong = |e| Failure::failed("random", format!("/dev/urandom cannot be read: {e}"));
+    std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut buffer)).map_err(wrong)?;
+    Ok(buffer.iter().map(|byte| format!("{byte:02x}")).collect())
+}

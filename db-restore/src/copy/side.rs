@@ -1,0 +1,498 @@
+//! The side database: made like the live one, filled from an archive, and given what belongs to the database itself.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::time::Instant;
+
+use step::{Context, Failure, Permit};
+
+use crate::copy::apply::Apply;
+use crate::copy::role::{self, TemporaryRole};
+use crate::journal::{self, Note};
+use crate::plan::{self, Names};
+use crate::server::sql::{self, name, text};
+use crate::server::{Live, Login, Row, Server, Session, Sql, Value, get};
+use crate::settings::Settings;
+use crate::sources::archive::Dump;
+use crate::tools::Job;
+
+/// How a database is made. Its locale's provider has moved between versions: it is read by name.
+const LIKE: &str = "
+    select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_get_userbyid(d.datdba), t.spcname::text, d.datconnlimit,
+           j->>'datlocprovider', coalesce(j->>'datlocale', j->>'daticulocale', '')
+    from pg_database d join pg_tablespace t on t.oid = d.dattablespace, to_jsonb(d) j
+    where d.datname = $1";
+/// What pg_dump leaves out because it belongs to the database and not to what is in it: settings, by role or for all.
+const PROPERTIES: &str = "
+    select case s.setrole when 0 then null else pg_get_userbyid(s.setrole) end, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
+    from pg_database d join pg_db_role_setting s on s.setdatabase = d.oid, unnest(s.setconfig) c
+    where d.datname = $1";
+/// Who owns it, how many may come in, and whether rights were given at all.
+const OWNER: &str =
+    "select pg_get_userbyid(datdba), datconnlimit, datacl is not null from pg_database where datname = $1";
+/// Its rights: what, to whom (nobody in particular: everybody), and whether they may give it on.
+const GRANTS: &str = "
+    select a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
+    from pg_database d, aclexplode(d.datacl) a where d.datname = $1";
+
+/// The rights on what is in the live database: kind, name with its schema, privilege, grantee (nobody in particular: everybody), and
+/// whether they may give it on.
+const RIGHTS: &str = "
+    with grants as (
+        select 'schema' as kind, quote_ident(n.nspname) as what, n.nspacl as acl from pg_namespace n
+        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+        union all
+        select case c.relkind when 'S' then 'sequence' else 'table' end, format('%I.%I', n.nspname, c.relname), c.relacl
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        union all
+        select 'routine', p.oid::regprocedure::text, p.proacl from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema')
+    select g.kind, g.what, a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
+    from grants g, aclexplode(g.acl) a";
+
+/// What pg_restore is not to make: a superuser makes it, at the very end.
+const LAST: &[&str] = &[
+    "EVENT TRIGGER ",
+    "PUBLICATION",
+    "SUBSCRIPTION",
+    "COMMENT - EVENT TRIGGER",
+    "COMMENT - PUBLICATION",
+    "COMMENT - SUBSCRIPTION",
+];
+/// Tables of extensions, as the list names them.
+const EXTENSIONS: &str = "
+    select n.nspname || ' ' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e' where c.relkind = 'r'";
+
+/// Makes the empty side database, like the live one. Gives its oid.
+pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> Result<u32, Failure> {
+    let rows = keeper.ask(LIKE, &[&names.live])?;
+    let missing = || Failure::failed("database", format!("{} is not there any more", names.live));
+    let create = like(rows.first().ok_or_else(missing)?, &names.side)?;
+    keeper.change(permit, create)?;
+    let note = journal::first(&names.side, &Note::Filling { run: run.to_owned() })?;
+    keeper.change(permit, note)?;
+    oid(keeper, &names.side)
+}
+
+/// The statement that makes a database like the one that a row of [`LIKE`] tells of.
+fn like(row: &Row, side: &str) -> Result<Sql, Failure> {
+    let column = |n| get::<String>(row, n);
+    let encoding: String = column(0)?;
+    let provider = match get::<Option<String>>(row, 6)?.as_deref() {
+        Some("i") => sql::fill("locale_provider icu icu_locale {}", &[text(&column(7)?)]),
+        Some("b") => sql::fill("locale_provider builtin builtin_locale {}", &[text(&column(7)?)]),
+        _ => "".into(),
+    };
+    Ok(sql::fill(
+        "create database {} template template0 encoding {} lc_collate {} lc_ctype {} owner {} tablespace {} connection limit {} {}",
+        &[
+            name(side),
+            text(&encoding),
+            text(&column(1)?),
+            text(&column(2)?),
+            name(&column(3)?),
+            name(&column(4)?),
+            sql::number(get::<i32>(row, 5)?),
+            provider,
+        ],
+    ))
+}
+
+/// The oid of a database that must be there.
+pub fn oid(keeper: &mut Session, database: &str) -> Result<u32, Failure> {
+    let oid = keeper.one("select oid from pg_database where datname = $1", &[&database])?;
+    oid.ok_or_else(|| Failure::failed("database", format!("{database} is not there")))
+}
+
+/// Says in its comment what a side database is.
+pub fn mark(keeper: &mut Session, permit: &Permit, side: &str, remark: &Note) -> Result<(), Failure> {
+    let statement = journal::replace(keeper, side, side, Some(remark))?;
+    keeper.change(permit, &statement)
+}
+
+/// Says in its comment that a copy is done, and closes it, in one: a killed run leaves one that is made anew, or one that is used.
+pub fn finish(keeper: &mut Session, permit: &Permit, copy: &str, remark: &Note) -> Result<(), Failure> {
+    let note = journal::replace(keeper, copy, copy, Some(remark))?;
+    let close =
+        sql::fill("begin; alter database {} allow_connections false; {}; commit", &[name(copy), note]);
+    keeper.change(permit, close)
+}
+
+/// Gives the side database what belongs to the live database itself and not to what is in it, as it is now.
+pub fn dress(keeper: &mut Session, permit: &Permit, live: &str, side: &str) -> Result<(), Failure> {
+    let answers = keeper.ask_all(&[
+        (OWNER.into(), &[&live]),
+        (PROPERTIES.into(), &[&live]),
+        (GRANTS.into(), &[&live]),
+    ])?;
+    let [owner, properties, grants] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
+    let missing = || Failure::failed("database", format!("{live} is not there any more"));
+    let owner = owner.first().ok_or_else(missing)?;
+    let mut statements = owned(owner, side)?;
+    for row in properties {
+        statements.push(property(row, side)?);
+    }
+    for row in grants {
+        let (privilege, on) = (privilege(&get::<String>(row, 0)?)?, name(side));
+        statements.push(grant(&privilege, "database".into(), on, get(row, 1)?, get(row, 2)?));
+    }
+    keeper.change(permit, sql::join(statements, ";\n"))
+}
+
+/// Owner, limit, and nobody's rights but what comes after.
+fn owned(row: &Row, side: &str) -> Result<Vec<Sql>, Failure> {
+    let (owner, limit, rights): (String, i32, bool) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+    let mut statements = vec![
+        sql::fill("alter database {} owner to {}", &[name(side), name(&owner)]),
+        sql::fill("alter database {} connection limit {}", &[name(side), sql::number(limit)]),
+        sql::fill("alter database {} reset all", &[name(side)]),
+    ];
+    if rights {
+        statements.push(sql::fill("revoke all on database {} from public, {}", &[name(side), name(&owner)]));
+    }
+    Ok(statements)
+}
+
+/// The statement that gives a database one setting.
+fn property(row: &Row, side: &str) -> Result<Sql, Failure> {
+    let (role, setting, value): (Option<String>, String, String) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+    // `app.mode` is one setting, and not a setting of `app`.
+    let parts = sql::join(setting.split('.').map(name), ".");
+    let value = sql::setting(&setting, &value);
+    Ok(match role {
+        None => sql::fill("alter database {} set {} to {}", &[name(side), parts, value]),
+        Some(role) => {
+            sql::fill("alter role {} in database {} set {} to {}", &[name(&role), name(side), parts, value])
+        }
+    })
+}
+
+/// A privilege by its word; one that is not known is none of ours.
+fn privilege(word: &str) -> Result<Sql, Failure> {
+    const KNOWN: &[&str] = &[
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "TRUNCATE",
+        "REFERENCES",
+        "TRIGGER",
+        "MAINTAIN",
+        "USAGE",
+        "CREATE",
+        "CONNECT",
+        "TEMPORARY",
+        "EXECUTE",
+        "SET",
+        "ALTER SYSTEM",
+    ];
+    let known = KNOWN.iter().find(|known| **known == word);
+    known.map(|word| Sql::from(*word)).ok_or_else(|| Failure::bug(format!("PostgreSQL knows a right {word}")))
+}
+
+fn grant(privilege: &Sql, kind: Sql, on: Sql, to: Option<String>, on_it_goes: bool) -> Sql {
+    let to = to.map_or_else(|| "public".into(), |role| name(&role));
+    let option = if on_it_goes { " with grant option" } else { "" };
+    sql::fill("grant {} on {} {} to {}{}", &[privilege.clone(), kind, on, to, option.into()])
+}
+
+/// Throws a side database away, with whoever is still in it.
+pub fn discard(keeper: &mut Session, permit: &Permit, side: &str) -> Result<(), Failure> {
+    keeper.change(permit, sql::fill("drop database if exists {} with (force)", &[name(side)]))
+}
+
+/// Opens a copy to be looked at, in whose name, or closes it again: what nobody can enter nobody can change.
+pub fn look(keeper: &mut Session, permit: &Permit, copy: &str, by: Option<&str>) -> Result<(), Failure> {
+    let note = journal::closed(keeper, copy, by)?;
+    let open = if by.is_some() { "true" } else { "false" };
+    keeper.change(
+        permit,
+        sql::fill(
+            "begin; alter database {} allow_connections {}; {}; commit",
+            &[name(copy), open.into(), note],
+        ),
+    )
+}
+
+/// Throws away what killed attempts have left: we hold the lock, so nobody is at work on them.
+pub fn sweep(keeper: &mut Session, permit: &Permit, live: &str) -> Result<(), Failure> {
+    for beside in journal::beside(keeper, live)?.values() {
+        let half = match &beside.remark {
+            Some(Note::Filling { .. }) => true,
+            None => plan::is_beside(&beside.name, live, "dbr") || plan::is_beside(&beside.name, live, "snap"),
+            Some(_) => false,
+        };
+        if half {
+            discard(keeper, permit, &beside.name)?;
+        } else if beside.open && beside.noted && beside.name != live {
+            look(keeper, permit, &beside.name, None)?;
+        }
+    }
+    role::sweep(keeper, permit, live)
+}
+
+/// A side database that is being filled.
+pub struct Side<'a> {
+    pub context: &'a Context,
+    pub settings: &'a Settings,
+    pub server: Server<'a>,
+    pub name: &'a str,
+}
+
+impl Side<'_> {
+    /// Restores a dump that will take about `bytes`; any error is one. A superuser's session runs nothing that the dump's makers wrote.
+    pub fn fill(
+        &self,
+        permit: &Permit,
+        keeper: &mut Session,
+        live: &Live,
+        dump: &Dump,
+        bytes: u64,
+    ) -> Result<(), Failure> {
+        if !live.superuser {
+            return self.fill_as(permit, None, live, dump, bytes);
+        }
+        let budget = self.context.deadline.left();
+        let worker = TemporaryRole::make(self.server, permit, keeper, &self.settings.database, budget)?;
+        keeper.change(
+            permit,
+            sql::fill("alter database {} owner to {}", &[name(self.name), worker.quoted()]),
+        )?;
+        self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
+        let owner = "select pg_get_userbyid(datdba) from pg_database where datname = $1";
+        let owner: String = keeper.one(owner, &[&self.settings.database])?.unwrap_or_default();
+        keeper
+            .change(permit, sql::fill("alter database {} owner to {}", &[name(self.name), name(&owner)]))?;
+        worker.end(keeper)
+    }
+
+    fn fill_as(
+        &self,
+        permit: &Permit,
+        login: Option<&Login>,
+        live: &Live,
+        dump: &Dump,
+        bytes: u64,
+    ) -> Result<(), Failure> {
+        let mut worker = login.map_or(self.server, |login| self.server.of(login)).connect(self.name)?;
+        let mut superuser = self.server.connect(self.name)?;
+        let mut apply = Apply::new(permit, &mut worker, &mut superuser, live.major());
+        apply.begin()?;
+        let named = if dump.form == "plain" {
+            let unreadable = |e| Failure::refused("corrupt", format!("{}: {e}", dump.path.display()));
+            let file = std::fs::File::open(&dump.path).map_err(unreadable)?;
+            apply.script(std::io::BufReader::new(file), false)?;
+            let named = apply.names_owners();
+            apply.finish()?;
+            named
+        } else {
+            self.archive(&mut apply, login, dump, bytes)?
+        };
+        drop(worker);
+        let Some(login) = login else { return Ok(()) };
+        self.nothing_left(permit, &mut superuser, login, named)
+    }
+
+    /// The definitions first: a role, a type or an extension that is missing is found in a moment, not after hours of copying. Then the
+    /// data, by pg_restore, in parallel.
+    fn archive(
+        &self,
+        apply: &mut Apply,
+        login: Option<&Login>,
+        dump: &Dump,
+        bytes: u64,
+    ) -> Result<bool, Failure> {
+        apply.script(self.script(dump, &["--section=pre-data"])?, false)?;
+        apply.script(self.script(dump, &["--section=post-data"])?, true)?;
+        let (mut ours, mut extensions, mut large) = (Vec::new(), Vec::new(), Vec::new());
+        let of_extensions = apply.superuser.texts(EXTENSIONS, &[])?;
+        for line in self.list(dump)? {
+            let what =
+                line.split_once("; ").and_then(|(_, rest)| rest.splitn(3, ' ').nth(2)).unwrap_or_default();
+            if LAST.iter().any(|last| what.starts_with(last)) {
+                continue;
+            }
+            if of_extensions.iter().any(|table| what.starts_with(&format!("TABLE DATA {table} "))) {
+                extensions.push(line);
+                continue;
+            }
+            if what.starts_with("BLOB METADATA ") || what.starts_with("ACL - LARGE OBJECT") {
+                large.push(line.clone());
+            }
+            ours.push(line);
+        }
+        if !large.is_empty() {
+            let list = written(&large)?;
+            let used = format!("--use-list={}", list.path().display());
+            apply.script(self.script(dump, &[&used])?, true)?;
+        }
+        let named = apply.names_owners();
+        apply.own_routines()?;
+        self.restore(dump, login, &ours, bytes)?;
+        if !extensions.is_empty() {
+            self.restore(dump, None, &extensions, bytes)?;
+        }
+        apply.finish()?;
+        Ok(named)
+    }
+
+    /// Part of an archive as pg_restore would run it.
+    fn script(&self, dump: &Dump, parts: &[&str]) -> Result<impl std::io::BufRead + use<>, Failure> {
+        let unwritable = |e: std::io::Error| {
+            Failure::temporary("temporary", format!("no temporary file can be used: {e}"))
+        };
+        let file = tempfile::NamedTempFile::new().map_err(unwritable)?;
+        let (to, path) = (format!("--file={}", file.path().display()), dump.path.display().to_string());
+        self.job(dump, "reading the schema").run(&[parts, &[&to, &path]].concat())?;
+        Ok(std::io::BufReader::new(file.reopen().map_err(unwritable)?))
+    }
+
+    /// The lines of the archive's list that have data or come after it.
+    fn list(&self, dump: &Dump) -> Result<Vec<String>, Failure> {
+        let mut lines = Vec::new();
+        let mut each =
+            |line: &str| lines.extend((!line.starts_with(';') && !line.is_empty()).then(|| line.to_owned()));
+        let path = dump.path.display().to_string();
+        let list = ["--list", "--section=data", "--section=post-data", &path];
+        self.job(dump, "listing the archive").lines(&list, Some(&mut each))?;
+        Ok(lines)
+    }
+
+    /// Has pg_restore do these lines of the list, as whom.
+    fn restore(
+        &self,
+        dump: &Dump,
+        login: Option<&Login>,
+        lines: &[String],
+        bytes: u64,
+    ) -> Result<(), Failure> {
+        let objects = lines.len() as u64;
+        let list = written(lines)?;
+        let (used, path) = (format!("--use-list={}", list.path().display()), dump.path.display().to_string());
+        let doing = format!("restoring into {}", self.name);
+        let session: RefCell<Option<Session>> = RefCell::new(None);
+        let began = Instant::now();
+        let progress = |done: u64| {
+            let mut session = session.borrow_mut();
+            if session.is_none() {
+                *session = self.server.connect(&self.settings.maintenance).ok();
+            }
+            let sql = "select pg_database_size($1::text::name)";
+            let size: Option<i64> = session.as_mut()?.one(sql, &[&self.name]).ok()?;
+            Some(estimate(done, objects, size?.unsigned_abs(), bytes, began.elapsed().as_secs()))
+        };
+        let job = Job { database: Some(self.name), login, lenient: dump.lenient, ..self.job(dump, &doing) };
+        let job = Job { progress: Some(&progress), ..job };
+        let jobs = format!("--jobs={}", if dump.parallel { self.settings.jobs } else { 1 });
+        let strict: &[&str] = if dump.lenient { &[] } else { &["--exit-on-error"] };
+        job.run(&[strict, &["--verbose", "--no-owner", "--no-acl", &jobs, &used, &path]].concat())
+    }
+
+    /// The worker must own nothing any more: what it still owns was made by what ran, or by a dump that names no owners.
+    fn nothing_left(
+        &self,
+        permit: &Permit,
+        superuser: &mut Session,
+        login: &Login,
+        named: bool,
+    ) -> Result<(), Failure> {
+        if !named {
+            return superuser.change(
+                permit,
+                sql::fill("reassign owned by {} to {}", &[name(&login.user), name(&self.settings.user)]),
+            );
+        }
+        let sql = "select pg_describe_object(d.classid, d.objid, d.objsubid) from pg_shdepend d join pg_roles r on r.oid = d.refobjid
+                   where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname = $1
+                     and d.dbid = (select oid from pg_database where datname = current_database()) order by 1 limit 20";
+        let left = superuser.texts(sql, &[&login.user])?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let message = "something in the dump has made objects of its own while it was restored, or its owner is not in the dump";
+        Err(left.iter().fold(Failure::failed("unproven", message), Failure::cause))
+    }
+
+    fn job<'b>(&'b self, dump: &'b Dump, doing: &'b str) -> Job<'b> {
+        Job::new(self.context, self.settings, &dump.tool.path, doing)
+    }
+
+    /// Grants in the side database what the live one grants, for archives that hold no rights. Gives how many there were.
+    pub fn grant(&self, permit: &Permit) -> Result<usize, Failure> {
+        let mut live = self.server.connect(&self.settings.database)?;
+        let mut side = self.server.connect(self.name)?;
+        let rows = live.ask(RIGHTS, &[])?;
+        let mut statements = Vec::new();
+        for row in &rows {
+            let column = |n| get::<String>(row, n);
+            let (kind, what) = (column(0)?, column(1)?);
+            let (look, kind, on): (_, Sql, Sql) = match kind.as_str() {
+                "schema" => {
+                    ("select true where to_regnamespace($1) is not null", "schema".into(), sql::given(&what))
+                }
+                "sequence" => {
+                    ("select true where to_regclass($1) is not null", "sequence".into(), sql::given(&what))
+                }
+                "table" => {
+                    ("select true where to_regclass($1) is not null", "table".into(), sql::given(&what))
+                }
+                _ => (
+                    "select true where to_regprocedure($1) is not null",
+                    "routine".into(),
+                    sql::signature(&what),
+                ),
+            };
+            let statement = grant(&privilege(&column(2)?)?, kind, on, get(row, 3)?, get(row, 4)?);
+            statements.push((look, what, statement));
+        }
+        // Two round trips, however many rights there are.
+        let there: Vec<[&dyn Value; 1]> =
+            statements.iter().map(|(_, what, _)| [what as &dyn Value]).collect();
+        let questions: Vec<_> =
+            statements.iter().zip(&there).map(|((look, ..), what)| (Sql::from(*look), &what[..])).collect();
+        let answers = side.ask_all(&questions)?;
+        let there = statements.into_iter().zip(answers).filter(|(_, rows)| !rows.is_empty());
+        let grants: Vec<Sql> = there.map(|((.., grant), _)| grant).collect();
+        let granted = grants.len();
+        if granted > 0 {
+            side.change(permit, sql::join(grants, ";\n"))?;
+        }
+        Ok(granted)
+    }
+}
+
+/// A list for pg_restore.
+fn written(lines: &[String]) -> Result<tempfile::NamedTempFile, Failure> {
+    let unwritable = |e| Failure::temporary("temporary", format!("no temporary file can be written: {e}"));
+    let mut file = tempfile::NamedTempFile::new().map_err(unwritable)?;
+    lines.iter().try_for_each(|line| writeln!(file, "{line}")).map_err(unwritable)?;
+    Ok(file)
+}
+
+/// How far a restore is, for people.
+fn estimate(done: u64, objects: u64, size: u64, bytes: u64, seconds: u64) -> String {
+    let mib = |n: u64| n >> 20;
+    let mut text = format!("{done} of {objects} objects, {} of about {} MiB", mib(size), mib(bytes));
+    if seconds >= 2 && size > (8 << 20) && bytes > size {
+        let left = std::time::Duration::from_secs(seconds * (bytes - size) / size);
+        text.push_str(&format!(", about {} left", plan::shown(left)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_made_only_when_something_is_known() {
+        assert_eq!(
+            estimate(3, 40, 400 << 20, 1600 << 20, 10),
+            "3 of 40 objects, 400 of about 1600 MiB, about 30s left"
+        );
+        assert_eq!(estimate(0, 40, 7 << 20, 1600 << 20, 1), "0 of 40 objects, 7 of about 1600 MiB");
+        assert_eq!(estimate(39, 40, 1700 << 20, 1600 << 20, 60), "39 of 40 objects, 1700 of about 1600 MiB");
+    }
+}

@@ -1,0 +1,228 @@
+//! What every act on the databases begins with: who the server is, the lock that keeps two operators apart, the marker that
+//! keeps us off somebody else's data, and the confirmation.
+
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use step::{Context, Failure, Run};
+
+use crate::plan;
+use crate::restore::swap;
+use crate::server::{Live, Server, Session, get, sql};
+use crate::settings::Settings;
+
+/// A session that has ended holds its lock a moment longer.
+const LINGERING: Duration = Duration::from_secs(1);
+
+/// The lock's key: of the cluster and the database's name, `$1`.
+const KEY: &str = "hashtextextended(format('db-restore:%s:%s', (select system_identifier from pg_control_system()), $1::text), 0)";
+
+/// A session that holds the lock.
+struct Holder {
+    pid: i32,
+    who: String,
+    /// Whether its role may do the work: a superuser, or a member of the database's owner.
+    may: bool,
+}
+
+/// One act.
+#[derive(Clone, Copy)]
+pub struct Operation<'a> {
+    pub context: &'a Context,
+    pub settings: &'a Settings,
+    pub server: Server<'a>,
+}
+
+impl<'a> Operation<'a> {
+    /// On the server of the settings.
+    pub fn new(context: &'a Context, settings: &'a Settings) -> Self {
+        Operation { context, settings, server: Server::new(context, settings) }
+    }
+
+    /// Who the server is, with a live database that can be entered. Clocks that are far apart prove no age.
+    pub fn live(&self) -> Result<Live, Failure> {
+        let live = self.opened()?;
+        plan::clocks(live.skew)?;
+        Ok(live)
+    }
+
+    /// The same whatever the clocks say. A live database that a killed run has left closed is opened first, whatever is to be done; one that
+    /// a person has closed stays so.
+    pub fn opened(&self) -> Result<Live, Failure> {
+        self.opened_with().map(|(live, _)| live)
+    }
+
+    /// The same with the lock, by one session.
+    pub fn live_and_lock(&self) -> Result<(Live, Session<'a>), Failure> {
+        let (live, keeper) = self.opened_and_locked()?;
+        plan::clocks(live.skew)?;
+        Ok((live, keeper))
+    }
+
+    /// The same whatever the clocks say.
+    pub fn opened_and_locked(&self) -> Result<(Live, Session<'a>), Failure> {
+        let (live, keeper) = self.opened_with()?;
+        Ok((live, self.lock_by(keeper)?))
+    }
+
+    fn opened_with(&self) -> Result<(Live, Session<'a>), Failure> {
+        let (live, keeper) = self.server.identity(&self.settings.database)?;
+        if live.open {
+            return Ok((live, keeper));
+        }
+        let Some(permit) = self.context.permit().filter(|_| live.closed_by_us) else {
+            return Err(self.closed(&live));
+        };
+        let database = &self.settings.database;
+        let mut keeper = self.lock_by(keeper)?;
+        self.context.voice.warn(&format!("{database} was left closed by a run that was killed; opening it"));
+        swap::open(&mut keeper, &permit, database)?;
+        Ok((Live { open: true, closed_by_us: false, ..live }, keeper))
+    }
+
+    /// Who the server is, for those who only look: a closed database is said, with the way to open it.
+    pub fn look(&self) -> Result<Live, Failure> {
+        let (live, _) = self.server.identity(&self.settings.database)?;
+        plan::clocks(live.skew)?;
+        if live.open { Ok(live) } else { Err(self.closed(&live)) }
+    }
+
+    /// That nobody can come in, who has done it, and the way out.
+    fn closed(&self, live: &Live) -> Failure {
+        let database = &self.settings.database;
+        let (by, way) = if live.closed_by_us {
+            (
+                "by a run of db-restore that was killed",
+                "any command that changes something opens it first, or open it by hand",
+            )
+        } else {
+            ("by a person", "open it when that is what you want, and run this again")
+        };
+        let message = format!("{database} is closed: it takes no connections. It was closed {by}: {way}");
+        Failure::config("closed", message).next(swap::opening(self.settings, database))
+    }
+
+    /// One act on a database at a time, whoever starts it and from where; the lock goes with the session.
+    pub fn lock(&self) -> Result<Session<'a>, Failure> {
+        self.lock_by(self.server.connect(&self.settings.maintenance)?)
+    }
+
+    fn lock_by(&self, mut keeper: Session<'a>) -> Result<Session<'a>, Failure> {
+        let end = Instant::now() + LINGERING;
+        let try_it = sql::fill("select pg_try_advisory_lock({})", &[KEY.into()]);
+        loop {
+            if keeper.one(&try_it, &[&self.settings.database])? == Some(true) {
+                return Ok(keeper);
+            }
+            let holders = self.holders(&mut keeper)?;
+            if let Some(squatter) = holders.iter().find(|holder| !holder.may) {
+                self.evict(&mut keeper, squatter)?;
+            } else if Instant::now() >= end {
+                return Err(self.locked(&holders));
+            }
+            self.context.pause(Duration::from_millis(20))?;
+        }
+    }
+
+    /// Who holds the lock.
+    fn holders(&self, keeper: &mut Session) -> Result<Vec<Holder>, Failure> {
+        let sql = sql::fill(
+            "select a.pid, format('%s from %s since %s (role %s, server process %s)', a.application_name, coalesce(host(a.client_addr), 'the server itself'),
+                    to_char(a.backend_start at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), a.usename, a.pid),
+                    r.rolsuper or exists (select from pg_database d where d.datname = $1 and pg_has_role(r.oid, d.datdba, 'MEMBER'))
+             from pg_locks l join pg_stat_activity a using (pid) join pg_roles r on r.oid = a.usesysid, lateral (select {} as k) k
+             where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and (l.classid::bigint << 32) | l.objid::bigint = k.k",
+            &[KEY.into()],
+        );
+        let rows = keeper.ask(sql, &[&self.settings.database])?;
+        rows.iter()
+            .map(|row| Ok(Holder { pid: get(row, 0)?, who: get(row, 1)?, may: get(row, 2)? }))
+            .collect()
+    }
+
+    /// A role that may not do this work can take the lock all the same, as any login may: then it only stands in the way. Its session is
+    /// ended, and that is said.
+    fn evict(&self, keeper: &mut Session, squatter: &Holder) -> Result<(), Failure> {
+        let way = sql::fill("select pg_terminate_backend({})", &[sql::number(squatter.pid)]);
+        let message = "somebody who may not work on this database holds its lock: end that session";
+        let refused = || {
+            Failure::refused("squatted", message).cause(&squatter.who).next(swap::psql(self.settings, &way))
+        };
+        let permit = self.context.permit().ok_or_else(refused)?;
+        self.context.voice.warn(&format!(
+            "somebody who may not work on this database holds its lock, and is sent away: {}",
+            squatter.who
+        ));
+        keeper.batch(&permit, &way).map(|_| ()).map_err(|_| refused())
+    }
+
+    /// Who is at work.
+    fn locked(&self, holders: &[Holder]) -> Failure {
+        let message = format!("another db-restore is at work on {}: wait for it", self.settings.database);
+        holders
+            .iter()
+            .fold(Failure::temporary("locked", message), |failure, holder| failure.cause(&holder.who))
+    }
+
+    /// The data behind a name must say that it is of this product and environment, if the settings name a marker. A live database
+    /// in which a bad release has left no marker may still be replaced; what replaces it must have one.
+    pub fn marker(&self, database: &str) -> Result<(), Failure> {
+        let Some(table) = &self.settings.marker else { return Ok(()) };
+        let mut session = self.server.connect(database)?;
+        let product = self.context.settings.product("name")?.unwrap_or_default();
+        let environment = self.context.environment()?;
+        let table: Option<String> =
+            session.one("select to_regclass($1)::text where to_regclass($1) is not null", &[table])?;
+        let Some(table) = table else {
+            if database == self.settings.database {
+                self.context.voice.warn(&format!("{database} has no marker any more"));
+                return Ok(());
+            }
+            let message = format!(
+                "{database} has no table {}, so nothing says whose data it is",
+                self.settings.marker.as_deref().unwrap_or_default()
+            );
+            return Err(Failure::refused("no-marker", message));
+        };
+        let rows = session.texts(
+            sql::fill(
+                "select distinct product::text || ' ' || environment::text from only {}",
+                &[sql::given(&table)],
+            ),
+            &[],
+        )?;
+        if rows == [format!("{product} {environment}")] {
+            return Ok(());
+        }
+        let said = if rows.is_empty() { "nothing".to_owned() } else { rows.join(", ") };
+        let message = format!("the marker in {database} says {said}, and this is {product} {environment}");
+        Err(Failure::refused("foreign-marker", message))
+    }
+
+    /// Nobody can confirm: that is said before hours are spent.
+    pub fn confirmable(&self, act: &Confirmation, given: Option<&str>) -> Result<(), Failure> {
+        let terminal = || File::options().read(true).write(true).open("/dev/tty").is_ok();
+        if given.is_none() && terminal() { Ok(()) } else { self.confirm(act, given) }
+    }
+
+    /// Has a person confirm.
+    pub fn confirm(&self, act: &Confirmation, given: Option<&str>) -> Result<(), Failure> {
+        self.context.confirm(&act.what, &act.phrase, given, &act.next)
+    }
+}
+
+/// A dangerous act, as a person confirms it.
+pub struct Confirmation {
+    pub what: String,
+    pub phrase: String,
+    pub next: String,
+}
+
+/// Who asked for it.
+pub fn stamp(run: &Run) -> Result<crate::sources::Stamp, Failure> {
+    Ok(crate::sources::Stamp {
+        document: run.document.id().to_owned(),
+        version: run.fact("version")?,
+        commit: run.fact("commit")?,
+    })
+}

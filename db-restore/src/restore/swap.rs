@@ -1,0 +1,239 @@
+//! The swap: one transaction renames both databases, sent in one message. The live database is never closed for it. PostgreSQL itself lets
+//! nobody in while the renaming waits for the last session to end, and lets everybody in again when the transaction ends, however it
+//! ends: whatever is killed or cut off, on whichever side, there is nothing to open again. OIDs do not change with the names: they say which
+//! database is which.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use step::{Acted, Failure, Permit, shell};
+
+use crate::journal;
+use crate::server::sql::{self, Sql, name};
+use crate::server::{Server, Session, get, instant};
+
+/// How long sessions get to end after they were told to.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at who is still there.
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// A swap about to happen.
+pub struct Swap<'a> {
+    pub server: Server<'a>,
+    pub permit: &'a Permit,
+    /// The command that does it once more, or reports that it is done.
+    pub again: String,
+    /// The public name.
+    pub live: &'a str,
+    /// What shall have it.
+    pub side: &'a str,
+    /// What the one that has it now will be called.
+    pub kept: &'a str,
+    pub old: u32,
+    pub new: u32,
+}
+
+/// When and how it happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Swapped {
+    /// The old database has no session any more.
+    pub frozen_at: Timestamp,
+    /// The swap's own transaction: those of the new database come after it.
+    pub from_xid: u64,
+    /// How long nobody could come in, at most.
+    pub outage: Duration,
+}
+
+/// Opens a database, and takes our note that it is closed from its comment.
+pub fn open(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
+    let note = journal::closed(keeper, database, None)?;
+    keeper.change(
+        permit,
+        sql::fill("begin; alter database {} allow_connections true; {}; commit", &[name(database), note]),
+    )
+}
+
+/// Ends every session of a database that nobody can enter any more.
+fn empty(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let left = keeper.end_sessions(permit, database)?;
+        if left == 0 {
+            return Ok(());
+        }
+        if Instant::now() >= end {
+            return Err(busy(database, &format!("{left} sessions do not end")));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn busy(database: &str, why: &str) -> Failure {
+    let message = format!("the sessions of {database} do not end, so nothing was done with it");
+    Failure::temporary("busy", message).cause(why)
+}
+
+/// Does something that lets nobody into a database and waits for its sessions to end, while these are told to end. The statement itself
+/// gives up after five seconds for each database, and is undone then.
+pub fn without_sessions<T: Send>(
+    server: &Server,
+    permit: &Permit,
+    (database, oid): (&str, u32),
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+    mut look: impl FnMut(&mut Session) -> Result<(), Failure>,
+) -> Result<T, Failure> {
+    let mut usher = server.connect_regardless(&server.maintenance())?;
+    usher.end_sessions(permit, database)?;
+    let done = AtomicBool::new(false);
+    let worked = std::thread::scope(|scope| {
+        let work = scope.spawn(|| {
+            let worked = work();
+            done.store(true, Ordering::SeqCst);
+            worked
+        });
+        while !done.load(Ordering::SeqCst) {
+            // Whoever came in before the statement had its lock; if they cannot be told, it gives up by itself.
+            let told = usher.end_sessions_of(permit, oid).and_then(|_| look(&mut usher));
+            if told.is_err() {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        work.join().unwrap_or_else(|_| Err(Failure::bug("a thread has panicked")))
+    });
+    worked.map_err(|failure| {
+        let in_use = failure.causes.iter().any(|cause| cause.contains("(55006)"));
+        if in_use {
+            failure.causes.iter().fold(busy(database, "it is in use"), Failure::cause)
+        } else {
+            failure
+        }
+    })
+}
+
+impl Swap<'_> {
+    /// Swaps, and proves it by asking which database is behind the public name. `more` gives statements for the same transaction:
+    /// they still see the old names.
+    pub fn run(
+        &self,
+        mut keeper: Session,
+        more: impl FnOnce(&mut Session, &Swapped) -> Result<Vec<Sql>, Failure>,
+    ) -> Result<Swapped, Failure> {
+        // Our own sessions in the copy take a moment to end; the live database does not wait for them.
+        keeper.change(
+            self.permit,
+            sql::fill("alter database {} allow_connections false", &[name(self.side)]),
+        )?;
+        empty(&mut keeper, self.permit, self.side)?;
+        keeper.see_through();
+        let (pid, mut swapped) = self.begin(&mut keeper)?;
+        let more = more(&mut keeper, &swapped)?;
+        let exchange = self.exchange(more);
+        let began = Instant::now();
+        let exchanged = without_sessions(
+            &self.server,
+            self.permit,
+            (self.live, self.old),
+            || keeper.change(self.permit, exchange),
+            |_| Ok(()),
+        );
+        swapped.outage = began.elapsed();
+        // A session that breaks off during the commit says nothing: the names do. Where it did not, it can say them itself.
+        let here = exchanged.is_ok().then(|| Self::named(&mut keeper, self.live, 0).ok()).flatten();
+        drop(keeper);
+        let (behind, now) = match here {
+            Some((behind, now, _)) => (behind, now),
+            None => self.behind(pid)?,
+        };
+        match exchanged {
+            Ok(()) if behind == Some(self.new) => Ok(Swapped { frozen_at: now, ..swapped }),
+            Ok(()) => Err(self.unknown("it is not what was swapped in")),
+            Err(failure) if behind == Some(self.new) => {
+                Err(failure.acted(Acted::Yes).next(self.again.as_str()))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Begins the transaction, which gives it its number. Nothing waits for it yet.
+    fn begin(&self, keeper: &mut Session) -> Result<(i32, Swapped), Failure> {
+        let limits = "select pg_backend_pid(), pg_current_xact_id()::text::bigint, set_config('lock_timeout', '5s', true), set_config('statement_timeout', '12s', true),
+                             set_config('idle_in_transaction_session_timeout', '15s', true)";
+        let answers =
+            keeper.ask_all(&[("begin".into(), &[]), (limits.into(), &[]), (Session::clock(), &[])])?;
+        let row = |n: usize| {
+            let rows = answers.get(n).and_then(|rows| rows.first());
+            rows.ok_or_else(|| Failure::bug("no row about the transaction"))
+        };
+        let (pid, from_xid) = (get(row(1)?, 0)?, get::<i64>(row(1)?, 1)?.unsigned_abs());
+        Ok((pid, Swapped { frozen_at: instant(row(2)?, 0)?, from_xid, outage: Duration::ZERO }))
+    }
+
+    /// The renaming comes last: whoever connects while it is not committed waits, and is then told that the database has just been
+    /// renamed and to come again.
+    fn exchange(&self, more: Vec<Sql>) -> Sql {
+        let (live, side, kept) = (name(self.live), name(self.side), name(self.kept));
+        sql::fill(
+            "{};
+             alter database {} allow_connections true;
+             alter database {} allow_connections true;
+             alter database {} rename to {};
+             alter database {} rename to {};
+             commit",
+            &[sql::join(more, ";\n"), live.clone(), side.clone(), live.clone(), kept, side, live],
+        )
+    }
+
+    /// Which database is behind a name, the server's clock, and whether a session of ours is still at work.
+    fn named(session: &mut Session, name: &str, pid: i32) -> Result<(Option<u32>, Timestamp, bool), Failure> {
+        let sql = "select (select oid from pg_database where datname = $1),
+                          exists (select from pg_stat_activity where pid = $2 and application_name like 'db-restore %' and state = 'active')";
+        let answers = session.ask_all(&[(sql.into(), &[&name, &pid]), (Session::clock(), &[])])?;
+        let row = |n: usize| {
+            let rows = answers.get(n).and_then(|rows| rows.first());
+            rows.ok_or_else(|| Failure::bug("no row about the database"))
+        };
+        Ok((get(row(0)?, 0)?, instant(row(1)?, 0)?, get(row(0)?, 1)?))
+    }
+
+    /// Which database is behind the public name, once the swap's own session is done, and the server's clock.
+    fn behind(&self, pid: i32) -> Result<(Option<u32>, Timestamp), Failure> {
+        let asked = self.server.connect_regardless(&self.server.maintenance()).and_then(|mut session| {
+            let end = Instant::now() + PATIENCE * 2;
+            loop {
+                let (behind, now, active) = Self::named(&mut session, self.live, pid)?;
+                if !active {
+                    return Ok((behind, now));
+                }
+                if Instant::now() >= end {
+                    return Err(Failure::temporary("busy", "the server is still at work on it"));
+                }
+                std::thread::sleep(PAUSE);
+            }
+        });
+        asked.map_err(|failure| self.unknown(&failure.message))
+    }
+
+    fn unknown(&self, why: &str) -> Failure {
+        let message = format!(
+            "whether {} was swapped cannot be told ({why}); it is open either way, and running the same command again looks",
+            self.live
+        );
+        Failure::temporary("swap-unknown", message).acted(Acted::Unknown).next(self.again.as_str())
+    }
+}
+
+/// The command with which a person opens a database.
+pub fn opening(settings: &crate::settings::Settings, database: &str) -> String {
+    let sql = sql::fill("alter database {} allow_connections true", &[name(database)]);
+    psql(settings, &sql)
+}
+
+/// A statement for a person to run from the maintenance database.
+pub fn psql(settings: &crate::settings::Settings, sql: &Sql) -> String {
+    let port = settings.port.to_string();
+    let words =
+        ["psql", "-h", &settings.host, "-p", &port, "-U", &settings.user, "-d", &settings.maintenance];
+    shell::command(words.into_iter().chain(["-c", sql.as_str()]))
+}

@@ -1,0 +1,358 @@
+//! The PostgreSQL server: sessions, what the server says of itself, and how its errors read. Every session begins with settings of our own:
+//! names are looked up in `pg_catalog` alone, whatever a database or a role has set, and no row is hidden or written differently.
+
+mod error;
+mod session;
+pub mod sql;
+pub mod tls;
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use step::{Context, Failure, Secret};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::settings::{Settings, Tls};
+use error::{distrusted, said};
+use session::Watch;
+
+pub use error::broken;
+pub use session::{Held, Rows, Session, Value};
+pub use sql::Sql;
+pub use tokio_postgres::Row;
+
+/// A query's instant as RFC 3339 in UTC with whole milliseconds, never later than it was.
+const INSTANT_SQL: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'"#;
+/// The tables of users: not those of the system, of extensions, or of a session. Partitions count, their parents are empty.
+const TABLES: &str = "
+    select format('%I.%I', n.nspname, c.relname)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and c.relpersistence <> 't'
+      and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
+      and not exists (select from pg_depend d
+                      where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    order by 1";
+
+/// What every session begins with. They are told when the session is opened, which counts more than what a database or a role has set.
+/// - Names: nothing that a database's users have made is ever found by a name alone.
+/// - What is counted must be all of it, not what a policy lets us see, and both sides of a comparison must write a value alike.
+/// - A session that holds a lock idles for as long as others work; where its other end is gone, the server ends it within seconds.
+/// - Compiling our queries costs more than it saves.
+const BEGINNING: &str = "-c search_path=pg_catalog,pg_temp -c row_security=off -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres \
+    -c bytea_output=hex -c extra_float_digits=1 -c client_encoding=UTF8 -c standard_conforming_strings=on \
+    -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off \
+    -c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off -c synchronous_commit=on \
+    -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c tcp_user_timeout=8000 -c jit=off";
+
+/// The server of the settings.
+#[derive(Clone, Copy)]
+pub struct Server<'a> {
+    context: &'a Context,
+    settings: &'a Settings,
+    /// Who logs in, if it is not who the settings say.
+    login: Option<&'a Login>,
+}
+
+/// A role and its password.
+#[derive(Debug)]
+pub struct Login {
+    pub user: String,
+    pub password: Secret,
+}
+
+/// What the server says of itself and of the database.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Of the cluster: two servers never have the same one, but copies of each other do.
+    pub system_identifier: String,
+    /// For people.
+    pub version: String,
+    /// 150020 for 15.20.
+    pub number: u32,
+    /// The server's clock.
+    pub now: Timestamp,
+    /// By how many seconds the server's clock is ahead of ours, and how wrong that may be.
+    pub skew: f64,
+    /// The database's own identity, which a new name does not change.
+    pub oid: u32,
+    /// Whether we are a superuser.
+    pub superuser: bool,
+    /// Whether we may create databases and rename this one.
+    pub may_restore: bool,
+    /// Whether it only repeats what another server does.
+    pub standby: bool,
+    /// How much the database holds.
+    pub bytes: u64,
+    /// Whether anybody can come in.
+    pub open: bool,
+    /// Whether one of our runs has closed it (those of 0.1 did).
+    pub closed_by_us: bool,
+}
+
+impl Live {
+    /// The major version.
+    pub fn major(&self) -> u32 {
+        self.number / 10_000
+    }
+}
+
+impl<'a> Server<'a> {
+    /// The server of the settings.
+    pub fn new(context: &'a Context, settings: &'a Settings) -> Self {
+        Server { context, settings, login: None }
+    }
+
+    /// The same server for another role.
+    pub fn of<'b>(self, login: &'b Login) -> Server<'b>
+    where
+        'a: 'b,
+    {
+        Server { context: self.context, settings: self.settings, login: Some(login) }
+    }
+
+    /// The database from which others are renamed.
+    pub fn maintenance(&self) -> String {
+        self.settings.maintenance.clone()
+    }
+
+    /// A line for `-v`.
+    pub fn detail(&self, sentence: &str) {
+        self.context.voice.detail(sentence);
+    }
+
+    /// Opens a session.
+    pub fn connect(&self, database: &str) -> Result<Session<'a>, Failure> {
+        self.connect_asking(database, &[]).map(|(session, _)| session)
+    }
+
+    /// Opens a session and asks it the first questions together with the proof that its settings are in force. The search path is set once
+    /// more before them, by a name that cannot be taken for another: were the settings dropped on the way, the questions would find nothing
+    /// of anybody's all the same.
+    pub fn connect_asking(
+        &self,
+        database: &str,
+        questions: &[(Sql, &[&dyn Value])],
+    ) -> Result<(Session<'a>, Vec<Vec<Row>>), Failure> {
+        let budget = self.context.deadline.left();
+        let watch = Watch { context: self.context, heeds: true };
+        self.begun(database, budget, watch, questions)
+    }
+
+    /// Opens a session for the team's own questions: names are found as the database says.
+    pub fn connect_for_the_team(&self, database: &str) -> Result<Session<'a>, Failure> {
+        let budget = self.context.deadline.left();
+        let watch = Watch { context: self.context, heeds: true };
+        self.open(database, budget, watch, "-c timezone=UTC -c jit=off").map(|(session, _)| session)
+    }
+
+    /// Opens a session that neither a signal nor the deadline stops: for what was begun and must be ended.
+    pub fn connect_regardless(&self, database: &str) -> Result<Session<'a>, Failure> {
+        let watch = Watch { context: self.context, heeds: false };
+        self.begun(database, session::SEEN_THROUGH, watch, &[]).map(|(session, _)| session)
+    }
+
+    /// A statement gets `budget`; it must not outlive the step.
+    fn open(
+        &self,
+        database: &str,
+        budget: Duration,
+        watch: Watch<'a>,
+        beginning: &'static str,
+    ) -> Result<Session<'a>, Failure> {
+        let mark = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        let config = self.config(database, budget, &mark, beginning);
+        self.context.voice.detail(&format!("connecting to {database} on {}", self.settings.host));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Failure::bug(format!("no runtime for a session: {e}")))?;
+        let tls = tls::connector(self.settings)?;
+        let connect = async {
+            // A handshake that somebody swallows on the way ends too.
+            let opened = tokio::time::timeout(budget.min(CONNECTING), dial(config, tls)).await;
+            Ok(opened.unwrap_or(Err(None)))
+        };
+        let opened = watch.wait(&runtime, connect)?;
+        let (client, connection) = opened.map_err(|error| match error {
+            Some(error) => self.unreachable(database, &error),
+            None => self.silent(),
+        })?;
+        let connection = runtime.spawn(connection);
+        let mut session = Session::new(client, connection, runtime, watch);
+        if beginning == BEGINNING {
+            self.begin(&mut session, &mark)?;
+        }
+        Ok(session)
+    }
+
+    fn config(&self, database: &str, budget: Duration, mark: &str, beginning: &str) -> Config {
+        let mut config = Config::new();
+        let user = self.login.map_or(&self.settings.user, |login| &login.user);
+        config.host(&self.settings.host).port(self.settings.port).user(user).dbname(database);
+        config.application_name(who()).connect_timeout(budget.min(CONNECTING));
+        config.keepalives_idle(Duration::from_secs(3)).keepalives_interval(Duration::from_secs(2));
+        config.keepalives_retries(2).tcp_user_timeout(Duration::from_secs(8));
+        let limit = budget.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
+        config.options(format!("{beginning} -c statement_timeout={limit} -c db_restore.session={mark}"));
+        let password = self.login.map(|login| &login.password);
+        if let Some(password) = password.or(self.settings.password.as_ref()) {
+            config.password(password.expose());
+        }
+        config.ssl_mode(if self.settings.tls == Tls::Disable { SslMode::Disable } else { SslMode::Require });
+        config
+    }
+
+    /// Proves that the settings of the session are in force: a pooler in front drops them, and hands another session to each transaction,
+    /// so that neither a lock nor a search path would hold. Then sets what only some versions know: no view may take a table's place between
+    /// two questions, and no transaction is ended for its age.
+    fn begin(&self, session: &mut Session, mark: &str) -> Result<(), Failure> {
+        let sql = "select current_setting('db_restore.session', true), current_setting('search_path'),
+                          (select count(set_config(name, case name when 'transaction_timeout' then '0' else 'view, foreign-table' end, false))
+                           from pg_settings where name in ('transaction_timeout', 'restrict_nonsystem_relation_kind'))";
+        let rows = session.ask(sql, &[])?;
+        let row = rows.first().ok_or_else(|| Failure::bug("no row about the session"))?;
+        let (theirs, path): (Option<String>, String) = (get(row, 0)?, get(row, 1)?);
+        if theirs.as_deref() == Some(mark) && path == "pg_catalog,pg_temp" {
+            return Ok(());
+        }
+        Err(self.pooler("it does not keep the settings of a session"))
+    }
+
+    fn pooler(&self, why: &str) -> Failure {
+        let Settings { host, port, .. } = self.settings;
+        let message =
+            format!("a connection pooler answers at {host}:{port}, and db-restore needs the server itself");
+        let remedy = "set host and port to PostgreSQL itself (5432 as a rule), not to PgBouncer or another pooler (Supabase: the direct connection or the session pooler, port 5432)";
+        Failure::config("pooler", message).cause(why).cause(remedy)
+    }
+
+    fn silent(&self) -> Failure {
+        let Settings { host, port, .. } = self.settings;
+        Failure::temporary(
+            "database-unreachable",
+            format!("{host}:{port} takes connections and does not answer"),
+        )
+    }
+
+    /// Asks the server who it is.
+    pub fn identity(&self, database: &str) -> Result<(Live, Session<'a>), Failure> {
+        let sql = sql::fill(
+            "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
+                    current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
+                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid), pg_is_in_recovery(), pg_database_size(d.oid),
+                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper
+             from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
+            &[INSTANT_SQL.into()],
+        );
+        let mut session = self.connect(&self.settings.maintenance)?;
+        let before = Timestamp::now();
+        let rows = session.ask(sql, &[&database])?;
+        let after = Timestamp::now();
+        let row = rows.first().ok_or_else(|| self.no_database(database))?;
+        let now = instant(row, 3)?;
+        // The server looked at its clock between our two looks: the middle is wrong by half of it at most.
+        let middle = before + after.duration_since(before) / 2;
+        let live = Live {
+            system_identifier: get(row, 0)?,
+            version: get(row, 1)?,
+            number: get::<i32>(row, 2)?.unsigned_abs(),
+            now,
+            skew: now.duration_since(middle).as_secs_f64(),
+            oid: get(row, 4)?,
+            may_restore: get(row, 5)?,
+            standby: get(row, 6)?,
+            bytes: get::<i64>(row, 7)?.unsigned_abs(),
+            open: get(row, 8)?,
+            superuser: get(row, 10)?,
+            closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
+        };
+        Ok((live, session))
+    }
+
+    fn no_database(&self, database: &str) -> Failure {
+        let message = format!(
+            "{} has no database {database}: if it was dropped, create an empty one of that name, and run this again",
+            self.settings.host
+        );
+        let create = sql::fill("create database {}", &[sql::name(database)]);
+        Failure::config("database", message).next(crate::restore::swap::psql(self.settings, &create))
+    }
+
+    fn unreachable(&self, database: &str, error: &tokio_postgres::Error) -> Failure {
+        let Settings { host, port, user, .. } = self.settings;
+        match error.code() {
+            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => self.no_database(database),
+            Some(code)
+                if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION]
+                    .contains(code) =>
+            {
+                let message =
+                    format!("{host} does not let {user} in: set password_file, or DATABASE_PASSWORD");
+                Failure::config("login", message).cause(said(error))
+            }
+            Some(_) if said(error).contains("startup parameter") => self.pooler(&said(error)),
+            Some(_) => {
+                let message = format!("{host} does not open a session on {database} now");
+                Failure::temporary("database-unreachable", message).cause(said(error))
+            }
+            None if self.settings.tls != Tls::Disable && distrusted(error) => {
+                let message =
+                    format!("the TLS of {host} is not as tls = \"{}\" wants it", self.settings.tls.word());
+                let failure = Failure::config("tls", message).cause(said(error));
+                failure.cause("set tls_root to the authority's certificate, or tls to require or disable if the network between is yours")
+            }
+            None if error.to_string().contains("password missing") => {
+                let message =
+                    format!("{host} asks {user} for a password: set password_file, or DATABASE_PASSWORD");
+                Failure::config("login", message)
+            }
+            None => {
+                let message = format!("no PostgreSQL answers at {host}:{port}");
+                Failure::temporary("database-unreachable", message).cause(said(error))
+            }
+        }
+    }
+}
+
+/// Who we are, for whoever finds us at work: shown in pg_stat_activity.
+fn who() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let user =
+        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into());
+    format!("db-restore {user}@{} {}", host.trim(), std::process::id()).chars().take(63).collect()
+}
+
+/// How long a connection may take to be opened.
+const CONNECTING: Duration = Duration::from_secs(10);
+
+type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Opens a connection; whoever holds the second part drives it.
+async fn dial(
+    config: Config,
+    tls: Option<tokio_postgres_rustls::MakeRustlsConnect>,
+) -> Result<(Client, Connection), Option<tokio_postgres::Error>> {
+    // How a connection ends is seen by whoever asks through it.
+    match tls {
+        Some(tls) => {
+            let (client, connection) = config.connect(tls).await.map_err(Some)?;
+            Ok((client, Box::pin(async { drop(connection.await) })))
+        }
+        None => {
+            let (client, connection) = config.connect(NoTls).await.map_err(Some)?;
+            Ok((client, Box::pin(async { drop(connection.await) })))
+        }
+    }
+}
+
+/// A column of a row.
+pub fn get<T: for<'r> tokio_postgres::types::FromSql<'r>>(row: &Row, column: usize) -> Result<T, Failure> {
+    row.try_get(column).map_err(|e| Failure::bug(format!("an answer of PostgreSQL: {e}")))
+}
+
+/// An instant as [`Session::clock`] tells it.
+pub fn instant(row: &Row, column: usize) -> Result<Timestamp, Failure> {
+    let text: String = get(row, column)?;
+    text.parse().map_err(|e| Failure::bug(format!("PostgreSQL's clock says {text}: {e}")))
+}

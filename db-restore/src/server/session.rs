@@ -1,0 +1,327 @@
+//! One session with PostgreSQL. Whatever it waits for, a signal and the deadline end the wait: also where a network swallows packets and no
+//! error ever comes. A question is one round trip: the types of its values are told with it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use jiff::Timestamp;
+use step::{Context, Failure, Permit};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
+
+use super::sql::{self, Sql};
+use super::{INSTANT_SQL, TABLES, broken, get, instant};
+
+/// How often a wait looks whether it has to end.
+const TICK: Duration = Duration::from_millis(20);
+/// What was begun and must be ended gets so long; then nobody answers any more.
+pub const SEEN_THROUGH: Duration = Duration::from_secs(20);
+
+/// How much of a COPY is sent at once.
+const CHUNK: usize = 64 << 10;
+
+/// A value of a question, with the type that is told to the server.
+pub trait Value: ToSql + Sync {
+    /// Its type.
+    fn kind(&self) -> Type;
+}
+
+macro_rules! values {
+    ($($rust:ty: $kind:ident),*) => { $(impl Value for $rust { fn kind(&self) -> Type { Type::$kind } })* };
+}
+
+values!(String: TEXT, &str: TEXT, bool: BOOL, i32: INT4, i64: INT8, u32: OID, Vec<String>: TEXT_ARRAY, Vec<&str>: TEXT_ARRAY, Vec<i64>: INT8_ARRAY);
+values!(&String: TEXT, &&str: TEXT, &Vec<String>: TEXT_ARRAY, &Vec<&str>: TEXT_ARRAY, &Vec<i64>: INT8_ARRAY);
+
+/// What a wait looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Watch<'a> {
+    pub context: &'a Context,
+    pub heeds: bool,
+}
+
+impl Watch<'_> {
+    fn checkpoint(&self) -> Result<(), Failure> {
+        if self.heeds { self.context.checkpoint() } else { Ok(()) }
+    }
+
+    /// Waits for something, but not past a signal or the deadline.
+    pub fn wait<T>(
+        &self,
+        runtime: &Runtime,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
+        self.checkpoint()?;
+        let end = Instant::now() + SEEN_THROUGH;
+        runtime.block_on(async {
+            let mut work = pin!(work);
+            loop {
+                if let Ok(done) = tokio::time::timeout(TICK, work.as_mut()).await {
+                    return done.map_err(|e| broken(&e));
+                }
+                self.checkpoint()?;
+                if !self.heeds && Instant::now() >= end {
+                    let silent = format!("the server has not answered for {} s", SEEN_THROUGH.as_secs());
+                    return Err(Failure::temporary("database-lost", silent));
+                }
+            }
+        })
+    }
+}
+
+/// A session on one database.
+pub struct Session<'a> {
+    // Dropped in this order: the client says goodbye, and the connection carries it.
+    client: Option<Client>,
+    connection: Option<JoinHandle<()>>,
+    runtime: Runtime,
+    watch: Watch<'a>,
+}
+
+impl Drop for Session<'_> {
+    /// Says goodbye, so that a lock is free at once; nobody waits for a server that does not listen.
+    fn drop(&mut self) {
+        drop(self.client.take());
+        if let Some(connection) = self.connection.take() {
+            let _ = self
+                .runtime
+                .block_on(async { tokio::time::timeout(Duration::from_millis(300), connection).await });
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        client: Client,
+        connection: JoinHandle<()>,
+        runtime: Runtime,
+        watch: Watch<'a>,
+    ) -> Self {
+        Session { client: Some(client), connection: Some(connection), runtime, watch }
+    }
+
+    fn parts(&self) -> Result<(&Client, &Runtime, Watch<'a>), Failure> {
+        let client = self.client.as_ref().ok_or_else(|| Failure::bug("a session that was ended is asked"))?;
+        Ok((client, &self.runtime, self.watch))
+    }
+
+    /// From here on neither a signal nor the deadline stops it: what is begun now must be ended.
+    pub fn see_through(&mut self) {
+        self.watch.heeds = false;
+    }
+
+    /// Heeds signals and the deadline again.
+    pub fn heed(&mut self) {
+        self.watch.heeds = true;
+    }
+
+    /// Asks.
+    pub fn ask(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Vec<Row>, Failure> {
+        let sql = sql.into();
+        let (client, runtime, watch) = self.parts()?;
+        watch.wait(runtime, client.query_typed(sql.as_str(), &typed(values)))
+    }
+
+    /// A line for `-v`.
+    pub fn tell(&self, sql: &Sql) {
+        self.watch.context.voice.detail(&flat(sql.as_str()));
+    }
+
+    /// Asks several questions at once: one round trip for all of them. The first error counts.
+    pub fn ask_all(&mut self, questions: &[(Sql, &[&dyn Value])]) -> Result<Vec<Vec<Row>>, Failure> {
+        self.ask_each(questions)?.into_iter().collect()
+    }
+
+    /// The same, with the answer or the error of each.
+    pub fn ask_each(
+        &mut self,
+        questions: &[(Sql, &[&dyn Value])],
+    ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
+        let (client, runtime, watch) = self.parts()?;
+        let typed: Vec<_> = questions.iter().map(|(sql, values)| (sql, typed(values))).collect();
+        let all = typed.iter().map(|(sql, values)| client.query_typed(sql.as_str(), values));
+        let answers = watch.wait(runtime, async { Ok(futures_util::future::join_all(all).await) })?;
+        Ok(answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect())
+    }
+
+    /// Sends the lines of a COPY.
+    pub fn copy_in(
+        &mut self,
+        sql: &Sql,
+        lines: &mut dyn FnMut() -> Result<Option<Vec<u8>>, Failure>,
+    ) -> Result<(), Failure> {
+        let (client, runtime, watch) = self.parts()?;
+        watch.context.voice.detail(&flat(sql.as_str()));
+        let sink = watch.wait(runtime, client.copy_in::<_, Bytes>(sql.as_str()))?;
+        let mut sink = pin!(sink);
+        let mut more = true;
+        while more {
+            let mut chunk = Vec::with_capacity(CHUNK + 4096);
+            while chunk.len() < CHUNK && more {
+                match lines()? {
+                    Some(line) => chunk.extend_from_slice(&line),
+                    None => more = false,
+                }
+            }
+            watch.wait(runtime, sink.as_mut().send(Bytes::from(chunk)))?;
+        }
+        watch.wait(runtime, sink.finish()).map(|_| ())
+    }
+
+    /// Asks for the one value of the one row, if there is a row.
+    pub fn one<T: for<'r> tokio_postgres::types::FromSql<'r>>(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: &[&dyn Value],
+    ) -> Result<Option<T>, Failure> {
+        self.ask(sql, values)?.first().map(|row| get(row, 0)).transpose()
+    }
+
+    /// Asks for a column of texts.
+    pub fn texts(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Vec<String>, Failure> {
+        self.ask(sql, values)?.iter().map(|row| get(row, 0)).collect()
+    }
+
+    /// Asks for rows one after the other, so that a long answer is never held.
+    pub fn rows(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Rows<'_>, Failure> {
+        let sql = sql.into();
+        let (client, runtime, watch) = self.parts()?;
+        watch.context.voice.detail(&flat(sql.as_str()));
+        let values: Vec<(&(dyn ToSql + Sync), Type)> = typed(values);
+        let rows = watch.wait(runtime, client.query_typed_raw(sql.as_str(), values))?;
+        Ok(Rows { rows: Box::pin(rows), runtime, watch, seen: 0 })
+    }
+
+    /// Begins a transaction whose sight does not change, and in which we may be silent for as long as others take.
+    pub fn still(&mut self) -> Result<(), Failure> {
+        self.ask_only(&Sql::from("begin isolation level repeatable read, read only"))
+    }
+
+    /// Begins such a transaction, for others to share.
+    pub fn hold(&mut self) -> Result<Held, Failure> {
+        self.still()?;
+        let sql = sql::fill(
+            "select pg_export_snapshot(), to_char(statement_timestamp() at time zone 'UTC', {}), oid,
+                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             from pg_database where datname = current_database()",
+            &[INSTANT_SQL.into()],
+        );
+        let rows = self.ask(sql, &[])?;
+        let row = rows.first().ok_or_else(|| Failure::bug("no row from pg_export_snapshot"))?;
+        let xmin = get::<i64>(row, 3)?.unsigned_abs();
+        Ok(Held { sight: get(row, 0)?, at: instant(row, 1)?, database: get(row, 2)?, xmin })
+    }
+
+    /// The question for the server's clock.
+    pub fn clock() -> Sql {
+        sql::fill("select to_char(clock_timestamp() at time zone 'UTC', {})", &[INSTANT_SQL.into()])
+    }
+
+    /// The server's clock.
+    pub fn now(&mut self) -> Result<Timestamp, Failure> {
+        let rows = self.ask(Self::clock(), &[])?;
+        rows.first().map_or_else(|| Err(Failure::bug("no row from the clock")), |row| instant(row, 0))
+    }
+
+    /// How many rows each user's table holds: two round trips, however many tables there are.
+    pub fn counts(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
+        let tables = self.texts(TABLES, &[])?;
+        let one = |table: &String| sql::fill("select count(*) from only {}", &[sql::given(table)]);
+        let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|t| (one(t), &[][..])).collect();
+        let answers = self.ask_all(&questions)?;
+        let count = |rows: &Vec<Row>| rows.first().map_or(Ok(0), |row| get::<i64>(row, 0));
+        let counts = answers.iter().map(|rows| Ok(count(rows)?.unsigned_abs()));
+        tables.into_iter().zip(counts).map(|(table, rows)| Ok((table, rows?))).collect()
+    }
+
+    /// Runs statements in one go, with transactions of their own; gives the first column of all rows.
+    pub fn batch(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<Vec<String>, Failure> {
+        let sql = sql.into();
+        let (client, runtime, watch) = self.parts()?;
+        let answer = watch.wait(runtime, client.simple_query(sql.as_str()))?;
+        let one = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        };
+        Ok(answer.iter().filter_map(one).collect())
+    }
+
+    /// Tells all sessions of a database to end; gives how many there were.
+    pub fn end_sessions(&mut self, _permit: &Permit, database: &str) -> Result<usize, Failure> {
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()";
+        Ok(self.ask(sql, &[&database])?.len())
+    }
+
+    /// The same by the database's own identity, which a new name does not change.
+    pub fn end_sessions_of(&mut self, _permit: &Permit, database: u32) -> Result<usize, Failure> {
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity where datid = $1 and pid <> pg_backend_pid()";
+        Ok(self.ask(sql, &[&database])?.len())
+    }
+
+    /// Changes something; several statements are one transaction.
+    pub fn change(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<(), Failure> {
+        self.ask_only(&sql.into())
+    }
+
+    /// Tries something in a transaction that is always rolled back.
+    pub fn attempt<T>(
+        &mut self,
+        _permit: &Permit,
+        what: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.ask_only(&Sql::from("begin"))?;
+        let done = what(self);
+        self.ask_only(&Sql::from("rollback"))?;
+        done
+    }
+
+    fn ask_only(&mut self, sql: &Sql) -> Result<(), Failure> {
+        let (client, runtime, watch) = self.parts()?;
+        watch.checkpoint()?;
+        watch.context.voice.detail(&flat(sql.as_str()));
+        watch.wait(runtime, client.batch_execute(sql.as_str()))
+    }
+}
+
+fn typed<'v>(values: &[&'v dyn Value]) -> Vec<(&'v (dyn ToSql + Sync), Type)> {
+    values.iter().map(|value| (*value as &(dyn ToSql + Sync), value.kind())).collect()
+}
+
+/// A sight that others can share.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Its name.
+    pub sight: String,
+    pub at: Timestamp,
+    /// The database's own identity.
+    pub database: u32,
+    /// Every transaction before this one was over.
+    pub xmin: u64,
+}
+
+/// An answer as it comes in.
+pub struct Rows<'s> {
+    rows: Pin<Box<RowStream>>,
+    runtime: &'s Runtime,
+    watch: Watch<'s>,
+    seen: usize,
+}
+
+impl Rows<'_> {
+    /// The next row. A signal or the deadline is heeded now and then.
+    pub fn next(&mut self) -> Result<Option<Row>, Failure> {
+        self.seen += 1;
+        let (rows, watch) = (&mut self.rows, self.watch);
+        watch.wait(self.runtime, async { rows.next().await.transpose() })
+    }
+}
+
+fn flat(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}

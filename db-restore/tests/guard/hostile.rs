@@ -1,0 +1,225 @@
+//! A database whose owner is hostile: in everything that an owner without rights can make, an attack waits for a superuser to run it. Whatever
+//! is done with the database, nobody gets more rights, no file is written and no command is run.
+
+use std::path::Path;
+
+use crate::common::{BEFORE, Bench, ID, opened, reason};
+
+/// What an attack tries: each way back to a superuser, then what only one may do.
+fn attack(file: &Path) -> String {
+    let file = file.display();
+    format!(
+        "create function app.attack() returns void language plpgsql as $attack$
+         declare way text; act text;
+         begin
+           foreach way in array array['reset session authorization', 'reset role', 'set session authorization postgres', 'set role postgres', 'select 1'] loop
+             begin execute way; exception when others then null; end;
+             foreach act in array array[
+               'alter role eve superuser', 'grant postgres to eve', 'create role eves_friend superuser',
+               $x$copy (select 1) to program 'touch {file}.program'$x$, $x$copy (select 1) to '{file}.copy'$x$,
+               $x$select lo_export(lo_from_bytea(0, 'x'), '{file}.lo')$x$, $x$update pg_catalog.pg_authid set rolsuper = true where rolname = 'eve'$x$,
+               'create extension if not exists pg_surgery', $x$select pg_catalog.pg_read_file('PG_VERSION')$x$] loop
+               begin execute act; exception when others then null; end;
+             end loop;
+           end loop;
+         end $attack$;"
+    )
+}
+
+/// A function that says to be harmless, and is not: what an immutable one calls may do anything.
+fn trap(name: &str, args: &str, result: &str, end: &str) -> String {
+    format!(
+        "create function {name}({args}) returns {result} immutable language plpgsql as $trap$ begin perform app.attack(); {end} end $trap$;"
+    )
+}
+
+/// Everything that an owner can make and that runs a function of theirs.
+fn hostile(file: &Path) -> String {
+    let mut sql = String::from("create schema app; set search_path = app, public;");
+    sql += &attack(file);
+    sql += &trap("app.f", "int", "int", "return $1;");
+    sql += &trap("app.ok", "int", "boolean", "return true;");
+    sql += &trap("app.text_ok", "text", "boolean", "return true;");
+    sql += &trap("app.fired", "", "trigger", "return new;");
+    for hijacked in [
+        "format(text, name, name)",
+        "count(bigint)",
+        "quote_ident(text)",
+        "to_regclass(text)",
+        "pg_relation_size(oid)",
+    ] {
+        let (name, args) = hijacked.split_once('(').expect("a function");
+        let result = if name == "count" { "bigint" } else { "text" };
+        sql += &trap(&format!("public.{name}"), args.trim_end_matches(')'), result, "return null;");
+    }
+    sql += "create function public.eq(name, text) returns boolean language sql as $$ select app.ok(1) $$;
+            create operator public.= (leftarg = name, rightarg = text, function = public.eq);
+            create domain app.d as text check (app.text_ok(value));
+            create domain app.n as int check (app.ok(value));
+            create table app.checked (id int primary key check (app.ok(id)), v app.d default 'x', w int default app.f(1));
+            insert into app.checked values (1, 'a'), (2, 'b');
+            create index on app.checked (app.f(id)); create index on app.checked (id) where app.ok(id);
+            create statistics app.st on (app.f(id)), id from app.checked;
+            create table app.generated (a int, b int generated always as (app.f(a)) stored); insert into app.generated values (1);
+            create materialized view app.mv as select app.f(id) as x from app.checked;
+            create view app.v as select app.f(id) as x from app.checked;
+            create table app.fired (id int); insert into app.fired values (1);
+            create trigger t before insert on app.fired for each row execute function app.fired();
+            alter table app.fired enable always trigger t;
+            create rule r as on insert to app.checked do also select app.f(1);
+            alter table app.checked disable rule r;
+            create table app.parts (k app.d, n int) partition by list (k);
+            create table app.part partition of app.parts for values in ('a'); insert into app.parts values ('a', 1);
+            create table app.expr (n int) partition by range ((n + app.f(1)));
+            create table app.expr1 partition of app.expr for values from (0) to (100); insert into app.expr values (3);
+            create function app.next(app.n, int) returns app.n immutable language sql as $$ select 1::app.n $$;
+            create aggregate app.agg (int) (sfunc = app.next, stype = app.n, initcond = '1');
+            alter table app.fired enable row level security;
+            create policy p on app.fired using (app.ok(id)) with check (app.ok(id));
+            create table app.range (r int4range, exclude using gist (r with &&));
+            comment on table app.checked is $$'; alter role eve superuser; -- \\! touch x$$;
+            create table app.\"odd\"\"; drop table x; --\" (\"a'b\"\"c;\" int primary key); insert into app.\"odd\"\"; drop table x; --\" values (7);";
+    sql
+}
+
+fn eves() -> Bench {
+    let bench = Bench::start();
+    let file = bench.folder.path().join("PWN");
+    bench.cluster.execute("postgres", "create role eve login password 'e'");
+    bench.cluster.execute("postgres", "alter database shop owner to eve");
+    bench.cluster.execute("shop", "alter schema public owner to eve");
+    let mut eve =
+        bench.cluster.config("shop").user("eve").password("e").connect(postgres::NoTls).expect("eve");
+    let sql = hostile(&file);
+    eve.batch_execute(&sql).unwrap_or_else(|e| panic!("{e:?}"));
+    // A value of a setting that any login may store as it likes, and that is a list.
+    eve.batch_execute(
+        "select set_config('local_preload_libraries', 'x; alter role eve superuser; --', false);
+         alter role eve in database shop set local_preload_libraries from current",
+    )
+    .expect("stored");
+    bench
+        .cluster
+        .execute("postgres", "alter database shop set app.mode to 'x''; alter role eve superuser; --'");
+    bench.cluster.execute("postgres", "comment on database shop is 'it''s; \\ alter role eve superuser; --'");
+    bench
+}
+
+/// Nobody has got anything.
+fn nothing_gained(bench: &Bench, after: &str) {
+    let roles = "select string_agg(rolname || ' ' || rolsuper, ', ' order by rolname) from pg_roles where rolname !~ '^pg_'";
+    assert_eq!(bench.cluster.value("postgres", roles), "eve false, postgres true", "{after}");
+    let members = "select count(*) from pg_auth_members m join pg_roles r on r.oid = m.member where r.rolname !~ '^pg_'";
+    assert_eq!(bench.cluster.value("postgres", members), "0", "{after}");
+    let files = std::fs::read_dir(bench.folder.path()).expect("there").flatten();
+    let pwned: Vec<_> = files.filter(|e| e.file_name().to_string_lossy().starts_with("PWN")).collect();
+    assert!(pwned.is_empty(), "{after}: {pwned:?}");
+    let surgery = "select count(*) from pg_extension where extname = 'pg_surgery'";
+    assert_eq!(bench.cluster.value("shop", surgery), "0", "{after}");
+}
+
+#[test]
+fn a_hostile_owner_gains_nothing_from_any_command() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = eves();
+    // The server's own user must be able to write there, or nothing would be proven.
+    std::fs::set_permissions(bench.folder.path(), PermissionsExt::from_mode(0o777)).expect("open to all");
+    bench.set("probes = [\"select count(*) >= 0 from app.v\"]");
+    let before = bench.content();
+    let (code, document, stderr) = bench.run(&["snapshot"], &opened(BEFORE));
+    assert_eq!(code, 0, "{stderr}");
+    nothing_gained(&bench, "snapshot");
+    let id = document["facts"]["snapshot"]["id"].as_str().expect("an id").to_owned();
+    let (code, failed, stderr) = bench.run(&["rehearse"], &opened(BEFORE));
+    nothing_gained(&bench, "rehearse");
+    assert_eq!(code, 0, "{failed} {stderr}");
+    bench.restored(&id, ID);
+    nothing_gained(&bench, "restore");
+    assert_eq!(bench.content(), before);
+    let undo = opened("shop-1.3.0-20261124T140000Z-0009");
+    let (code, _, stderr) = bench.run(&["undo", "--confirm", "shop@shop__old_20261124t120000z_7f3a"], &undo);
+    assert_eq!(code, 0, "{stderr}");
+    nothing_gained(&bench, "undo");
+    bench.set("app_role = \"eve\"");
+    let (code, _, stderr) = bench.run(
+        &["restore", "--snapshot", &id, "--confirm", &format!("shop@{id}")],
+        &opened("shop-1.3.0-20261124T150000Z-000a"),
+    );
+    assert_eq!(code, 0, "{stderr}");
+    nothing_gained(&bench, "restore with probes as eve");
+    let settings = "select setconfig::text from pg_db_role_setting where setrole <> 0 and setdatabase = (select oid from pg_database where datname = 'shop')";
+    assert!(
+        bench.cluster.value("postgres", settings).contains("x; alter role eve superuser; --"),
+        "one value as it was"
+    );
+}
+
+#[test]
+fn a_plain_dump_has_no_language_but_sql_and_reaches_one_database() {
+    let bench = Bench::start();
+    bench.cluster.execute("postgres", "create role eve login password 'e'");
+    let good = |bench: &Bench| {
+        let output = bench.cluster.program("pg_dump").args(["--dbname=shop"]).output().expect("pg_dump");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = good(&bench);
+    let folder = bench.folder.path().join("snapshots");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let end = "--\n-- PostgreSQL database dump complete\n--\n";
+    let orders = [
+        " \\! touch PWN\n",
+        "select 1; \\! touch PWN\n",
+        "select 1; \\c shop \\\\ drop table public.products;\n",
+        "select 1 \\g |sh\n",
+        "\\connect postgres\n",
+        "alter role eve superuser;\n",
+        "grant postgres to eve;\n",
+        "copy (select 1) to program 'touch PWN';\n",
+        "do $$ begin reset session authorization; alter role eve superuser; end $$;\n",
+        "grant connect on database shop to eve;\n",
+        "create function public.x() returns int language c as 'libc.so.6', 'system';\n",
+        "select 1;\n\\.\n",
+        "set role postgres; alter role eve superuser;\n",
+        "select lo_export(lo_from_bytea(0, 'x'), '/tmp/rilis-PWN');\n",
+        "alter system set work_mem = '5MB';\n",
+    ];
+    for (n, order) in orders.iter().enumerate() {
+        let name = format!("x{n}-{}.sql", jiff::Timestamp::now().as_second());
+        std::fs::write(folder.join(&name), format!("{text}\n{order}{end}")).expect("written");
+        let (code, failed, stderr) = bench.run(&["rehearse", "--snapshot", &name], &opened(BEFORE));
+        assert_eq!(code, 1, "{order}: {failed} {stderr}");
+        assert!(
+            ["corrupt", "restore-failed", "rights", "query"].contains(&reason(&failed).0),
+            "{order}: {failed}"
+        );
+        assert_eq!(bench.prices().len(), 2, "{order}");
+        nothing_gained(&bench, order);
+        std::fs::remove_file(folder.join(name)).expect("removed");
+    }
+    let name = format!("good-{}.sql", jiff::Timestamp::now().as_second());
+    std::fs::write(folder.join(&name), &text).expect("written");
+    let (code, _, stderr) = bench.run(&["rehearse", "--snapshot", &name], &opened(BEFORE));
+    assert_eq!(code, 0, "{stderr}");
+}
+
+#[test]
+fn names_and_commands_can_be_shown_and_pasted() {
+    let bench = Bench::start();
+    let odd = "Toko 'Kita'; $(touch PWN) \u{1b}[31m";
+    bench.cluster.execute("postgres", &format!("alter database shop rename to \"{odd}\""));
+    bench.reset("database = \"shop\"", &format!("database = \"{}\"", odd.replace('\u{1b}', "\\u001b")));
+    let (code, document, stderr) = bench.run(&["snapshot"], &opened(BEFORE));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!stderr.contains('\u{1b}'), "{stderr:?}");
+    let id = document["facts"]["snapshot"]["id"].as_str().expect("an id").to_owned();
+    let (code, refused, stderr) = bench.run(&["restore", "--snapshot", &id], &opened(ID));
+    assert_eq!((code, reason(&refused).0), (1, "unconfirmed"), "{stderr}");
+    let next = refused["failure"]["next"].as_str().expect("a command");
+    let words = std::process::Command::new("sh")
+        .args(["-c", &format!("printf '%s\\n' {next}")])
+        .output()
+        .expect("sh");
+    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    assert_eq!(words.lines().count(), 8, "{next}: {words}");
+    assert!(!next.contains('\u{1b}') && !bench.folder.path().join("PWN").exists());
+}
