@@ -125,33 +125,24 @@ impl<'a> Server<'a> {
 
     /// Opens a session.
     pub fn connect(&self, database: &str) -> Result<Session<'a>, Failure> {
-        self.connect_asking(database, &[]).map(|(session, _)| session)
-    }
-
-    /// Opens a session and asks it the first questions together with the proof that its settings are in force. The search path is set once
-    /// more before them, by a name that cannot be taken for another: were the settings dropped on the way, the questions would find nothing
-    /// of anybody's all the same.
-    pub fn connect_asking(
-        &self,
-        database: &str,
-        questions: &[(Sql, &[&dyn Value])],
-    ) -> Result<(Session<'a>, Vec<Vec<Row>>), Failure> {
         let budget = self.context.deadline.left();
-        let watch = Watch { context: self.context, heeds: true };
-        self.begun(database, budget, watch, questions)
+        self.open(database, budget, Watch { context: self.context, heeds: true }, BEGINNING)
     }
 
     /// Opens a session for the team's own questions: names are found as the database says.
     pub fn connect_for_the_team(&self, database: &str) -> Result<Session<'a>, Failure> {
         let budget = self.context.deadline.left();
-        let watch = Watch { context: self.context, heeds: true };
-        self.open(database, budget, watch, "-c timezone=UTC -c jit=off").map(|(session, _)| session)
+        self.open(
+            database,
+            budget,
+            Watch { context: self.context, heeds: true },
+            "-c timezone=UTC -c jit=off",
+        )
     }
 
     /// Opens a session that neither a signal nor the deadline stops: for what was begun and must be ended.
     pub fn connect_regardless(&self, database: &str) -> Result<Session<'a>, Failure> {
-        let watch = Watch { context: self.context, heeds: false };
-        self.begun(database, session::SEEN_THROUGH, watch, &[]).map(|(session, _)| session)
+        self.open(database, session::SEEN_THROUGH, Watch { context: self.context, heeds: false }, BEGINNING)
     }
 
     /// A statement gets `budget`; it must not outlive the step.
