@@ -21,49 +21,66 @@ fn main() -> ExitCode {
     };
     let by_hand = std::fs::read_to_string(hand).unwrap_or_default();
     let by_hand: BTreeMap<&str, &str> = by_hand.lines().filter_map(|line| line.split_once('\t')).collect();
-    let (mut all, mut ours, mut theirs, mut none) = (0, 0, 0, 0);
-    for file in files(Path::new(folder)) {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = decode(std::fs::read(&file).unwrap_or_default()).0;
-        let (read, first, below) = reader(&text);
-        let expected =
-            by_hand.get(name.as_str()).map_or(read, |hand| (*hand != "-").then(|| (*hand).to_owned()));
-        let Some(expected) = expected else {
-            none += 1;
-            continue;
-        };
-        all += 1;
-        let is_right = |answer: &Option<(String, String)>| {
-            answer.as_ref().is_some_and(|(version, notes)| {
-                let told = by_hand.contains_key(name.as_str());
-                *version == expected
-                    && (told || first.as_ref().is_none_or(|line| notes.contains(line.as_str())))
-                    && (told
-                        || first == below
-                        || below.as_ref().is_none_or(|line| !notes.contains(line.as_str())))
-            })
-        };
-        let (own, other) = (own(&text), peers(peer, &file));
-        let (own_right, other_right) = (is_right(&own), is_right(&other));
-        ours += usize::from(own_right);
-        theirs += usize::from(other_right);
-        let version =
-            |answer: Option<(String, String)>| answer.map_or("-".to_owned(), |(version, _)| version);
-        if !own_right || !other_right {
-            let word = |right| if right { "right" } else { "WRONG" };
-            println!(
-                "{name}\t{expected}\tours {} {}\tparse-changelog {} {}",
-                word(own_right),
-                version(own),
-                word(other_right),
-                version(other)
-            );
-        }
+    let judged: Vec<Option<Judged>> = files(Path::new(folder))
+        .iter()
+        .map(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let told = by_hand.get(name.as_str()).copied();
+            Judged::of(name, file, peer, told)
+        })
+        .collect();
+    let none = judged.iter().filter(|file| file.is_none()).count();
+    let judged: Vec<Judged> = judged.into_iter().flatten().collect();
+    for file in judged.iter().filter(|file| !file.ours.1 || !file.theirs.1) {
+        file.show();
     }
+    let (all, ours) = (judged.len(), judged.iter().filter(|file| file.ours.1).count());
+    let theirs = judged.iter().filter(|file| file.theirs.1).count();
     println!(
         "newest: {all} files with a release ({none} without): ours right in {ours}, parse-changelog in {theirs}"
     );
     if all > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A file with a release: the version that is expected; the version that each found, and whether all of it is right.
+struct Judged {
+    name: String,
+    expected: String,
+    ours: (String, bool),
+    theirs: (String, bool),
+}
+
+impl Judged {
+    /// None for a file without a release. What was told by hand is held against the version alone.
+    fn of(name: String, file: &Path, peer: &str, told: Option<&str>) -> Option<Self> {
+        let text = decode(std::fs::read(file).unwrap_or_default()).0;
+        let (read, first, below) = reader(&text);
+        let expected = told.map_or(read, |hand| (hand != "-").then(|| hand.to_owned()))?;
+        let judge = |answer: Option<(String, String)>| {
+            let Some((version, notes)) = answer else { return ("-".to_owned(), false) };
+            let has = |line: &Option<String>| line.as_ref().map(|line| notes.contains(line.as_str()));
+            let parts =
+                told.is_some() || has(&first) != Some(false) && (first == below || has(&below) != Some(true));
+            let right = version == expected && parts;
+            (version, right)
+        };
+        let (ours, theirs) = (judge(own(&text)), judge(peers(peer, file)));
+        Some(Judged { name, expected, ours, theirs })
+    }
+
+    fn show(&self) {
+        let word = |right| if right { "right" } else { "WRONG" };
+        let (ours, theirs) = (&self.ours, &self.theirs);
+        println!(
+            "{}\t{}\tours {} {}\tparse-changelog {} {}",
+            self.name,
+            self.expected,
+            word(ours.1),
+            ours.0,
+            word(theirs.1),
+            theirs.0
+        );
+    }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

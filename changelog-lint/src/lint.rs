@@ -165,7 +165,7 @@ impl<'a> Verdict<'a> {
     fn newest(&self, context: &Context, section: &Section) -> Result<(), Failure> {
         let heading = self.log.heading(section).span.start;
         if let Some(newer) = plan::newer(self.findings, heading) {
-            return Err(self.file.failure(self.lines, plan::reason(newer), newer));
+            return Err(self.once(context, self.file.failure(self.lines, plan::reason(newer), newer)));
         }
         let announced = self.log.sections.iter().take_while(|other| other.heading < section.heading);
         for other in announced.filter(|other| other.version().is_some() && !other.is_released()) {
@@ -189,7 +189,14 @@ impl<'a> Verdict<'a> {
         }
         let short: Vec<String> =
             found.iter().take(LISTED).map(|f| show::short(f, &self.file.name, self.lines)).collect();
-        Err(failure.output("findings", found.len()).output("diagnostics", short))
+        let failure = failure.output("findings", found.len()).output("diagnostics", short);
+        Err(self.once(context, failure))
+    }
+
+    /// What was shown among the findings is not said again.
+    fn once(&self, context: &Context, failure: Failure) -> Failure {
+        let all_shown = !context.voice.is_quiet() && self.findings.len() <= SHOWN;
+        if all_shown { failure.already_shown() } else { failure }
     }
 }
 

@@ -158,7 +158,7 @@ pub fn in_the_way<'f>(findings: &'f [Finding], told: Option<&str>, least: Level)
 }
 
 /// What looks like a newer release above the newest one (at `heading`), and is not read as one.
-pub fn newer<'f>(findings: &'f [Finding], heading: usize) -> Option<&'f Finding> {
+pub fn newer(findings: &[Finding], heading: usize) -> Option<&Finding> {
     let is_newer = |f: &&Finding| {
         f.rule.name == "heading-not-understood" && f.level == Level::Error && f.span.start < heading
     };

@@ -69,8 +69,8 @@ pub fn read(text: &str) -> Option<Title> {
 pub(crate) fn may_lead(word: &str) -> bool {
     let lower = word.to_lowercase();
     let is_part = |phrase: &&str| phrase.split(' ').any(|part| part == lower);
-    VERSION_WORDS.iter().any(|phrase| is_part(phrase))
-        || NOT_YET.iter().any(|phrase| is_part(phrase))
+    VERSION_WORDS.iter().any(&is_part)
+        || NOT_YET.iter().any(is_part)
         || words::is_vocabulary(&lower)
         || words::is_beside(&lower)
         || date::is_month(&lower)

@@ -36,10 +36,9 @@ impl Said {
     }
 }
 
-/// Text whose lines are lines and whose marks are marks: a server may send what moves the cursor or changes a terminal's title.
+/// Text whose lines are lines: a server may send what moves the cursor or changes a terminal's title.
 fn plain(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    step::plain(&String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n")).into_owned()
 }
 
 /// Attends a program that was started: gives it its input, takes what it says, and waits for its end, at most until the deadline,
@@ -157,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_a_server_says_does_not_steer_a_terminal() {
-        let said = plain(b"remote: no\r\nremote: \x1b]0;owned\x07\x1b[2Jno\rtab\there \xff");
-        assert_eq!(said, "remote: no\nremote: \u{fffd}]0;owned\u{fffd}\u{fffd}[2Jno\ntab\there \u{fffd}");
+        let said = plain(b"remote: no\r\nremote: \x1b]0;owned\x07\x1b[2Jno\rtab\there");
+        assert_eq!(said, "remote: no\nremote: no\ntab here");
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::log::{Line, first, lines};
+use super::log::{clean, first, lines};
 use super::words::{flag, id, loose_text, whole, word};
 use super::{Application, Kind};
 
@@ -117,9 +117,9 @@ impl Row {
 
     /// The lines of its log that say why it ended as it did, as far as everybody may see them.
     pub fn last_lines(&self) -> Vec<String> {
-        let all = lines(self.logs());
-        let visible: Vec<String> = all.iter().filter(|l| !l.hidden).flat_map(Line::texts).collect();
-        super::reason::lines(&visible)
+        let mut visible = lines(self.logs());
+        visible.retain(|line| !line.hidden);
+        super::reason::lines(&clean(&visible))
     }
 
     /// Whether its log says something.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use step::redact;
+use step::{Lines, plain, scrub};
 
 use super::words::flag;
 
@@ -27,10 +27,20 @@ fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 }
 
 impl Line {
-    /// Its lines, clean.
-    pub(super) fn texts(&self) -> Vec<String> {
-        self.output.lines().map(scrub).filter(|text| !text.trim().is_empty()).collect()
+    /// Its lines without colours and cursor movements, which would let a log write anywhere on the terminal.
+    fn texts(&self) -> Vec<String> {
+        plain(&self.output).lines().map(str::to_owned).collect()
     }
+}
+
+/// The lines of entries as people may see them: no secrets of ours nor of others, also where one goes over several entries.
+pub(super) fn clean(entries: &[Line]) -> Vec<String> {
+    without_secrets(&entries.iter().flat_map(Line::texts).collect::<Vec<_>>())
+}
+
+fn without_secrets(lines: &[String]) -> Vec<String> {
+    let clean = scrub(&lines.join("\n"));
+    clean.lines().filter(|text| !text.trim().is_empty()).map(str::to_owned).collect()
 }
 
 /// The entries; none when there is no log, or when it cannot be read.
@@ -117,10 +127,12 @@ pub struct Cursor {
     at: usize,
     size: usize,
     told: HashSet<(String, String)>,
+    lines: Lines,
 }
 
 impl Cursor {
-    /// What is new; hidden entries only if they are wanted. A log that has lost entries is read again, and nothing is told twice.
+    /// What is new; hidden entries only if they are wanted. A log that has lost entries is read again, and nothing is told twice. A line
+    /// whose end may be the beginning of a secret waits for the next one.
     pub fn fresh(&mut self, logs: Option<&str>, hidden: bool) -> Vec<String> {
         let size = logs.map_or(0, str::len);
         if size == self.size {
@@ -134,72 +146,14 @@ impl Cursor {
         self.at = count;
         let visible = new.iter().filter(|line| hidden || !line.hidden);
         let untold = visible.filter(|line| self.told.insert((line.timestamp.clone(), line.output.clone())));
-        untold.flat_map(Line::texts).collect()
+        let texts: Vec<String> = untold.flat_map(Line::texts).collect();
+        without_secrets(&self.lines.push(texts))
     }
-}
 
-/// A line of somebody else's for people's eyes: no secrets of ours, no passwords in URLs, no keys, no control characters.
-fn scrub(text: &str) -> String {
-    let plain = without_control(text);
-    let mut words: Vec<String> = Vec::new();
-    let mut bearer = false;
-    for word in redact(&plain).split(' ') {
-        let clean = if bearer && !word.is_empty() { "[redacted]".to_owned() } else { clean_word(word) };
-        bearer =
-            (bearer && word.is_empty()) || matches!(word.to_ascii_lowercase().as_str(), "bearer" | "basic");
-        words.push(clean);
+    /// What has waited, now that nothing comes after it.
+    pub fn rest(&mut self) -> Vec<String> {
+        without_secrets(&self.lines.finish())
     }
-    words.join(" ")
-}
-
-/// Colours and cursor movements would let a log write anywhere on the terminal.
-fn without_control(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '\u{1b}' if rest.peek() == Some(&'[') => {
-                rest.next();
-                // The sequence ends with its first letter (or any byte from @ to ~).
-                for c in rest.by_ref() {
-                    if ('@'..='~').contains(&c) {
-                        break;
-                    }
-                }
-            }
-            '\t' => plain.push(' '),
-            c if c.is_control() => {}
-            c => plain.push(c),
-        }
-    }
-    plain
-}
-
-fn clean_word(word: &str) -> String {
-    if word.contains("-----BEGIN") || is_key(word) {
-        return "[redacted]".to_owned();
-    }
-    // `https://user:password@host`: what stands between the scheme and the @.
-    match word.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split('/').next()?, rest))) {
-        Some((scheme, authority, rest)) if authority.contains('@') => {
-            let host = rest.split_at(authority.rfind('@').unwrap_or_default()).1;
-            format!("{scheme}://[redacted]{host}")
-        }
-        _ => word.to_owned(),
-    }
-}
-
-/// A long run of base64 with both cases and digits: a key, or its middle. Digests are hex and stay.
-fn is_key(word: &str) -> bool {
-    let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-');
-    let bare = word.rsplit_once('=').filter(|(_, v)| !v.is_empty()).map_or(word, |(_, value)| value);
-    bare.len() >= 40
-        && bare.bytes().all(base64)
-        && bare.bytes().any(|b| b.is_ascii_uppercase())
-        && bare.bytes().any(|b| b.is_ascii_lowercase())
-        && bare.bytes().any(|b| b.is_ascii_digit())
-        && !bare.contains("//")
-        && bare.matches('/').count() < 4
 }
 
 #[cfg(test)]
@@ -237,19 +191,19 @@ mod tests {
             ("\u{1b}[31mred\u{1b}[0m \u{7}bell", "red bell"),
             (
                 "git clone https://oauth2:tok-en@git.example/a/b.git x",
-                "git clone https://[redacted]@git.example/a/b.git x",
+                "git clone https://oauth2:[redacted]@git.example/a/b.git x",
             ),
             ("see https://shop.example/a@b", "see https://shop.example/a@b"),
             ("Authorization: Bearer abc123", "Authorization: Bearer [redacted]"),
-            ("-----BEGIN OPENSSH PRIVATE KEY-----", "[redacted] OPENSSH PRIVATE KEY-----"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", "[redacted]"),
             ("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz", "[redacted]"),
-            ("KEY=b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz", "[redacted]"),
+            ("KEY=b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz", "KEY=[redacted]"),
             (
                 "sha256:9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c9f2c41d07ab39f2c41d07ab3",
                 "sha256:9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c9f2c41d07ab39f2c41d07ab3",
             ),
         ] {
-            assert_eq!(scrub(text), clean);
+            assert_eq!(Cursor::default().fresh(Some(&log(&[(text, false)])), false), [clean]);
         }
     }
 }

@@ -259,7 +259,11 @@ impl<'a> Follower<'a> {
 
     /// What its log has that is new.
     fn tell(&mut self, row: &Row) {
-        for line in self.cursor.fresh(row.logs(), self.world.settings.hidden_log) {
+        let mut lines = self.cursor.fresh(row.logs(), self.world.settings.hidden_log);
+        if !row.is_open() {
+            lines.extend(self.cursor.rest());
+        }
+        for line in lines {
             self.world.context.voice.say(&format!("{} | {line}", self.target.app.name));
         }
     }
