@@ -1,7 +1,7 @@
 //! Refs below `refs/rilis/` on the remote: each names a commit whose parents are the entries before it. A ref is moved only
 //! from the entry that was seen to the next one (compare and swap), and the remote is asked afterwards whether it was.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use git_program::{Git, Place};
 use step::{Acted, Context, Failure, Permit};
@@ -125,18 +125,34 @@ impl<'a> Refs<'a> {
         Err(Failure::temporary("remote-unreachable", message).cause(said.stderr))
     }
 
-    /// A tree of a folder's files, by their names; they are written by one process of git, however many they are.
+    /// A tree of a folder's files, by their names; they are written by one process of git, however many they are, but for those that hold
+    /// a secret that is known here: what has been pushed stays, so these are written with a mask.
     pub fn tree(&self, folder: &Path, names: &[String]) -> Result<String, Failure> {
+        let paths: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+        let masked: Vec<Option<String>> = paths.iter().map(|path| masked(path)).collect::<Result<_, _>>()?;
+        let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let whole = shown.iter().zip(&masked).filter(|(_, masked)| masked.is_none()).map(|(path, _)| path);
+        let mut ids = self.write(&whole.map(String::as_str).collect::<Vec<_>>())?.into_iter();
         let mut listing = String::new();
-        if !names.is_empty() {
-            let paths: Vec<String> = names.iter().map(|n| folder.join(n).display().to_string()).collect();
-            let mut args = vec!["hash-object", "-w", "--no-filters", "--"];
-            args.extend(paths.iter().map(String::as_str));
-            let ids = self.git.ask(&args, b"")?.text();
-            let lines = ids.lines().zip(names).map(|(id, name)| format!("100644 blob {id}\t{name}\n"));
-            listing.extend(lines);
+        for (name, masked) in names.iter().zip(masked) {
+            let id = match masked {
+                Some(text) => {
+                    self.git.ask(&["hash-object", "-w", "--no-filters", "--stdin"], text.as_bytes())?.text()
+                }
+                None => ids.next().unwrap_or_default(),
+            };
+            listing.push_str(&format!("100644 blob {id}\t{name}\n"));
         }
         Ok(self.git.ask(&["mktree"], listing.as_bytes())?.text())
+    }
+
+    /// Writes files into git's store as they are; their ids.
+    fn write(&self, paths: &[&str]) -> Result<Vec<String>, Failure> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let args = [&["hash-object", "-w", "--no-filters", "--"], paths].concat();
+        Ok(self.git.ask(&args, b"")?.text().lines().map(str::to_owned).collect())
     }
 
     /// A tree without files: an entry that is only its message.
@@ -199,6 +215,15 @@ impl<'a> Refs<'a> {
             format!("{} does not take {full}: it must allow refs below {ROOT}/ to be pushed", self.remote());
         Err(Failure::failed("refs-refused", message).cause(words))
     }
+}
+
+/// A file's text with a mask for each secret that is known here; none when it has none.
+fn masked(path: &Path) -> Result<Option<String>, Failure> {
+    let bytes = std::fs::read(path)
+        .map_err(|e| Failure::config("runs", format!("{} cannot be read: {e}", path.display())))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let clean = step::redact(&text);
+    Ok((clean != text).then_some(clean))
 }
 
 /// Who works here, as git knows them; else the user and the machine.

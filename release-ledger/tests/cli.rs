@@ -282,6 +282,26 @@ fn a_run_s_documents_reach_another_machine() {
     assert_eq!(value["runs"][0]["state"], "open");
 }
 
+/// A log in a document may hold what its program did not know to be a secret; what is pushed stays.
+#[test]
+fn a_secret_in_a_document_is_masked_before_it_is_pushed() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    let folder = rina.folder(RUN);
+    std::fs::write(folder.join("01-deploy.json"), document("was c2wtbGl2ZS05ZjJjNDFkMDdhYjM=, then"))
+        .expect("written");
+    std::fs::write(folder.join("02-tag.json"), document("tag-rc")).expect("written");
+    let mut store = rina.command(&["store", &folder.display().to_string()]);
+    let output = store.env("SHOP_API_TOKEN", "sk-live-9f2c41d07ab3").output().expect("it runs");
+    assert!(output.status.success(), "{}", text(&output));
+    let budi = team.member("budi");
+    budi.good(&["fetch", "--like", RUN, "runs"]);
+    let there =
+        |name: &str| std::fs::read_to_string(budi.path().join("runs").join(RUN).join(name)).expect("there");
+    assert_eq!(there("01-deploy.json"), document("was [redacted], then"));
+    assert_eq!(there("02-tag.json"), document("tag-rc"));
+}
+
 #[test]
 fn status_names_locks_and_holds_and_works_without_the_remote() {
     let team = Team::new();

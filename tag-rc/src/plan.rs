@@ -156,7 +156,8 @@ fn message(settings: &Settings, target: &Target, seen: &Seen) -> String {
         other_base: settings.other_base.clone().filter(|_| needs_reason(target, seen)),
     };
     let notes = if let Notes::There(notes) = &seen.notes { Some(notes.as_str()) } else { None };
-    crate::message::compose(&target.name, notes, &trailers)
+    // A tag that was pushed stays for ever, and notes are anybody's words.
+    step::redact(&crate::message::compose(&target.name, notes, &trailers))
 }
 
 /// Whether a hotfix is built on something else than what runs.
