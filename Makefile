@@ -3,7 +3,7 @@ CARGO = cargo
 PREFIX = /usr/local
 # The one list of programs, which the library `step`, the tests and the benchmarks read too.
 PROGRAMS := $(shell cat scripts/programs)
-RUNBOOKS = candidate release hotfix rollback rehearse status
+RUNBOOKS = candidate release hotfix rollback rehearse status abandon
 # The product that candidate, release, rollback and plan act on, and what they are told.
 PRODUCT =
 VERSION =

@@ -1,5 +1,6 @@
 //! Takes PostgreSQL snapshots, proves the recovery point, and brings the data back beside the live database.
 
+mod applied;
 mod args;
 mod copy;
 mod journal;
@@ -54,6 +55,7 @@ impl Program for Args {
         let settings = Settings::read(&run.context)?;
         match self.command() {
             Command::RecoveryPoint { .. } => Err(Failure::bug("recovery-point is a question")),
+            Command::Applied => applied::run(run, &settings),
             Command::Snapshot => snapshot::run(run, &settings),
             Command::Rehearse { snapshot } => restore::rehearse::run(run, &settings, snapshot.as_deref()),
             Command::Restore(wish) => restore::run(run, &settings, wish),

@@ -26,8 +26,14 @@ pub enum Command {
         #[arg(long)]
         rollback: bool,
         /// The document of the run that is rolled back, finished or failed; else Coolify's history is asked
-        #[arg(long, value_name = "FILE", requires = "rollback")]
+        #[arg(long, value_name = "FILE", requires = "rollback", conflicts_with = "run")]
         of: Option<PathBuf>,
+        /// With --rollback: the runs of this environment, as their keeper lists them; the one that brought what runs is gone back from
+        #[arg(long, value_name = "FILE", requires = "rollback")]
+        history: Option<PathBuf>,
+        /// Go back from this one of them, whatever runs
+        #[arg(long, value_name = "NAME", requires = "history")]
+        run: Option<String>,
         /// Since when the data is wrong, RFC 3339; else the start of the deployment that is rolled back
         #[arg(long, value_name = "TIME", requires = "rollback", value_parser = instant)]
         incident_at: Option<String>,

@@ -25,6 +25,7 @@ use api::Net;
 use args::{Args, Command, Target};
 use deploy::{Purpose, bring};
 use plan::Wanted;
+use previous::rollback::Start;
 use settings::Settings;
 use step::{Answer, Common, Context, Failure, Outcome, Previous, Program, Run};
 use world::World;
@@ -71,8 +72,9 @@ impl Program for Args {
             Command::Status => Err(Failure::bug("status is a question")),
             Command::Observe { rollback: false, .. } => previous::observe(run, settings, net),
             Command::Tested { rebuilt } => tested::tested(run, settings, net, rebuilt.as_deref()),
-            Command::Observe { of, incident_at, target, .. } => {
-                previous::rollback::open(run, settings, net, of.as_deref(), incident_at.as_deref(), target)
+            Command::Observe { of, history, run: named, incident_at, target, .. } => {
+                let from = Start { of: of.as_deref(), history: history.as_deref(), named: named.as_deref() };
+                previous::rollback::open(run, settings, net, from, incident_at.as_deref(), target)
             }
             Command::Deploy { no_previous, auto_rollback, target, .. } => {
                 let reason = way_back(run, no_previous.as_deref())?;
@@ -136,7 +138,8 @@ fn before(
 ) -> Result<Wanted, Failure> {
     let opened = run.document.facts().contains_key("replaces");
     if !opened {
-        previous::rollback::open(run, settings, net, of, None, target)?;
+        let from = Start { of, ..Start::default() };
+        previous::rollback::open(run, settings, net, from, None, target)?;
     }
     let build = Previous {
         version: run.fact("version")?,

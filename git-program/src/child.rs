@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use step::{Acted, Context, Failure};
+use step::{Acted, Context, Deadline, Failure};
 
 /// How long a pipe is waited for before the program itself is looked at: a helper that it left behind (ssh's master connection, a
 /// credential cache) may keep the pipe open for ever.
@@ -46,7 +46,12 @@ fn plain(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// `failed` when it cannot be waited for; `temporary` at the deadline, when it is killed.
-pub fn attend(context: &Context, mut child: Child, input: &[u8]) -> Result<Said, Failure> {
+pub fn attend(context: &Context, child: Child, input: &[u8]) -> Result<Said, Failure> {
+    attend_until(context.deadline, child, input)
+}
+
+/// The same until another deadline.
+pub(crate) fn attend_until(deadline: Deadline, mut child: Child, input: &[u8]) -> Result<Said, Failure> {
     let mut pipes = Pipes {
         input,
         stdin: child.stdin.take().and_then(without_waiting),
@@ -56,13 +61,13 @@ pub fn attend(context: &Context, mut child: Child, input: &[u8]) -> Result<Said,
     let mut nap = Duration::from_micros(200);
     let status = loop {
         if pipes.are_open() {
-            pipes.pass(context.deadline.left().min(LOOK));
+            pipes.pass(deadline.left().min(LOOK));
         } else {
             // It has said all, so it is about to end.
             std::thread::sleep(nap);
             nap = (nap * 2).min(LOOK);
         }
-        if let Some(status) = ended(context, &mut child)? {
+        if let Some(status) = ended(deadline, &mut child)? {
             break status;
         }
     };
@@ -71,16 +76,16 @@ pub fn attend(context: &Context, mut child: Child, input: &[u8]) -> Result<Said,
     Ok(Said { status, stderr: plain(&pipes.stderr.1), stdout: pipes.stdout.1 })
 }
 
-fn ended(context: &Context, child: &mut Child) -> Result<Option<ExitStatus>, Failure> {
+fn ended(deadline: Deadline, child: &mut Child) -> Result<Option<ExitStatus>, Failure> {
     let lost = |e| {
         Failure::failed("child-lost", format!("a program cannot be waited for: {e}")).acted(Acted::Unknown)
     };
     let status = child.try_wait().map_err(lost)?;
-    if status.is_none() && context.deadline.left().is_zero() {
+    if status.is_none() && deadline.left().is_zero() {
         // Nothing more can be done about a child that cannot be killed.
         let _ = child.kill();
         let _ = child.wait();
-        return Err(context.deadline.over());
+        return Err(deadline.over());
     }
     Ok(status)
 }

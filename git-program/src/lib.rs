@@ -9,8 +9,9 @@ mod place;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use step::{Context, Failure};
+use step::{Context, Deadline, Failure};
 
 pub use child::{Said, attend};
 pub use place::Place;
@@ -21,12 +22,14 @@ pub struct Git<'a> {
     context: &'a Context,
     variables: Vec<(String, String)>,
     settings: Vec<(String, String)>,
+    patience: Option<Duration>,
+    regardless: bool,
 }
 
 impl<'a> Git<'a> {
     /// For one step.
     pub fn new(context: &'a Context) -> Self {
-        Git { context, variables: Vec::new(), settings: Vec::new() }
+        Git { context, variables: Vec::new(), settings: Vec::new(), patience: None, regardless: false }
     }
 
     /// With a variable of the environment, such as `GIT_COMMITTER_NAME`.
@@ -40,6 +43,20 @@ impl<'a> Git<'a> {
     #[must_use]
     pub fn set(mut self, key: &str, value: impl Into<String>) -> Self {
         self.settings.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// Each run may take so long at most, however much time the step has.
+    #[must_use]
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// It is run although a signal came: what has to be put in order at the end.
+    #[must_use]
+    pub fn regardless(mut self) -> Self {
+        self.regardless = true;
         self
     }
 
@@ -67,7 +84,9 @@ impl<'a> Git<'a> {
     }
 
     fn start(&self, args: &[&str], input: &[u8], counts: bool) -> Result<Said, Failure> {
-        self.context.checkpoint()?;
+        if !self.regardless {
+            self.context.checkpoint()?;
+        }
         self.context.voice.detail(&format!("git {}", args.join(" ")));
         let mut command = Command::new("git");
         command.args(args);
@@ -77,7 +96,8 @@ impl<'a> Git<'a> {
         command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let missing = |e| Failure::config("git-missing", format!("the program git cannot be started: {e}"));
-        attend(self.context, command.spawn().map_err(missing)?, input)
+        let end = self.patience.map_or(self.context.deadline, Deadline::after);
+        child::attend_until(end.sooner(self.context.deadline), command.spawn().map_err(missing)?, input)
     }
 
     /// Whether `GIT_DIR` and its like mean anything. A hook leaves them behind for whatever it starts, also in the folder of

@@ -16,7 +16,7 @@ use certificate::Seen;
 use git_program::Git;
 use jiff::Timestamp;
 use plan::Wish;
-use range::Range;
+use range::{Applied, Range};
 use serde_json::json;
 use step::{Answer, Common, Context, Failure, Outcome, Previous, Program, Replaces, Run};
 
@@ -171,7 +171,13 @@ fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
     match (from, to) {
         (None, _) => nameless("the build before"),
         (_, None) => nameless("the build that is left"),
-        (Some(from), Some(to)) => range::read(&git, &settings.migrations, &from, &to),
+        (Some(from), Some(to)) => {
+            let range = range::read(&git, &settings.migrations, &from, &to)?;
+            Ok(match run.fact::<Applied>("applied")? {
+                Some(applied) => range.applied(&applied),
+                None => range,
+            })
+        }
     }
 }
 

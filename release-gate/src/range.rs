@@ -39,6 +39,45 @@ impl Range {
     }
 }
 
+/// The fact `applied`: which migrations the database says were applied, and where it says so.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Applied {
+    pub table: String,
+    pub names: Vec<String>,
+}
+
+impl Applied {
+    /// Whether a migration is among them: by its path, its file's name, or the number that it begins with.
+    fn has(&self, path: &str) -> bool {
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let stem = file.strip_suffix(".sql").unwrap_or(file);
+        let digits = stem.len() - stem.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number = Some(&stem[..digits]).filter(|n| n.len() >= 3);
+        let rest = stem[digits..].trim_start_matches(['_', '-']);
+        self.names.iter().any(|name| {
+            [path, file, stem].contains(&name.as_str())
+                || Some(name.as_str()) == number
+                || (!rest.is_empty() && name == rest)
+        })
+    }
+}
+
+impl Range {
+    /// Without what git has and the database does not: it was never applied, so nothing of it can be in the way.
+    pub fn applied(mut self, applied: &Applied) -> Self {
+        for file in self.files.iter_mut().filter(|f| f.class > Class::None && !applied.has(&f.path)) {
+            file.class = Class::None;
+            file.why = vec![format!("was not applied, by {}", applied.table)];
+        }
+        self.class =
+            self.files.iter().map(|f| f.class).max().unwrap_or(Class::None).max(match self.problem {
+                Some(_) => Class::Unknown,
+                None => Class::None,
+            });
+        self
+    }
+}
+
 /// The commit that a name leads to here, if it does.
 pub fn commit(git: &Git, name: &str) -> Result<Option<String>, Failure> {
     let said = git
@@ -75,5 +114,32 @@ fn file(git: &Git, judge: &mut Judge, to: &str, path: &str, status: &str) -> Res
         }
         "D" => strange("is only in the build before: the two builds are on different lines"),
         _ => strange("was changed after it was written: which version of it ran is not known"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_applied_is_in_the_way() {
+        let file = |path: &str| File { path: path.into(), class: Class::Contract, why: Vec::new() };
+        let files = vec![file("db/migrations/20261124090000_prices.sql")];
+        let range = Range { class: Class::Contract, from: None, to: None, files, problem: None };
+        let class = |names: &[&str]| {
+            let names = names.iter().map(|n| (*n).to_owned()).collect();
+            range.clone().applied(&Applied { table: "schema_migrations".into(), names }).class
+        };
+        assert_eq!(class(&[]), Class::None);
+        assert_eq!(class(&["20261123090000"]), Class::None);
+        for name in [
+            "20261124090000",
+            "20261124090000_prices",
+            "20261124090000_prices.sql",
+            "db/migrations/20261124090000_prices.sql",
+            "prices",
+        ] {
+            assert_eq!(class(&[name]), Class::Contract, "{name}");
+        }
     }
 }

@@ -82,12 +82,13 @@ pub struct Answer {
     pub(crate) text: String,
     pub(crate) value: Value,
     pub(crate) failure: Option<crate::Failure>,
+    pub(crate) code: Option<u8>,
 }
 
 impl Answer {
     /// An answer in both forms; `text` needs no newline at its end.
     pub fn new(text: impl Into<String>, value: impl Into<Value>) -> Self {
-        Answer { text: text.into(), value: value.into(), failure: None }
+        Answer { text: text.into(), value: value.into(), failure: None, code: None }
     }
 
     /// The answer is shown, and the program still exits as this failure says (a verdict of "no").
@@ -95,5 +96,10 @@ impl Answer {
     pub fn but(mut self, failure: crate::Failure) -> Self {
         self.failure = Some(failure);
         self
+    }
+
+    /// Nothing is shown, and the program ends as the one ended that it ran.
+    pub fn ended(code: u8) -> Self {
+        Answer { text: String::new(), value: Value::Null, failure: None, code: Some(code) }
     }
 }

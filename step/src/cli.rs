@@ -57,6 +57,13 @@ pub struct Common {
     pub(crate) color: ColorChoice,
 }
 
+impl Common {
+    /// What a new document is called, if that was said.
+    pub fn procedure(&self) -> Option<&str> {
+        self.procedure.as_deref()
+    }
+}
+
 /// A version is a plain word: what kind of versions a product has is the changelog's affair.
 fn release(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));

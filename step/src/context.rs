@@ -5,7 +5,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::interrupt::Interrupt;
-use crate::{Deadline, Failure, Settings, Voice};
+use crate::{Deadline, Failure, Settings, Voice, keeper};
 
 /// Leave to change the outside world. Only [`Context::permit`] makes one, and never in plan mode: whatever changes
 /// something takes a `&Permit`, so that everything dangerous can be listed with grep.
@@ -45,13 +45,17 @@ impl Context {
         self.environment.as_deref().ok_or_else(missing)
     }
 
-    /// To be called before each new request: stops when a signal came or the time is over.
+    /// To be called before each new request: stops when a signal came, the time is over, or the keeper of the run cannot prove
+    /// the environment's lock any more.
     ///
     /// # Errors
-    /// `temporary`: `interrupted` or `deadline`.
+    /// `temporary`: `interrupted`, `lock-lost` or `deadline`.
     pub fn checkpoint(&self) -> Result<(), Failure> {
         if let Some(interrupted) = self.interrupt.came() {
             return Err(interrupted);
+        }
+        if !self.plan {
+            keeper::still_ours()?;
         }
         if self.deadline.left().is_zero() { Err(self.deadline.over()) } else { Ok(()) }
     }

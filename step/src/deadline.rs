@@ -20,6 +20,12 @@ impl Deadline {
         Deadline { end: Instant::now() + budget, budget }
     }
 
+    /// The one of two that comes first.
+    #[must_use]
+    pub fn sooner(self, other: Deadline) -> Self {
+        if other.end < self.end { other } else { self }
+    }
+
     /// What is left; zero when it is over.
     pub fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())

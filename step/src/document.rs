@@ -15,7 +15,11 @@ pub(crate) const LIMIT: u64 = 4 << 20;
 
 /// One release, rollback or candidate, as far as it has come.
 #[derive(Clone, Debug)]
-pub struct Document(Map<String, Value>);
+pub struct Document {
+    map: Map<String, Value>,
+    /// The failure in the shape that it should have; what was read is handed on as it was.
+    failure: Option<Map<String, Value>>,
+}
 
 impl Document {
     /// Opens a new document.
@@ -35,9 +39,14 @@ impl Document {
             "steps": [],
         });
         match document {
-            Value::Object(map) => Document(map),
-            _ => Document(Map::new()),
+            Value::Object(map) => Self::of(map),
+            _ => Self::of(Map::new()),
         }
+    }
+
+    fn of(map: Map<String, Value>) -> Self {
+        let failure = map.get("failure").map(whole_failure);
+        Document { map, failure }
     }
 
     /// Reads a document from stdin; the error is one sentence.
@@ -71,7 +80,7 @@ impl Document {
             && map.get("steps").is_some_and(Value::is_array)
             && matches!(mode, Some("apply" | "plan"));
         if whole {
-            Ok(Document(map))
+            Ok(Self::of(map))
         } else {
             Err("the document lacks a usable id, mode, facts or steps".into())
         }
@@ -99,28 +108,28 @@ impl Document {
 
     /// Lowers the mode to plan; nothing raises it again.
     pub(crate) fn lower_to_plan(&mut self) {
-        self.0.insert("mode".into(), json!("plan"));
+        self.map.insert("mode".into(), json!("plan"));
     }
 
     /// The records of the steps so far.
     pub fn steps(&self) -> &[Value] {
-        self.0.get("steps").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.map.get("steps").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// The facts.
     pub fn facts(&self) -> &Map<String, Value> {
         static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-        self.0.get("facts").and_then(Value::as_object).unwrap_or(&NONE)
+        self.map.get("facts").and_then(Value::as_object).unwrap_or(&NONE)
     }
 
     /// The failure, if a step before has failed.
     pub fn failure(&self) -> Option<&Map<String, Value>> {
-        self.0.get("failure").and_then(Value::as_object)
+        self.failure.as_ref()
     }
 
     /// The whole document.
     pub fn to_value(&self) -> Value {
-        Value::Object(self.0.clone())
+        Value::Object(self.map.clone())
     }
 
     /// The exit code of the recorded failure.
@@ -145,29 +154,49 @@ impl Document {
             }
             None => {}
         }
-        if let Some(facts) = self.0.get_mut("facts").and_then(Value::as_object_mut) {
+        if let Some(facts) = self.map.get_mut("facts").and_then(Value::as_object_mut) {
             facts.insert(fact.to_owned(), value);
         }
         Ok(())
     }
 
     pub(crate) fn push_record(&mut self, record: Value) {
-        if let Some(steps) = self.0.get_mut("steps").and_then(Value::as_array_mut) {
+        if let Some(steps) = self.map.get_mut("steps").and_then(Value::as_array_mut) {
             steps.push(record);
         }
     }
 
     pub(crate) fn set_failure(&mut self, failure: Value) {
-        self.0.insert("failure".into(), failure);
+        self.failure = Some(whole_failure(&failure));
+        self.map.insert("failure".into(), failure);
     }
 
     pub(crate) fn into_value(self) -> Value {
-        Value::Object(self.0)
+        Value::Object(self.map)
     }
 
     fn text(&self, key: &str) -> &str {
-        self.0.get(key).and_then(Value::as_str).unwrap_or_default()
+        self.map.get(key).and_then(Value::as_str).unwrap_or_default()
     }
+}
+
+/// A failure as steps write it: whatever stands there stops the chain, and what it lacks is unknown and never good news.
+fn whole_failure(failure: &Value) -> Map<String, Value> {
+    let mut whole = failure.as_object().cloned().unwrap_or_default();
+    let odd = format!("the document has a failure that this program cannot read: {}", shown(failure));
+    let usual = [
+        ("step", "an unknown step"),
+        ("kind", "failed"),
+        ("reason", "unreadable"),
+        ("acted", "unknown"),
+        ("message", &odd),
+    ];
+    for (key, value) in usual {
+        if !whole.get(key).is_some_and(Value::is_string) {
+            whole.insert(key.to_owned(), json!(value));
+        }
+    }
+    whole
 }
 
 /// A value for a message, cut short.
@@ -217,6 +246,18 @@ mod tests {
         let refused = document.set("version", json!("1.3.0")).expect_err("another");
         assert_eq!(refused.reason, "fact-conflict");
         assert_eq!(document.facts()["version"], json!("1.2.0"));
+    }
+
+    #[test]
+    fn a_failure_of_another_shape_is_a_failure() {
+        for failure in [json!("x"), json!([]), json!(true), json!({ "code": 1 }), Value::Null] {
+            let mut value = document().into_value();
+            value["failure"] = failure.clone();
+            let read = Document::parse(value.to_string().as_bytes()).expect("a document");
+            let found = read.failure().expect("a failure");
+            assert!(["step", "message", "acted"].iter().all(|key| found[*key].is_string()), "{failure}");
+            assert_eq!((read.failure_code(), &read.to_value()["failure"]), (Some(1), &failure));
+        }
     }
 
     #[test]

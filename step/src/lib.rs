@@ -15,6 +15,7 @@ mod facts;
 mod failure;
 mod input;
 mod interrupt;
+pub mod keeper;
 #[cfg(any(test, feature = "manual"))]
 mod manual;
 mod marker;

@@ -167,6 +167,7 @@ impl<P: Program> Process<'_, P> {
     }
 
     fn question(&self, voice: Voice) -> u8 {
+        crate::secret::limits(self.common.timeout.unwrap_or(P::TIMEOUT), &self.interrupt);
         let context = match self.context(voice, self.common.env.clone()) {
             Ok(context) => context,
             Err((voice, failure)) => return complain(&voice, &failure),
@@ -204,6 +205,7 @@ impl<P: Program> Process<'_, P> {
     fn step(&self, voice: Voice, incoming: Option<Document>) -> u8 {
         let started = jiff::Timestamp::now();
         let clock = Instant::now();
+        crate::secret::limits(self.common.timeout.unwrap_or(P::TIMEOUT), &self.interrupt);
         let recorded = incoming.as_ref().and_then(Document::failure_code);
         let known = incoming.as_ref().and_then(|d| d.facts().get("environment")).and_then(Value::as_str);
         let environment = known.map(str::to_owned).or_else(|| self.common.env.clone());
@@ -359,7 +361,10 @@ fn complain(voice: &Voice, failure: &Failure) -> u8 {
 }
 
 fn show(voice: &Voice, answer: Answer, as_json: bool) -> u8 {
-    let Answer { text, mut value, failure } = answer;
+    let Answer { text, mut value, failure, code } = answer;
+    if let Some(code) = code {
+        return code;
+    }
     redact_value(&mut value);
     let shown =
         if as_json { format!("{value:#}\n") } else { format!("{}\n", crate::redact(text.trim_end())) };

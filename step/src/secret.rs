@@ -1,10 +1,26 @@
 //! A secret that cannot be printed, serialised or compared by accident.
 
 use std::fmt;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
-use crate::{Failure, redact};
+use crate::interrupt::Interrupt;
+use crate::{Deadline, Failure, redact};
+
+/// A secret is a line; a file that never ends is none.
+const LIMIT: u64 = 1 << 20;
+
+/// Until when a secret is waited for, and what ends the wait.
+static LIMITS: OnceLock<(Deadline, Interrupt)> = OnceLock::new();
+
+/// The process's budget and its signals; said once, before settings are read.
+pub(crate) fn limits(budget: Duration, interrupt: &Interrupt) {
+    let _ = LIMITS.set((Deadline::after(budget), interrupt.clone()));
+}
 
 /// A token or password. It has no `Display` and no `Serialize`; whoever needs the text says [`Secret::expose`].
 #[derive(Clone)]
@@ -30,7 +46,7 @@ impl Secret {
     pub(crate) fn from_file(path: &Path, place: &str) -> Result<Self, Failure> {
         let at = path.display();
         let wrong = |why: String| Failure::config("secret", format!("{place}: {at}: {why}"));
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let text = patiently(path)?.map_err(|e| wrong(e.to_string()))?;
         let mode = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.permissions().mode();
         if mode & 0o004 != 0 {
             return Err(
@@ -40,6 +56,34 @@ impl Secret {
         match text.trim_end_matches(['\r', '\n']) {
             "" => Err(wrong("the file is empty".into())),
             secret => Ok(Secret::new(secret)),
+        }
+    }
+}
+
+/// Reads a file that may be a pipe (a password manager's): whoever is to write to it may never do so.
+fn patiently(path: &Path) -> Result<std::io::Result<String>, Failure> {
+    let (sender, receiver) = channel();
+    let owned = path.to_owned();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = std::fs::File::open(owned).and_then(|file| file.take(LIMIT).read_to_string(&mut text));
+        // Nobody listens any more when the time is over.
+        let _ = sender.send(read.map(|_| text));
+    });
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(50)) {
+            Ok(read) => return Ok(read),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Err(std::io::ErrorKind::Other.into())),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let Some((deadline, interrupt)) = LIMITS.get() else { continue };
+        if let Some(failure) = interrupt.came() {
+            return Err(failure);
+        }
+        if deadline.left().is_zero() {
+            let message =
+                format!("{} does not say its secret: whoever writes to it did not do so", path.display());
+            return Err(deadline.over().cause(message));
         }
     }
 }

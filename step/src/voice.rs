@@ -43,6 +43,19 @@ impl Voice {
         Voice { name, volume, colour, board: Board::default(), last: Mutex::default() }
     }
 
+    /// The same voice under the name of what a person has started.
+    #[must_use]
+    pub fn renamed(&self, name: &str) -> Self {
+        let name = Box::leak(name.to_owned().into_boxed_str());
+        Voice {
+            name,
+            volume: self.volume,
+            colour: self.colour,
+            board: Board::default(),
+            last: Mutex::default(),
+        }
+    }
+
     /// Whether colour may be used on stderr.
     pub fn colour(&self) -> bool {
         self.colour

@@ -186,7 +186,7 @@ fn aws_dynamodb_2025_stale_plan() {
     testkit::wait_for("the first run at its certificate", 120, || gate.with_extension("reached").exists());
     // It is taken for dead; another machine takes over and goes on to the end, and to the next release.
     let budi = machine(&sandbox, "budi");
-    let mut unlock = sandbox.command(testkit::bin("release-ledger"));
+    let mut unlock = sandbox.command(testkit::bin("release-run"));
     unlock.args(["unlock", "--env", "production", "--reason", "it hangs"]).current_dir(&budi);
     succeeds(&mut unlock);
     succeeds(release(&sandbox, "1.2.0").current_dir(&budi));

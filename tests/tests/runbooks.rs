@@ -90,10 +90,11 @@ fn killer(sandbox: &Sandbox, program: &str, action: &str) -> PathBuf {
     };
     let script = format!(
         "#!/bin/sh\nout=$(mktemp)\n{real} \"$@\" >\"$out\"; code=$?\n\
-         if {action}mkdir {folder}/once 2>/dev/null; then kill -9 $PPID $$; fi\n\
+         if {action}mkdir {folder}/once 2>/dev/null; then {cut}; fi\n\
          cat \"$out\"; rm -f \"$out\"; exit $code\n",
         real = real.display(),
         folder = folder.display(),
+        cut = story::POWER_CUT,
     );
     let path = folder.join(program);
     std::fs::write(&path, script).expect("written");
@@ -185,7 +186,9 @@ fn breaks(step: &str, expected: i32, disturb: impl Fn(&Sandbox, &mut Command), r
     let failed = format!("❌ aceh-commerce 1.2.0 → production FAILED at {step}");
     assert_eq!(end(&sandbox).messages, [failed.as_str()], "{step}");
     let done = |name: &str| find(&sandbox, name).is_some();
-    assert!(!done("-purge.json") && !done("finished"), "{step}");
+    assert!(!done("-purge.json"), "{step}");
+    let run = find(&sandbox, "/run.json").expect("a run");
+    assert_eq!(story::state(run.parent().expect("a folder")), "failed", "{step}");
     remedy(&sandbox);
     succeeds(sandbox.runbook("release").arg("1.2.0"));
     let deployments = if step == "deploy-coolify deploy" { 2 } else { 1 };

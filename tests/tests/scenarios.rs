@@ -92,10 +92,10 @@ fn a_run_that_another_machine_began_is_gone_on_with_there() {
     let budi = machine(&sandbox, "budi");
     // The first machine may still be at work, as far as anybody knows.
     let (code, said) = run(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
-    assert!(code == Some(75) && said.contains("release-ledger unlock --env production"), "{said}");
+    assert!(code == Some(75) && said.contains("release-run unlock --env production"), "{said}");
     assert_eq!(deployments(&sandbox), 0);
     let unlock = ["unlock", "--env", "production", "--reason", "the laptop is in the lagoon"];
-    succeeds(sandbox.command(testkit::bin("release-ledger")).args(unlock).current_dir(&budi));
+    succeeds(sandbox.command(testkit::bin("release-run")).args(unlock).current_dir(&budi));
     let said = succeeds(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
     assert!(said.contains("going on with runs/") && said.contains("done before: 04-snapshot"), "{said}");
     assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0-rc1"), 1));
@@ -158,7 +158,11 @@ fn a_dead_run_s_lock_is_given_back_on_its_own_machine() {
 
 /// The remote has no run any more, as if it had not been reachable when they were stored.
 fn forget_runs(sandbox: &Sandbox) {
-    for name in sandbox.remote.git(&["for-each-ref", "--format=%(refname)", "refs/rilis/runs"]).lines() {
+    for name in sandbox
+        .remote
+        .git(&["for-each-ref", "--format=%(refname)", "refs/rilis/v2/aceh-commerce/production/run"])
+        .lines()
+    {
         sandbox.remote.git(&["update-ref", "-d", name]);
     }
 }
@@ -170,7 +174,7 @@ fn a_stale_run_asks_nobody_for_anything() {
     // Another machine releases the same commit meanwhile, as a run of its own.
     let budi = machine(&sandbox, "budi");
     let unlock = ["unlock", "--env", "production", "--reason", "his now"];
-    succeeds(sandbox.command(testkit::bin("release-ledger")).args(unlock).current_dir(&budi));
+    succeeds(sandbox.command(testkit::bin("release-run")).args(unlock).current_dir(&budi));
     forget_runs(&sandbox);
     succeeds(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
     let before = (sandbox.coolify.server().log().len(), sandbox.telegram.server().log().len());

@@ -109,7 +109,7 @@ fn of_eight_machines_one_has_the_lock_in_every_round() {
     let machines: Vec<_> = (0..8).map(|n| machine(&sandbox, &format!("machine-{n}"))).collect();
     for round in 0..12 {
         let one = |(n, folder): (usize, &std::path::PathBuf)| {
-            let mut command = sandbox.command(testkit::bin("release-ledger"));
+            let mut command = sandbox.command(testkit::bin("release-run"));
             command.args([
                 "lock",
                 "--env",
@@ -128,7 +128,7 @@ fn of_eight_machines_one_has_the_lock_in_every_round() {
         let winners: Vec<usize> = (0..8).filter(|n| ends[*n].status.success()).collect();
         assert_eq!(winners.len(), 1, "round {round}: {ends:?}");
         let lease = machines[winners[0]].join("lease");
-        let mut unlock = sandbox.command(testkit::bin("release-ledger"));
+        let mut unlock = sandbox.command(testkit::bin("release-run"));
         succeeds(unlock.arg("unlock").arg("--lease").arg(lease).current_dir(&machines[winners[0]]));
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use step::{Build, Deployment, Failure, Outcome, Previous, Replaces, Run};
 
+use super::choose::{Choice, Outside, Told, choose};
 use super::history::{self, current_and_before};
 use super::kept::{self, Kept};
 use super::{bare, name, same_build, what_is_there};
@@ -16,12 +17,20 @@ use crate::settings::Settings;
 use crate::wait::{each, within};
 use crate::world::World;
 
+/// What a rollback goes back from: a run's document, or the one of the known runs that brought what runs, unless one is named.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start<'a> {
+    pub of: Option<&'a Path>,
+    pub history: Option<&'a Path>,
+    pub named: Option<&'a str>,
+}
+
 /// Writes the facts of a rollback: what it goes back to, what it leaves, since when it went wrong.
 pub fn open(
     run: &mut Run,
     settings: &Settings,
     net: &Net,
-    of: Option<&Path>,
+    from: Start,
     incident_at: Option<&str>,
     target: &Target,
 ) -> Result<Outcome, Failure> {
@@ -30,10 +39,11 @@ pub fn open(
     }
     let (previous, replaces) = {
         let world = World::new(&run.context, settings, net);
-        let found = match of {
+        let found = match (from.of, from.history) {
             _ if !target.image.is_empty() || target.commit.is_some() => by_hand(&world, target),
-            Some(file) => from_document(run, &world, file)?,
-            None => net.block(from_history(&world))?,
+            (Some(file), _) => from_document(run, &world, file)?,
+            (None, Some(file)) => net.block(from_runs(&world, file, from.named))?,
+            (None, None) => net.block(from_history(&world))?,
         };
         net.block(can_be_had(&world, &found.0))?;
         found
@@ -180,6 +190,102 @@ fn from_document(run: &Run, world: &World<'_>, file: &Path) -> Result<(Previous,
     }
     world.net.block(planned_for(world, &previous, &replaces))?;
     Ok((previous, replaces))
+}
+
+/// The runs that their keeper lists, the newest first.
+fn runs_of(file: &Path) -> Result<Vec<Told>, Failure> {
+    let wrong = |why: String| Failure::refused("wrong-document", format!("{}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
+    serde_json::from_str(&text).map_err(|e| wrong(format!("it is no list of runs: {e}")))
+}
+
+/// The run that brought what runs knows what ran before it, if Coolify's history does not say otherwise.
+async fn from_runs(
+    world: &World<'_>,
+    file: &Path,
+    named: Option<&str>,
+) -> Result<(Previous, Replaces), Failure> {
+    let runs = runs_of(file)?;
+    let apps = world.applications().await?;
+    let now = match what_is_there(world).await {
+        Ok(there) => Some(there.build()?),
+        // Pages that contradict Coolify are somebody's to look at; that nobody says anything is what a rollback is for.
+        Err(failure) if failure.reason == "previous-unknown" => None,
+        Err(failure) => return Err(failure),
+    };
+    let stacks = each(&apps, async |app: &Application| {
+        let rows = world.api.history_until(app, |rows| history::stack(rows).len() > 1).await?;
+        let builds =
+            history::stack(&rows).into_iter().rev().take(2).map(|row| build_of(app, row)).collect::<Vec<_>>();
+        let came = now
+            .as_ref()
+            .and_then(|now| revision_of(app, now))
+            .and_then(|r| history::came_with(&rows, &r).cloned());
+        Ok((builds, came.and_then(|row| instant(&row.created_at))))
+    })
+    .await?;
+    let at = |n: usize| {
+        let all: Option<Vec<Previous>> = stacks.iter().map(|(builds, _)| builds.get(n).cloned()).collect();
+        all.filter(|all| !all.is_empty()).map(same_build).transpose()
+    };
+    let (finished, before) = (at(0)?, at(1)?);
+    let place = apps.first().map(|app| app.name.as_str()).unwrap_or_default();
+    let outside = Outside { place, now: now.as_ref(), before: before.as_ref(), finished: finished.as_ref() };
+    let (run, previous) = match choose(outside, &runs, named)? {
+        Choice::Run(run, previous) => (run.to_owned(), previous),
+        Choice::History => return from_history(world).await,
+    };
+    apps.iter().try_for_each(|app| is_its_image(app, &previous))?;
+    if before.is_none() {
+        let message =
+            format!("Coolify's history does not go back to {}: the word of {run} counts", name(&previous));
+        world.context.voice.warn(&message);
+    }
+    let left = now.unwrap_or_default();
+    let deployed_at = stacks.into_iter().find_map(|(_, came)| came);
+    let replaces = Replaces {
+        run: Some(run),
+        version: left.version,
+        commit: left.commit,
+        image: left.image,
+        deployed_at,
+    };
+    Ok((Previous { observed_at: None, ..previous }, replaces))
+}
+
+fn build_of(app: &Application, row: &Row) -> Previous {
+    let revision = row.revision.clone().unwrap_or_default();
+    match app.kind() {
+        Kind::Image => Previous {
+            version: Some(bare(&revision)),
+            image: Some(join(app.image(), &revision)),
+            ..Previous::default()
+        },
+        _ => Previous { commit: Some(revision), ..Previous::default() },
+    }
+}
+
+fn revision_of(app: &Application, build: &Previous) -> Option<String> {
+    match app.kind() {
+        Kind::Image => build.image.as_deref().and_then(split).map(|(_, tag)| tag),
+        _ => build.commit.clone(),
+    }
+}
+
+/// An image of another registry with the same tag is another image.
+fn is_its_image(app: &Application, previous: &Previous) -> Result<(), Failure> {
+    let named = previous.image.as_deref().and_then(split).map(|(name, _)| name);
+    match named {
+        Some(named) if app.kind() == Kind::Image && named != app.image() => {
+            let message = format!(
+                "the run says that {named} ran before, and {} is made of {}: name the build with deploy-coolify rollback --image",
+                app.name,
+                app.image()
+            );
+            Err(Failure::refused("which-run", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether both are one build.

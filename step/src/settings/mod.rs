@@ -17,7 +17,9 @@ use file::{FILE, Node, find_upwards, read};
 use crate::{Failure, Secret, parse_duration};
 
 const PRODUCT_KEYS: &[&str] = &["name", "repository", "changelog", "image"];
-const ENVIRONMENT_KEYS: &[&str] = &["public_urls", "marker", "branch"];
+const ENVIRONMENT_KEYS: &[&str] = &["public_urls", "marker", "branch", "role"];
+/// Tables of programs that have another name now.
+const RENAMED: &[(&str, &str)] = &[("release-ledger", "release-run")];
 
 /// The settings of one step for one environment.
 #[derive(Clone, Debug)]
@@ -273,9 +275,11 @@ impl Settings {
     fn check(&self, keys: &[&str]) -> Result<(), Failure> {
         let top = self.root.table().into_iter().flatten();
         let ours = ["product", "environment", self.step];
+        self.check_renamed("", &self.root)?;
         for (name, node) in top {
             // Another step's table is none of our business; one that is almost ours is a slip of the pen.
-            if !ours.contains(&name.as_str()) && closest(name, ours, 0.85).is_some() {
+            let known = ours.contains(&name.as_str()) || variables::programs().any(|p| p == name);
+            if !known && closest(name, ours, 0.85).is_some() {
                 return Err(self.unknown("", name, node, &ours));
             }
         }
@@ -288,9 +292,39 @@ impl Settings {
                     return Err(self.unknown(&table, key, value, ENVIRONMENT_KEYS));
                 }
             }
+            self.check_renamed(&table, node)?;
+            self.check_programs(&table, node)?;
             self.check_table(&format!("{table}.{}", self.step), keys)?;
         }
         self.check_environment()
+    }
+
+    /// A table whose program has another name now.
+    fn check_renamed(&self, table: &str, node: &Node) -> Result<(), Failure> {
+        for (old, new) in RENAMED {
+            if let Some(found) = node.at(old) {
+                let prefix = if table.is_empty() { String::new() } else { format!("{table}.") };
+                let message = format!(
+                    "{}:{}: [{prefix}{old}] is called [{prefix}{new}] now: rename it",
+                    self.shown(),
+                    found.line()
+                );
+                return Err(Failure::config("unknown-setting", message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables of an environment are those of programs: what stands in another one would silently not count.
+    fn check_programs(&self, table: &str, node: &Node) -> Result<(), Failure> {
+        let known: Vec<&str> = variables::programs().chain([self.step]).collect();
+        let tables = node.table().into_iter().flatten().filter(|(_, value)| value.table().is_some());
+        for (name, value) in tables {
+            if !known.contains(&name.as_str()) {
+                return Err(self.unknown(table, name, value, &known));
+            }
+        }
+        Ok(())
     }
 
     fn check_environment(&self) -> Result<(), Failure> {
@@ -380,6 +414,22 @@ mod tests {
         assert!(said.contains("did you mean `cdn-purge`?"), "{said}");
         let said = complaint("[environment.production]\nbranches = 'main'\n");
         assert!(said.contains("did you mean `branch`?"), "{said}");
+    }
+
+    #[test]
+    fn a_misspelt_table_of_an_environment_is_an_error_for_every_program() {
+        let said =
+            complaint("[environment.staging.release-gat]\nstop_writes = 'x'\n[environment.production]\n");
+        assert!(said.contains("did you mean `release-gate`?"), "{said}");
+        settings("[environment.production.release-gate]\nstop_writes = 'x'\n").expect("another program's");
+    }
+
+    #[test]
+    fn the_old_name_of_a_table_names_the_new_one() {
+        for table in ["release-ledger", "environment.production.release-ledger"] {
+            let said = complaint(&format!("[{table}]\nlease = '1h'\n[environment.production]\n"));
+            assert!(said.contains("release-run] now: rename it"), "{said}");
+        }
     }
 
     #[test]

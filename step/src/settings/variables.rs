@@ -4,7 +4,7 @@ use super::closest;
 use crate::Failure;
 
 /// Every program, by the one list of them: a variable of another one is none of our business.
-fn programs() -> impl Iterator<Item = &'static str> {
+pub(super) fn programs() -> impl Iterator<Item = &'static str> {
     include_str!("../../../scripts/programs").lines()
 }
 

@@ -185,7 +185,7 @@ pub fn document(sandbox: &Sandbox, part: &str) -> Value {
     };
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let runs = sorted(&sandbox.product_dir().join("runs"));
-    let counts = |r: &&PathBuf| name(r).contains(part) && !r.join("abandoned").exists();
+    let counts = |r: &&PathBuf| name(r).contains(part) && state(r) != "abandoned";
     let run = runs.iter().rfind(counts).expect("a run");
     let is_document =
         |path: &&PathBuf| name(path).as_bytes()[0].is_ascii_digit() && name(path).ends_with(".json");
@@ -194,6 +194,13 @@ pub fn document(sandbox: &Sandbox, part: &str) -> Value {
     let file = files.iter().filter(is_document).max_by_key(|path| name(path).ends_with(".failed.json"));
     let file = file.expect("a document");
     serde_json::from_slice(&std::fs::read(file).expect("read")).expect("JSON")
+}
+
+/// How far a run has come, by its folder.
+pub fn state(run: &Path) -> String {
+    let text = std::fs::read(run.join("run.json")).unwrap_or_default();
+    let record: Value = serde_json::from_slice(&text).unwrap_or_default();
+    record["state"].as_str().unwrap_or_default().to_owned()
 }
 
 /// What a run failed with: reason, and whether anything was done.
@@ -224,10 +231,17 @@ pub fn first_in_path(sandbox: &Sandbox, command: &mut Command, program: &str, bo
     command.env("PATH", format!("{}:{usual}", folder.display()));
 }
 
-/// Runs it to where `program action` has done its work and dies, together with its runbook, before a word of it is written.
+/// In sh: as when the power fails, everything of the run dies at once: the keeper, the runbook, the step.
+pub const POWER_CUT: &str = "all=$$ p=$PPID\n\
+    while [ \"$p\" -gt 1 ]; do\n\
+    case $(tr '\\0' ' ' </proc/$p/cmdline) in *'release-run exec '*) kill -9 $p $all;; esac\n\
+    all=\"$p $all\" p=$(sed 's/.*) [A-Z] \\([0-9]*\\) .*/\\1/' /proc/$p/stat)\n\
+    done";
+
+/// Runs it to where `program action` has done its work and dies, together with its runbook and its keeper, before a word of it is written.
 pub fn killed_after(sandbox: &Sandbox, command: &mut Command, program: &str, action: &str) {
     let body = format!(
-        "[ \"${{1-}}\" = '{action}' ] || exec \"$real\" \"$@\"\n\"$real\" \"$@\" >/dev/null\nkill -9 $PPID $$"
+        "[ \"${{1-}}\" = '{action}' ] || exec \"$real\" \"$@\"\n\"$real\" \"$@\" >/dev/null\n{POWER_CUT}"
     );
     first_in_path(sandbox, command, program, &body);
     let (code, said) = run(command);

@@ -28,7 +28,14 @@ pub struct Lock {
     pub lease: String,
     /// Grows by one with each taking: the fencing number.
     pub generation: u64,
+    /// By the holder's clock, for people: nobody takes a lock over because of a clock.
     pub expires: Timestamp,
+    /// How long it lasts after each renewal, in seconds; earlier versions do not say.
+    pub length: Option<u64>,
+    /// The CI job that has it.
+    pub job: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
     /// Why it was opened by hand, if it was.
     pub reason: Option<String>,
 }
@@ -54,6 +61,9 @@ impl Lock {
             lease: value("Lease")?.to_owned(),
             generation: value("Generation")?.parse().ok()?,
             expires: value("Expires")?.parse().ok()?,
+            length: value("Length").and_then(|text| text.parse().ok()),
+            job: value("Job").map(str::to_owned),
+            since: value("Since").and_then(|text| text.parse().ok()),
             reason: value("Reason").map(str::to_owned),
         })
     }
@@ -61,9 +71,17 @@ impl Lock {
     /// An entry's message.
     pub fn message(&self, environment: &str) -> String {
         let state = if self.held { "held" } else { "free" };
-        let reason = self.reason.as_ref().map(|r| format!("Reason: {r}\n")).unwrap_or_default();
+        let line =
+            |key: &str, value: Option<String>| value.map(|v| format!("{key}: {v}\n")).unwrap_or_default();
+        let more = [
+            line("Length", self.length.map(|l| l.to_string())),
+            line("Since", self.since.map(|s| s.to_string())),
+            line("Job", self.job.clone()),
+            line("Reason", self.reason.clone()),
+        ]
+        .concat();
         format!(
-            "lock {environment}: {state}, {}\n\nState: {state}\nRun: {}\nHolder: {}\nHost: {}\nLease: {}\nGeneration: {}\nExpires: {}\n{reason}",
+            "lock {environment}: {state}, {}\n\nState: {state}\nRun: {}\nHolder: {}\nHost: {}\nLease: {}\nGeneration: {}\nExpires: {}\n{more}",
             self.run, self.run, self.who.holder, self.who.host, self.lease, self.generation, self.expires,
         )
     }
@@ -111,6 +129,9 @@ mod tests {
             lease: "9f2c".into(),
             generation: 7,
             expires: at,
+            length: Some(300),
+            job: Some("https://ci.example/1".into()),
+            since: Some(at),
             reason: Some("State: free".into()),
         };
         assert_eq!(Lock::parse(&lock.message("production")), Some(lock));

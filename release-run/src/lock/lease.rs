@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use step::Failure;
 
-use crate::plan::Lease;
+use super::Lease;
 
 /// What the file says; `None` when there is none.
 pub fn read(file: &Path) -> Result<Option<Lease>, Failure> {
@@ -38,14 +38,15 @@ pub fn read(file: &Path) -> Result<Option<Lease>, Failure> {
 
 /// What the file says, which must be there.
 pub fn needed(file: &Path) -> Result<Lease, Failure> {
-    let message = || format!("there is no {}: `release-ledger lock` writes it", file.display());
+    let message = || format!("there is no {}: `release-run lock` writes it", file.display());
     read(file)?.ok_or_else(|| Failure::usage("lease-file", message()))
 }
 
 /// Writes the file and renames it into place. `held` tells a runbook whether there is something to give back.
 pub fn write(file: &Path, lease: &Lease, held: bool) -> Result<(), Failure> {
     let value = json!({ "environment": lease.environment, "run": lease.run, "lease": lease.token, "generation": lease.generation, "held": held });
-    let part = file.with_extension("part");
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
     let put = || {
         let mut open = std::fs::File::create(&part)?;
         open.write_all(value.to_string().as_bytes())?;

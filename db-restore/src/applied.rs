@@ -1,0 +1,61 @@
+//! Which migrations the database says were applied, by the table in which the usual tools write it down. What git has between two builds is
+//! only what might have been.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use step::{Failure, Outcome, Run};
+
+use crate::operation::Operation;
+use crate::server::{Session, get, sql};
+use crate::settings::Settings;
+
+/// The tables of the usual tools (dbmate, Rails, golang-migrate; Supabase; sqlx; Flyway; knex; Prisma), as the catalog has them, with the
+/// columns that name a migration.
+const TABLES: &str = "select format('%I.%I', n.nspname, c.relname), format('%I', a.attname) \
+    from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped \
+    and c.relname in ('schema_migrations', '_sqlx_migrations', 'flyway_schema_history', 'knex_migrations', '_prisma_migrations') \
+    and a.attname in ('version', 'name', 'filename', 'script', 'description', 'migration_name') \
+    and n.nspname not in ('auth', 'storage', 'realtime', '_realtime', 'supabase_functions', 'pgbouncer') \
+    order by 1, 2";
+/// More names are not kept; the newest count.
+const MOST: i32 = 2000;
+
+/// Writes the fact `applied`.
+pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
+    let found = {
+        let operation = Operation::new(&run.context, settings);
+        let mut session = operation.server.connect(&settings.database)?;
+        applied(&mut session)?
+    };
+    let Some((tables, names)) = found else {
+        return Ok(Outcome::unchanged(format!(
+            "{} has no table of migrations that is known here: git alone says what was applied",
+            settings.database
+        )));
+    };
+    let sentence = format!("{} has {} applied migrations, by {tables}", settings.database, names.len());
+    run.set("applied", json!({ "table": tables, "names": names }))?;
+    Ok(Outcome::unchanged(sentence))
+}
+
+/// The tables, and the names in them; `None` without a table.
+fn applied(session: &mut Session) -> Result<Option<(String, BTreeSet<String>)>, Failure> {
+    let rows = session.ask(TABLES, &[])?;
+    let mut tables = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    for row in &rows {
+        let (table, column): (String, String) = (get(row, 0)?, get(row, 1)?);
+        let question = sql::fill(
+            "select {}::text from {} where {} is not null order by 1 desc limit {}",
+            &[sql::given(&column), sql::given(&table), sql::given(&column), sql::number(MOST)],
+        );
+        names.extend(session.texts(question, &[])?);
+        tables.insert(table);
+    }
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((tables.into_iter().collect::<Vec<_>>().join(", "), names)))
+}

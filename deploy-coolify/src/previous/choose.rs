@@ -1,0 +1,438 @@
+//! Which run a rollback goes back from: the one that brought what runs. What runs is Coolify's and the pages' word; a run's own word
+//! only counts where that does not contradict it, for whoever may push can plant a run. Where two could be meant, a person is asked.
+//! Pure.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use step::{Deployment, Failure, Previous};
+
+use super::name;
+use crate::image::split;
+
+/// A run that changed what customers see, as its keeper tells of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Told {
+    pub run: String,
+    pub procedure: String,
+    /// `finished`, or how far it has come.
+    #[serde(default)]
+    pub state: String,
+    #[serde(default)]
+    pub facts: Map<String, Value>,
+}
+
+/// What is known of the outside.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outside<'a> {
+    /// Coolify's name of the application.
+    pub place: &'a str,
+    /// What runs, with the deployment that brought it; nothing where that is not known.
+    pub now: Option<&'a Previous>,
+    /// What ran before it, where Coolify's history goes back so far.
+    pub before: Option<&'a Previous>,
+    /// What the last deployment that finished has brought.
+    pub finished: Option<&'a Previous>,
+}
+
+/// Where a rollback starts.
+#[derive(Debug, PartialEq)]
+pub enum Choice<'a> {
+    /// From this run, back to what ran before it.
+    Run(&'a str, Previous),
+    /// No run brought what runs: Coolify's history says what ran before.
+    History,
+}
+
+impl Told {
+    fn fact<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_value(self.facts.get(name)?.clone()).ok()
+    }
+
+    fn is_rollback(&self) -> bool {
+        self.procedure == "rollback"
+    }
+
+    /// What ran before it.
+    fn previous(&self) -> Option<Previous> {
+        self.fact::<Previous>("previous").filter(|p| p.image.is_some() || p.commit.is_some())
+    }
+
+    /// Whether it is what brought a build.
+    fn brought(&self, build: &Previous) -> bool {
+        let deployments: Vec<Deployment> = self.fact("deployments").unwrap_or_default();
+        let named =
+            deployments.iter().any(|d| build.deployments.iter().any(|b| b.deployment == d.deployment));
+        let own = Previous {
+            version: self.fact("version"),
+            commit: self.fact("commit"),
+            image: self.fact("image"),
+            ..Previous::default()
+        };
+        // A run that died before its deployment was whole knows what was tested, which is what it was about to bring.
+        let tested: Option<step::Candidate> = self.fact("candidate");
+        let tested = tested.map(|c| Previous { version: c.version, commit: c.commit, ..Previous::default() });
+        named || is_same(&own, build) || tested.is_some_and(|tested| is_same(&tested, build))
+    }
+}
+
+/// Whether two are one build; what only one of them says decides nothing.
+pub fn is_same(a: &Previous, b: &Previous) -> bool {
+    let tag = |p: &Previous| p.image.as_deref().and_then(split).map(|(_, tag)| bare(&tag));
+    let version = |p: &Previous| tag(p).or_else(|| p.version.as_deref().map(bare));
+    match (tag(a).zip(tag(b)), a.commit.as_ref().zip(b.commit.as_ref()), version(a).zip(version(b))) {
+        (Some((a, b)), _, _) => a == b,
+        (None, Some((a, b)), _) => a == b,
+        (None, None, Some((a, b))) => a == b,
+        _ => false,
+    }
+}
+
+fn bare(name: &str) -> String {
+    name.strip_prefix('v').unwrap_or(name).to_owned()
+}
+
+/// Decides. `runs` are the newest first; `named` is the one that a person has named.
+pub fn choose<'a>(outside: Outside, runs: &'a [Told], named: Option<&str>) -> Result<Choice<'a>, Failure> {
+    if let Some(named) = named {
+        let run = runs.iter().find(|run| run.run == named).ok_or_else(|| no_such(named, runs))?;
+        let previous = run.previous().ok_or_else(|| no_previous(run))?;
+        return Ok(Choice::Run(&run.run, previous));
+    }
+    let Some(now) = outside.now else { return without_now(outside, runs) };
+    let brought = runs.iter().position(|run| run.brought(now));
+    if let Some(attempt) = runs.first().filter(|run| !run.is_rollback() && brought != Some(0)) {
+        // It has begun to change something, and what ran before it runs.
+        if attempt.previous().is_some_and(|p| is_same(&p, now)) {
+            return Err(untouched(attempt, now, brought.map(|at| &runs[at])));
+        }
+        if brought.is_none() && attempt.state != "finished" {
+            return Err(foreign(outside.place, now, attempt));
+        }
+    }
+    let Some(run) =
+        brought.and_then(|at| runs[at..].iter().find(|run| !run.is_rollback() && run.brought(now)))
+    else {
+        return Ok(Choice::History);
+    };
+    match (run.previous().filter(|previous| !is_same(previous, now)), outside.before) {
+        // It found its own build running already: what ran before that only Coolify knows.
+        (None, _) => Ok(Choice::History),
+        (Some(previous), Some(before)) if !is_same(&previous, before) => Err(differ(run, &previous, before)),
+        (Some(previous), _) => Ok(Choice::Run(&run.run, previous)),
+    }
+}
+
+/// What runs is not known, which is what a rollback may be for: then the last deployment that finished must be what the newest run says
+/// ran before it, or what it brought.
+fn without_now<'a>(outside: Outside, runs: &'a [Told]) -> Result<Choice<'a>, Failure> {
+    let Some(run) = runs.first().filter(|run| !run.is_rollback()) else { return Ok(Choice::History) };
+    let Some(previous) = run.previous() else { return Ok(Choice::History) };
+    match (outside.finished, outside.before) {
+        (Some(finished), _) if is_same(finished, &previous) => Ok(Choice::Run(&run.run, previous)),
+        (Some(finished), Some(before)) if run.brought(finished) && is_same(before, &previous) => {
+            Ok(Choice::Run(&run.run, previous))
+        }
+        (Some(finished), Some(before)) if run.brought(finished) => Err(differ(run, &previous, before)),
+        (Some(finished), None) if run.brought(finished) => Ok(Choice::Run(&run.run, previous)),
+        (Some(finished), _) => Err(differ(run, &previous, finished)),
+        (None, _) => Ok(Choice::Run(&run.run, previous)),
+    }
+}
+
+fn ask(message: String) -> Failure {
+    Failure::refused("which-run", message)
+}
+
+fn untouched(attempt: &Told, now: &Previous, brought: Option<&Told>) -> Failure {
+    let live = name(now);
+    let from = match brought {
+        Some(run) => format!("if {live} itself is to go, name the run that brought it: --of {}", run.run),
+        None => format!(
+            "if {live} itself is to go, name what is to run: deploy-coolify rollback --image (or --commit)"
+        ),
+    };
+    let failure = ask(format!(
+        "{live} runs, which is what ran before {}: that attempt has not replaced it, and there is nothing to go back from; {from}",
+        attempt.run
+    ));
+    match brought {
+        Some(run) => failure.next(step::shell::command(["rilis-rollback", "--of", &run.run])),
+        None => failure,
+    }
+}
+
+fn foreign(place: &str, now: &Previous, run: &Told) -> Failure {
+    let message = format!(
+        "{place} runs {}, which no run brought, and {} is not at its end: somebody has deployed in between; name what is to be left with \
+         --of {}, or where to go with deploy-coolify rollback --image (or --commit)",
+        now.version.clone().unwrap_or_else(|| name(now)),
+        run.run,
+        run.run
+    );
+    Failure::refused("plan-stale", message)
+}
+
+fn differ(run: &Told, says: &Previous, coolify: &Previous) -> Failure {
+    ask(format!(
+        "{} says that {} ran before it, and Coolify's history says {}: name what is right with --of {} or with deploy-coolify rollback --image \
+         (or --commit)",
+        run.run,
+        name(says),
+        name(coolify),
+        run.run
+    ))
+}
+
+fn no_such(named: &str, runs: &[Told]) -> Failure {
+    let known: Vec<&str> = runs.iter().take(5).map(|run| run.run.as_str()).collect();
+    let known = if known.is_empty() { "none is known".to_owned() } else { known.join(", ") };
+    ask(format!("no run {named} has changed anything here; the last that did: {known}"))
+}
+
+fn no_previous(run: &Told) -> Failure {
+    let message = format!(
+        "{} does not say what ran before it: name the build with deploy-coolify rollback --image (or --commit)",
+        run.run
+    );
+    Failure::refused("wrong-document", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::history::current_and_before;
+    use super::*;
+    use crate::api::Row;
+
+    fn build(tag: &str) -> Previous {
+        Previous { image: Some(format!("registry/shop:{tag}")), ..Previous::default() }
+    }
+
+    fn told(procedure: &str, run: &str, brought: &str, before: Option<&str>) -> Told {
+        let mut facts = Map::new();
+        facts.insert("image".into(), json!(format!("registry/shop:{brought}")));
+        if let Some(before) = before {
+            facts.insert(
+                "previous".into(),
+                json!({ "image": format!("registry/shop:{before}"), "deployments": [] }),
+            );
+        }
+        Told { run: run.into(), procedure: procedure.into(), state: "finished".into(), facts }
+    }
+
+    fn goes(now: &str, before: Option<&str>, runs: &[Told], named: Option<&str>) -> Result<String, String> {
+        let (now, before) = (build(now), before.map(build));
+        let outside =
+            Outside { place: "shop", now: Some(&now), before: before.as_ref(), finished: Some(&now) };
+        match choose(outside, runs, named) {
+            Ok(Choice::Run(run, previous)) => Ok(format!("{run} to {}", previous.image.unwrap_or_default())),
+            Ok(Choice::History) => Ok("history".into()),
+            Err(failure) => Err(failure.reason.clone()),
+        }
+    }
+
+    #[test]
+    fn it_goes_back_from_the_run_that_brought_what_runs() {
+        let b = told("release", "r2", "B", Some("A"));
+        let to_a = Ok("r2 to registry/shop:A".to_owned());
+        assert_eq!(goes("B", Some("A"), std::slice::from_ref(&b), None), to_a);
+        assert_eq!(goes("B", None, std::slice::from_ref(&b), None), to_a);
+        // Nobody's run brought it.
+        assert_eq!(goes("X", Some("B"), std::slice::from_ref(&b), None), Ok("history".into()));
+        assert_eq!(goes("X", Some("B"), &[], None), Ok("history".into()));
+        // After a rollback it goes further back, never forward.
+        let back = told("rollback", "r3", "B", None);
+        let c = told("release", "r2c", "C", Some("B"));
+        assert_eq!(goes("B", Some("A"), &[back, c, b], None), to_a);
+    }
+
+    #[test]
+    fn where_two_could_be_meant_a_person_is_asked() {
+        let runs = [told("release", "r3", "C", Some("B")), told("release", "r2", "B", Some("A"))];
+        // The attempt at C has begun to change something, and B runs.
+        assert_eq!(goes("B", Some("A"), &runs, None), Err("which-run".into()));
+        assert_eq!(goes("B", Some("A"), &runs, Some("r2")), Ok("r2 to registry/shop:A".into()));
+        assert_eq!(goes("B", Some("A"), &runs, Some("other")), Err("which-run".into()));
+        // Planted: it names another build than Coolify's history.
+        let planted = [told("release", "r9", "B", Some("0.0.1"))];
+        assert_eq!(goes("B", Some("A"), &planted, None), Err("which-run".into()));
+    }
+
+    #[test]
+    fn a_run_that_died_in_its_deployment_knows_what_was_tested() {
+        let mut died = told("release", "r2", "B", Some("A"));
+        died.facts.remove("image");
+        let candidate =
+            json!({ "environment": "staging", "version": "1.2.0-rc1", "since": "2026-11-24T12:00:00Z" });
+        died.facts.insert("candidate".into(), candidate);
+        assert_eq!(goes("v1.2.0-rc1", None, &[died], None), Ok("r2 to registry/shop:A".into()));
+    }
+
+    #[test]
+    fn without_a_word_of_what_runs_the_newest_run_counts_if_nothing_contradicts_it() {
+        let runs = [told("release", "r2", "B", Some("A"))];
+        let (a, b, x) = (build("A"), build("B"), build("X"));
+        let outside = |finished, before| Outside { place: "shop", now: None, before, finished };
+        for (finished, before, fine) in [
+            (None, None, true),
+            (Some(&a), None, true),
+            (Some(&b), Some(&a), true),
+            (Some(&b), Some(&x), false),
+            (Some(&x), None, false),
+        ] {
+            assert_eq!(
+                choose(outside(finished, before), &runs, None).is_ok(),
+                fine,
+                "{finished:?} {before:?}"
+            );
+        }
+    }
+
+    /// What can happen to an environment.
+    #[derive(Clone, Debug)]
+    enum Happening {
+        Release(u8),
+        /// Stopped before anything was changed: no run for anybody.
+        Refused,
+        /// Its deployment fails; the build before goes on.
+        Failed(u8),
+        /// It dies in its deployment, which Coolify finishes; its document has no image yet.
+        Killed(u8),
+        /// Somebody deploys by hand.
+        Foreign(u8),
+        /// The way back, which may die when Coolify has it.
+        Rollback(bool),
+    }
+
+    fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+        let one = prop_oneof![
+            3 => (0..6u8).prop_map(Happening::Release),
+            1 => Just(Happening::Refused),
+            1 => (0..6u8).prop_map(Happening::Failed),
+            1 => (0..6u8).prop_map(Happening::Killed),
+            1 => (0..6u8).prop_map(Happening::Foreign),
+            2 => any::<bool>().prop_map(Happening::Rollback),
+        ];
+        proptest::collection::vec(one, 1..14)
+    }
+
+    /// Who watches the outside: what runs, and what ran before each build that was brought since.
+    #[derive(Default)]
+    struct Watcher {
+        stack: Vec<String>,
+        rows: Vec<Row>,
+        runs: Vec<Told>,
+    }
+
+    impl Watcher {
+        fn now(&self) -> Option<&String> {
+            self.stack.last()
+        }
+
+        fn before(&self) -> Option<&String> {
+            self.stack.len().checked_sub(2).map(|at| &self.stack[at])
+        }
+
+        /// Coolify has finished a deployment.
+        fn deployed(&mut self, tag: &str) {
+            match self.stack.iter().position(|known| known == tag) {
+                Some(at) => self.stack.truncate(at + 1),
+                None => self.stack.push(tag.to_owned()),
+            }
+            self.rows.insert(0, Row::sample(&self.rows.len().to_string(), "finished", Some(tag)));
+        }
+
+        fn ran(&mut self, procedure: &str, brought: &str, dies: bool) {
+            let before = self.now().filter(|_| procedure == "release").cloned();
+            let mut run = told(procedure, &format!("r{}", self.runs.len()), brought, before.as_deref());
+            if dies {
+                run.state = "failed".into();
+                run.facts.remove("image");
+                let candidate =
+                    json!({ "environment": "staging", "version": brought, "since": "2026-11-24T12:00:00Z" });
+                run.facts.insert("candidate".into(), candidate);
+            }
+            self.runs.insert(0, run);
+        }
+
+        fn choice(&self) -> Result<Choice<'_>, Failure> {
+            let pair = current_and_before(&self.rows).ok();
+            let of = |row: &Row| build(row.revision.as_deref().unwrap_or_default());
+            let now = self.rows.first().map(of);
+            let before = pair.map(|(_, before)| of(before));
+            choose(
+                Outside { place: "shop", now: now.as_ref(), before: before.as_ref(), finished: now.as_ref() },
+                &self.runs,
+                None,
+            )
+        }
+
+        fn happens(&mut self, what: &Happening) {
+            let tag = |n: u8| format!("1.{n}.0");
+            match what {
+                Happening::Refused => {}
+                Happening::Release(n) => {
+                    self.ran("release", &tag(*n), false);
+                    self.deployed(&tag(*n));
+                }
+                Happening::Failed(n) => {
+                    self.ran("release", &tag(*n), false);
+                    self.rows.insert(0, Row::sample(&self.rows.len().to_string(), "failed", Some(&tag(*n))));
+                }
+                Happening::Killed(n) => {
+                    self.ran("release", &tag(*n), true);
+                    self.deployed(&tag(*n));
+                }
+                Happening::Foreign(n) => self.deployed(&tag(*n)),
+                Happening::Rollback(dies) => {
+                    let to = match self.choice() {
+                        Ok(Choice::Run(_, previous)) => {
+                            previous.image.and_then(|i| split(&i).map(|(_, tag)| tag))
+                        }
+                        Ok(Choice::History) => self.before().cloned(),
+                        Err(_) => None,
+                    };
+                    if let Some(to) = to {
+                        self.ran("rollback", &to, *dies);
+                        self.deployed(&to);
+                    }
+                }
+            }
+        }
+    }
+
+    fn cases() -> u32 {
+        std::env::var("HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(2000)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+        /// Whatever has happened: it goes back to what ran before what runs, or asks where an attempt has replaced nothing.
+        #[test]
+        fn it_always_goes_back_to_what_ran_before(all in happenings()) {
+            let mut watcher = Watcher::default();
+            for what in &all {
+                watcher.happens(what);
+                let Some(now) = watcher.now().cloned() else { continue };
+                match watcher.choice() {
+                    Ok(Choice::Run(_, previous)) => {
+                        // Where nobody has watched before the first run, the run's own word is all there is.
+                        if let Some(before) = watcher.before() {
+                            prop_assert!(is_same(&previous, &build(before)), "{previous:?} is not {before}, below {now}");
+                        }
+                        prop_assert!(!is_same(&previous, &build(&now)));
+                    }
+                    // Then Coolify's history decides, which is what the watcher sees.
+                    Ok(Choice::History) => {}
+                    Err(failure) => {
+                        let newest = watcher.runs.first().expect("a run");
+                        let asks = newest.previous().is_some_and(|p| is_same(&p, &build(&now))) || (failure.reason == "plan-stale" && newest.state == "failed");
+                        prop_assert!(asks, "{}", failure.message);
+                    }
+                }
+            }
+        }
+    }
+}

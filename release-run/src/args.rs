@@ -1,0 +1,210 @@
+//! The command line and the settings.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use step::{Common, Context, Failure, parse_duration};
+
+use crate::plan::When;
+use crate::record::Changes;
+
+/// The keys of `[release-run]`.
+pub const KEYS: &[&str] = &["remote", "lease"];
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show who is at work, what is held, and where each run stands (this is what happens without a subcommand)
+    Status {
+        /// Show so many runs of each environment
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        last: usize,
+    },
+    /// Keep a run: find or open it, hold the locks while RUNBOOK works, then store, unlock and tell
+    Exec(Exec),
+    /// In a runbook: run a step if it is to run, on the run's last document
+    Step(Step),
+    /// In a runbook: whether a keeper is above it (exit 0 or 1)
+    Kept,
+    /// In a runbook: this run goes without a step; what comes after it keeps its number
+    Skip { name: String },
+    /// In a runbook: whether a step of this run is done (exit 0 or 1)
+    Did { name: String },
+    /// In a runbook: what follows is a document of its own
+    Anew,
+    /// In a runbook: the path of the last document, or of the run's folder
+    Path {
+        /// `last`, or a file of the run
+        file: String,
+    },
+    /// In a runbook: it has come to its end
+    Finish,
+    /// Close a run that nobody goes on with; it must not have changed anything for customers, or the reason says why that is right
+    Abandon {
+        /// Its name or folder
+        run: String,
+        #[arg(value_parser = reason)]
+        reason: String,
+    },
+    /// Take the environment's lock for work by hand
+    Lock(Wish),
+    /// Prove that the lock is still this run's
+    Fence {
+        /// What `lock` has written
+        #[arg(long, value_name = "FILE")]
+        lease: PathBuf,
+    },
+    /// Give the lock back; with --reason the lock of somebody else, which is recorded
+    Unlock {
+        /// What `lock` has written
+        #[arg(long, value_name = "FILE", required_unless_present = "reason", conflicts_with = "reason")]
+        lease: Option<PathBuf>,
+        /// Why somebody else's lock is opened
+        #[arg(long, value_name = "REASON", value_parser = reason)]
+        reason: Option<String>,
+    },
+    /// From now on releases to the environment are refused, until the hold is lifted
+    Hold {
+        /// Why
+        #[arg(long, value_name = "REASON", value_parser = reason)]
+        reason: String,
+    },
+    /// Lift the hold of the environment
+    Lift {
+        /// Why
+        #[arg(long, value_name = "REASON", value_parser = reason)]
+        reason: String,
+    },
+    /// Bring the documents of runs from the remote
+    Fetch {
+        /// Runs whose name has this in it, such as `release`
+        #[arg(
+            long,
+            value_name = "PART",
+            allow_hyphen_values = true,
+            default_value = "",
+            hide_default_value = true
+        )]
+        like: String,
+    },
+    /// Show a fact of a document, such as `snapshot.id`; nothing if it is not there
+    Fact {
+        /// Its name; below it with dots
+        path: String,
+        /// The document; in a runbook its last one
+        #[arg(value_name = "FILE")]
+        document: Option<PathBuf>,
+    },
+    /// Prove that the remote takes these refs, by writing one and removing it again
+    Probe,
+}
+
+/// What a runbook wants of its keeper.
+#[derive(Debug, clap::Args)]
+pub struct Exec {
+    /// The run, folder or document that a rollback goes back from
+    #[arg(long, value_name = "RUN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub of: Option<String>,
+    /// Begin another run although this one is finished, stale, or has stopped before it changed anything
+    #[arg(long)]
+    pub again: bool,
+    /// Go on without the environment's lock, when the remote cannot be reached
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub no_lock: Option<String>,
+    /// Go on although the environment is on hold, and lift the hold with the first change
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub lift_hold: Option<String>,
+    /// Go on although the environment is on hold, and leave the hold: for a rollback
+    #[arg(long, conflicts_with = "lift_hold")]
+    pub despite_hold: bool,
+    /// Wait so long for somebody else's lock
+    #[arg(long, value_name = "TIME", value_parser = |s: &str| parse_duration(s))]
+    pub lock_wait: Option<Duration>,
+    /// The runbook and its words
+    #[arg(last = true, required = true, value_name = "RUNBOOK")]
+    pub runbook: Vec<OsString>,
+}
+
+/// A step of a runbook.
+#[derive(Debug, clap::Args)]
+pub struct Step {
+    /// Its name in this run: the name of its document
+    #[arg(value_parser = word)]
+    pub name: String,
+    /// When it runs again in a run that goes on
+    #[arg(long, value_enum, default_value_t = When::Once)]
+    pub when: When,
+    /// What it may change
+    #[arg(long, value_enum, default_value_t = Changes::No)]
+    pub changes: Changes,
+    /// Kill it on purpose after so many seconds, once in a run, and run it again
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub torn: Option<Duration>,
+    /// The step and its words
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Who wants the lock, and what for.
+#[derive(Debug, clap::Args)]
+pub struct Wish {
+    /// The run's name
+    #[arg(long, value_name = "NAME", value_parser = word)]
+    pub run: String,
+    /// Where to note that the lock is this run's
+    #[arg(long, value_name = "FILE")]
+    pub lease: PathBuf,
+    /// Take the lock although the environment is on hold, and lift the hold; the reason is recorded
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub lift_hold: Option<String>,
+    /// Take the lock although the environment is on hold, and leave the hold: for a rollback
+    #[arg(long, conflicts_with = "lift_hold")]
+    pub despite_hold: bool,
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() { Err("a reason is a sentence".into()) } else { Ok(line) }
+}
+
+/// A name that can be part of a ref.
+fn word(text: &str) -> Result<String, String> {
+    let good = crate::names::is_word(text);
+    if good { Ok(text.to_owned()) } else { Err("a name has letters, digits, `-`, `_` and `.`".into()) }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "a number of seconds")?;
+    Duration::try_from_secs_f64(number).map_err(|_| "a number of seconds".into())
+}
+
+/// Where the remote is, and how long a lock lasts.
+#[derive(Debug)]
+pub struct Settings {
+    /// The remote's name.
+    pub remote: String,
+    /// A lock that nobody renews may be taken over after this long.
+    pub lease: Duration,
+}
+
+impl Settings {
+    /// Reads the settings.
+    pub fn read(context: &Context) -> Result<Self, Failure> {
+        let settings = &context.settings;
+        Ok(Settings {
+            remote: settings.text("remote")?.unwrap_or_else(|| "origin".to_owned()),
+            lease: settings.duration("lease")?.unwrap_or(Duration::from_secs(300)),
+        })
+    }
+}

@@ -1,0 +1,319 @@
+//! What people do by hand, and the bare pipe: the environment's lock and hold without a run, and closing a run that nobody goes on with.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::json;
+use step::{Acted, Answer, Context, Failure};
+
+use crate::args::{Settings, Wish};
+use crate::keeper::folder::Places;
+use crate::lock::entry::{Hold, Lock};
+use crate::lock::{self, Lease, Seen, Turn, lease};
+use crate::names::{Name, ROOT, Scope};
+use crate::record::{Record, State};
+use crate::remote::{Draft, Index, Pushed, Remote};
+
+/// An environment by hand.
+pub struct Hand<'a> {
+    context: &'a Context,
+    settings: &'a Settings,
+    remote: Remote<'a>,
+    environment: String,
+    scope: Scope,
+}
+
+/// What was done, in a sentence.
+fn said(sentence: String) -> Answer {
+    let value = json!({ "said": sentence });
+    Answer::new(sentence, value)
+}
+
+impl<'a> Hand<'a> {
+    /// Opens the remote for an environment.
+    pub fn open(context: &'a Context, settings: &'a Settings, environment: &str) -> Result<Self, Failure> {
+        let product = context.settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned());
+        let scope = Scope::new(&product, environment);
+        let remote = Remote::open(context, &settings.remote)?;
+        Ok(Hand { context, settings, remote, environment: environment.to_owned(), scope })
+    }
+
+    fn lock_of(&self, index: &Index) -> Option<(String, Lock)> {
+        let tip = index.tip(&Name::Lock(self.scope.clone()))?;
+        Some((tip.id.clone(), Lock::parse(&tip.message)?))
+    }
+
+    fn hold_of(&self, index: &Index) -> Option<(String, Hold)> {
+        let tip = index.tip(&Name::Hold(self.scope.clone()))?;
+        Some((tip.id.clone(), Hold::parse(&tip.message)?))
+    }
+
+    /// Moves one entry; `None` in plan mode.
+    fn put(&self, name: Name, before: Option<String>, message: String) -> Result<Option<Pushed>, Failure> {
+        let Some(permit) = self.context.permit() else { return Ok(None) };
+        let draft = Draft { name, before, message, files: Vec::new() };
+        self.remote.put(&permit, &[draft]).map(|(pushed, _)| Some(pushed))
+    }
+
+    fn changed(&self, what: &str) -> Failure {
+        let message = format!("the {what} of {} has changed in the meantime; look again", self.environment);
+        Failure::temporary("locked", message)
+    }
+
+    /// Takes the lock for work by hand.
+    pub fn take(&self, wish: &Wish) -> Result<Answer, Failure> {
+        let (environment, run) = (&self.environment, &wish.run);
+        let index = self.remote.look()?;
+        let hold = self.hold_of(&index);
+        if !wish.despite_hold && wish.lift_hold.is_none() {
+            lock::hold(environment, hold.as_ref().map(|(_, h)| h))?;
+        }
+        let known = lease::read(&wish.lease)?.filter(|k| k.environment == *environment && k.run == *run);
+        let current = self.lock_of(&index);
+        let places = Places::open(&self.remote.own)?;
+        let place = format!("{}-{}", self.scope.product, self.scope.environment);
+        let unchanged = current.as_ref().map(|(id, _)| places.unchanged(&place, id)).unwrap_or_default();
+        let seen = Seen { unchanged, dead: false, length: self.settings.lease };
+        let turn = lock::take(environment, run, current.as_ref().map(|(_, l)| l), known.as_ref(), seen)?;
+        if self.context.permit().is_none() {
+            return Ok(said(format!("would lock {environment} for {run}")));
+        }
+        let ours = match (&turn, &known) {
+            (Turn::Renew, Some(known)) => known.clone(),
+            (Turn::Take { generation, .. }, _) => {
+                let token = format!("{:016x}", RandomState::new().hash_one(Timestamp::now().as_nanosecond()));
+                Lease { environment: environment.clone(), run: run.clone(), token, generation: *generation }
+            }
+            _ => return Err(Failure::bug("a lock is renewed that is not known")),
+        };
+        // The file is written before the lock: who is killed in between finds the own lock again.
+        lease::write(&wish.lease, &ours, true)?;
+        let put = self.put(
+            Name::Lock(self.scope.clone()),
+            current.map(|(id, _)| id),
+            self.locked(&ours).message(environment),
+        );
+        match (&put, known) {
+            (Ok(Some(Pushed::Done)), _) => {}
+            (Err(failure), _) if failure.acted == Acted::Unknown => {}
+            (_, None) => lease::remove(&wish.lease)?,
+            (_, Some(known)) => lease::write(&wish.lease, &known, false)?,
+        }
+        if put? != Some(Pushed::Done) {
+            return Err(self.changed("lock"));
+        }
+        if let (Some(reason), Some((id, hold))) = (&wish.lift_hold, hold) {
+            if hold.on {
+                self.set_hold(Some(id), false, reason)?;
+            }
+        }
+        Ok(said(match &turn {
+            Turn::Take { generation, over: None } => {
+                format!("{environment} is locked for {run} (generation {generation})")
+            }
+            Turn::Take { generation, over: Some(over) } => {
+                format!(
+                    "{environment} is locked for {run} (generation {generation}); the time of {over} was over"
+                )
+            }
+            Turn::Renew => format!("{environment} is still locked for {run}"),
+        }))
+    }
+
+    fn locked(&self, ours: &Lease) -> Lock {
+        let length = self.settings.lease.as_secs();
+        let now = Timestamp::now().as_second();
+        let expires = Timestamp::from_second(now.saturating_add(i64::try_from(length).unwrap_or(0)));
+        Lock {
+            held: true,
+            run: ours.run.clone(),
+            who: self.remote.who.clone(),
+            lease: ours.token.clone(),
+            generation: ours.generation,
+            expires: expires.unwrap_or_default(),
+            length: Some(length),
+            job: None,
+            since: Timestamp::from_second(now).ok(),
+            reason: None,
+        }
+    }
+
+    /// Proves that the lock is still there, and renews it.
+    pub fn fence(&self, ours: &Lease) -> Result<Answer, Failure> {
+        let current = self.lock_of(&self.remote.look()?);
+        lock::fence(current.as_ref().map(|(_, l)| l), ours)?;
+        if let Some((id, lock)) = current {
+            let renewed = Lock { since: lock.since, ..self.locked(ours) };
+            if self.put(Name::Lock(self.scope.clone()), Some(id), renewed.message(&self.environment))?
+                == Some(Pushed::Lost)
+            {
+                return Err(self.changed("lock"));
+            }
+        }
+        Ok(said(format!("{} is locked for {}", self.environment, ours.run)))
+    }
+
+    /// Gives the own lock back. One that is not ours any more is left alone.
+    pub fn give_back(&self, file: &Path, ours: &Lease) -> Result<Answer, Failure> {
+        let current = self.lock_of(&self.remote.look()?).filter(|(_, l)| l.held && l.lease == ours.token);
+        let Some((id, lock)) = current else {
+            lease::write(file, ours, false)?;
+            return Ok(said(format!("{} was not locked for {} any more", self.environment, ours.run)));
+        };
+        let answer = self.open_lock(id, &Lock { held: false, ..lock })?;
+        if self.context.permit().is_some() {
+            lease::write(file, ours, false)?;
+        }
+        Ok(answer)
+    }
+
+    /// Opens somebody else's lock; who did it, and why, is kept.
+    pub fn break_open(&self, reason: &str) -> Result<Answer, Failure> {
+        let Some((id, lock)) = self.lock_of(&self.remote.look()?).filter(|(_, l)| l.held) else {
+            return Ok(said(format!("{} is not locked", self.environment)));
+        };
+        let who = self.remote.who.clone();
+        self.open_lock(id, &Lock { held: false, reason: Some(reason.to_owned()), who, ..lock })
+    }
+
+    fn open_lock(&self, id: String, lock: &Lock) -> Result<Answer, Failure> {
+        let (environment, run) = (&self.environment, &lock.run);
+        match self.put(Name::Lock(self.scope.clone()), Some(id), lock.message(environment))? {
+            None => Ok(said(format!("would open {environment}, locked for {run}"))),
+            Some(Pushed::Done) => Ok(said(format!("{environment} is open again; it was locked for {run}"))),
+            Some(Pushed::Lost) => Err(self.changed("lock")),
+        }
+    }
+
+    /// Puts the environment on hold, or lifts it. On hold already stays as it was.
+    pub fn hold(&self, on: bool, reason: &str) -> Result<Answer, Failure> {
+        let environment = &self.environment;
+        if self.context.permit().is_none() {
+            let verb = if on { "put on hold" } else { "lift the hold of" };
+            return Ok(said(format!("would {verb} {environment}")));
+        }
+        let current = self.hold_of(&self.remote.look()?);
+        if current.as_ref().is_some_and(|(_, h)| h.on) == on {
+            return Ok(said(format!("{environment} is {} hold already", if on { "on" } else { "not on" })));
+        }
+        self.set_hold(current.map(|(id, _)| id), on, reason)?;
+        Ok(said(if on {
+            format!("{environment} is on hold: {reason}")
+        } else {
+            format!("the hold of {environment} is lifted: {reason}")
+        }))
+    }
+
+    fn set_hold(&self, before: Option<String>, on: bool, reason: &str) -> Result<(), Failure> {
+        let hold =
+            Hold { on, who: self.remote.who.clone(), since: Timestamp::now(), reason: reason.to_owned() };
+        match self.put(Name::Hold(self.scope.clone()), before, hold.message(&self.environment))? {
+            Some(Pushed::Lost) => Err(self.changed("hold")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes a ref that nobody reads, and removes it again.
+pub fn probe(context: &Context, remote: &Remote) -> Result<Answer, Failure> {
+    let name = remote.name();
+    let Some(permit) = context.permit() else {
+        return Ok(said(format!("would write {ROOT}/lock/probe on {name} and remove it again")));
+    };
+    let probe = Name::OldLock("probe".to_owned());
+    let before = remote.look()?.tip(&probe).map(|tip| tip.id.clone());
+    let busy =
+        || Failure::temporary("written-elsewhere", "somebody else probes at the same time; run it again");
+    let draft = Draft { name: probe.clone(), before, message: "probe\n".to_owned(), files: Vec::new() };
+    let (pushed, ids) = remote.put(&permit, &[draft])?;
+    let (Pushed::Done, Some(id)) = (pushed, ids.first()) else { return Err(busy()) };
+    match remote.remove(&permit, &probe, id)? {
+        Pushed::Done => Ok(said(format!("{name} takes refs below {ROOT}/"))),
+        Pushed::Lost => Err(busy()),
+    }
+}
+
+/// Brings the documents of runs to where runbooks keep them; their names.
+pub fn fetch(remote: &Remote, like: &str) -> Result<Answer, Failure> {
+    let index = remote.look()?;
+    let places = Places::open(&remote.own)?;
+    let mut names = Vec::new();
+    for (tip, record) in index.records().filter(|(_, record)| record.run.contains(like)) {
+        let folder = places.run(&record.run, false);
+        folder.make()?;
+        for (name, content) in remote.documents(&tip.id)? {
+            if !folder.has(&name) {
+                folder.write(&name, &content)?;
+            }
+        }
+        if folder.record().is_none_or(|ours| ours.serial < record.serial) {
+            folder.save(&record)?;
+        }
+        names.push(record.run);
+    }
+    Ok(Answer::new(names.join("\n"), json!(names)))
+}
+
+/// Closes a run that nobody goes on with.
+pub fn abandon(context: &Context, settings: &Settings, run: &str, reason: &str) -> Result<Answer, Failure> {
+    let name = Path::new(run).file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+    let remote = Remote::open(context, &settings.remote)?;
+    let places = Places::open(&remote.own)?;
+    let index = remote.look()?;
+    let theirs =
+        index.records().find(|(_, record)| record.run == name).map(|(tip, record)| (tip.id.clone(), record));
+    let ours = places.run(&name, false).record().filter(|record| record.run == name);
+    let newest = match (&theirs, ours) {
+        (Some((_, theirs)), Some(ours)) if ours.serial > theirs.serial => Some(ours),
+        (Some((_, theirs)), _) => Some(theirs.clone()),
+        (None, ours) => ours,
+    };
+    let Some(mut record) = newest else {
+        return Err(Failure::usage("run", format!("there is no run {name}: rilis-status lists them")));
+    };
+    if record.is_over() {
+        return Ok(said(format!("{name} is closed already")));
+    }
+    let _hand = places
+        .hand(&name)?
+        .ok_or_else(|| Failure::temporary("at-work", format!("somebody is at work in {name}")))?;
+    let scope = Scope::new(&record.product, &record.environment);
+    let lock = index.tip(&Name::Lock(scope.clone())).and_then(|tip| Lock::parse(&tip.message));
+    if lock.is_some_and(|lock| lock.held && lock.run == name) && !places.is_ours(&name) {
+        let next = lock::unlock(&record.environment);
+        return Err(
+            Failure::refused("at-work", format!("{name} has the lock of {}", record.environment)).next(next)
+        );
+    }
+    let Some(permit) = context.permit() else { return Ok(said(format!("would close {name}: {reason}"))) };
+    record.close(State::Abandoned, Timestamp::now());
+    record.last = Some(crate::record::Last { step: "abandon".into(), said: reason.to_owned(), failed: None });
+    close(&remote, &places, &permit, &record, theirs.map(|(id, _)| id), scope)?;
+    Ok(said(format!("{name} is closed: {reason}")))
+}
+
+fn close(
+    remote: &Remote,
+    places: &Places,
+    permit: &step::Permit,
+    record: &Record,
+    before: Option<String>,
+    scope: Scope,
+) -> Result<(), Failure> {
+    let folder = places.run(&record.run, false);
+    folder.make()?;
+    folder.save(record)?;
+    let files = match &before {
+        Some(id) => remote.documents(id)?,
+        None => Vec::new(),
+    };
+    let message = format!("run {}: abandoned\n\n{}\n", record.run, step::redact(&record.line()));
+    let draft = Draft { name: Name::Run(scope, record.run.clone()), before, message, files };
+    match remote.put(permit, &[draft])? {
+        (Pushed::Done, _) => Ok(()),
+        (Pushed::Lost, _) => {
+            Err(Failure::temporary("written-elsewhere", "the run was written from elsewhere; run it again"))
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! How a run begins: look once, find the run that the command is about or open one, and have the locks, here and on the remote.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use step::{Acted, Context, Failure, Permit, Voice};
+
+use super::Order;
+use super::folder::{Folder, Hand, Places};
+use super::shore::Shore;
+use crate::args::Settings;
+use crate::lock::entry::{Hold, Lock};
+use crate::lock::{self, Lease, Seen, Turn as LockTurn, lease};
+use crate::names::{self, Name, Scope};
+use crate::record::{Holder, Record, State};
+use crate::remote::{Index, Pushed, Remote};
+use crate::resume::{self, Turn, Wanted};
+
+/// How often a lock is looked at again after somebody else was faster.
+const ATTEMPTS: usize = 3;
+/// How often a lock that is waited for is looked at.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// A run with everything that it needs to be at work.
+pub struct Begun {
+    pub record: Record,
+    pub folder: Folder,
+    pub hand: Option<Hand>,
+    /// Its place on the remote; `None` in a plan, and for a run that goes without.
+    pub shore: Option<Shore>,
+    /// When the lock was last proven: just before the request was sent.
+    pub proof: u64,
+    /// All runs that are known.
+    pub all: Vec<Record>,
+}
+
+/// What came of it.
+pub enum Beginning {
+    Run(Box<Begun>),
+    /// There is nothing to do; a run that is done, which somebody may still have to be told of.
+    Done(Folder),
+}
+
+/// What a beginning works with.
+pub struct Begin<'a> {
+    pub context: &'a Context,
+    pub settings: &'a Settings,
+    pub order: &'a Order,
+    pub voice: &'a Voice,
+    pub remote: &'a Remote<'a>,
+    pub places: &'a Places,
+    pub product: String,
+    pub environment: String,
+}
+
+impl Begin<'_> {
+    /// Begins.
+    pub fn begin(&self) -> Result<Beginning, Failure> {
+        let (index, seen) = self.look()?;
+        let all = self.known(&index);
+        let wanted = self.wanted();
+        let now = Timestamp::now();
+        if self.order.plan {
+            let record = self.opened(&wanted, now);
+            let folder = self.places.run(&record.run, true);
+            folder.make()?;
+            folder.save(&record)?;
+            self.places.prune_plans();
+            return Ok(Beginning::Run(Box::new(Begun {
+                record,
+                folder,
+                hand: None,
+                shore: None,
+                proof: 0,
+                all,
+            })));
+        }
+        let record = match resume::turn(&wanted, &all) {
+            Turn::New => self.opened(&wanted, now),
+            Turn::Instead(old) => {
+                self.leave(old)?;
+                self.opened(&wanted, now)
+            }
+            Turn::Resume(run) => run.clone(),
+            Turn::EndedBefore(done) => return Ok(Beginning::Done(self.places.run(&done.run, false))),
+            Turn::RolledBackSince { done, by } => return Err(rolled_back(done, by)),
+            Turn::Unfinished(run) => return Err(unfinished(run)),
+        };
+        let begun = self.open(record, &index, seen, all)?;
+        Ok(Beginning::Run(Box::new(begun)))
+    }
+
+    /// What the remote has; whether that is its own word of now.
+    fn look(&self) -> Result<(Index, bool), Failure> {
+        match self.remote.look() {
+            Ok(index) => {
+                for name in &index.skipped {
+                    self.voice.warn(&format!("passed over on {}: {name}", self.remote.name()));
+                }
+                Ok((index, true))
+            }
+            Err(failure) if self.order.plan || self.order.no_lock.is_some() => {
+                let message = format!(
+                    "the runs on the remote were not seen ({}); what is here counts",
+                    failure.message
+                );
+                self.voice.warn(&message);
+                Ok((self.remote.index()?, false))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// All runs that are known; of two copies the newer one.
+    fn known(&self, index: &Index) -> Vec<Record> {
+        let mut all = self.places.records();
+        for (_, record) in index.records() {
+            match all.iter_mut().find(|known| known.run == record.run) {
+                Some(known) if known.serial < record.serial => *known = record,
+                Some(_) => {}
+                None => all.push(record),
+            }
+        }
+        all
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            product: self.product.clone(),
+            environment: self.environment.clone(),
+            procedure: self.order.procedure.clone(),
+            version: self.order.version.clone(),
+            commit: self.remote.head.clone(),
+            of: self.order.of.clone(),
+            again: self.order.again,
+        }
+    }
+
+    fn holder(&self) -> Holder {
+        let who = &self.remote.who;
+        Holder { name: who.holder.clone(), host: who.host.clone(), job: job() }
+    }
+
+    fn opened(&self, wanted: &Wanted, now: Timestamp) -> Record {
+        // Two machines may begin in the same second: four random digits tell their runs apart.
+        let random = RandomState::new().hash_one(now.as_nanosecond()).to_le_bytes();
+        let name = names::run(now, u16::from_le_bytes([random[0], random[1]]), &wanted.key());
+        Record::open(&name, wanted, self.holder(), now)
+    }
+
+    /// Nothing goes on with this run any more.
+    fn leave(&self, old: &Record) -> Result<(), Failure> {
+        let mut old = old.clone();
+        old.close(State::Abandoned, Timestamp::now());
+        let folder = self.places.run(&old.run, false);
+        folder.make()?;
+        folder.save(&old)?;
+        let why = if old.must_go_on() {
+            "it is about what is not there any more"
+        } else {
+            "nothing was changed by it"
+        };
+        self.voice.say(&format!("{} is left behind: {why}", folder.shown()));
+        Ok(())
+    }
+
+    /// Has the locks of a run, and its documents.
+    fn open(
+        &self,
+        mut record: Record,
+        index: &Index,
+        seen: bool,
+        all: Vec<Record>,
+    ) -> Result<Begun, Failure> {
+        let folder = self.places.run(&record.run, false);
+        let is_new = record.serial == 0;
+        folder.make()?;
+        let hand = self.places.hand(&record.run)?;
+        let shown = folder.shown();
+        let wait = |why: String| Failure::temporary("at-work", format!("{why}: wait for it"));
+        let Some(hand) = hand else { return Err(wait(format!("somebody else is at work in {shown}"))) };
+        if let Some(pid) = self.places.at_work(&record.run) {
+            return Err(wait(format!("a step of {shown} is still at work (process {pid})")));
+        }
+        if !is_new {
+            self.voice.say(&format!("going on with {shown}"));
+            self.bring(&record, &folder, index)?;
+        }
+        record.holder = self.holder();
+        record.begin("", crate::record::Changes::No, Timestamp::now());
+        if record.state == State::Failed {
+            record.state = if record.changed_customers() { State::Changed } else { State::Open };
+        }
+        folder.save(&record)?;
+        if let Some(reason) = &self.order.no_lock {
+            self.voice.warn(&format!("without the lock of {}: {reason}", self.environment));
+            folder.write("no-lock", reason.as_bytes())?;
+            return Ok(Begun { record, folder, hand: Some(hand), shore: None, proof: 0, all });
+        }
+        debug_assert!(seen, "without the remote's word there is no lock");
+        match self.acquire(&record, &folder, index) {
+            Ok((shore, proof)) => {
+                Ok(Begun { record, folder, hand: Some(hand), shore: Some(shore), proof, all })
+            }
+            Err(failure) if failure.reason == "stale" && self.order.again && !is_new => {
+                self.leave(&record)?;
+                drop(hand);
+                let record = self.opened(&self.wanted(), Timestamp::now());
+                self.open(record, index, seen, all)
+            }
+            Err(failure) => {
+                if is_new {
+                    folder.forget();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Another machine's documents; what is here is left as it is, unless the remote's run has come further.
+    fn bring(&self, record: &Record, folder: &Folder, index: &Index) -> Result<(), Failure> {
+        let found = index.records().find(|(_, theirs)| theirs.run == record.run);
+        let Some((tip, theirs)) = found else { return Ok(()) };
+        let newer = folder.record().is_none_or(|ours| ours.serial < theirs.serial);
+        for (name, content) in self.remote.documents(&tip.id)? {
+            if newer || !folder.has(&name) {
+                folder.write(&name, &content)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The environment's lock on the remote, with the run's first entry, in one push.
+    fn acquire(&self, record: &Record, folder: &Folder, index: &Index) -> Result<(Shore, u64), Failure> {
+        let permit = self.context.permit().ok_or_else(|| Failure::bug("a plan takes no lock"))?;
+        let end = Instant::now() + self.order.lock_wait;
+        let file = self.places.lease(&record.run);
+        let known = lease::read(&file)?.filter(|k| k.run == record.run);
+        let mut newer = None;
+        let mut attempts = 0;
+        loop {
+            let index = newer.as_ref().unwrap_or(index);
+            match self.turn(record, index, known.as_ref()) {
+                Ok((turn, shore)) => {
+                    if let Some((shore, proof)) =
+                        self.take(&permit, record, folder, (&turn, shore), known.as_ref())?
+                    {
+                        return Ok((shore, proof));
+                    }
+                    attempts += 1;
+                    if attempts == ATTEMPTS {
+                        let message = format!("{} changes hands too fast; run it again", self.environment);
+                        return Err(Failure::temporary("locked", message));
+                    }
+                }
+                Err(failure) if failure.reason == "locked" && Instant::now() < end => {
+                    self.voice.progress(&failure.message);
+                    self.context.pause(AGAIN.min(end.saturating_duration_since(Instant::now())))?;
+                }
+                Err(failure) => return Err(failure),
+            }
+            newer = Some(self.remote.look()?);
+        }
+    }
+
+    /// Whether the lock may be had, and what would be pushed.
+    fn turn(
+        &self,
+        record: &Record,
+        index: &Index,
+        known: Option<&Lease>,
+    ) -> Result<(LockTurn, Shore), Failure> {
+        let scope = Scope::new(&self.product, &self.environment);
+        let hold = index.tip(&Name::Hold(scope.clone()));
+        let old_hold = index.tip(&Name::OldHold(names::component(&self.environment)));
+        let held = hold.or(old_hold).and_then(|tip| Hold::parse(&tip.message));
+        if !self.order.despite_hold && self.order.lift_hold.is_none() {
+            lock::hold(&self.environment, held.as_ref())?;
+        }
+        let old = Name::OldLock(names::component(&self.environment));
+        if let Some(old) = index.tip(&old) {
+            let lock = Lock::parse(&old.message).filter(|lock| lock.held);
+            lock::take(
+                &self.environment,
+                &record.run,
+                lock.as_ref(),
+                None,
+                self.seen(&old.id, lock.as_ref(), &scope),
+            )?;
+        }
+        let tip = index.tip(&Name::Lock(scope.clone()));
+        let current =
+            tip.map(|tip| Lock::parse(&tip.message).ok_or_else(|| strange(&tip.name))).transpose()?;
+        let seen = tip.map(|tip| self.seen(&tip.id, current.as_ref(), &scope)).unwrap_or_default();
+        let turn = lock::take(&self.environment, &record.run, current.as_ref(), known, seen)?;
+        if let (LockTurn::Take { over: Some(over), .. }, true) = (&turn, seen.dead) {
+            self.voice.say(&format!("gave back the lock of runs/{over}, which died"));
+        } else if let LockTurn::Take { over: Some(over), .. } = &turn {
+            self.voice.warn(&format!("the time of {over} was over: nobody has renewed its lock"));
+        }
+        let run = index.tip(&Name::Run(scope.clone(), record.run.clone()));
+        let lift = self.order.lift_hold.as_ref().filter(|_| held.as_ref().is_some_and(|h| h.on));
+        let who = self.remote.who.clone();
+        let shore = Shore {
+            environment: self.environment.clone(),
+            who: who.clone(),
+            length: self.settings.lease.as_secs().max(1),
+            job: job(),
+            lease: self.leased(record, &turn, known),
+            since: Timestamp::now(),
+            lock: tip.map(|tip| tip.id.clone()),
+            run: run.map(|tip| tip.id.clone()),
+            hold: hold.map(|tip| tip.id.clone()),
+            wish: lift.map(|reason| Hold { on: false, who, since: Timestamp::now(), reason: reason.clone() }),
+            scope,
+        };
+        Ok((turn, shore))
+    }
+
+    fn leased(&self, record: &Record, turn: &LockTurn, known: Option<&Lease>) -> Lease {
+        match (turn, known) {
+            (LockTurn::Renew, Some(known)) => known.clone(),
+            (turn, _) => {
+                let generation = if let LockTurn::Take { generation, .. } = turn { *generation } else { 1 };
+                let token = format!("{:016x}", RandomState::new().hash_one(Timestamp::now().as_nanosecond()));
+                Lease { environment: self.environment.clone(), run: record.run.clone(), token, generation }
+            }
+        }
+    }
+
+    fn seen(&self, entry: &str, current: Option<&Lock>, scope: &Scope) -> Seen {
+        let length = self.settings.lease;
+        let Some(lock) = current.filter(|lock| lock.held) else { return Seen { length, ..Seen::default() } };
+        let noted = |run: &String| lease::read(&self.places.lease(run)).ok().flatten();
+        let ours = |run: &String| noted(run).is_some_and(|l| l.token == lock.lease);
+        let dead = self.places.leases().iter().any(|run| ours(run) && self.places.is_dead(run));
+        let unchanged = self.places.unchanged(&format!("{}-{}", scope.product, scope.environment), entry);
+        Seen { unchanged, dead, length }
+    }
+
+    /// The note of the lease is written before the lock: a run that is killed in between finds its own lock again.
+    fn take(
+        &self,
+        permit: &Permit,
+        record: &Record,
+        folder: &Folder,
+        (_, mut shore): (&LockTurn, Shore),
+        known: Option<&Lease>,
+    ) -> Result<Option<(Shore, u64)>, Failure> {
+        let file = self.places.lease(&record.run);
+        lease::write(&file, &shore.lease, true)?;
+        let wish = shore.wish.take();
+        let drafts = shore.drafts(record, folder, true)?;
+        let proof = step::keeper::now();
+        let put = self.remote.put(permit, &drafts);
+        match (&put, known) {
+            (Ok((Pushed::Done, ids)), _) => {
+                shore.moved(ids);
+                shore.wish = wish;
+                return Ok(Some((shore, proof)));
+            }
+            (Err(failure), _) if failure.acted == Acted::Unknown => {}
+            // It was never ours: nothing may look as if it had been.
+            (_, None) => lease::remove(&file)?,
+            (_, Some(known)) => lease::write(&file, known, false)?,
+        }
+        put.map(|_| None)
+    }
+}
+
+/// The address of the CI job that we are.
+fn job() -> Option<String> {
+    let of = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let github = || {
+        let (server, repository, run) =
+            (of("GITHUB_SERVER_URL")?, of("GITHUB_REPOSITORY")?, of("GITHUB_RUN_ID")?);
+        Some(format!("{server}/{repository}/actions/runs/{run}"))
+    };
+    of("CI_JOB_URL").or_else(github).map(|text| step::plain_line(&text))
+}
+
+fn strange(name: &Name) -> Failure {
+    Failure::refused("entry", format!("{} is no entry that this program can read", name.full()))
+}
+
+fn rolled_back(done: &Record, by: &Record) -> Failure {
+    let message = format!(
+        "runs/{} is finished, and was rolled back by runs/{}: to do it once more say --again --lift-hold REASON",
+        done.run, by.run
+    );
+    Failure::refused("rolled-back", message)
+}
+
+fn unfinished(run: &Record) -> Failure {
+    let message = format!(
+        "runs/{} has changed something and is not at its end: go on with it first (without --of, or with its own)",
+        run.run
+    );
+    Failure::refused("unfinished", message)
+}

@@ -1,0 +1,121 @@
+//! The end of a run, whatever happened to its runbook: its documents are stored and its lock is given back, then the team is told.
+//! Telling needs no code host.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use jiff::Timestamp;
+use step::Document;
+use step::keeper::VARIABLE;
+
+use super::Loop;
+use super::folder::{Folder, Places, read};
+use super::session::{Session, end_code};
+use crate::lock::lease;
+use crate::record::{FILE_LIMIT, State};
+
+/// What is known in the folder once the team was told.
+const TOLD: &str = "told";
+
+impl Session<'_> {
+    /// Ends the run; its exit code.
+    pub fn wind_up(&mut self, turn: &mut Loop, code: Option<u8>) -> u8 {
+        let code = match (self.came, code) {
+            // What was done before the signal came is done.
+            (Some(signal), _) if !self.complete => end_code(signal),
+            (_, code) => code.unwrap_or(1),
+        };
+        self.complete &= code == 0;
+        if self.plan {
+            self.said(code);
+            return code;
+        }
+        self.record.close(if self.complete { State::Finished } else { State::Failed }, Timestamp::now());
+        if let Err(failure) = self.folder.save(&self.record) {
+            self.keeper.voice.error(&failure.message);
+        }
+        self.give_back(turn);
+        self.said(code);
+        if self.lost.is_none() {
+            tell(&self.folder, self.newest.as_deref(), (!self.complete).then_some(code));
+        }
+        code
+    }
+
+    /// Stores the run and gives its lock back, in one push.
+    fn give_back(&mut self, turn: &mut Loop) {
+        self.settle(turn);
+        if self.lost.is_some() {
+            self.note_lease(false);
+            return;
+        }
+        for _ in 0..2 {
+            let Some(shore) = &self.shore else { return };
+            match shore.drafts(&self.record, &self.folder, false) {
+                Ok(drafts) => turn.push(drafts),
+                Err(failure) => return self.keeper.voice.error(&failure.message),
+            }
+            if self.settle(turn) || self.lost.is_some() {
+                return self.note_lease(false);
+            }
+        }
+        if let Some(shore) = &self.shore {
+            let environment = &shore.environment;
+            self.keeper.voice.warn(&format!("the lock of {environment} is not given back"));
+            self.keeper.voice.say(&format!("next: {}", crate::lock::unlock(environment)));
+        }
+    }
+
+    fn note_lease(&self, held: bool) {
+        let Some(shore) = &self.shore else { return };
+        if let Err(failure) = lease::write(&self.keeper.places.lease(&self.record.run), &shore.lease, held) {
+            self.keeper.voice.warn(&failure.message);
+        }
+    }
+
+    fn said(&self, code: u8) {
+        let shown = self.folder.shown();
+        if self.complete {
+            self.keeper.voice.say(&format!("done: {shown}"));
+        } else {
+            let next = "has what was done, and the same command goes on from there";
+            self.keeper.voice.say(&format!("stopped with exit {code}; {shown} {next}"));
+        }
+    }
+}
+
+/// Tells the team once; what notify says never changes how the run ended. `stopped` is the exit code of a run that is not at its end.
+fn tell(folder: &Folder, newest: Option<&str>, stopped: Option<u8>) {
+    let Some(input) = newest.and_then(|name| File::open(folder.path().join(name)).ok()) else { return };
+    let mut command = Command::new("notify");
+    // A step that died has left no document of its failure: the one before must not be taken for the end.
+    let text = newest.and_then(|name| read(&folder.path().join(name), FILE_LIMIT)).unwrap_or_default();
+    let says_so =
+        Document::parse_from("it", text.as_bytes()).is_ok_and(|document| document.failure().is_some());
+    if let Some(code) = stopped.filter(|_| !says_so) {
+        command.arg(format!("--stopped={code}"));
+    }
+    let output = command
+        .env_remove(VARIABLE)
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .spawn()
+        .and_then(|c| c.wait_with_output());
+    if let Ok(output) = output {
+        if !output.stdout.is_empty() {
+            // It was told, whether that can be noted down or not.
+            let _ = folder.write("notify.json", &output.stdout);
+        }
+        let _ = folder.write(TOLD, b"");
+    }
+}
+
+/// A run that ended here and was killed before anybody was told of it.
+pub fn tell_belated(done: &Folder, places: &Places) {
+    let name = done.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if !places.is_ours(&name) || done.has(TOLD) {
+        return;
+    }
+    let newest = done.documents().into_iter().rfind(|name| name != "notify.json");
+    tell(done, newest.as_deref(), None);
+}

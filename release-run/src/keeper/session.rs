@@ -1,0 +1,463 @@
+//! A run at work: what its steps ask, what they leave behind, and what is pushed when.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use signal_hook::consts::SIGKILL;
+use step::keeper::{Lent, now};
+use step::{Document, Failure};
+
+use super::begin::Begun;
+use super::folder::{Folder, Hand};
+use super::shore::Shore;
+use super::{Keeper, Loop, signal_to};
+use crate::lock::entry::Hold;
+use crate::plan::{self, Before, Decision, Proof, Stand, When};
+use crate::record::{Changes, FILE_LIMIT, Record};
+use crate::remote::Pushed;
+
+/// A proof that is older than this is renewed before the first step that customers see.
+const FRESH: u64 = 2_000_000_000;
+
+/// The step that is at work.
+struct AtWork {
+    connection: u64,
+    name: String,
+    file: String,
+    changes: Changes,
+    pid: Option<u64>,
+}
+
+/// A run at work.
+pub struct Session<'a> {
+    pub(super) keeper: &'a Keeper<'a>,
+    pub(super) record: Record,
+    pub(super) folder: Folder,
+    #[expect(dead_code, reason = "it is held")]
+    hand: Option<Hand>,
+    pub(super) shore: Option<Shore>,
+    pub(super) lent: Lent,
+    proof: u64,
+    /// Somebody else has the lock, or the last push is not known to have arrived.
+    pub(super) lost: Option<String>,
+    doubt: bool,
+    pub(super) plan: bool,
+    pub(super) complete: bool,
+    pub(super) came: Option<i32>,
+    number: usize,
+    /// The last document without a failure, and the newest of either kind; in this attempt.
+    last: Option<String>,
+    pub(super) newest: Option<String>,
+    at_work: Option<AtWork>,
+    torn: bool,
+    stored_aside: bool,
+    tried: u64,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(keeper: &'a Keeper<'a>, begun: Begun, lent: Lent, plan: bool) -> Self {
+        let Begun { record, folder, hand, shore, proof, .. } = begun;
+        let torn = folder.has("torn");
+        Session {
+            keeper,
+            record,
+            folder,
+            hand,
+            shore,
+            lent,
+            proof,
+            lost: None,
+            doubt: false,
+            plan,
+            complete: false,
+            came: None,
+            number: 0,
+            last: None,
+            newest: None,
+            at_work: None,
+            torn,
+            stored_aside: false,
+            tried: proof,
+        }
+    }
+
+    /// Until when requests may be begun: a while before the lock can be taken over, counted from before it was last proven.
+    pub fn lend(&self) {
+        let until = match &self.shore {
+            None => u64::MAX,
+            Some(_) if self.lost.is_some() => 0,
+            Some(shore) => {
+                let length = shore.length * 1_000_000_000;
+                self.proof + length - (length / 10).min(10_000_000_000)
+            }
+        };
+        if self.lent.set_until(until).is_err() {
+            self.keeper.voice.warn("the steps cannot be told until when the lock is proven");
+        }
+    }
+
+    pub fn is_at_work(&self) -> bool {
+        self.at_work.is_some()
+    }
+
+    /// When the lock is renewed next.
+    pub fn until_renewal(&self) -> Duration {
+        let Some(shore) = self.shore.as_ref().filter(|_| self.lost.is_none()) else {
+            return Duration::from_secs(3600);
+        };
+        let due = self.tried + shore.length * 200_000_000;
+        Duration::from_nanos(due.saturating_sub(now()))
+    }
+
+    /// A question of a step or of the runbook.
+    pub fn asked(&mut self, turn: &mut Loop, id: u64, question: &Value) -> Value {
+        let word = |key: &str| question.get(key).and_then(Value::as_str).unwrap_or_default();
+        match word("ask") {
+            "step" => self.step(turn, id, question),
+            "started" => {
+                let pid = question.get("pid").and_then(Value::as_u64);
+                if let (Some(at_work), Some(pid)) = (&mut self.at_work, pid) {
+                    at_work.pid = Some(pid);
+                    self.keeper.places.works(&self.record.run, Some(pid));
+                }
+                json!({})
+            }
+            "ended" => {
+                let code = question.get("code").and_then(Value::as_u64).and_then(|c| u8::try_from(c).ok());
+                let code = self.ended(turn, code.unwrap_or(1));
+                json!({ "code": code })
+            }
+            "skip" => {
+                self.number += 1;
+                json!({})
+            }
+            "torn" => {
+                self.torn = true;
+                // The next attempt knows it, if it can be written.
+                let _ = self.folder.write("torn", b"");
+                json!({})
+            }
+            "did" => {
+                json!({ "yes": if word("name") == "torn" { self.torn } else { self.folder.did(word("name")) } })
+            }
+            "fact" => json!({ "text": self.fact(word("path")) }),
+            "path" if word("file") == "last" => {
+                json!({ "text": self.last.as_ref().map(|name| self.shown(name)).unwrap_or_default() })
+            }
+            "path" => json!({ "text": self.shown(word("file")) }),
+            "forget-last" => {
+                self.last = None;
+                json!({})
+            }
+            "hold" => {
+                self.hold(word("reason"));
+                json!({})
+            }
+            "finish" => {
+                self.complete = self.came.is_none() && self.lost.is_none();
+                json!({})
+            }
+            _ => json!({ "do": "stop", "code": 2 }),
+        }
+    }
+
+    fn shown(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn document(&self, name: &str) -> Option<Document> {
+        let text = super::folder::read(&self.folder.path().join(name), FILE_LIMIT)?;
+        Document::parse_from(name, text.as_bytes()).ok()
+    }
+
+    fn fact(&self, path: &str) -> String {
+        let document = self.last.as_ref().and_then(|name| self.document(name));
+        document.map(|d| crate::fact::text(&d, path)).unwrap_or_default()
+    }
+
+    /// From now on releases to the environment are refused; it is pushed with the next change that somebody may see.
+    fn hold(&mut self, reason: &str) {
+        if let Some(shore) = &mut self.shore {
+            let who = shore.who.clone();
+            shore.wish =
+                Some(Hold { on: true, who, since: Timestamp::now(), reason: step::plain_line(reason) });
+        }
+    }
+
+    fn step(&mut self, turn: &mut Loop, id: u64, question: &Value) -> Value {
+        let word = |key: &str| question.get(key).and_then(Value::as_str).unwrap_or_default();
+        let stop = |code: u8| json!({ "do": "stop", "code": code });
+        let name = word("name").to_owned();
+        let (Ok(when), Ok(changes)) =
+            (When::from_str(word("when"), false), Changes::from_str(word("changes"), false))
+        else {
+            return stop(2);
+        };
+        if let Some(signal) = self.came {
+            return stop(end_code(signal));
+        }
+        if !crate::names::is_word(&name) || self.at_work.is_some() {
+            return stop(2);
+        }
+        self.number += 1;
+        let file = format!("{:02}-{name}.json", self.number);
+        let stand = self.stand(&file, changes);
+        let input = match plan::step(when, stand) {
+            Decision::Skip => {
+                self.last = Some(file.clone());
+                self.newest = Some(file.clone());
+                return json!({ "do": "done", "say": format!("done before: {}", file.trim_end_matches(".json")) });
+            }
+            Decision::Stop => {
+                return json!({ "do": "stop", "code": 75, "say": "the lock is not proven any more: nothing more is changed; run the same command again" });
+            }
+            Decision::Lost => return self.refuse(),
+            Decision::Run => self.last.clone(),
+            Decision::RunOnOwn => Some(file.clone()),
+        };
+        if changes != Changes::No && !self.plan && !self.begins(turn, &name, changes) {
+            return self.refuse();
+        }
+        let output = format!("{file}.part");
+        let reply = json!({
+            "do": "run", "plan": self.plan,
+            "input": input.map(|name| self.shown(&name)),
+            "output": self.shown(&output),
+        });
+        self.at_work = Some(AtWork { connection: id, name, file, changes, pid: None });
+        reply
+    }
+
+    fn refuse(&self) -> Value {
+        let why = self.lost.as_deref().unwrap_or("the lock is lost");
+        json!({ "do": "stop", "code": 1, "say": why })
+    }
+
+    fn stand(&self, file: &str, changes: Changes) -> Stand {
+        let failed = format!("{}.failed.json", file.trim_end_matches(".json"));
+        let before = match (self.folder.has(file), self.folder.has(&failed)) {
+            (true, _) => Before::Done,
+            (false, true) => Before::Failed,
+            _ => Before::Nothing,
+        };
+        let lock = match (&self.shore, &self.lost) {
+            (None, _) => Proof::Without,
+            (_, Some(_)) => Proof::Lost,
+            _ if now() >= self.lent.until() => Proof::Unproven,
+            _ => Proof::Proven,
+        };
+        let changed = self.record.changed_customers();
+        Stand {
+            before,
+            plan: self.plan,
+            changed,
+            lock,
+            changes,
+            first: self.last.is_none() && self.number == 1,
+        }
+    }
+
+    /// A step that changes something begins: it is written down first, and before the first one that customers may see the lock is
+    /// proven anew. Whether it may begin.
+    fn begins(&mut self, turn: &mut Loop, name: &str, changes: Changes) -> bool {
+        let first = changes >= Changes::Pause && !self.record.must_go_on();
+        self.record.begin(name, changes, Timestamp::now());
+        self.save();
+        if first && self.shore.is_some() {
+            let fresh = now().saturating_sub(self.proof) < FRESH;
+            self.settle(turn);
+            if self.lost.is_none() {
+                self.push(turn);
+            }
+            if !fresh {
+                self.settle(turn);
+            }
+        }
+        if self.lost.is_some() || (self.shore.is_some() && now() >= self.lent.until()) {
+            self.record.end(name, "no", Timestamp::now());
+            self.save();
+            self.lost.get_or_insert_with(|| {
+                "the lock is not proven any more: this run changes nothing".to_owned()
+            });
+            return false;
+        }
+        true
+    }
+
+    fn save(&self) {
+        if let Err(failure) = self.folder.save(&self.record) {
+            self.keeper.voice.warn(&failure.message);
+        }
+    }
+
+    /// The command has ended: what it has left is its document, or it has left none.
+    fn ended(&mut self, turn: &mut Loop, code: u8) -> u8 {
+        let Some(AtWork { name, file, changes, .. }) = self.at_work.take() else { return code };
+        self.keeper.places.works(&self.record.run, None);
+        let part = format!("{file}.part");
+        let document = self.document(&part);
+        let failed = format!("{}.failed.json", file.trim_end_matches(".json"));
+        let failure = document.as_ref().and_then(Document::failure);
+        let acted = match (&document, failure) {
+            (_, Some(failure)) => {
+                failure.get("acted").and_then(Value::as_str).unwrap_or("unknown").to_owned()
+            }
+            (Some(document), None) => acted(document).to_owned(),
+            (None, None) => "unknown".to_owned(),
+        };
+        let code = match (&document, failure) {
+            (Some(_), None) if code == 0 => 0,
+            // A failure is one whatever the command says, and so is no document.
+            (Some(_), Some(_)) if code == 0 => 1,
+            (None, _) if code == 0 => 65,
+            _ => code,
+        };
+        match &document {
+            Some(document) => {
+                let to = if code == 0 { &file } else { &failed };
+                if code != 0 {
+                    // Where the run stands now is said once.
+                    self.folder
+                        .documents()
+                        .iter()
+                        .filter(|n| n.ends_with(".failed.json"))
+                        .for_each(|n| self.folder.remove(n));
+                }
+                if let Err(failure) = self.folder.rename(&part, to) {
+                    self.keeper.voice.error(&failure.message);
+                    return 74;
+                }
+                if code == 0 {
+                    self.folder.remove(&failed);
+                    self.last = Some(file.clone());
+                }
+                self.newest = Some(to.clone());
+                self.record.learn(document);
+            }
+            None => self.folder.remove(&part),
+        }
+        self.record.end(&name, &acted, Timestamp::now());
+        self.save();
+        if changes == Changes::Aside && !self.stored_aside && self.lost.is_none() && !turn.in_flight {
+            self.stored_aside = true;
+            self.push(turn);
+        }
+        code
+    }
+
+    /// The client of a step is gone, and has not said how the step ended: then nobody has a document of it.
+    pub fn gone(&mut self, id: u64) {
+        if self.at_work.as_ref().is_some_and(|w| w.connection == id) {
+            self.kill();
+            if let Some(AtWork { name, file, .. }) = self.at_work.take() {
+                self.keeper.places.works(&self.record.run, None);
+                self.folder.remove(&format!("{file}.part"));
+                self.record.end(&name, "unknown", Timestamp::now());
+                self.save();
+            }
+        }
+    }
+
+    /// A signal: no step begins any more, and the one at work is told.
+    pub fn signal(&mut self, signal: i32) {
+        self.came.get_or_insert(signal);
+        self.signal_step(signal);
+    }
+
+    pub fn signal_step(&self, signal: i32) {
+        if let Some(pid) = self.at_work.as_ref().and_then(|w| w.pid) {
+            signal_to(pid, signal);
+        }
+    }
+
+    /// The step at work has had its time.
+    pub fn kill(&mut self) {
+        self.signal_step(SIGKILL);
+    }
+
+    /// It is time to prove that the lock is ours.
+    pub fn renew(&mut self, turn: &mut Loop) {
+        if !turn.in_flight && self.lost.is_none() {
+            self.push(turn);
+        }
+    }
+
+    /// Everything there is goes to the remote, and comes back as a proof.
+    pub fn push(&mut self, turn: &mut Loop) {
+        self.tried = now();
+        let Some(shore) = &self.shore else { return };
+        match shore.drafts(&self.record, &self.folder, true) {
+            Ok(drafts) => turn.push(drafts),
+            Err(failure) => self.keeper.voice.warn(&failure.message),
+        }
+    }
+
+    /// Waits for the push that is on its way; whether the remote has taken it.
+    pub fn settle(&mut self, turn: &mut Loop) -> bool {
+        turn.settled().is_some_and(|(sent, put)| self.put_came(sent, put))
+    }
+
+    /// A push has come to its end; whether the remote has taken it.
+    pub fn put_came(&mut self, sent: u64, put: Result<(Pushed, Vec<String>), Failure>) -> bool {
+        let done = matches!(put, Ok((Pushed::Done, _)));
+        match put {
+            Ok((Pushed::Done, ids)) => {
+                self.proof = sent;
+                self.doubt = false;
+                if let Some(shore) = &mut self.shore {
+                    shore.moved(&ids);
+                }
+            }
+            Ok((Pushed::Lost, _)) => self.overtaken(),
+            Err(failure) => {
+                if !self.doubt {
+                    let shown = self.folder.shown();
+                    self.keeper.voice.warn(&format!(
+                        "the documents of {shown} are only here, not on the remote: {}",
+                        failure.message
+                    ));
+                }
+                self.doubt = true;
+            }
+        }
+        self.lend();
+        done
+    }
+
+    /// The remote has something else: is it the lock?
+    fn overtaken(&mut self) {
+        let Some(shore) = &mut self.shore else { return };
+        let Ok(index) = self.keeper.remote.index() else { return };
+        let find =
+            |name: crate::names::Name| index.tip(&name).map(|tip| (tip.id.clone(), tip.message.clone()));
+        let lock = find(crate::names::Name::Lock(shore.scope.clone()));
+        let current = lock.as_ref().and_then(|(_, message)| crate::lock::entry::Lock::parse(message));
+        match crate::lock::fence(current.as_ref(), &shore.lease) {
+            Err(failure) => self.lost = Some(failure.message.clone()),
+            Ok(()) => {
+                // Only the hold, or our own entry after an answer that was lost: the next push follows what is there.
+                shore.lock = lock.map(|(id, _)| id);
+                shore.run = find(crate::names::Name::Run(shore.scope.clone(), self.record.run.clone()))
+                    .map(|(id, _)| id);
+                shore.hold = find(crate::names::Name::Hold(shore.scope.clone())).map(|(id, _)| id);
+            }
+        }
+    }
+}
+
+/// What the last record of a document says about the world.
+fn acted(document: &Document) -> &'static str {
+    let last = document.steps().last().and_then(|r| r.get("status")).and_then(Value::as_str);
+    match last {
+        Some("unchanged" | "skipped" | "planned") => "no",
+        Some("changed") => "yes",
+        _ => "unknown",
+    }
+}
+
+/// The exit code after a signal.
+pub fn end_code(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(143)
+}

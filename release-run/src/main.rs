@@ -1,0 +1,173 @@
+//! Keeps a run: its locks, its documents on the release remote, and what runs again when it goes on; so that nothing lives on one laptop.
+
+mod args;
+mod client;
+mod fact;
+mod hand;
+mod history;
+mod keeper;
+mod lock;
+mod names;
+mod plan;
+mod record;
+mod remote;
+mod resume;
+mod role;
+mod status;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use args::{Args, Command, Exec, Settings};
+use hand::Hand;
+use jiff::Timestamp;
+use keeper::Order;
+use lock::lease;
+use remote::Remote;
+use serde_json::json;
+use step::{Answer, Common, Context, Document, Failure, Outcome, Program, Run};
+
+fn main() -> ExitCode {
+    step::main::<Args>()
+}
+
+impl Program for Args {
+    const EXAMPLES: &'static str = "
+        release-run                                                     who is at work, what is held, where each run stands
+        release-run unlock --env production --reason \"Rina's laptop died\"
+        release-run lift --env production --reason \"1.3.1 fixes the migration\"
+        release-run probe                                               does the remote take refs/rilis/*?";
+    const KEYS: &'static [&'static str] = args::KEYS;
+    /// A run takes as long as it takes; each look at the remote has its own limit.
+    const TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn is_question(&self) -> bool {
+        true
+    }
+
+    fn run(&self, _: &mut Run) -> Result<Outcome, Failure> {
+        Err(Failure::bug("release-run is no step"))
+    }
+
+    fn answer(&self, context: &Context) -> Result<Answer, Failure> {
+        match &self.command {
+            None => show(context, 10),
+            Some(Command::Status { last }) => show(context, *last),
+            Some(Command::Exec(exec)) => {
+                let procedure = self.common.procedure().unwrap_or("manual");
+                keeper::exec(context, &Settings::read(context)?, &order(context, procedure, exec))
+            }
+            Some(command) => in_a_runbook(context, command).unwrap_or_else(|| by_hand(context, command)),
+        }
+    }
+
+    fn check(&self, context: &Context) -> Result<Answer, Failure> {
+        let settings = Settings::read(context)?;
+        let remote = Remote::open(context, &settings.remote)?;
+        let entries = remote.look()?.tips.len();
+        let text = if entries > 0 {
+            format!("{} has {entries} entries below refs/rilis/", settings.remote)
+        } else {
+            let proof = "that it takes refs below refs/rilis/ is proven by `release-run probe`";
+            format!("{} can be read; {proof}", settings.remote)
+        };
+        Ok(Answer::new(text, json!({ "remote": settings.remote, "entries": entries })))
+    }
+}
+
+fn order(context: &Context, procedure: &str, exec: &Exec) -> Order {
+    Order {
+        procedure: procedure.to_owned(),
+        version: context.release.clone(),
+        of: exec.of.clone(),
+        plan: context.permit().is_none(),
+        again: exec.again,
+        no_lock: exec.no_lock.clone(),
+        lift_hold: exec.lift_hold.clone(),
+        despite_hold: exec.despite_hold,
+        lock_wait: exec.lock_wait.unwrap_or_default(),
+        runbook: exec.runbook.clone(),
+    }
+}
+
+/// What a runbook asks its keeper.
+fn in_a_runbook(context: &Context, command: &Command) -> Option<Result<Answer, Failure>> {
+    Some(match command {
+        Command::Step(step) => client::step(context, step),
+        Command::Kept => Ok(Answer::ended(u8::from(client::Line::find().is_none()))),
+        Command::Skip { name } => client::say(&json!({ "ask": "skip", "name": name })),
+        Command::Did { name } => client::did(name),
+        Command::Anew => client::say(&json!({ "ask": "forget-last" })),
+        Command::Path { file } => client::text(&json!({ "ask": "path", "file": file })),
+        Command::Finish => client::say(&json!({ "ask": "finish" })),
+        Command::Fact { path, document: None } => client::text(&json!({ "ask": "fact", "path": path })),
+        Command::Hold { reason } => match client::Line::find() {
+            Some(_) => client::say(&json!({ "ask": "hold", "reason": reason })),
+            None => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn by_hand(context: &Context, command: &Command) -> Result<Answer, Failure> {
+    if let Command::Fact { path, document: Some(file) } = command {
+        let wrong = |why: String| Failure::refused("document", format!("{}: {why}", file.display()));
+        let bytes = std::fs::read(file).map_err(|e| wrong(e.to_string()))?;
+        let document = Document::parse(&bytes).map_err(wrong)?;
+        return Ok(Answer::new(fact::text(&document, path), fact::value(&document, path)));
+    }
+    let settings = Settings::read(context)?;
+    let hand = |environment: &str| Hand::open(context, &settings, environment);
+    match command {
+        Command::Lock(wish) => hand(context.environment()?)?.take(wish),
+        Command::Fence { lease } => {
+            let ours = lease::needed(lease)?;
+            hand(&ours.environment)?.fence(&ours)
+        }
+        Command::Unlock { lease: Some(file), .. } => {
+            let ours = lease::needed(file)?;
+            hand(&ours.environment)?.give_back(file, &ours)
+        }
+        Command::Unlock { reason, .. } => {
+            hand(context.environment()?)?.break_open(reason.as_deref().unwrap_or_default())
+        }
+        Command::Hold { reason } => hand(context.environment()?)?.hold(true, reason),
+        Command::Lift { reason } => hand(context.environment()?)?.hold(false, reason),
+        Command::Fetch { like } => hand::fetch(&Remote::open(context, &settings.remote)?, like),
+        Command::Probe => hand::probe(context, &Remote::open(context, &settings.remote)?),
+        Command::Abandon { run, reason } => hand::abandon(context, &settings, run, reason),
+        _ => Err(Failure::bug("a command that nobody carries out")),
+    }
+}
+
+/// One look at the remote; one that cannot be asked is said, and no reason to show nothing.
+fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
+    let settings = Settings::read(context)?;
+    let remote = Remote::open(context, &settings.remote)?;
+    let (index, unseen) = match remote.look() {
+        Ok(index) => (index, None),
+        Err(failure) => (remote.index()?, Some(failure)),
+    };
+    let mut runs = keeper::folder::Places::open(&remote.own)?.records();
+    for (_, record) in index.records() {
+        match runs.iter_mut().find(|known| known.run == record.run) {
+            Some(known) if known.serial < record.serial => *known = record,
+            Some(_) => {}
+            None => runs.push(record),
+        }
+    }
+    let product = context.settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned());
+    let picture = status::Picture {
+        index: &index,
+        runs,
+        product: &product,
+        environment: context.environment.as_deref(),
+        last,
+        unseen: unseen.as_ref(),
+    };
+    Ok(picture.show(Timestamp::now()))
+}

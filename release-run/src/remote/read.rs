@@ -1,0 +1,232 @@
+//! What was seen: names and messages of everything that is ours, without unpacking a single document; and the documents of one run.
+//! Sizes and counts are looked at before anything is read.
+
+use std::collections::HashMap;
+
+use git_program::Git;
+use step::Failure;
+
+use super::Remote;
+use crate::names::{Name, ROOT, Scope, is_word};
+use crate::record::{LIMIT, Record};
+
+/// More runs of an environment are not looked at; the newest count.
+const RUNS: usize = 2000;
+/// A message is not longer.
+const MESSAGE: usize = LIMIT + 4096;
+/// A run has not more files, and none is larger.
+const FILES: usize = 64;
+const FILE: usize = 4 << 20;
+
+/// A ref that is ours.
+#[derive(Clone, Debug)]
+pub struct Tip {
+    pub name: Name,
+    pub id: String,
+    /// The message of its commit.
+    pub message: String,
+}
+
+/// Everything that is ours on the remote.
+#[derive(Debug, Default)]
+pub struct Index {
+    pub tips: Vec<Tip>,
+    /// What is there and not ours: names that nobody here gives, entries that are too large or no commits.
+    pub skipped: Vec<String>,
+}
+
+impl Index {
+    /// A ref as it is.
+    pub fn tip(&self, name: &Name) -> Option<&Tip> {
+        self.tips.iter().find(|tip| tip.name == *name)
+    }
+
+    /// The runs of all environments that say what they are, each with its entry.
+    pub fn records(&self) -> impl Iterator<Item = (&Tip, Record)> {
+        self.tips.iter().filter_map(|tip| {
+            let Name::Run(scope, run) = &tip.name else { return None };
+            let record = tip.message.lines().find_map(Record::parse)?;
+            let fits = record.run == *run && Scope::new(&record.product, &record.environment) == *scope;
+            fits.then_some((tip, record))
+        })
+    }
+}
+
+/// A line of `for-each-ref`.
+struct Line {
+    id: String,
+    name: Name,
+}
+
+impl Remote<'_> {
+    /// What lies here of the last look.
+    pub fn index(&self) -> Result<Index, Failure> {
+        self.index_by(&self.git.clone().regardless())
+    }
+
+    pub(super) fn index_by(&self, git: &Git) -> Result<Index, Failure> {
+        let format = "--format=%(objectname) %(objecttype) %(objectsize) %(refname)";
+        let said = git.ask(&["for-each-ref", "--sort=-refname", format, ROOT], b"")?;
+        let mut index = Index::default();
+        let mut lines = Vec::new();
+        let mut runs: HashMap<Option<Scope>, usize> = HashMap::new();
+        // A name may hold anything: what is no text is no name of ours.
+        for line in String::from_utf8_lossy(&said.stdout).lines() {
+            match ours(line) {
+                Ok(line) => {
+                    let of = match &line.name {
+                        Name::Run(scope, _) => Some(Some(scope.clone())),
+                        Name::OldRun(_) => Some(None),
+                        _ => None,
+                    };
+                    let count = of.map_or(0, |of| {
+                        let count = runs.entry(of).or_default();
+                        *count += 1;
+                        *count
+                    });
+                    if count <= RUNS {
+                        lines.push(line);
+                    }
+                }
+                Err(skipped) => index.skipped.push(skipped),
+            }
+        }
+        let ids: Vec<&str> = lines.iter().map(|line| line.id.as_str()).collect();
+        let mut messages = objects(git, &ids)?;
+        for Line { id, name } in lines {
+            let Some(commit) = messages
+                .remove(&id)
+                .or_else(|| index.tips.iter().find(|t| t.id == id).map(|t| t.message.clone().into_bytes()))
+            else {
+                continue;
+            };
+            index.tips.push(Tip { name, message: message(&commit), id });
+        }
+        Ok(index)
+    }
+
+    /// The documents of a run, as name and content; what is none is left out.
+    pub fn documents(&self, id: &str) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let said = self.git.ask(&["ls-tree", "-z", "--long", id], b"")?;
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        let files: Vec<(&str, &str)> = text.split('\0').filter_map(file).take(FILES).collect();
+        let ids: Vec<&str> = files.iter().map(|(id, _)| *id).collect();
+        let objects = objects(&self.git, &ids)?;
+        let content = |(id, name): (&str, &str)| Some((name.to_owned(), objects.get(id)?.clone()));
+        Ok(files.into_iter().filter_map(content).collect())
+    }
+}
+
+/// Objects by their ids, in one go.
+fn objects(git: &Git, ids: &[&str]) -> Result<HashMap<String, Vec<u8>>, Failure> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let said = git.ask(&["cat-file", "--batch"], format!("{}\n", ids.join("\n")).as_bytes())?;
+    Ok(batch(&said.stdout))
+}
+
+/// A line of `for-each-ref` that is ours; else the name to be told.
+fn ours(line: &str) -> Result<Line, String> {
+    let mut words = line.splitn(4, ' ');
+    let mut word = || words.next().unwrap_or_default();
+    let (id, kind, size, full) = (word(), word(), word(), word());
+    let skip = |why: &str| Err(format!("{} ({why})", step::plain_line(full)));
+    let Some(name) = Name::parse(full) else { return skip("no name that this program gives") };
+    if kind != "commit" {
+        return skip("no commit");
+    }
+    if size.parse::<usize>().is_ok_and(|size| size <= MESSAGE) {
+        Ok(Line { id: id.to_owned(), name })
+    } else {
+        skip("too large")
+    }
+}
+
+/// A line of `ls-tree --long` that is a document.
+fn file(line: &str) -> Option<(&str, &str)> {
+    let (about, name) = line.split_once('\t')?;
+    let mut words = about.split_ascii_whitespace();
+    let (mode, kind, id, size) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let small = size.parse::<usize>().is_ok_and(|size| size <= FILE);
+    (mode == "100644" && kind == "blob" && small && is_document(name)).then_some((id, name))
+}
+
+/// `05-deploy.json`, `05-deploy.failed.json`, `notify.json`; nothing with a path in it.
+pub fn is_document(name: &str) -> bool {
+    let numbered =
+        name.len() > 3 && name.as_bytes()[..2].iter().all(u8::is_ascii_digit) && name.as_bytes()[2] == b'-';
+    is_word(name) && name.ends_with(".json") && (numbered || name == "notify.json")
+}
+
+/// The answer of `cat-file --batch`.
+fn batch(mut bytes: &[u8]) -> HashMap<String, Vec<u8>> {
+    let mut found = HashMap::new();
+    while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        bytes = &bytes[end + 1..];
+        let words: Vec<&str> = head.split(' ').collect();
+        let [id, _, size] = words[..] else { continue };
+        let Some(size) = size.parse::<usize>().ok().filter(|size| *size <= bytes.len()) else { break };
+        found.insert(id.to_owned(), bytes[..size].to_vec());
+        bytes = bytes.get(size + 1..).unwrap_or_default();
+    }
+    found
+}
+
+/// What stands below a commit's headers.
+fn message(commit: &[u8]) -> String {
+    let text = String::from_utf8_lossy(commit);
+    text.split_once("\n\n").map_or(String::new(), |(_, message)| message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_documents_are_documents() {
+        for name in ["01-changelog.json", "05-deploy.failed.json", "notify.json"] {
+            assert!(is_document(name), "{name}");
+        }
+        for name in [
+            ".lock",
+            "lease",
+            "run.json",
+            "05-deploy.json.part",
+            "../x.json",
+            ".x.json",
+            "a b.json",
+            "finished",
+        ] {
+            assert!(!is_document(name), "{name}");
+        }
+        assert!(file("100644 blob 9f2c       12\t01-x.json").is_some());
+        for line in [
+            "120000 blob 9f2c      12\t01-x.json",
+            "100644 blob 9f2c 99999999\t01-x.json",
+            "040000 tree 9f2c       -\t01-x.json",
+            "100755 blob 9f2c      12\t01-x.json",
+        ] {
+            assert!(file(line).is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_read_whatever_is_in_it() {
+        let found = batch(b"aa commit 5\na\n\nbc\nbb missing\ncc blob 0\n\n");
+        assert_eq!(found["aa"], b"a\n\nbc");
+        assert_eq!(message(&found["aa"]), "bc");
+        assert!(found["cc"].is_empty() && found.len() == 2);
+        assert!(batch(b"aa commit 500\nshort").is_empty());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_named() {
+        let skipped = |line: &str| ours(line).err();
+        assert_eq!(skipped("9f commit 100 refs/rilis/lock/production"), None);
+        assert!(skipped("9f commit 100 refs/rilis/x/\u{1b}[2J").is_some_and(|s| !s.contains('\u{1b}')));
+        assert!(skipped("9f blob 100 refs/rilis/lock/production").is_some());
+        assert!(skipped("9f commit 300000000 refs/rilis/lock/production").is_some());
+    }
+}

@@ -1,0 +1,243 @@
+//! Where everything stands, on one screen: for each environment its lock, its hold, its runs with their last step, and the next command.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use step::{Answer, Failure, plain_line};
+
+use crate::lock::entry::{Hold, Lock};
+use crate::names::{Name, Scope};
+use crate::record::{Record, State};
+use crate::remote::Index;
+
+/// An environment with what is known of it.
+#[derive(Debug, Default)]
+struct Place {
+    lock: Option<Lock>,
+    hold: Option<Hold>,
+    runs: Vec<Record>,
+}
+
+/// What is to be shown.
+pub struct Picture<'a> {
+    pub index: &'a Index,
+    pub runs: Vec<Record>,
+    pub product: &'a str,
+    /// This one alone.
+    pub environment: Option<&'a str>,
+    pub last: usize,
+    /// Why the remote could not be asked.
+    pub unseen: Option<&'a Failure>,
+}
+
+impl Picture<'_> {
+    /// The whole picture as text and as a value.
+    pub fn show(&self, now: Timestamp) -> Answer {
+        let mut lines = Vec::new();
+        if let Some(failure) = self.unseen {
+            lines.push(format!(
+                "the remote was not seen: {}; what follows is from this machine",
+                failure.message
+            ));
+        }
+        let places = self.places();
+        let mut values = Vec::new();
+        let mut shown = Vec::new();
+        for (name, place) in &places {
+            let (mut more, value) = environment(name, place, now);
+            for record in place.runs.iter().take(self.last) {
+                let at_work = place.lock.as_ref().is_some_and(|l| l.held && l.run == record.run);
+                more.extend(run(record, at_work, &mut shown, now));
+            }
+            if place.runs.len() > self.last {
+                more.push(format!("  and {} older (--last N)", place.runs.len() - self.last));
+            }
+            lines.extend(more);
+            values.push(value);
+        }
+        let old = self.index.tips.iter().filter(|tip| matches!(tip.name, Name::OldRun(_))).count();
+        if old > 0 {
+            lines.push(format!("{old} runs of an earlier version are on the remote, as they were"));
+        }
+        if !self.index.skipped.is_empty() {
+            lines.push(format!(
+                "passed over on the remote, because they are not ours: {}",
+                self.index.skipped.join(", ")
+            ));
+        }
+        if shown.is_empty() {
+            lines.push("no run yet".to_owned());
+        }
+        Answer::new(plain_lines(&lines), json!({ "environments": values, "runs": shown }))
+    }
+
+    fn places(&self) -> BTreeMap<String, Place> {
+        let mut places: BTreeMap<String, Place> = BTreeMap::new();
+        let product = crate::names::component(self.product);
+        let ours = |scope: &Scope| scope.product == product;
+        for tip in &self.index.tips {
+            match &tip.name {
+                Name::Lock(scope) if ours(scope) => {
+                    places.entry(scope.environment.clone()).or_default().lock = Lock::parse(&tip.message);
+                }
+                Name::Hold(scope) if ours(scope) => {
+                    places.entry(scope.environment.clone()).or_default().hold = Hold::parse(&tip.message);
+                }
+                _ => {}
+            }
+        }
+        for record in self.runs.iter().filter(|r| r.product == self.product) {
+            let environment = crate::names::component(&record.environment);
+            places.entry(environment).or_default().runs.push(record.clone());
+        }
+        for place in places.values_mut() {
+            place.runs.sort_by(|a, b| (b.opened, &b.run).cmp(&(a.opened, &a.run)));
+        }
+        let wanted = self.environment.map(crate::names::component);
+        places.retain(|name, _| wanted.as_ref().is_none_or(|w| w == name));
+        places
+    }
+}
+
+/// Lines in which nothing of others steers a terminal, or looks like a line of ours.
+fn plain_lines(lines: &[String]) -> String {
+    lines.iter().map(|line| plain_line(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value) {
+    let mut lines = Vec::new();
+    let mut value = json!({ "environment": name });
+    match place.lock.as_ref().filter(|lock| lock.held) {
+        Some(lock) => {
+            let job = lock.job.as_ref().map(|j| format!(" ({j})")).unwrap_or_default();
+            let since = lock.since.map(|s| format!(", since {}", ago(s, now))).unwrap_or_default();
+            lines.push(format!("{name}: locked by {}{job} for {}{since}", lock.who, lock.run));
+            value["lock"] = json!({ "run": lock.run, "holder": lock.who.holder, "host": lock.who.host, "expires": lock.expires.to_string(), "generation": lock.generation });
+        }
+        None => lines.push(format!("{name}: nobody is at work")),
+    }
+    if let Some(hold) = place.hold.as_ref().filter(|h| h.on) {
+        lines.push(format!("{name}: on hold since {} by {}: {}", hold.since, hold.who, hold.reason));
+        value["hold"] =
+            json!({ "since": hold.since.to_string(), "by": hold.who.holder, "reason": hold.reason });
+    }
+    (lines, value)
+}
+
+/// One run: its name, one sentence, what to type next.
+fn run(record: &Record, at_work: bool, shown: &mut Vec<Value>, now: Timestamp) -> Vec<String> {
+    let (state, sentence) = sentence(record, at_work, now);
+    let next = if at_work || record.is_over() { None } else { Some(next(record)) };
+    shown.push(json!({ "run": record.run, "state": state, "sentence": sentence, "next": next }));
+    let mut lines = vec![format!("  {}", record.run), format!("    {sentence}")];
+    lines.extend(next.map(|next| format!("  next: {next}")));
+    lines
+}
+
+fn sentence(record: &Record, at_work: bool, now: Timestamp) -> (&'static str, String) {
+    let what = [Some(record.product.as_str()), record.version.as_deref()];
+    let what = what.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let last = record.last.clone().unwrap_or_default();
+    let age = ago(record.updated, now);
+    if at_work {
+        return (
+            "at work",
+            format!("{what}: at work, after {}", if last.step.is_empty() { "nothing" } else { &last.step }),
+        );
+    }
+    match (record.state, &last.failed) {
+        (State::Finished, _) => ("finished", format!("{what}: finished {age}; {}", last.said)),
+        (State::Abandoned, _) => ("abandoned", format!("{what}: abandoned {age}; {}", last.said)),
+        (_, Some(acted)) => {
+            let acted = match acted.as_str() {
+                "no" => "that step changed nothing",
+                "yes" => "that step has changed something",
+                _ => "whether that step changed something is not known",
+            };
+            ("failed", format!("{what}: failed at {}: {} ({acted})", last.step, last.said))
+        }
+        (_, None) => ("open", format!("{what}: stopped after {}, not finished ({age})", last.step)),
+    }
+}
+
+/// The command that goes on with a run, in our own words: nothing of what a document says to type.
+fn next(record: &Record) -> String {
+    let mut words = vec![format!(
+        "rilis-{}",
+        if record.procedure == "rehearsal" { "rehearse" } else { &record.procedure }
+    )];
+    let usual = if ["candidate", "rehearsal"].contains(&record.procedure.as_str()) {
+        "staging"
+    } else {
+        "production"
+    };
+    if record.environment != usual {
+        words.extend(["--env".to_owned(), record.environment.clone()]);
+    }
+    if record.procedure == "hotfix" {
+        words.extend(["--reason".to_owned(), "the same reason".to_owned()]);
+    }
+    if let (true, Some(of)) = (record.procedure == "rollback", &record.of) {
+        words.extend(["--of".to_owned(), of.clone()]);
+    }
+    if let (true, Some(version)) =
+        (["candidate", "release", "hotfix"].contains(&record.procedure.as_str()), &record.version)
+    {
+        words.push(version.clone());
+    }
+    step::shell::command(words)
+}
+
+/// How long ago, for people.
+fn ago(at: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second().saturating_sub(at.as_second()).max(0);
+    match seconds {
+        0..=89 => format!("{seconds} s ago"),
+        90..=5399 => format!("{} min ago", seconds / 60),
+        5400..=172_799 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Last;
+    use crate::record::tests::{at, sample};
+
+    fn stopped(procedure: &str) -> Record {
+        let mut run = sample(procedure, procedure);
+        run.last = Some(Last { step: "tag-rc".into(), said: "tagged".into(), failed: None });
+        run
+    }
+
+    #[test]
+    fn a_run_says_where_it_stands_and_what_is_next() {
+        let open = stopped("release");
+        assert_eq!(
+            sentence(&open, false, at(60)),
+            ("open", "shop 1.2.0: stopped after tag-rc, not finished (60 s ago)".into())
+        );
+        assert_eq!(sentence(&open, true, at(60)).0, "at work");
+        assert_eq!(next(&open), "rilis-release 1.2.0");
+        assert_eq!(next(&stopped("hotfix")), "rilis-hotfix --reason 'the same reason' 1.2.0");
+        let mut back = stopped("rollback");
+        back.of = Some("20261125T0-release".into());
+        assert_eq!(next(&back), "rilis-rollback --of 20261125T0-release");
+        let mut staging = stopped("rehearsal");
+        staging.environment = "qa".into();
+        assert_eq!(next(&staging), "rilis-rehearse --env qa");
+        let mut failed = stopped("release");
+        failed.last =
+            Some(Last { step: "cdn-purge".into(), said: "old page".into(), failed: Some("yes".into()) });
+        let expected = "shop 1.2.0: failed at cdn-purge: old page (that step has changed something)";
+        assert_eq!(sentence(&failed, false, at(1)), ("failed", expected.into()));
+    }
+
+    #[test]
+    fn what_others_wrote_is_one_line_and_steers_nothing() {
+        let shown = plain_lines(&["a\u{1b}[2Jb\nnext: rm".to_owned()]);
+        assert_eq!(shown, "ab next: rm");
+    }
+}
