@@ -55,6 +55,13 @@ pub fn current_and_before(rows: &[Row]) -> Result<(&Row, &Row), Missing> {
     }
 }
 
+/// What ran directly before what runs, in time: the newest other build that had finished before it came.
+pub fn preceding(rows: &[Row]) -> Option<&Row> {
+    let mut finished = rows.iter().filter(|r| r.is_primary && r.is_finished());
+    let now = finished.next()?.revision.as_ref()?;
+    finished.find(|row| row.revision.as_ref() != Some(now))
+}
+
 /// Whether the settings with which a revision ran then are those with which it runs now; `None` when Coolify does not say, or when it
 /// never ran before.
 pub fn drifted(rows: &[Row], now: &Row) -> Option<bool> {

@@ -213,24 +213,22 @@ async fn from_runs(
         Err(failure) if failure.reason == "previous-unknown" => None,
         Err(failure) => return Err(failure),
     };
-    let stacks = each(&apps, async |app: &Application| {
-        let rows = world.api.history_until(app, |rows| history::stack(rows).len() > 1).await?;
-        let builds =
-            history::stack(&rows).into_iter().rev().take(2).map(|row| build_of(app, row)).collect::<Vec<_>>();
-        let came = now
-            .as_ref()
-            .and_then(|now| revision_of(app, now))
-            .and_then(|r| history::came_with(&rows, &r).cloned());
-        Ok((builds, came.and_then(|row| instant(&row.created_at))))
-    })
-    .await?;
-    let at = |n: usize| {
-        let all: Option<Vec<Previous>> = stacks.iter().map(|(builds, _)| builds.get(n).cloned()).collect();
+    let pasts = each(&apps, async |app: &Application| past_of(world, app, now.as_ref()).await).await?;
+    let one = |of: fn(&Past) -> Option<Previous>| {
+        let all: Option<Vec<Previous>> = pasts.iter().map(of).collect();
         all.filter(|all| !all.is_empty()).map(same_build).transpose()
     };
-    let (finished, before) = (at(0)?, at(1)?);
+    let finished = one(|past| past.finished.clone())?;
+    let before = one(|past| past.before.clone())?;
+    let preceding = one(|past| past.preceding.clone())?;
     let place = apps.first().map(|app| app.name.as_str()).unwrap_or_default();
-    let outside = Outside { place, now: now.as_ref(), before: before.as_ref(), finished: finished.as_ref() };
+    let outside = Outside {
+        place,
+        now: now.as_ref(),
+        before: before.as_ref(),
+        preceding: preceding.as_ref(),
+        finished: finished.as_ref(),
+    };
     let (run, previous) = match choose(outside, &runs, named)? {
         Choice::Run(run, previous) => (run.to_owned(), previous),
         Choice::History => return from_history(world).await,
@@ -242,7 +240,7 @@ async fn from_runs(
         world.context.voice.warn(&message);
     }
     let left = now.unwrap_or_default();
-    let deployed_at = stacks.into_iter().find_map(|(_, came)| came);
+    let deployed_at = pasts.into_iter().find_map(|past| past.came);
     let replaces = Replaces {
         run: Some(run),
         version: left.version,
@@ -251,6 +249,26 @@ async fn from_runs(
         deployed_at,
     };
     Ok((Previous { observed_at: None, ..previous }, replaces))
+}
+
+/// What Coolify's history says of one application.
+struct Past {
+    /// What the last deployment that finished has brought, and what ran before it.
+    finished: Option<Previous>,
+    before: Option<Previous>,
+    preceding: Option<Previous>,
+    /// When what runs came.
+    came: Option<String>,
+}
+
+async fn past_of(world: &World<'_>, app: &Application, now: Option<&Previous>) -> Result<Past, Failure> {
+    let rows = world.api.history_until(app, |rows| history::stack(rows).len() > 1).await?;
+    let mut builds = history::stack(&rows).into_iter().rev().map(|row| build_of(app, row));
+    let (finished, before) = (builds.next(), builds.next());
+    let preceding = history::preceding(&rows).map(|row| build_of(app, row));
+    let revision = now.and_then(|now| revision_of(app, now));
+    let came = revision.and_then(|revision| history::came_with(&rows, &revision).cloned());
+    Ok(Past { finished, before, preceding, came: came.and_then(|row| instant(&row.created_at)) })
 }
 
 fn build_of(app: &Application, row: &Row) -> Previous {
