@@ -46,7 +46,8 @@ pub enum Choice<'a> {
 }
 
 impl Told {
-    fn fact<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+    /// What its documents say.
+    pub fn fact<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_value(self.facts.get(name)?.clone()).ok()
     }
 
@@ -236,8 +237,13 @@ mod tests {
 
     fn goes(now: &str, before: Option<&str>, runs: &[Told], named: Option<&str>) -> Result<String, String> {
         let (now, before) = (build(now), before.map(build));
-        let outside =
-            Outside { place: "shop", now: Some(&now), before: before.as_ref(), preceding: None, finished: Some(&now) };
+        let outside = Outside {
+            place: "shop",
+            now: Some(&now),
+            before: before.as_ref(),
+            preceding: None,
+            finished: Some(&now),
+        };
         match choose(outside, runs, named) {
             Ok(Choice::Run(run, previous)) => Ok(format!("{run} to {}", previous.image.unwrap_or_default())),
             Ok(Choice::History) => Ok("history".into()),
@@ -286,7 +292,8 @@ mod tests {
     fn without_a_word_of_what_runs_the_newest_run_counts_if_nothing_contradicts_it() {
         let runs = [told("release", "r2", "B", Some("A"))];
         let (a, b, x) = (build("A"), build("B"), build("X"));
-        let outside = |finished, before| Outside { place: "shop", now: None, before, preceding: None, finished };
+        let outside =
+            |finished, before| Outside { place: "shop", now: None, before, preceding: None, finished };
         for (finished, before, fine) in [
             (None, None, true),
             (Some(&a), None, true),
@@ -361,7 +368,8 @@ mod tests {
             if dies {
                 run.state = "failed".into();
                 run.facts.remove("image");
-                let candidate = json!({ "environment": "staging", "version": brought, "since": "2026-11-24T12:00:00Z" });
+                let candidate =
+                    json!({ "environment": "staging", "version": brought, "since": "2026-11-24T12:00:00Z" });
                 run.facts.insert("candidate".into(), candidate);
             }
             self.runs.insert(0, run);
@@ -403,8 +411,12 @@ mod tests {
                 Happening::Foreign(n) => self.deployed(&tag(*n)),
                 Happening::Rollback(dies) => {
                     let to = match self.choice() {
-                        Ok(Choice::Run(_, previous)) => previous.image.and_then(|i| split(&i).map(|(_, tag)| tag)),
-                        Ok(Choice::History) => current_and_before(&self.rows).ok().map(|(_, before)| tag_of(before)),
+                        Ok(Choice::Run(_, previous)) => {
+                            previous.image.and_then(|i| split(&i).map(|(_, tag)| tag))
+                        }
+                        Ok(Choice::History) => {
+                            current_and_before(&self.rows).ok().map(|(_, before)| tag_of(before))
+                        }
                         Err(_) => None,
                     };
                     if let Some(to) = to {

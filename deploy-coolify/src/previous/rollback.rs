@@ -241,11 +241,14 @@ async fn from_runs(
     }
     let left = now.unwrap_or_default();
     let deployed_at = pasts.into_iter().find_map(|past| past.came);
+    // A version is what people released; which candidate's image that is says less.
+    let told = runs.iter().find(|told| told.run == run);
+    let released = |fact: &str| told.and_then(|told| told.fact::<String>(fact));
     let replaces = Replaces {
+        version: released("version").or(left.version),
+        commit: left.commit.or_else(|| released("commit")),
+        image: left.image.or_else(|| released("image")),
         run: Some(run),
-        version: left.version,
-        commit: left.commit,
-        image: left.image,
         deployed_at,
     };
     Ok((Previous { observed_at: None, ..previous }, replaces))
