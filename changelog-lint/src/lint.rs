@@ -195,8 +195,18 @@ impl<'a> Verdict<'a> {
 
     /// What was shown among the findings is not said again.
     fn once(&self, context: &Context, failure: Failure) -> Failure {
-        let all_shown = !context.voice.is_quiet() && self.findings.len() <= SHOWN;
-        if all_shown { failure.already_shown() } else { failure }
+        if context.voice.is_quiet() || self.findings.len() > SHOWN {
+            return failure;
+        }
+        let count = |level, one: &str| match self.findings.iter().filter(|f| f.level == level).count() {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            many => Some(format!("{many} {one}s")),
+        };
+        let counts = [count(Level::Error, "error"), count(Level::Warning, "warning")];
+        let counts: Vec<String> = counts.into_iter().flatten().collect();
+        context.voice.error(&format!("{} in {}", counts.join(", "), self.file.name));
+        failure.already_shown()
     }
 }
 

@@ -288,7 +288,7 @@ fn a_secret_in_a_document_is_masked_before_it_is_pushed() {
     let team = Team::new();
     let rina = team.member("rina");
     let folder = rina.folder(RUN);
-    std::fs::write(folder.join("01-deploy.json"), document("was c2wtbGl2ZS05ZjJjNDFkMDdhYjM=, then"))
+    std::fs::write(folder.join("01-deploy.json"), document("was c2stbGl2ZS05ZjJjNDFkMDdhYjM=, then"))
         .expect("written");
     std::fs::write(folder.join("02-tag.json"), document("tag-rc")).expect("written");
     let mut store = rina.command(&["store", &folder.display().to_string()]);

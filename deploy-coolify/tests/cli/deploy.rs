@@ -64,13 +64,8 @@ fn what_coolify_calls_a_duplicate_is_followed_under_its_real_id() {
     rig.coolify.pace(Duration::from_millis(200), Duration::from_millis(100));
     // Somebody deploys the same commit between our look and our request.
     rig.coolify.set(&rig.apps[0], "name", json!("shop"));
-    let (coolify, app) = (std::sync::Arc::clone(&rig.coolify), rig.apps[0].clone());
-    let race = std::thread::spawn(move || {
-        until("the pin", || coolify.pin(&app) == C);
-        coolify.push(&app, C);
-    });
+    rig.coolify.push_when_pinned(&rig.apps[0], C);
     let (document, stderr) = rig.works(COMMIT, None);
-    race.join().expect("pushed");
     let id = document["facts"]["deployments"][0]["deployment"].as_str().expect("an id").to_owned();
     let states = rig.coolify.states(&rig.apps[0]);
     assert!(states.iter().any(|(known, _)| *known == id), "{id} is a real one: {states:?} {stderr}");

@@ -257,6 +257,10 @@ impl State {
             }
         }
         app.updated = Timestamp::now();
+        let pin = app.pin.clone();
+        if let Some((_, commit)) = self.race.take_if(|(app, commit)| app == uuid && *commit == pin) {
+            self.push(uuid, &commit);
+        }
         Reply::json(200, json!({ "uuid": uuid }))
     }
 }

@@ -56,6 +56,8 @@ struct State {
     /// What a build is said to be made from, whatever it is made from.
     wrong_build: Option<String>,
     hook: Option<Arc<Hook>>,
+    /// An application whose commit somebody pushes in the moment in which it is pinned to it.
+    race: Option<(String, String)>,
 }
 
 /// The stand-in.
@@ -90,6 +92,7 @@ impl Coolify {
             door: Door::Open,
             wrong_build: None,
             hook: None,
+            race: None,
         };
         let state = Arc::new(Mutex::new(state));
         let ours = Arc::clone(&state);
@@ -373,17 +376,12 @@ impl Coolify {
 
     /// Somebody pushes a commit to the application's branch; where auto-deploy is on, it is deployed.
     pub fn push(&self, application: &str, commit: &str) {
-        let mut state = self.lock();
-        let mut deploys = false;
-        state.change(application, |app| {
-            app.head = commit.into();
-            app.commits.insert(commit.into());
-            deploys = app.auto_deploy && app.is_git();
-        });
-        if deploys {
-            let commit = Some(commit.to_owned());
-            state.start(application, row::Order { commit, webhook: true, ..row::Order::default() });
-        }
+        self.lock().push(application, commit);
+    }
+
+    /// Somebody pushes this commit as soon as the application is pinned to it.
+    pub fn push_when_pinned(&self, application: &str, commit: &str) {
+        self.lock().race = Some((application.to_owned(), commit.to_owned()));
     }
 
     /// Somebody presses Deploy, or restarts an image's application, in the browser.
@@ -436,6 +434,19 @@ impl Coolify {
 }
 
 impl State {
+    fn push(&mut self, application: &str, commit: &str) {
+        let mut deploys = false;
+        self.change(application, |app| {
+            app.head = commit.into();
+            app.commits.insert(commit.into());
+            deploys = app.auto_deploy && app.is_git();
+        });
+        if deploys {
+            let commit = Some(commit.to_owned());
+            self.start(application, row::Order { commit, webhook: true, ..row::Order::default() });
+        }
+    }
+
     fn change(&mut self, application: &str, change: impl FnOnce(&mut Application)) {
         change(self.applications.get_mut(application).expect("an application"));
     }
