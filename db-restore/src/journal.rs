@@ -59,6 +59,9 @@ pub struct Staged {
     pub staged_at: Timestamp,
     /// How long it took to restore and to verify.
     pub ms: u64,
+    /// Extensions that it was restored without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// What a swap has done.
@@ -153,8 +156,8 @@ fn set(database: &str, comment: &str) -> Sql {
 /// The databases beside the live one that carry its name, by name.
 pub fn beside(session: &mut Session, live: &str) -> Result<BTreeMap<String, Beside>, Failure> {
     let sql = "select datname, oid, datallowconn, coalesce(shobj_description(oid, 'pg_database'), ''), pg_database_size(oid)
-               from pg_database where starts_with(datname, $1 || '__') and not datistemplate order by 1";
-    let rows = session.ask(sql, &[&live])?;
+               from pg_database where (starts_with(datname, $1 || '__') or starts_with(datname, $2 || '__')) and not datistemplate order by 1";
+    let rows = session.ask(sql, &[&live, &crate::plan::head(live)])?;
     let one = |row: &Row| {
         let comment: String = crate::server::get(row, 3)?;
         let beside = Beside {

@@ -88,10 +88,7 @@ impl Program for Args {
             tools::find(&settings, "pg_restore", live.major())?;
         }
         if !live.may_restore && settings.source != Kind::Supabase {
-            let message = format!(
-                "{} may not create and rename databases; make it a superuser, or the owner with CREATEDB",
-                settings.user
-            );
+            let message = restore::preflight::lacking_rights(&settings.user);
             return Err(Failure::config("rights", message));
         }
         let text = format!(

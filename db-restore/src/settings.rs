@@ -1,6 +1,7 @@
 //! The settings: `[db-restore]` of release.toml, overlaid by the environment's.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -79,6 +80,21 @@ pub enum Room {
     Unchecked,
 }
 
+/// What a server has said of itself, as far as it decides how its other sessions are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Met {
+    pub major: u32,
+    /// Whether the user of the settings is a superuser.
+    pub superuser: bool,
+}
+
+impl Met {
+    /// What switches event and login triggers off for a session: whoever may, from 17 on.
+    pub fn quiet(self) -> &'static str {
+        if self.superuser && self.major >= 17 { " -c event_triggers=off" } else { "" }
+    }
+}
+
 /// What only `source = "supabase"` needs.
 #[derive(Debug)]
 pub struct Supabase {
@@ -133,6 +149,8 @@ pub struct Settings {
     /// How long databases beside the live one are kept.
     pub keep_databases: Duration,
     pub supabase: Option<Supabase>,
+    /// Nothing that is set: what the first session has learnt.
+    pub met: OnceLock<Met>,
 }
 
 impl Settings {
@@ -171,7 +189,13 @@ impl Settings {
             keep: days("keep", 7)?,
             keep_databases: days("keep_databases", 3)?,
             supabase: (source == Kind::Supabase).then(|| supabase(settings)).transpose()?,
+            met: OnceLock::new(),
         })
+    }
+
+    /// What is added to the beginning of a session of the user of the settings, once the server is known.
+    pub fn quiet(&self) -> &'static str {
+        self.met.get().map_or("", |met| met.quiet())
     }
 
     /// Whether the server is this machine.

@@ -7,3 +7,5 @@ pub mod plain;
 pub mod role;
 pub mod script;
 pub mod side;
+pub mod tied;
+pub mod words;

@@ -1,7 +1,7 @@
 //! The side database: made like the live one, filled from an archive, and given what belongs to the database itself.
 
 use std::cell::RefCell;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use step::{Context, Failure, Permit};
@@ -18,7 +18,8 @@ use crate::tools::Job;
 
 /// How a database is made. Its locale's provider has moved between versions: it is read by name.
 const LIKE: &str = "
-    select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_get_userbyid(d.datdba), t.spcname::text, d.datconnlimit,
+    select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_get_userbyid(d.datdba),
+           case when d.dattablespace <> (select dattablespace from pg_database where datname = 'template0') then t.spcname::text end, d.datconnlimit,
            j->>'datlocprovider', coalesce(j->>'datlocale', j->>'daticulocale', '')
     from pg_database d join pg_tablespace t on t.oid = d.dattablespace, to_jsonb(d) j
     where d.datname = $1";
@@ -65,6 +66,10 @@ const EXTENSIONS: &str = "
     select n.nspname || ' ' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
     join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e' where c.relkind = 'r'";
 
+/// Tables and sequences, as the list names them.
+const RELATIONS: &str = "
+    select n.nspname || ' ' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'S')";
+
 /// Makes the empty side database, like the live one. Gives its oid.
 pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> Result<u32, Failure> {
     let rows = keeper.ask(LIKE, &[&names.live])?;
@@ -85,15 +90,19 @@ fn like(row: &Row, side: &str) -> Result<Sql, Failure> {
         Some("b") => sql::fill("locale_provider builtin builtin_locale {}", &[text(&column(7)?)]),
         _ => "".into(),
     };
+    // Where it lies where every database does, nobody needs a right to put it there.
+    let tablespace = get::<Option<String>>(row, 4)?;
+    let tablespace =
+        tablespace.map_or_else(|| "".into(), |space| sql::fill(" tablespace {}", &[name(&space)]));
     Ok(sql::fill(
-        "create database {} template template0 encoding {} lc_collate {} lc_ctype {} owner {} tablespace {} connection limit {} {}",
+        "create database {} template template0 encoding {} lc_collate {} lc_ctype {} owner {}{} connection limit {} {}",
         &[
             name(side),
             text(&encoding),
             text(&column(1)?),
             text(&column(2)?),
             name(&column(3)?),
-            name(&column(4)?),
+            tablespace,
             sql::number(get::<i32>(row, 5)?),
             provider,
         ],
@@ -242,7 +251,7 @@ pub struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// Restores a dump that will take about `bytes`; any error is one. A superuser's session runs nothing that the dump's makers wrote.
+    /// Restores a dump that will take about `bytes`; any error is one. Gives the extensions that cannot be made in a copy. A superuser's session runs nothing that the dump's makers wrote.
     pub fn fill(
         &self,
         permit: &Permit,
@@ -250,7 +259,7 @@ impl Side<'_> {
         live: &Live,
         dump: &Dump,
         bytes: u64,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<String>, Failure> {
         if !live.superuser {
             return self.fill_as(permit, None, live, dump, bytes);
         }
@@ -260,12 +269,13 @@ impl Side<'_> {
             permit,
             sql::fill("alter database {} owner to {}", &[name(self.name), worker.quoted()]),
         )?;
-        self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
+        let left_out = self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
         let owner = "select pg_get_userbyid(datdba) from pg_database where datname = $1";
         let owner: String = keeper.one(owner, &[&self.settings.database])?.unwrap_or_default();
         keeper
             .change(permit, sql::fill("alter database {} owner to {}", &[name(self.name), name(&owner)]))?;
-        worker.end(keeper)
+        worker.end(keeper)?;
+        Ok(left_out)
     }
 
     fn fill_as(
@@ -275,24 +285,30 @@ impl Side<'_> {
         live: &Live,
         dump: &Dump,
         bytes: u64,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<String>, Failure> {
         let mut worker = login.map_or(self.server, |login| self.server.of(login)).connect(self.name)?;
         let mut superuser = self.server.connect(self.name)?;
-        let mut apply = Apply::new(permit, &mut worker, &mut superuser, live.major());
+        let user = login.map(|login| login.user.as_str());
+        let mut apply = Apply::new(permit, &mut worker, &mut superuser, live.major(), user);
         apply.begin()?;
-        let named = if dump.form == "plain" {
+        if dump.form == "plain" {
             let unreadable = |e| Failure::refused("corrupt", format!("{}: {e}", dump.path.display()));
             let file = std::fs::File::open(&dump.path).map_err(unreadable)?;
             apply.script(std::io::BufReader::new(file), false)?;
-            let named = apply.names_owners();
-            apply.finish()?;
-            named
         } else {
-            self.archive(&mut apply, login, dump, bytes)?
-        };
-        drop(worker);
-        let Some(login) = login else { return Ok(()) };
-        self.nothing_left(permit, &mut superuser, login, named)
+            self.archive(&mut apply, login, dump, bytes)?;
+        }
+        let named = apply.names_owners;
+        apply.finish()?;
+        if let Some(login) = login {
+            self.nothing_left(permit, apply.superuser, login, named)?;
+        }
+        let left_out = std::mem::take(&mut apply.left_out);
+        apply.close()?;
+        left_out.iter().for_each(|(name, why)| {
+            self.context.voice.warn(&format!("the extension {name} cannot be made in a copy and is left out, with the rows of its own tables ({why}): make it again after the restore (create extension), and bring back its rows with pg_restore --data-only"));
+        });
+        Ok(left_out.into_iter().map(|(name, _)| name).collect())
     }
 
     /// The definitions first: a role, a type or an extension that is missing is found in a moment, not after hours of copying. Then the
@@ -303,15 +319,26 @@ impl Side<'_> {
         login: Option<&Login>,
         dump: &Dump,
         bytes: u64,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         apply.script(self.script(dump, &["--section=pre-data"])?, false)?;
         apply.script(self.script(dump, &["--section=post-data"])?, true)?;
         let (mut ours, mut extensions, mut large) = (Vec::new(), Vec::new(), Vec::new());
         let of_extensions = apply.superuser.texts(EXTENSIONS, &[])?;
+        // What went with an extension that is left out has no table.
+        let tables =
+            if apply.left_out.is_empty() { None } else { Some(apply.superuser.texts(RELATIONS, &[])?) };
+        let gone = |what: &str| {
+            let data = what.strip_prefix("TABLE DATA ").or_else(|| what.strip_prefix("SEQUENCE SET "));
+            tables
+                .as_ref()
+                .zip(data)
+                .is_some_and(|(tables, data)| !tables.iter().any(|t| data.starts_with(&format!("{t} "))))
+        };
         for line in self.list(dump)? {
+            let shown = String::from_utf8_lossy(&line).into_owned();
             let what =
-                line.split_once("; ").and_then(|(_, rest)| rest.splitn(3, ' ').nth(2)).unwrap_or_default();
-            if LAST.iter().any(|last| what.starts_with(last)) {
+                shown.split_once("; ").and_then(|(_, rest)| rest.splitn(3, ' ').nth(2)).unwrap_or_default();
+            if LAST.iter().any(|last| what.starts_with(last)) || gone(what) {
                 continue;
             }
             if of_extensions.iter().any(|table| what.starts_with(&format!("TABLE DATA {table} "))) {
@@ -328,36 +355,27 @@ impl Side<'_> {
             let used = format!("--use-list={}", list.path().display());
             apply.script(self.script(dump, &[&used])?, true)?;
         }
-        let named = apply.names_owners();
         apply.own_routines()?;
         self.restore(dump, login, &ours, bytes)?;
         if !extensions.is_empty() {
             self.restore(dump, None, &extensions, bytes)?;
         }
-        apply.finish()?;
-        Ok(named)
+        Ok(())
     }
 
     /// Part of an archive as pg_restore would run it.
-    fn script(&self, dump: &Dump, parts: &[&str]) -> Result<impl std::io::BufRead + use<>, Failure> {
-        let unwritable = |e: std::io::Error| {
-            Failure::temporary("temporary", format!("no temporary file can be used: {e}"))
-        };
-        let file = tempfile::NamedTempFile::new().map_err(unwritable)?;
-        let (to, path) = (format!("--file={}", file.path().display()), dump.path.display().to_string());
-        self.job(dump, "reading the schema").run(&[parts, &[&to, &path]].concat())?;
-        Ok(std::io::BufReader::new(file.reopen().map_err(unwritable)?))
+    fn script(&self, dump: &Dump, parts: &[&str]) -> Result<impl BufRead + use<>, Failure> {
+        dump.written(self.context, self.settings, "reading the schema", parts)
     }
 
-    /// The lines of the archive's list that have data or come after it.
-    fn list(&self, dump: &Dump) -> Result<Vec<String>, Failure> {
-        let mut lines = Vec::new();
-        let mut each =
-            |line: &str| lines.extend((!line.starts_with(';') && !line.is_empty()).then(|| line.to_owned()));
-        let path = dump.path.display().to_string();
-        let list = ["--list", "--section=data", "--section=post-data", &path];
-        self.job(dump, "listing the archive").lines(&list, Some(&mut each))?;
-        Ok(lines)
+    /// The lines of the archive's list that have data or come after it, in whatever encoding it is.
+    fn list(&self, dump: &Dump) -> Result<Vec<Vec<u8>>, Failure> {
+        let list = ["--list", "--section=data", "--section=post-data"];
+        let list = dump.written(self.context, self.settings, "listing the archive", &list)?;
+        let unreadable =
+            |e| Failure::temporary("temporary", format!("the archive's list cannot be read: {e}"));
+        let lines: Vec<Vec<u8>> = list.split(b'\n').collect::<Result<_, _>>().map_err(unreadable)?;
+        Ok(lines.into_iter().filter(|line| !line.starts_with(b";") && !line.is_empty()).collect())
     }
 
     /// Has pg_restore do these lines of the list, as whom.
@@ -365,7 +383,7 @@ impl Side<'_> {
         &self,
         dump: &Dump,
         login: Option<&Login>,
-        lines: &[String],
+        lines: &[Vec<u8>],
         bytes: u64,
     ) -> Result<(), Failure> {
         let objects = lines.len() as u64;
@@ -464,10 +482,13 @@ impl Side<'_> {
 }
 
 /// A list for pg_restore.
-fn written(lines: &[String]) -> Result<tempfile::NamedTempFile, Failure> {
+fn written(lines: &[Vec<u8>]) -> Result<tempfile::NamedTempFile, Failure> {
     let unwritable = |e| Failure::temporary("temporary", format!("no temporary file can be written: {e}"));
     let mut file = tempfile::NamedTempFile::new().map_err(unwritable)?;
-    lines.iter().try_for_each(|line| writeln!(file, "{line}")).map_err(unwritable)?;
+    lines
+        .iter()
+        .try_for_each(|line| file.write_all(line).and_then(|()| file.write_all(b"\n")))
+        .map_err(unwritable)?;
     Ok(file)
 }
 

@@ -16,7 +16,7 @@ use rows::{Bucket, Comparison, Differences, Side, comparison, count};
 use shape::{Shapes, shapes};
 use since::Counts;
 
-pub use shape::layouts;
+pub use shape::{SHAPES, layouts};
 
 /// How many tables a report lists.
 const LISTED: usize = 50;

@@ -12,7 +12,7 @@ use crate::server::{Row, Session, get};
 /// The last column is the layout: while it is the same, a row that was not written anew reads as it did. It names the table and its
 /// columns by what a renaming or a column that was dropped and added again does not keep. It is empty where rows can come to read
 /// differently though nobody writes them: generated columns, types that people have made (of an enum, its labels are in the layout).
-const SHAPES: &str = "
+pub const SHAPES: &str = "
     with columns as not materialized (
         select a.attrelid, a.attnum, a.attname, a.attgenerated, a.atttypid, a.atttypmod, a.attcollation,
                coalesce(e.oid, t.oid) as base,
@@ -63,7 +63,11 @@ pub type Shapes = BTreeMap<String, Shape>;
 
 /// The tables of a session's database.
 pub fn shapes(session: &mut Session) -> Result<Shapes, Failure> {
-    let rows = session.ask(SHAPES, &[])?;
+    shapes_of(&session.ask(SHAPES, &[])?)
+}
+
+/// The same from the answer to [`SHAPES`].
+pub fn shapes_of(rows: &[Row]) -> Result<Shapes, Failure> {
     let one = |row: &Row| {
         let (names, types, plain): (Vec<String>, Vec<String>, Vec<bool>) =
             (get(row, 4)?, get(row, 5)?, get(row, 6)?);
@@ -84,8 +88,8 @@ pub fn shapes(session: &mut Session) -> Result<Shapes, Failure> {
     rows.iter().map(one).collect()
 }
 
-/// The layouts of the tables, for a snapshot's origin.
-pub fn layouts(session: &mut Session) -> Result<BTreeMap<String, String>, Failure> {
-    let all = shapes(session)?.into_iter().map(|(table, shape)| (table, shape.layout));
+/// The layouts of the tables, for a snapshot's origin, from the answer to [`SHAPES`].
+pub fn layouts(rows: &[Row]) -> Result<BTreeMap<String, String>, Failure> {
+    let all = shapes_of(rows)?.into_iter().map(|(table, shape)| (table, shape.layout));
     Ok(all.filter(|(_, layout)| !layout.is_empty()).collect())
 }

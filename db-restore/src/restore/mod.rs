@@ -2,6 +2,7 @@
 //! not touched by it; it is kept under another name, readable.
 
 pub mod demands;
+mod disk;
 pub mod in_place;
 pub mod preflight;
 pub mod rehearse;
@@ -102,7 +103,7 @@ impl Restore<'_> {
             names: self.names,
             run: id,
         };
-        way.preflight(&mut keeper, &chosen)?;
+        way.preflight(&mut keeper, &chosen, true)?;
         let Some(permit) = self.run.permit() else {
             let message =
                 format!("would bring back {} ({age}) and keep the present data beside it", chosen.id);
@@ -129,6 +130,10 @@ impl Restore<'_> {
             .output("lost", report.to_value())
             .output("ms", clock.into_value())
             .output("proof", proof);
+        let outcome = match brought.left_out.is_empty() {
+            true => outcome,
+            false => outcome.output("left_out", brought.left_out.clone()),
+        };
         Ok(Ended { outcome, ..ended })
     }
 
@@ -138,6 +143,9 @@ impl Restore<'_> {
             Some(id) => plan::named(&snapshots, id, self.moment, self.live.now)?,
             None => plan::newest(&snapshots, self.moment, self.live.now)?,
         };
+        if let Some(problem) = &chosen.problem {
+            self.operation.context.voice.warn(&format!("{} was named: {problem}", chosen.id));
+        }
         Ok(chosen.clone())
     }
 

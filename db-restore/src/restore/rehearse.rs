@@ -84,7 +84,7 @@ fn rehearse(
         ));
     }
     let way = Staging { operation, source: &*source, live: &live, names: &names, run: run.document.id() };
-    way.preflight(&mut keeper, chosen)?;
+    way.preflight(&mut keeper, chosen, false)?;
     let clock = std::time::Instant::now();
     let outcome = match run.permit() {
         Some(permit) => stage(&way, &permit, &mut keeper, chosen)?,
@@ -106,9 +106,16 @@ fn stage(
     let proof = proof.unwrap_or_default();
     let amcheck =
         proof.amcheck.map_or("without amcheck".to_owned(), |n| format!("{n} relations read by amcheck"));
-    let message =
-        format!("{} is restored and verified in {}: {} rows, {amcheck}", chosen.id, copy.name, proof.rows);
+    let without = match copy.left_out.is_empty() {
+        true => String::new(),
+        false => format!(", without the extensions {}", copy.left_out.join(", ")),
+    };
+    let message = format!(
+        "{} is restored and verified in {}: {} rows, {amcheck}{without}",
+        chosen.id, copy.name, proof.rows
+    );
     let outcome = Outcome::changed(message).output("staged_in", copy.name);
+    let outcome = if copy.left_out.is_empty() { outcome } else { outcome.output("left_out", copy.left_out) };
     Ok(outcome.output("ms", clock.into_value()).output("proof", proof.to_value()))
 }
 

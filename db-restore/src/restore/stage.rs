@@ -63,7 +63,9 @@ pub fn staged(
     let copies = journal::beside(keeper, live)?;
     let found = copies.into_values().find_map(|beside| match beside.remark {
         Some(Note::Staged(staged)) if staged.snapshot == snapshot && (!beside.open || beside.noted) => {
-            Some((SideDatabase { name: beside.name, oid: beside.oid, manifest: None, proven: true }, staged))
+            let left_out = staged.left_out.clone();
+            let (name, oid) = (beside.name, beside.oid);
+            Some((SideDatabase { name, oid, manifest: None, proven: true, left_out }, staged))
         }
         _ => None,
     });
@@ -71,9 +73,22 @@ pub fn staged(
 }
 
 impl Staging<'_> {
-    /// Everything that is in the way, in one answer. A copy that is staged needs no room.
-    pub fn preflight(&self, keeper: &mut Session, chosen: &Snapshot) -> Result<(), Failure> {
-        let mut problems = preflight::swap(&self.operation, self.live, keeper, self.names)?;
+    /// Everything that is in the way, in one answer. A copy that is staged needs no room. To rehearse is possible whatever forbids to rename:
+    /// that is said.
+    pub fn preflight(&self, keeper: &mut Session, chosen: &Snapshot, swaps: bool) -> Result<(), Failure> {
+        let mut problems = preflight::work(&self.operation, self.live);
+        if swaps {
+            preflight::renaming(&self.operation, keeper, self.names, &mut problems)?;
+        } else {
+            let mut later = preflight::Problems::default();
+            preflight::renaming(&self.operation, keeper, self.names, &mut later)?;
+            for problem in later.sentences() {
+                self.operation
+                    .context
+                    .voice
+                    .warn(&format!("a restore will be refused as long as it is so: {problem}"));
+            }
+        }
         let beside = self
             .source
             .beside()
@@ -193,6 +208,7 @@ impl Staging<'_> {
             taken_at: chosen.taken_at,
             staged_at: Timestamp::now(),
             ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            left_out: brought.left_out.clone(),
         };
         side::finish(keeper, permit, &brought.name, &Note::Staged(staged))?;
         Ok((report, proof))

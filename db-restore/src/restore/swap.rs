@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use step::{Acted, Failure, Permit, shell};
 
+use crate::copy::side;
 use crate::journal;
 use crate::server::sql::{self, Sql, name};
 use crate::server::{Server, Session, get, instant};
@@ -63,7 +64,11 @@ fn empty(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Fa
             return Ok(());
         }
         if Instant::now() >= end {
-            return Err(busy(database, &format!("{left} sessions do not end")));
+            let there =
+                side::oid(keeper, database).and_then(|oid| keeper.sessions_of(oid)).unwrap_or_default();
+            return Err(there
+                .iter()
+                .fold(busy(database, &format!("{left} sessions do not end")), Failure::cause));
         }
         std::thread::sleep(PAUSE);
     }
@@ -105,7 +110,9 @@ pub fn without_sessions<T: Send>(
     worked.map_err(|failure| {
         let in_use = failure.causes.iter().any(|cause| cause.contains("(55006)"));
         if in_use {
-            failure.causes.iter().fold(busy(database, "it is in use"), Failure::cause)
+            let there = usher.sessions_of(oid).unwrap_or_default();
+            let busy = there.iter().fold(busy(database, "it is in use"), Failure::cause);
+            failure.causes.iter().fold(busy, Failure::cause)
         } else {
             failure
         }

@@ -15,9 +15,9 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::settings::{Settings, Tls};
+use crate::settings::{Met, Settings, Tls};
 use error::{distrusted, said};
-use session::Watch;
+use session::{Proof, Watch};
 
 pub use error::broken;
 pub use session::{Held, Rows, Session, Value};
@@ -93,6 +93,25 @@ pub struct Live {
 }
 
 impl Live {
+    /// One of so many bytes, of which nothing else matters.
+    #[cfg(test)]
+    pub fn of_bytes(bytes: u64) -> Self {
+        Live {
+            system_identifier: String::new(),
+            version: String::new(),
+            number: 150_000,
+            now: Timestamp::UNIX_EPOCH,
+            skew: 0.0,
+            oid: 0,
+            superuser: true,
+            may_restore: true,
+            standby: false,
+            bytes,
+            open: true,
+            closed_by_us: false,
+        }
+    }
+
     /// The major version.
     pub fn major(&self) -> u32 {
         self.number / 10_000
@@ -170,11 +189,9 @@ impl<'a> Server<'a> {
             None => self.silent(),
         })?;
         let connection = runtime.spawn(connection);
-        let mut session = Session::new(client, connection, runtime, watch);
-        if beginning == BEGINNING {
-            self.begin(&mut session, &mark)?;
-        }
-        Ok(session)
+        let refusal = || self.pooler("it does not keep the settings of a session");
+        let proof = (beginning == BEGINNING).then(|| Proof { mark, refusal: refusal() });
+        Ok(Session::new(client, connection, runtime, watch, proof))
     }
 
     fn config(&self, database: &str, budget: Duration, mark: &str, beginning: &str) -> Config {
@@ -185,29 +202,16 @@ impl<'a> Server<'a> {
         config.keepalives_idle(Duration::from_secs(3)).keepalives_interval(Duration::from_secs(2));
         config.keepalives_retries(2).tcp_user_timeout(Duration::from_secs(8));
         let limit = budget.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
-        config.options(format!("{beginning} -c statement_timeout={limit} -c db_restore.session={mark}"));
+        // A login trigger that fails would keep us out, and no event trigger is to judge what we do in a copy.
+        let quiet = if self.login.is_none() { self.settings.quiet() } else { "" };
+        config
+            .options(format!("{beginning}{quiet} -c statement_timeout={limit} -c db_restore.session={mark}"));
         let password = self.login.map(|login| &login.password);
         if let Some(password) = password.or(self.settings.password.as_ref()) {
             config.password(password.expose());
         }
         config.ssl_mode(if self.settings.tls == Tls::Disable { SslMode::Disable } else { SslMode::Require });
         config
-    }
-
-    /// Proves that the settings of the session are in force: a pooler in front drops them, and hands another session to each transaction,
-    /// so that neither a lock nor a search path would hold. Then sets what only some versions know: no view may take a table's place between
-    /// two questions, and no transaction is ended for its age.
-    fn begin(&self, session: &mut Session, mark: &str) -> Result<(), Failure> {
-        let sql = "select current_setting('db_restore.session', true), current_setting('search_path'),
-                          (select count(set_config(name, case name when 'transaction_timeout' then '0' else 'view, foreign-table' end, false))
-                           from pg_settings where name in ('transaction_timeout', 'restrict_nonsystem_relation_kind'))";
-        let rows = session.ask(sql, &[])?;
-        let row = rows.first().ok_or_else(|| Failure::bug("no row about the session"))?;
-        let (theirs, path): (Option<String>, String) = (get(row, 0)?, get(row, 1)?);
-        if theirs.as_deref() == Some(mark) && path == "pg_catalog,pg_temp" {
-            return Ok(());
-        }
-        Err(self.pooler("it does not keep the settings of a session"))
     }
 
     fn pooler(&self, why: &str) -> Failure {
@@ -231,7 +235,8 @@ impl<'a> Server<'a> {
         let sql = sql::fill(
             "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
-                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid), pg_is_in_recovery(), pg_database_size(d.oid),
+                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
+                                                                     or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
                     d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper
              from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
             &[INSTANT_SQL.into()],
@@ -258,6 +263,8 @@ impl<'a> Server<'a> {
             superuser: get(row, 10)?,
             closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
         };
+        // Another session may have been first: it has learnt the same.
+        let _ = self.settings.met.set(Met { major: live.major(), superuser: live.superuser });
         Ok((live, session))
     }
 

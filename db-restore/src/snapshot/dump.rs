@@ -1,20 +1,22 @@
 //! Takes a snapshot: everything from one instant of the database, read back, and only then given its name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use step::{Acted, Failure, Outcome, Permit, Run};
 
+use crate::copy::tied;
 use crate::loss;
 use crate::operation::{self, Operation};
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::verify;
-use crate::server::{Held, Live, Session};
+use crate::server::{Held, Live, Row, Session, Sql, Value, get};
 use crate::settings::Settings;
 use crate::snapshot::manifest::{self, Manifest};
 use crate::snapshot::origin::{self, Origin};
-use crate::sources::archive::{self, Archive};
+use crate::sources::archive::{self, Archive, Dump};
 use crate::sources::{self, Stamp};
-use crate::tools::{self, Job};
+use crate::tools::{self, Job, Tool};
 
 /// The step: takes a snapshot unless this run has a young one.
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
@@ -105,20 +107,22 @@ fn fill(
     let folder = archive::dump_of(temporary);
     let path = folder.display().to_string();
     let mut session = archive.server.connect(&settings.database)?;
-    let held = session.hold()?;
-    let (tables, objects, origin) = std::thread::scope(|scope| {
+    let (held, answers) = session.hold(&Seen::questions())?;
+    let seen = Seen::of(&answers)?;
+    restorable(archive, &seen)?;
+    let mut other = archive.server.connect(&settings.maintenance)?;
+    let origin = origin(permit, live, &mut other, &held, &seen)?;
+    let tables = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
-        let counted = scope.spawn(|| {
-            let origin = origin(archive, permit, live, &mut session, &held)?;
-            Ok::<_, Failure>((session.counts()?, verify::objects(&mut session)?, origin))
-        });
+        let counted = scope.spawn(|| session.counts_of(seen.tables.clone()));
         let dumped = write(archive, live, tools.dump, &folder, &held.sight);
         let counted =
             counted.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
-        dumped.and(counted)
+        // Where counting fails, the sight is gone, and pg_dump complains about that.
+        counted.and_then(|tables| dumped.map(|()| tables))
     })?;
     let taken_at = held.at;
-    let finished_at = archive.server.connect(&settings.maintenance)?.now()?;
+    let finished_at = other.now()?;
     let unreadable =
         |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
     let files = std::thread::scope(|scope| {
@@ -129,6 +133,18 @@ fn fill(
         let files = files.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread has panicked")));
         read.and(files.map_err(unreadable))
     })?;
+    if seen.encoding == "SQL_ASCII" {
+        // Bytes without a meaning can be data, but not a part of a statement.
+        let dump = Dump {
+            path: folder.clone(),
+            form: "directory",
+            tool: Tool { path: tools.restore.to_owned(), major: live.major() },
+            parallel: true,
+            lenient: false,
+        };
+        dump.statements(context, settings, &mut |_| ())
+            .map_err(|failure| Failure::refused("encoding", failure.message.clone()))?;
+    }
     Ok(Manifest {
         schema: 1,
         id: plan::id(&settings.database, taken_at, &stamp.document),
@@ -143,26 +159,92 @@ fn fill(
         version: stamp.version.clone(),
         commit: stamp.commit.clone(),
         database_bytes: live.bytes,
+        tablespaces: seen.tablespaces,
         tables,
-        objects,
+        objects: seen.objects,
         origin,
         files,
     })
 }
 
+/// How much lies in tablespaces of its tables' own.
+const TABLESPACES: &str = "
+    select t.spcname::text, sum(pg_relation_size(c.oid))::bigint from pg_class c join pg_tablespace t on t.oid = c.reltablespace
+    where c.relkind in ('r', 'i', 'm', 't', 'S') and t.spcname <> 'pg_global' group by 1";
+
+/// What was seen in the sight that is dumped, in one round trip.
+struct Seen {
+    tables: Vec<String>,
+    objects: BTreeMap<String, u64>,
+    layouts: BTreeMap<String, String>,
+    tablespaces: BTreeMap<String, u64>,
+    extensions: Vec<String>,
+    encoding: String,
+}
+
+impl Seen {
+    fn questions() -> [(Sql, &'static [&'static dyn Value]); 6] {
+        [
+            (Session::tables(), &[]),
+            (verify::OBJECTS.into(), &[]),
+            (loss::SHAPES.into(), &[]),
+            (TABLESPACES.into(), &[]),
+            ("select extname::text from pg_extension order by 1".into(), &[]),
+            ("select current_setting('server_encoding')".into(), &[]),
+        ]
+    }
+
+    fn of(answers: &[Vec<Row>]) -> Result<Self, Failure> {
+        let [tables, objects, shapes, spaces, extensions, encoding] = answers else {
+            return Err(Failure::bug("six answers"));
+        };
+        let texts =
+            |rows: &[Row]| rows.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, _>>();
+        let space = |row: &Row| Ok((get(row, 0)?, get::<i64>(row, 1)?.unsigned_abs()));
+        Ok(Seen {
+            tables: texts(tables)?,
+            objects: verify::objects_of(objects)?,
+            layouts: loss::layouts(shapes)?,
+            tablespaces: spaces.iter().map(space).collect::<Result<_, Failure>>()?,
+            extensions: texts(extensions)?,
+            encoding: texts(encoding)?.pop().unwrap_or_default(),
+        })
+    }
+}
+
+/// What cannot be brought back is no snapshot: better said now than when it is needed.
+fn restorable(archive: &Archive, seen: &Seen) -> Result<(), Failure> {
+    let tied: Vec<&str> =
+        seen.extensions.iter().map(String::as_str).filter(|e| tied::NEVER.contains(e)).collect();
+    if !tied.is_empty() {
+        let list = tied.join(", ");
+        let message = format!(
+            "a dump with {list} cannot be restored beside the live database: use source = \"database\", or the extension's own way to make backups"
+        );
+        return Err(Failure::refused("tied-extensions", message));
+    }
+    let left: Vec<&str> =
+        seen.extensions.iter().map(String::as_str).filter(|e| tied::LEFT_OUT.contains(e)).collect();
+    if !left.is_empty() {
+        let list = left.join(", ");
+        archive.context.voice.warn(&format!("{list} works in one database of a server only: a restore leaves it out, and says how to bring it back"));
+    }
+    Ok(())
+}
+
 /// Where the sight stands. The seal comes after it: where the seal is found again, so is everything that was seen.
 fn origin(
-    archive: &Archive,
     permit: &Permit,
     live: &Live,
-    session: &mut Session,
+    other: &mut Session,
     held: &Held,
+    seen: &Seen,
 ) -> Result<Option<Origin>, Failure> {
     if live.standby {
         return Ok(None);
     }
-    let seal = origin::seal(&mut archive.server.connect(&archive.settings.maintenance)?, permit)?;
-    let tables = Some(loss::layouts(session)?);
+    let seal = origin::seal(other, permit)?;
+    let tables = Some(seen.layouts.clone());
     Ok(Some(Origin { database: held.database, xmin: held.xmin, seal, tables, rows: None }))
 }
 

@@ -38,6 +38,9 @@ pub struct Manifest {
     /// How much the database held, for an estimate of the time.
     #[serde(default)]
     pub database_bytes: u64,
+    /// How much of that lay in tablespaces of its tables' own, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tablespaces: BTreeMap<String, u64>,
     /// Rows of each table, counted in the dump's own snapshot.
     pub tables: BTreeMap<String, u64>,
     /// How many relations, constraints, functions and triggers there are, by kind.

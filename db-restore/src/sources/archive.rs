@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use step::{Context, Failure, Permit};
 
 use super::{Beside, Bringing, SideDatabase, Source, Stamp};
-use crate::copy::{plain, side};
+use crate::copy::script::{Piece, Script, Statement};
+use crate::copy::{plain, side, tied};
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::demands::Demands;
 use crate::server::{Live, Server, Session};
@@ -47,6 +48,46 @@ pub struct Dump {
     pub parallel: bool,
     /// Whether pg_restore's one harmless complaint is none.
     pub lenient: bool,
+}
+
+impl Dump {
+    /// What pg_restore writes into a file when it is told so, such as a part of the archive as SQL.
+    pub fn written(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        doing: &str,
+        args: &[&str],
+    ) -> Result<BufReader<File>, Failure> {
+        let unusable = |e: std::io::Error| {
+            Failure::temporary("temporary", format!("no temporary file can be used: {e}"))
+        };
+        let file = tempfile::NamedTempFile::new().map_err(unusable)?;
+        let (to, path) = (format!("--file={}", file.path().display()), self.path.display().to_string());
+        Job::new(context, settings, &self.tool.path, doing).run(&[args, &[&to, &path]].concat())?;
+        Ok(BufReader::new(file.reopen().map_err(unusable)?))
+    }
+
+    /// Calls `each` with every statement of its schema.
+    pub fn statements(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        each: &mut dyn FnMut(&Statement),
+    ) -> Result<(), Failure> {
+        let wrong = |why: String| Failure::refused("corrupt", format!("{}: {why}", self.path.display()));
+        if self.form == "plain" {
+            return plain::statements(&self.path, each).map(|_| ()).map_err(wrong);
+        }
+        let mut script =
+            Script::new(self.written(context, settings, "reading the schema", &["--schema-only"])?);
+        while let Some(piece) = script.next().map_err(wrong)? {
+            if let Piece::Statement(statement) = piece {
+                each(&statement);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Source for Archive<'_> {
@@ -89,6 +130,21 @@ impl Source for Archive<'_> {
 }
 
 impl Archive<'_> {
+    /// How much room it takes. Archives of others do not say it: what is compressed grows four times as a rule.
+    fn sizes(&self, dump: &Dump, folder: &Path, live: &Live) -> Demands {
+        let demands = Demands { restored: true, ..Demands::default() };
+        match manifest::read(folder) {
+            Ok(manifest) if manifest.database_bytes > 0 => {
+                Demands { bytes: Some(manifest.database_bytes), spaces: manifest.tablespaces, ..demands }
+            }
+            _ => {
+                let bytes = foreign(&dump.path).map_or(0, |found| found.bytes);
+                let grown = if dump.form == "plain" { bytes } else { bytes.saturating_mul(4) };
+                Demands { bytes: Some(grown.max(live.bytes)), ..demands }
+            }
+        }
+    }
+
     fn one(&self, name: &str, live: &Live) -> Snapshot {
         let path = self.settings.snapshots.join(name);
         if path.is_dir() && !path.join("toc.dat").is_file() {
@@ -105,14 +161,16 @@ impl Archive<'_> {
             Ok(manifest) => manifest,
             Err(problem) => return Snapshot::unusable("archive", name, "directory", problem),
         };
-        let problem = self.of_another(&manifest, name, live).or_else(|| incomplete(path, &manifest));
+        let other = self.of_another(&manifest, name).or_else(|| incomplete(path, &manifest));
+        let moved = manifest.system_identifier != live.system_identifier;
+        let problem = other.clone().or_else(|| moved.then(|| elsewhere(&manifest, live)));
         let bytes = manifest.files.values().map(|f| f.bytes).sum();
         let snapshot = Snapshot::new("archive", name, "directory", manifest.taken_at);
-        Snapshot { bytes, problem, document: Some(manifest.document), ..snapshot }
+        Snapshot { bytes, problem, by_name: other.is_none(), document: Some(manifest.document), ..snapshot }
     }
 
     /// A snapshot of something else is never restored here.
-    fn of_another(&self, manifest: &Manifest, id: &str, live: &Live) -> Option<String> {
+    fn of_another(&self, manifest: &Manifest, id: &str) -> Option<String> {
         let product = self.context.settings.product("name").ok().flatten().unwrap_or_default();
         let environment = self.context.environment.clone().unwrap_or_default();
         let pairs = [
@@ -120,7 +178,6 @@ impl Archive<'_> {
             ("product", manifest.product.as_deref().unwrap_or_default(), &product),
             ("environment", &manifest.environment, &environment),
             ("database", &manifest.database, &self.settings.database),
-            ("cluster", &manifest.system_identifier, &live.system_identifier),
         ];
         let (what, theirs, ours) = pairs.into_iter().find(|(_, theirs, ours)| theirs != ours)?;
         Some(format!("it is of the {what} {theirs}, and this is {ours}"))
@@ -208,16 +265,10 @@ impl Archive<'_> {
 impl Beside for Archive<'_> {
     fn demands(&self, live: &Live, snapshot: &Snapshot) -> Result<Demands, Failure> {
         let dump = self.open(live, &self.settings.snapshots.join(&snapshot.id))?;
-        let mut demands = Demands { restored: true, ..Demands::default() };
-        let path = dump.path.display().to_string();
-        let mut each = |line: &str| demands.line(line);
-        if dump.form == "plain" {
-            let wrong = |e: String| Failure::refused("corrupt", format!("{path}: {e}"));
-            plain::statements(&dump.path, &mut each).map_err(wrong)?;
-        } else {
-            let job = Job::new(self.context, self.settings, &dump.tool.path, "reading the schema");
-            job.lines(&["--schema-only", "--file=-", &path], Some(&mut each))?;
-        }
+        let mut demands = self.sizes(&dump, &self.settings.snapshots.join(&snapshot.id), live);
+        dump.statements(self.context, self.settings, &mut |statement| demands.statement(statement))?;
+        // A copy does without them.
+        demands.extensions.retain(|name| !tied::LEFT_OUT.contains(&name.as_str()));
         Ok(demands)
     }
 
@@ -241,9 +292,24 @@ impl Beside for Archive<'_> {
         let expected = manifest::read(&folder).ok();
         let bytes =
             expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(bringing.live.bytes);
-        side.fill(bringing.permit, bringing.keeper, bringing.live, &dump, bytes)?;
-        Ok(SideDatabase { name: bringing.names.side.clone(), oid, manifest: expected, proven: false })
+        let left_out = side.fill(bringing.permit, bringing.keeper, bringing.live, &dump, bytes)?;
+        Ok(SideDatabase {
+            name: bringing.names.side.clone(),
+            oid,
+            manifest: expected,
+            proven: false,
+            left_out,
+        })
     }
+}
+
+/// After a pg_upgrade, or on a server that takes the place of a lost one, nothing but the cluster is another: a person decides.
+fn elsewhere(manifest: &Manifest, live: &Live) -> String {
+    let (theirs, ours) = (&manifest.system_identifier, &live.system_identifier);
+    format!(
+        "it is of the cluster {theirs}, and this is {ours}: after pg_upgrade, or if that server was lost, name it to use it all the same (--snapshot {})",
+        manifest.id
+    )
 }
 
 /// The file that stands for an archive.

@@ -156,6 +156,12 @@ impl Beside for Siblings<'_> {
 
     fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
         let oid = side::oid(work.keeper, &snapshot.id)?;
-        Ok(SideDatabase { name: snapshot.id.clone(), oid, manifest: None, proven: true })
+        Ok(SideDatabase {
+            name: snapshot.id.clone(),
+            oid,
+            manifest: None,
+            proven: true,
+            left_out: Vec::new(),
+        })
     }
 }

@@ -66,6 +66,8 @@ pub struct SideDatabase {
     pub manifest: Option<Manifest>,
     /// Whether it was verified before, or is a copy of the files themselves.
     pub proven: bool,
+    /// Extensions that it was restored without.
+    pub left_out: Vec<String>,
 }
 
 /// The source of the settings.

@@ -94,6 +94,12 @@ impl Bench {
     }
 }
 
+/// The folder of PostgreSQL's programs.
+pub fn bin() -> PathBuf {
+    postgres_bin()
+        .unwrap_or_else(|| testkit::postgres::program("postgres").parent().expect("a folder").to_owned())
+}
+
 /// The programs of another PostgreSQL than the system's: `scripts/matrix` says where they are.
 fn postgres_bin() -> Option<PathBuf> {
     std::env::var_os("POSTGRES_BIN").map(PathBuf::from)
