@@ -185,7 +185,11 @@ fn whatever_is_written_both_ways_say_the_same() {
         "public.feelings",
         "public.documents",
     ] {
-        assert!(by.contains(&table), "{table} was never compared by what was written since: {by:?}");
+        // The journal has no key: it is compared so only in a round that left it alone.
+        assert!(
+            by.contains(&table) || (table == "public.journal" && !is_sweep()),
+            "{table} was never compared by what was written since: {by:?}"
+        );
     }
     assert!(!by.contains(&"public.sums"), "a generated column can change by itself");
 }
