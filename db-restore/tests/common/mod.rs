@@ -110,6 +110,17 @@ pub fn opened(id: &str) -> Value {
             "facts": { "product": "shop", "environment": "production" }, "steps": [] })
 }
 
+/// Some of many, evenly from the first on, or all of them with `SWEEP=all` (`make sweep-db`).
+pub fn some<T>(all: &[T], how_many: usize) -> impl Iterator<Item = &T> {
+    let step = if is_sweep() { 1 } else { all.len().div_ceil(how_many).max(1) };
+    all.iter().step_by(step)
+}
+
+/// Whether everything is to be tried, however long it takes.
+pub fn is_sweep() -> bool {
+    std::env::var_os("SWEEP").is_some()
+}
+
 /// Rewrites a manifest.
 pub fn edit(folder: &std::path::Path, change: impl Fn(&mut Value)) {
     let path = folder.join("manifest.json");
