@@ -26,7 +26,7 @@ const OPTIONS: &str = "-c default_transaction_read_only=off -c default_transacti
 const LINES: usize = 200;
 
 /// A program of PostgreSQL.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tool {
     pub path: PathBuf,
     pub major: u32,

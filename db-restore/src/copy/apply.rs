@@ -106,6 +106,8 @@ pub struct Apply<'a, 's> {
     later: Vec<Statement>,
     last: Vec<Statement>,
     waiting: Vec<Statement>,
+    /// What takes back the rights that the worker has in the copy alone.
+    lent: Vec<Sql>,
     /// Extensions that cannot be made in a copy, and why.
     pub left_out: Vec<(String, String)>,
     /// What switches event triggers of extensions on again.
@@ -124,7 +126,7 @@ impl<'a, 's> Apply<'a, 's> {
         login: Option<&'a str>,
     ) -> Self {
         let (routines, later, last, waiting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (left_out, silenced) = (Vec::new(), Vec::new());
+        let (lent, left_out, silenced) = (Vec::new(), Vec::new(), Vec::new());
         let extensions = None;
         Apply {
             permit,
@@ -137,6 +139,7 @@ impl<'a, 's> Apply<'a, 's> {
             later,
             last,
             waiting,
+            lent,
             left_out,
             silenced,
             extensions,
@@ -282,6 +285,9 @@ impl<'a, 's> Apply<'a, 's> {
         let Some(server) = words.get(2).and_then(Word::name) else { return Ok(()) };
         let grant =
             sql::fill("grant usage on foreign server {} to {}", &[sql::name(server), sql::name(login)]);
+        let back =
+            sql::fill("revoke usage on foreign server {} from {}", &[sql::name(server), sql::name(login)]);
+        self.lent.push(back);
         self.superuser.change(self.permit, grant)
     }
 
@@ -351,7 +357,10 @@ impl<'a, 's> Apply<'a, 's> {
 
     /// Gives everything else its owner and its rights.
     pub fn finish(&mut self) -> Result<(), Failure> {
-        let later = std::mem::take(&mut self.later);
+        let (later, lent) = (std::mem::take(&mut self.later), std::mem::take(&mut self.lent));
+        if !lent.is_empty() {
+            self.superuser.change(self.permit, sql::join(lent, ";"))?;
+        }
         self.own_routines()?;
         self.by_the_superuser(&later)?;
         self.superuser.change(self.permit, "reset session authorization")

@@ -207,9 +207,23 @@ fn grant(privilege: &Sql, kind: Sql, on: Sql, to: Option<String>, on_it_goes: bo
     sql::fill("grant {} on {} {} to {}{}", &[privilege.clone(), kind, on, to, option.into()])
 }
 
-/// Throws a side database away, with whoever is still in it.
+/// Throws a side database away, with whoever is still in it. A subscription in it, which came with a dump and does nothing, goes first.
 pub fn discard(keeper: &mut Session, permit: &Permit, side: &str) -> Result<(), Failure> {
-    keeper.change(permit, sql::fill("drop database if exists {} with (force)", &[name(side)]))
+    let drop = || sql::fill("drop database if exists {} with (force)", &[name(side)]);
+    let Err(failure) = keeper.change(permit, drop()) else { return Ok(()) };
+    if !failure.causes.iter().any(|cause| cause.contains("subscription")) {
+        return Err(failure);
+    }
+    keeper.change(permit, sql::fill("alter database {} allow_connections true", &[name(side)]))?;
+    let mut inside = keeper.server().connect(side)?;
+    let here = "select quote_ident(subname) from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())";
+    for subscription in inside.texts(here, &[])? {
+        let gone = sql::given(&subscription);
+        let end = "alter subscription {} disable; alter subscription {} set (slot_name = none); drop subscription {}";
+        inside.change(permit, sql::fill(end, &[gone.clone(), gone.clone(), gone]))?;
+    }
+    std::mem::drop(inside);
+    keeper.change(permit, drop())
 }
 
 /// Opens a copy to be looked at, in whose name, or closes it again: what nobody can enter nobody can change.
@@ -322,7 +336,8 @@ impl Side<'_> {
     ) -> Result<(), Failure> {
         apply.script(self.script(dump, &["--section=pre-data"])?, false)?;
         apply.script(self.script(dump, &["--section=post-data"])?, true)?;
-        let (mut ours, mut extensions, mut large) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ours, mut extensions, mut large, mut triggers) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let of_extensions = apply.superuser.texts(EXTENSIONS, &[])?;
         // What went with an extension that is left out has no table.
         let tables =
@@ -345,6 +360,10 @@ impl Side<'_> {
                 extensions.push(line);
                 continue;
             }
+            if what.starts_with("TRIGGER ") || what.contains(" TRIGGER ") {
+                triggers.push(line);
+                continue;
+            }
             if what.starts_with("BLOB METADATA ") || what.starts_with("ACL - LARGE OBJECT") {
                 large.push(line.clone());
             }
@@ -359,6 +378,9 @@ impl Side<'_> {
         self.restore(dump, login, &ours, bytes)?;
         if !extensions.is_empty() {
             self.restore(dump, None, &extensions, bytes)?;
+        }
+        if !triggers.is_empty() {
+            self.restore(&dump.one_by_one(), login, &in_order(apply.superuser, triggers)?, bytes)?;
         }
         Ok(())
     }
@@ -422,6 +444,7 @@ impl Side<'_> {
                 sql::fill("reassign owned by {} to {}", &[name(&login.user), name(&self.settings.user)]),
             );
         }
+        own_multiranges(permit, superuser, login)?;
         let sql = "select pg_describe_object(d.classid, d.objid, d.objsubid) from pg_shdepend d join pg_roles r on r.oid = d.refobjid
                    where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname = $1
                      and d.dbid = (select oid from pg_database where datname = current_database()) order by 1 limit 20";
@@ -479,6 +502,37 @@ impl Side<'_> {
         }
         Ok(granted)
     }
+}
+
+/// Before 17, a range's new owner does not get the multirange that was made with it, and no dump speaks of that.
+fn own_multiranges(permit: &Permit, superuser: &mut Session, login: &Login) -> Result<(), Failure> {
+    let sql = "select format('%I.%I', n.nspname, m.typname), pg_get_userbyid(t.typowner)
+               from pg_range r join pg_type t on t.oid = r.rngtypid join pg_type m on m.oid = r.rngmultitypid join pg_namespace n on n.oid = m.typnamespace
+               join pg_roles w on w.oid = m.typowner where w.rolname = $1 and t.typowner <> m.typowner";
+    let mut statements = Vec::new();
+    for row in superuser.ask(sql, &[&login.user])? {
+        let (multirange, owner): (String, String) = (get(&row, 0)?, get(&row, 1)?);
+        statements.push(sql::fill("alter type {} owner to {}", &[sql::given(&multirange), name(&owner)]));
+    }
+    if statements.is_empty() { Ok(()) } else { superuser.change(permit, sql::join(statements, ";")) }
+}
+
+/// Triggers in the order in which they can be made: what is said about a partition's presupposes its parent's, which pg_dump knows of one level
+/// only, and so pg_restore may begin with either.
+fn in_order(superuser: &mut Session, lines: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Failure> {
+    let sql = "select n.nspname || ' ' || c.relname, (select count(*) from pg_partition_ancestors(c.oid))
+               from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relispartition";
+    let rows = superuser.ask(sql, &[])?;
+    let depths: Vec<(String, i64)> =
+        rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect::<Result<_, Failure>>()?;
+    let depth = |line: &Vec<u8>| {
+        let line = String::from_utf8_lossy(line);
+        let of = |table: &String| line.contains(&format!(" TRIGGER {table} "));
+        depths.iter().find(|(table, _)| of(table)).map_or(0, |(_, depth)| *depth)
+    };
+    let mut lines: Vec<(i64, Vec<u8>)> = lines.into_iter().map(|line| (depth(&line), line)).collect();
+    lines.sort_by_key(|(depth, _)| *depth);
+    Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 
 /// A list for pg_restore.

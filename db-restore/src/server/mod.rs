@@ -191,7 +191,7 @@ impl<'a> Server<'a> {
         let connection = runtime.spawn(connection);
         let refusal = || self.pooler("it does not keep the settings of a session");
         let proof = (beginning == BEGINNING).then(|| Proof { mark, refusal: refusal() });
-        Ok(Session::new(client, connection, runtime, watch, proof))
+        Ok(Session::new(client, connection, runtime, (*self, watch), proof))
     }
 
     fn config(&self, database: &str, budget: Duration, mark: &str, beginning: &str) -> Config {

@@ -17,7 +17,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
 
 use super::sql::{self, Sql};
-use super::{INSTANT_SQL, TABLES, broken, get, instant};
+use super::{INSTANT_SQL, Server, TABLES, broken, get, instant};
 
 /// How often a wait looks whether it has to end.
 const TICK: Duration = Duration::from_millis(20);
@@ -99,6 +99,8 @@ pub struct Session<'a> {
     connection: Option<JoinHandle<()>>,
     runtime: Runtime,
     watch: Watch<'a>,
+    /// How it was opened; how others are.
+    server: Server<'a>,
     /// What is still to be proven of it.
     proof: Option<Proof>,
 }
@@ -149,10 +151,15 @@ impl<'a> Session<'a> {
         client: Client,
         connection: JoinHandle<()>,
         runtime: Runtime,
-        watch: Watch<'a>,
+        (server, watch): (Server<'a>, Watch<'a>),
         proof: Option<Proof>,
     ) -> Self {
-        Session { client: Some(client), connection: Some(connection), runtime, watch, proof }
+        Session { client: Some(client), connection: Some(connection), runtime, watch, server, proof }
+    }
+
+    /// The server, for another session.
+    pub fn server(&self) -> Server<'a> {
+        self.server
     }
 
     /// Proves the session now, if that is not done yet: before something is changed by it.

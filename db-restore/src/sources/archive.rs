@@ -40,6 +40,7 @@ struct Foreign {
 }
 
 /// A dump and who can read it.
+#[derive(Clone, Debug)]
 pub struct Dump {
     pub path: PathBuf,
     pub form: &'static str,
@@ -51,6 +52,11 @@ pub struct Dump {
 }
 
 impl Dump {
+    /// The same, of which one thing is restored after the other.
+    pub fn one_by_one(&self) -> Self {
+        Dump { parallel: false, ..self.clone() }
+    }
+
     /// What pg_restore writes into a file when it is told so, such as a part of the archive as SQL.
     pub fn written(
         &self,

@@ -37,7 +37,7 @@ pub const PIECES: &[Piece] = &[
     piece("an index that is not valid on a partition's parent only", "create table par (a int, b int) partition by range (a); create table par1 partition of par for values from (0) to (10); create table par2 partition of par for values from (10) to (20);
         create index par_only on only par (b); create index par1_b on par1 (b); alter index par_only attach partition par1_b; insert into par select g, g from generate_series(0, 19) g;
         create unique index par_key on par (a);"),
-    piece("texts that look like SQL", "create table orders (id int primary key, status text default 'OWNER TO nobody_1;'); alter table orders enable row level security; alter table orders force row level security;
+    piece("texts that look like SQL", "create table orders (id int primary key, status text default 'OWNER TO nobody_1;'); alter table orders enable row level security;
         create policy p on orders for select using (status = 'READY TO SHIP'); create policy \"q TO nobody_2\" on orders to public using (status = 'GRANT ALL TO nobody_3');
         comment on table orders is E'How to open it:\\nGRANT SELECT ON t TO nobody_4;\\nCREATE EXTENSION nothing_5;\\nSET default_tablespace = nowhere_6;\\n\\\\connect postgres\\n';
         create function make_tenant() returns void language plpgsql as $f$
@@ -50,7 +50,7 @@ end $f$;
         insert into orders values (1, E'\\\\.'), (2, E'a\\tb\\nCOPY x FROM stdin;'), (3, E'\\\\connect shop');"),
     piece("bodies in standard SQL", "create function atomic (a int) returns int language sql begin atomic select case when a > 0 then 1 else 2 end; select a; end;
         create procedure atomic_p (inout a int) language sql begin atomic select a + 1; end;"),
-    superuser("publications", "create table pubbed (id int primary key, a int); create publication some for table pubbed (id) where (id > 0); create publication every for all tables; create publication of_schema for tables in schema public; comment on publication some is 'x';
+    superuser("publications", "create table pubbed (id int primary key, a int); create publication pub_some for table pubbed (id) where (id > 0); create publication pub_every for all tables; create publication pub_schema for tables in schema public; comment on publication pub_some is 'x';
         alter table pubbed replica identity full;"),
     Piece { cluster: "create role mapped; create role fdw_user login", ..superuser("a foreign server", "create extension postgres_fdw; create server elsewhere foreign data wrapper postgres_fdw options (host '127.0.0.1', port '1');
         create user mapping for mapped server elsewhere options (user 'x', password 'it''s'); create user mapping for public server elsewhere; grant usage on foreign server elsewhere to fdw_user;

@@ -23,7 +23,7 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("event triggers", "select evtname, evtevent, evtenabled, pg_get_userbyid(evtowner), evtfoid::regproc from pg_event_trigger order by 1"),
     ("publications", "select pubname, pg_get_userbyid(pubowner), puballtables, pubinsert from pg_publication order by 1"),
     ("subscriptions", "select subname, pg_get_userbyid(subowner), subenabled, subslotname from pg_subscription where subdbid = (select oid from pg_database where datname = current_database()) order by 1"),
-    ("user mappings", "select srvname, usename, umoptions from pg_user_mappings order by 1, 2"),
+    ("user mappings", "select srvname, usename, (select array_agg(x order by x) from unnest(umoptions) x) from pg_user_mappings order by 1, 2"),
     ("statistics", "select stxname, pg_get_userbyid(stxowner), pg_get_statisticsobjdef(oid) from pg_statistic_ext order by 1"),
     ("leftovers", "select count(*) from pg_roles where rolname like 'db_restore_tmp%'"),
 ];
@@ -70,8 +70,9 @@ pub fn state(bench: &Bench) -> String {
 /// The schema as pg_dump writes it, without what it makes anew each time. Statements are sorted: what depends on nothing may come in another
 /// order.
 fn schema(bench: &Bench) -> String {
-    let output =
-        bench.cluster.program("pg_dump").args(["--schema-only", "--dbname=shop"]).output().expect("pg_dump");
+    let mut command = bench.cluster.program("pg_dump");
+    command.args(["--schema-only", "--dbname=shop"]).env("PGOPTIONS", "-c statement_timeout=0");
+    let output = command.output().expect("pg_dump");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut parts: Vec<&str> = text.split("\n--\n-- Name: ").collect();

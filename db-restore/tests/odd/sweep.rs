@@ -128,8 +128,8 @@ fn comes_back(bench: &Bench, what: &str) {
 fn comes_back_from_others(bench: &Bench, what: &str, forms: &[&[&str]]) {
     let before = state(bench);
     for (n, form) in forms.iter().enumerate() {
-        let name = format!("shop-{}{n}.dump", jiff::Timestamp::now().as_second());
-        bench.foreign(&name, form, &[]);
+        let name = format!("shop{n}-{}.dump", jiff::Timestamp::now().as_second());
+        bench.foreign(&name, form, &[("PGOPTIONS", "-c statement_timeout=0")]);
         let run = format!("shop-1.3.0-20261124T17000{n}Z-000c");
         let confirm = format!("shop@{name}");
         let (code, failed, stderr) =
@@ -164,7 +164,11 @@ fn databases_of_other_encodings_come_back() {
     BYTES.iter().for_each(|piece| make(&bytes, "postgres", piece));
     comes_back(&bytes, "SQL_ASCII");
     // What cannot be said to the server is refused when it is taken, and not when it is needed.
-    make_as(&bytes, "postgres", "do $$ begin execute E'comment on table z is \'\\344\''; end $$");
+    make_as(
+        &bytes,
+        "postgres",
+        "do $$ begin execute 'comment on table z is ' || quote_literal(E'\\344'); end $$",
+    );
     let (code, refused, stderr) = bytes.run(&["snapshot"], &opened("shop-1.3.0-20261124T180000Z-000d"));
     assert_eq!((code, reason(&refused).0), (1, "encoding"), "{stderr}");
 }
