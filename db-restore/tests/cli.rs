@@ -271,8 +271,16 @@ fn the_recovery_point_is_proven_or_refused() {
         refused["failure"]["causes"][0].as_str().expect("a cause").contains("it is of the cluster"),
         "{refused}"
     );
+    // After a pg_upgrade, or on a new server, a person names it.
+    let (code, planned, stderr) = bench.run(&["restore", "--plan", "--snapshot", &id], &rollback);
+    assert!(code == 0 && stderr.contains("after pg_upgrade"), "{planned} {stderr}");
+    edit(&folder, |m| m["environment"] = json!("staging"));
     let (code, refused, _) = bench.run(&["restore", "--plan", "--snapshot", &id], &rollback);
-    assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("unusable")));
+    assert_eq!(
+        (code, refused["failure"]["reason"].as_str()),
+        (1, Some("unusable")),
+        "another environment's never"
+    );
 }
 
 #[test]

@@ -75,9 +75,8 @@ pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> 
     let rows = keeper.ask(LIKE, &[&names.live])?;
     let missing = || Failure::failed("database", format!("{} is not there any more", names.live));
     let create = like(rows.first().ok_or_else(missing)?, &names.side)?;
-    keeper.change(permit, create)?;
     let note = journal::first(&names.side, &Note::Filling { run: run.to_owned() })?;
-    keeper.change(permit, note)?;
+    keeper.change_all(permit, vec![create, note])?;
     oid(keeper, &names.side)
 }
 
@@ -277,18 +276,13 @@ impl Side<'_> {
         if !live.superuser {
             return self.fill_as(permit, None, live, dump, bytes);
         }
-        let budget = self.context.deadline.left();
-        let worker = TemporaryRole::make(self.server, permit, keeper, &self.settings.database, budget)?;
-        keeper.change(
-            permit,
-            sql::fill("alter database {} owner to {}", &[name(self.name), worker.quoted()]),
-        )?;
+        let (budget, side) = (self.context.deadline.left(), name(self.name));
+        let rights =
+            |worker: &Sql| sql::fill("alter database {} owner to {}", &[side.clone(), worker.clone()]);
+        let worker =
+            TemporaryRole::make(self.server, permit, keeper, &self.settings.database, budget, rights)?;
         let left_out = self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
-        let owner = "select pg_get_userbyid(datdba) from pg_database where datname = $1";
-        let owner: String = keeper.one(owner, &[&self.settings.database])?.unwrap_or_default();
-        keeper
-            .change(permit, sql::fill("alter database {} owner to {}", &[name(self.name), name(&owner)]))?;
-        worker.end(keeper)?;
+        worker.end(keeper, sql::fill("alter database {} owner to {}", &[side.clone(), name(&live.owner)]))?;
         Ok(left_out)
     }
 

@@ -120,8 +120,8 @@ impl Restore<'_> {
         confirmed.map_err(|f| {
             f.output("live_database", "not touched").output("staged_in", brought.name.as_str())
         })?;
-        let record = self.swap(&permit, keeper, &chosen, &brought, &report, &mut clock)?;
-        let loss = clock.time("finish", || self.finish(&permit, record, &mut report))?;
+        let (record, written) = self.swap(&permit, keeper, &chosen, &brought, &report, &mut clock)?;
+        let loss = clock.time("finish", || self.finish(&permit, record, written, &mut report))?;
         self.application(&loss)?;
         let ended = self.ended(&loss, true);
         let proof = proof.map(|p| p.to_value()).unwrap_or_default();
@@ -171,7 +171,7 @@ impl Restore<'_> {
         brought: &SideDatabase,
         report: &Report,
         clock: &mut Clock,
-    ) -> Result<Record, Failure> {
+    ) -> Result<(Record, Option<i64>), Failure> {
         let Names { live, old, .. } = self.names;
         side::dress(&mut keeper, permit, live, &brought.name)?;
         let swap = Swap {
@@ -201,21 +201,28 @@ impl Restore<'_> {
         })?;
         clock.note("swap", began.elapsed());
         clock.note("outage", swapped.outage);
-        Ok(Record { frozen_at: swapped.frozen_at, ..record })
+        Ok((Record { frozen_at: swapped.frozen_at, ..record }, swapped.written))
     }
 
     /// The old database is quiet now: what was written between the report and the swap is counted too. That cannot fail a restore
     /// that is done.
-    fn finish(&self, permit: &Permit, mut record: Record, report: &mut Report) -> Result<Record, Failure> {
+    fn finish(
+        &self,
+        permit: &Permit,
+        mut record: Record,
+        written: Option<i64>,
+        report: &mut Report,
+    ) -> Result<Record, Failure> {
+        let before = record.rows;
         let sides = Sides {
             server: self.operation.server,
             old: &record.kept_in,
             new: &self.names.live,
             origin: None,
         };
-        let counted = loss::finish(sides, record.from_xid, report).and_then(|()| {
+        let counted = loss::finish(sides, (record.from_xid, written), report).and_then(|()| {
             record.rows = Some(report.rows());
-            self.remember(permit, &record)
+            if record.rows == before { Ok(()) } else { self.remember(permit, &record) }
         });
         if let Err(failure) = counted {
             let message =

@@ -10,7 +10,7 @@ use crate::copy::role::TemporaryRole;
 use crate::operation::Operation;
 use crate::plan;
 use crate::server::sql::{self, name};
-use crate::server::{Session, Sql};
+use crate::server::{Row, Session, Sql, get};
 use crate::snapshot::manifest::Manifest;
 
 /// How many relations, constraints, functions and triggers users have made, by kind, as far as pg_dump writes them: no index that is not valid
@@ -61,10 +61,8 @@ pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> 
 }
 
 /// The same from the answer to [`OBJECTS`].
-pub fn objects_of(rows: &[crate::server::Row]) -> Result<BTreeMap<String, u64>, Failure> {
-    let one = |row: &crate::server::Row| {
-        Ok((crate::server::get(row, 0)?, crate::server::get::<i64>(row, 1)?.unsigned_abs()))
-    };
+pub fn objects_of(rows: &[Row]) -> Result<BTreeMap<String, u64>, Failure> {
+    let one = |row: &Row| Ok((get(row, 0)?, get::<i64>(row, 1)?.unsigned_abs()));
     rows.iter()
         .map(one)
         .filter(|r: &Result<(String, u64), Failure>| r.as_ref().map_or(true, |(_, n)| *n > 0))
@@ -138,18 +136,19 @@ pub fn probe(operation: &Operation, database: &str, role: Option<&str>) -> Resul
     }
     let permit = operation.context.permit().ok_or_else(|| Failure::bug("probes are asked in a plan"))?;
     let minutes = std::time::Duration::from_secs(3600);
-    let asker =
-        TemporaryRole::make(operation.server, &permit, &mut keeper, &operation.settings.database, minutes)?;
-    let rights = match role {
-        Some(role) => sql::fill("grant {} to {}", &[name(role), asker.quoted()]),
+    let rights = |asker: &Sql| match role {
+        Some(role) => sql::fill("grant {} to {}", &[name(role), asker.clone()]),
         None => sql::fill(
             "grant pg_read_all_data to {}; alter role {} bypassrls",
-            &[asker.quoted(), asker.quoted()],
+            &[asker.clone(), asker.clone()],
         ),
     };
-    keeper
-        .change(&permit, rights)
-        .map_err(|failure| wrong(database, role, "grant", &failure.causes.join(" ")))?;
+    let database_name = &operation.settings.database;
+    let asker = TemporaryRole::make(operation.server, &permit, &mut keeper, database_name, minutes, rights)
+        .map_err(|failure| match failure.reason.as_str() {
+        "query" | "rights" => wrong(database, role, "a role that asks", &failure.causes.join(" ")),
+        _ => failure,
+    })?;
     let mut session = operation.server.of(&asker.login).connect_for_the_team(database)?;
     ask(operation, &mut session, database, role)
 }
@@ -191,33 +190,29 @@ pub fn amcheck(operation: &Operation, permit: &Permit, side: &str) -> Result<Opt
     let mut session = operation.server.connect(side)?;
     let there = "select coalesce((select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where extname = 'amcheck'), '')
                  from pg_available_extensions, pg_roles r where name = 'amcheck' and r.rolname = current_user and r.rolsuper";
-    let Some(schema) = session.one::<String>(there, &[])? else {
+    let triggers = "select quote_ident(evtname) from pg_event_trigger where evtenabled <> 'D'";
+    let answers = session.ask_all(&[(there.into(), &[]), (triggers.into(), &[])])?;
+    let [there, triggers] = answers.as_slice() else { return Err(Failure::bug("two answers")) };
+    let Some(schema) = there.first().map(|row| get::<String>(row, 0)).transpose()? else {
         operation
             .context
             .voice
             .warn("amcheck is not to be had on this server: the files of the copy are not checked");
         return Ok(None);
     };
-    let found = session.attempt(permit, |transaction| {
-        // What an event trigger says to our own extension matters to nobody: this is undone.
-        let triggers = transaction
-            .texts("select quote_ident(evtname) from pg_event_trigger where evtenabled <> 'D'", &[])?;
-        if !triggers.is_empty() {
-            let off =
-                triggers.iter().map(|name| sql::fill("alter event trigger {} disable", &[sql::given(name)]));
-            transaction.change(permit, sql::join(off, ";"))?;
-        }
-        let schema = if schema.is_empty() {
-            transaction.change(
-                permit,
-                "create schema db_restore_amcheck; create extension amcheck schema db_restore_amcheck",
-            )?;
-            name("db_restore_amcheck")
-        } else {
-            sql::given(&schema)
-        };
-        check(transaction, &schema)
-    });
+    // What an event trigger says to our own extension matters to nobody: this is undone.
+    let off =
+        |row: &Row| Ok(sql::fill("alter event trigger {} disable", &[sql::given(&get::<String>(row, 0)?)]));
+    let mut first: Vec<Sql> = triggers.iter().map(off).collect::<Result<_, Failure>>()?;
+    let schema = if schema.is_empty() {
+        first.push(
+            "create schema db_restore_amcheck; create extension amcheck schema db_restore_amcheck".into(),
+        );
+        name("db_restore_amcheck")
+    } else {
+        sql::given(&schema)
+    };
+    let found = session.attempt(permit, &sql::join(first, ";"), |transaction| check(transaction, &schema));
     match found {
         Ok((checked, wrong)) if wrong.is_empty() => Ok(Some(checked)),
         Ok((_, wrong)) => Err(wrong.iter().fold(damaged(side), Failure::cause)),
@@ -251,8 +246,10 @@ fn check(transaction: &mut Session, schema: &Sql) -> Result<(u64, Vec<String>), 
         "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and {}",
         &[ours()],
     );
-    let wrong = transaction.texts(heaps, &[])?;
-    let mut count = |sql: Sql| transaction.one::<i64>(sql, &[]).map(Option::unwrap_or_default);
+    let answers = transaction.ask_all(&[(heaps, &[]), (trees, &[]), (tables, &[])])?;
+    let [wrong, trees, tables] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
+    let wrong = wrong.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    let count = |rows: &[Row]| rows.first().map_or(Ok(0), |row| get::<i64>(row, 0));
     let checked = count(trees)? + count(tables)?;
     Ok((checked.unsigned_abs(), wrong))
 }

@@ -78,6 +78,8 @@ pub struct Live {
     pub skew: f64,
     /// The database's own identity, which a new name does not change.
     pub oid: u32,
+    /// Who owns it.
+    pub owner: String,
     /// Whether we are a superuser.
     pub superuser: bool,
     /// Whether we may create databases and rename this one.
@@ -103,6 +105,7 @@ impl Live {
             now: Timestamp::UNIX_EPOCH,
             skew: 0.0,
             oid: 0,
+            owner: String::new(),
             superuser: true,
             may_restore: true,
             standby: false,
@@ -230,22 +233,29 @@ impl<'a> Server<'a> {
         )
     }
 
-    /// Asks the server who it is.
-    pub fn identity(&self, database: &str) -> Result<(Live, Session<'a>), Failure> {
+    /// Asks the server who it is, and more with it.
+    pub fn identity(
+        &self,
+        database: &str,
+        more: &[(Sql, &[&dyn Value])],
+    ) -> Result<(Live, Session<'a>, Vec<Vec<Row>>), Failure> {
         let sql = sql::fill(
             "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
                     d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
                                                                      or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
-                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper
+                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, pg_get_userbyid(d.datdba)
              from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
             &[INSTANT_SQL.into()],
         );
         let mut session = self.connect(&self.settings.maintenance)?;
         let before = Timestamp::now();
-        let rows = session.ask(sql, &[&database])?;
+        let own: &[&dyn Value] = &[&database];
+        let mut answers = session.ask_all(&[&[(sql, own)], more].concat())?;
         let after = Timestamp::now();
-        let row = rows.first().ok_or_else(|| self.no_database(database))?;
+        let more = answers.split_off(1);
+        let row = answers.first().and_then(|rows| rows.first());
+        let row = row.ok_or_else(|| self.no_database(database))?;
         let now = instant(row, 3)?;
         // The server looked at its clock between our two looks: the middle is wrong by half of it at most.
         let middle = before + after.duration_since(before) / 2;
@@ -261,11 +271,12 @@ impl<'a> Server<'a> {
             bytes: get::<i64>(row, 7)?.unsigned_abs(),
             open: get(row, 8)?,
             superuser: get(row, 10)?,
+            owner: get(row, 11)?,
             closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
         };
         // Another session may have been first: it has learnt the same.
         let _ = self.settings.met.set(Met { major: live.major(), superuser: live.superuser });
-        Ok((live, session))
+        Ok((live, session, more))
     }
 
     fn no_database(&self, database: &str) -> Failure {

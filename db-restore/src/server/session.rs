@@ -304,9 +304,10 @@ impl<'a> Session<'a> {
         Ok(Rows { rows: Box::pin(rows), runtime, watch, seen: 0 })
     }
 
-    /// Begins a transaction whose sight does not change, and in which we may be silent for as long as others take.
-    pub fn still(&mut self) -> Result<(), Failure> {
-        self.ask_only(&STILL.into())
+    /// Begins a transaction whose sight does not change, in which we may be silent for as long as others take, and asks in it.
+    pub fn still_and_ask(&mut self, questions: &[(Sql, &[&dyn Value])]) -> Result<Vec<Vec<Row>>, Failure> {
+        let first: [(Sql, &[&dyn Value]); 1] = [(STILL.into(), &[])];
+        self.ask_all(&[&first, questions].concat()).map(|mut answers| answers.split_off(1))
     }
 
     /// Begins such a transaction, for others to share, and asks the first questions in it.
@@ -380,6 +381,22 @@ impl<'a> Session<'a> {
         Ok(self.ask(sql, &[&database])?.len())
     }
 
+    /// The same after a change, in the same round trip.
+    pub fn change_and_end_sessions(
+        &mut self,
+        _permit: &Permit,
+        change: Sql,
+        database: &str,
+    ) -> Result<usize, Failure> {
+        self.prove()?;
+        let end = sql::fill(
+            "select {} from pg_stat_activity a where datname = $1 and pid <> pg_backend_pid()",
+            &[END.into()],
+        );
+        let answers = self.ask_all(&[(change, &[]), (end, &[&database])])?;
+        Ok(answers.last().map_or(0, Vec::len))
+    }
+
     /// The same by the database's own identity, which a new name does not change.
     pub fn end_sessions_of(&mut self, _permit: &Permit, database: u32) -> Result<usize, Failure> {
         let sql = sql::fill(
@@ -401,16 +418,24 @@ impl<'a> Session<'a> {
         self.ask_only(&sql.into())
     }
 
-    /// Tries something in a transaction that is always rolled back.
+    /// Tries something in a transaction that begins with `first` and is always rolled back.
     pub fn attempt<T>(
         &mut self,
         _permit: &Permit,
+        first: &Sql,
         what: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.ask_only(&Sql::from("begin"))?;
-        let done = what(self);
+        let done = self.ask_only(&sql::fill("begin; {}", &[first.clone()])).and_then(|()| what(self));
         self.ask_only(&Sql::from("rollback"))?;
         done
+    }
+
+    /// Changes several things, one after the other, in one round trip. The first error counts.
+    pub fn change_all(&mut self, _permit: &Permit, statements: Vec<Sql>) -> Result<(), Failure> {
+        self.prove()?;
+        let all: Vec<(Sql, &[&dyn Value])> = statements.into_iter().map(|sql| (sql, &[][..])).collect();
+        all.iter().for_each(|(sql, _)| self.tell(sql));
+        self.ask_all(&all).map(|_| ())
     }
 
     fn ask_only(&mut self, sql: &Sql) -> Result<(), Failure> {

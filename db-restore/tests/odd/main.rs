@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod extensions;
 mod pieces;
 mod same;
 mod sweep;
