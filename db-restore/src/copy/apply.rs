@@ -125,6 +125,12 @@ impl<'a, 's> Apply<'a, 's> {
         self.later.iter().chain(&self.routines).any(owner)
     }
 
+    /// Whether it holds rights at all.
+    pub fn names_rights(&self) -> bool {
+        let right = |sql: &Sql| ["GRANT ", "REVOKE "].iter().any(|word| sql.as_str().starts_with(word));
+        self.later.iter().any(right)
+    }
+
     /// Does all of a script; with `only_later`, nothing now: what is to come later is kept.
     pub fn script(&mut self, input: impl BufRead, only_later: bool) -> Result<(), Failure> {
         let mut script = Script::new(input);
@@ -214,23 +220,27 @@ impl<'a, 's> Apply<'a, 's> {
         self.by_the_superuser(&routines)
     }
 
-    /// Gives everything else its owner and its rights, and makes what is made last.
-    pub fn finish(&mut self) -> Result<(), Failure> {
-        let (later, last) = (std::mem::take(&mut self.later), std::mem::take(&mut self.last));
+    /// Gives everything else its owner and its rights. What is left is made last: from then on a statement may run what the dump's makers wrote.
+    pub fn finish(&mut self) -> Result<Vec<Sql>, Failure> {
+        let later = std::mem::take(&mut self.later);
         self.own_routines()?;
         self.by_the_superuser(&later)?;
         self.superuser.change(self.permit, "reset session authorization")?;
-        self.by_the_superuser(&last)
+        Ok(std::mem::take(&mut self.last))
     }
 
     fn by_the_superuser(&mut self, statements: &[Sql]) -> Result<(), Failure> {
-        for some in statements.chunks(TOGETHER) {
-            let questions: Vec<(Sql, &[&dyn Value])> =
-                some.iter().map(|sql| (sql.clone(), &[][..])).collect();
-            self.superuser.ask_all(&questions)?;
-        }
-        Ok(())
+        all(self.superuser, statements)
     }
+}
+
+/// Sends statements one after the other, many in a message.
+pub fn all(session: &mut Session, statements: &[Sql]) -> Result<(), Failure> {
+    for some in statements.chunks(TOGETHER) {
+        let questions: Vec<(Sql, &[&dyn Value])> = some.iter().map(|sql| (sql.clone(), &[][..])).collect();
+        session.ask_all(&questions)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
 
 use super::sql::{self, Sql};
-use super::{INSTANT_SQL, TABLES, broken, get, instant};
+use super::{INSTANT_SQL, LOG_SQL, TABLES, broken, get, instant};
 
 /// How often a wait looks whether it has to end.
 const TICK: Duration = Duration::from_millis(20);
@@ -208,14 +208,14 @@ impl<'a> Session<'a> {
         self.still()?;
         let sql = sql::fill(
             "select pg_export_snapshot(), to_char(statement_timestamp() at time zone 'UTC', {}), oid,
-                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint, {}
              from pg_database where datname = current_database()",
-            &[INSTANT_SQL.into()],
+            &[INSTANT_SQL.into(), LOG_SQL.into()],
         );
         let rows = self.ask(sql, &[])?;
         let row = rows.first().ok_or_else(|| Failure::bug("no row from pg_export_snapshot"))?;
-        let xmin = get::<i64>(row, 3)?.unsigned_abs();
-        Ok(Held { sight: get(row, 0)?, at: instant(row, 1)?, database: get(row, 2)?, xmin })
+        let (xmin, log) = (get::<i64>(row, 3)?.unsigned_abs(), get::<i64>(row, 4)?.unsigned_abs());
+        Ok(Held { sight: get(row, 0)?, at: instant(row, 1)?, database: get(row, 2)?, xmin, log })
     }
 
     /// The question for the server's clock.
@@ -229,9 +229,31 @@ impl<'a> Session<'a> {
         rows.first().map_or_else(|| Err(Failure::bug("no row from the clock")), |row| instant(row, 0))
     }
 
-    /// How many rows each user's table holds: two round trips, however many tables there are.
-    pub fn counts(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
-        let tables = self.texts(TABLES, &[])?;
+    /// The server's clock, and where its log stands.
+    pub fn now_and_log(&mut self) -> Result<(Timestamp, u64), Failure> {
+        let log = sql::fill("select {}", &[LOG_SQL.into()]);
+        let answers = self.ask_all(&[(Self::clock(), &[]), (log, &[])])?;
+        let row = |n: usize| answers.get(n).and_then(|rows: &Vec<Row>| rows.first());
+        let (Some(now), Some(log)) = (row(0), row(1)) else {
+            return Err(Failure::bug("no row from the clock"));
+        };
+        Ok((instant(now, 0)?, get::<i64>(log, 0)?.unsigned_abs()))
+    }
+
+    /// How many rows each user's table holds: two round trips, however many tables there are. With `schemas`, only in these.
+    pub fn counts(&mut self, schemas: &[String]) -> Result<BTreeMap<String, u64>, Failure> {
+        let tables = self.texts(TABLES, &[&schemas.to_vec(), &false])?;
+        self.count(tables)
+    }
+
+    /// The same of tables that belong to extensions, as far as we may read them.
+    pub fn extension_counts(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
+        let none: Vec<String> = Vec::new();
+        let tables = self.texts(TABLES, &[&none, &true])?;
+        self.count(tables)
+    }
+
+    fn count(&mut self, tables: Vec<String>) -> Result<BTreeMap<String, u64>, Failure> {
         let one = |table: &String| sql::fill("select count(*) from only {}", &[sql::given(table)]);
         let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|t| (one(t), &[][..])).collect();
         let answers = self.ask_all(&questions)?;
@@ -269,6 +291,16 @@ impl<'a> Session<'a> {
         self.ask_only(&sql.into())
     }
 
+    /// Changes several things, each by itself, in one round trip; gives what became of each. They are not said: values may be secret.
+    pub fn change_each(
+        &mut self,
+        _permit: &Permit,
+        statements: &[Sql],
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+        let all: Vec<(Sql, &[&dyn Value])> = statements.iter().map(|sql| (sql.clone(), &[][..])).collect();
+        Ok(self.ask_each(&all)?.into_iter().map(|answer| answer.map(|_| ())).collect())
+    }
+
     /// Tries something in a transaction that is always rolled back.
     pub fn attempt<T>(
         &mut self,
@@ -303,6 +335,8 @@ pub struct Held {
     pub database: u32,
     /// Every transaction before this one was over.
     pub xmin: u64,
+    /// Where the server's log stood, in bytes.
+    pub log: u64,
 }
 
 /// An answer as it comes in.

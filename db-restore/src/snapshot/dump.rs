@@ -1,16 +1,18 @@
 //! Takes a snapshot: everything from one instant of the database, read back, and only then given its name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use step::{Acted, Failure, Outcome, Permit, Run};
 
+use crate::copy::properties::{self, Properties};
 use crate::loss;
 use crate::operation::{self, Operation};
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::verify;
 use crate::server::{Held, Live, Session};
 use crate::settings::Settings;
-use crate::snapshot::manifest::{self, Manifest};
+use crate::snapshot::manifest::{self, Log, Manifest};
 use crate::snapshot::origin::{self, Origin};
 use crate::sources::archive::{self, Archive};
 use crate::sources::{self, Stamp};
@@ -70,7 +72,9 @@ pub fn dump(archive: &Archive, permit: &Permit, live: &Live, stamp: &Stamp) -> R
     let temporary = archive::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
     let tools = Tools { dump: &dump.path, restore: &restore.path };
     let made = fill(archive, permit, live, &temporary, stamp, &tools).and_then(|manifest| {
-        archive::publish(&temporary, &folder.join(&manifest.id), &manifest, permit).map_err(unwritable)?;
+        let key = archive.settings.manifest_key.as_ref();
+        archive::publish(&temporary, &folder.join(&manifest.id), (&manifest, key), permit)
+            .map_err(unwritable)?;
         Ok(manifest)
     });
     if made.is_err() {
@@ -103,34 +107,26 @@ fn fill(
 ) -> Result<Manifest, Failure> {
     let (context, settings) = (archive.context, archive.settings);
     let folder = archive::dump_of(temporary);
-    let path = folder.display().to_string();
     let mut session = archive.server.connect(&settings.database)?;
     let held = session.hold()?;
-    let (tables, objects, origin) = std::thread::scope(|scope| {
+    let counted = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
-        let counted = scope.spawn(|| {
-            let origin = origin(archive, permit, live, &mut session, &held)?;
-            Ok::<_, Failure>((session.counts()?, verify::objects(&mut session)?, origin))
-        });
+        let counting = scope.spawn(|| counted(archive, permit, live, &mut session, &held));
         let dumped = write(archive, live, tools.dump, &folder, &held.sight);
         let counted =
-            counted.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
-        dumped.and(counted)
+            counting.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
+        // A count that fails takes the sight away from the dump: then that is only what came of it.
+        let counted = counted?;
+        dumped.map(|()| counted)
     })?;
     let taken_at = held.at;
-    let finished_at = archive.server.connect(&settings.maintenance)?.now()?;
-    let unreadable =
-        |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
-    let files = std::thread::scope(|scope| {
-        let files = scope.spawn(|| manifest::fingerprints(&folder));
-        // Reading it to its end finds what is cut off or cannot be unpacked.
-        let read = Job::new(context, settings, tools.restore, "reading the dump back")
-            .run(&["--file=/dev/null", &path]);
-        let files = files.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread has panicked")));
-        read.and(files.map_err(unreadable))
-    })?;
+    let mut keeper = archive.server.connect(&settings.maintenance)?;
+    let (finished_at, to) = keeper.now_and_log()?;
+    drop(keeper);
+    let files = read_back(archive, &folder, tools.restore)?;
+    let Counted { tables, extension_tables, objects, origin, properties } = counted;
     Ok(Manifest {
-        schema: 1,
+        schema: manifest::SCHEMA,
         id: plan::id(&settings.database, taken_at, &stamp.document),
         product: context.settings.product("name")?,
         environment: context.environment()?.to_owned(),
@@ -144,10 +140,57 @@ fn fill(
         commit: stamp.commit.clone(),
         database_bytes: live.bytes,
         tables,
+        extension_tables,
         objects,
+        properties: Some(properties),
+        log: Some(Log { from: held.log, to }),
         origin,
         files,
     })
+}
+
+/// Reads a dump to its end, which finds what is cut off or cannot be unpacked; gives the fingerprints of its files.
+fn read_back(
+    archive: &Archive,
+    folder: &Path,
+    tool: &Path,
+) -> Result<BTreeMap<String, manifest::Fingerprint>, Failure> {
+    let path = folder.display().to_string();
+    let unreadable =
+        |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
+    std::thread::scope(|scope| {
+        let files = scope.spawn(|| manifest::fingerprints(folder));
+        let read = Job::new(archive.context, archive.settings, tool, "reading the dump back")
+            .run(&["--file=/dev/null", &path]);
+        let files = files.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread has panicked")));
+        read.and(files.map_err(unreadable))
+    })
+}
+
+/// What the dump holds, as the server says it.
+struct Counted {
+    tables: BTreeMap<String, u64>,
+    extension_tables: BTreeMap<String, u64>,
+    objects: BTreeMap<String, u64>,
+    origin: Option<Origin>,
+    properties: Properties,
+}
+
+fn counted(
+    archive: &Archive,
+    permit: &Permit,
+    live: &Live,
+    session: &mut Session,
+    held: &Held,
+) -> Result<Counted, Failure> {
+    let settings = archive.settings;
+    let schemas = settings.supabase.as_ref().map(|s| s.schemas.clone()).unwrap_or_default();
+    let origin = origin(archive, permit, live, session, held)?;
+    let properties = properties::of(session, &settings.database)?;
+    // Of some schemas only tables are dumped, and it is they that are counted.
+    let extension_tables = if schemas.is_empty() { session.extension_counts()? } else { BTreeMap::new() };
+    let tables = session.counts(&schemas)?;
+    Ok(Counted { tables, extension_tables, objects: verify::objects(session)?, origin, properties })
 }
 
 /// Where the sight stands. The seal comes after it: where the seal is found again, so is everything that was seen.
