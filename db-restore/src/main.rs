@@ -68,6 +68,7 @@ impl Program for Args {
             Command::RecoveryPoint { incident_at } => *incident_at,
             _ => None,
         };
+        incident.map_or(Ok(()), |at| plan::has_been(at, jiff::Timestamp::now()))?;
         let moment = incident.map_or(Moment::Now, |at| Moment::Incident { at, run: None });
         let operation = Operation::new(context, &settings);
         let live = operation.look()?;

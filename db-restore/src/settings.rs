@@ -15,6 +15,7 @@ pub const KEYS: &[&str] = &[
     "database",
     "user",
     "password_file",
+    "manifest_key_file",
     "maintenance_database",
     "snapshots",
     "rpo",
@@ -39,6 +40,9 @@ pub const KEYS: &[&str] = &[
     "settle",
     "dump_schemas",
 ];
+
+/// More is a slip of the keyboard.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 /// Where snapshots come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +122,8 @@ pub struct Settings {
     pub database: String,
     pub user: String,
     pub password: Option<Secret>,
+    /// Signs the manifests of snapshots.
+    pub manifest_key: Option<Secret>,
     /// The database from which others are renamed.
     pub maintenance: String,
     pub snapshots: PathBuf,
@@ -158,6 +164,11 @@ impl Settings {
     pub fn read(context: &Context) -> Result<Self, Failure> {
         context.environment()?;
         let settings = &context.settings;
+        readable_by_a_group(context)?;
+        if context.deadline.left() > LONGEST {
+            let message = "a --timeout of more than a week: nobody waits so long, and the lock is held all the time; write at most 168h";
+            return Err(Failure::refused("timeout", message));
+        }
         let host = settings.need("host")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let days = |key: &str, days: u64| {
@@ -173,6 +184,7 @@ impl Settings {
             database: settings.need("database")?,
             user: settings.text("user")?.unwrap_or_else(|| "postgres".to_owned()),
             password: settings.secret("password", "DATABASE_PASSWORD")?,
+            manifest_key: settings.secret("manifest_key", "DB_RESTORE_MANIFEST_KEY")?,
             maintenance: settings.text("maintenance_database")?.unwrap_or_else(|| "postgres".to_owned()),
             snapshots: snapshots(settings, source)?,
             rpo: settings.duration("rpo")?.unwrap_or(Duration::from_secs(3600)),
@@ -202,6 +214,26 @@ impl Settings {
     pub fn is_local(&self) -> bool {
         local(&self.host)
     }
+}
+
+/// The files of secrets that a whole group may read are named; those that everybody may read are refused where they are read.
+fn readable_by_a_group(context: &Context) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let files = [
+        ("password_file", "DATABASE_PASSWORD_FILE"),
+        ("token_file", "SUPABASE_ACCESS_TOKEN_FILE"),
+        ("manifest_key_file", "DB_RESTORE_MANIFEST_KEY_FILE"),
+    ];
+    for (key, variable) in files {
+        let from_variable = || std::env::var_os(variable).map(PathBuf::from);
+        let Some(path) = context.settings.path(key)?.or_else(from_variable) else { continue };
+        let mode = std::fs::metadata(&path).map(|m| m.permissions().mode()).unwrap_or_default();
+        if mode & 0o040 != 0 {
+            let at = path.display();
+            context.voice.warn(&format!("{at}: a whole group may read this secret: chmod 600 {at}"));
+        }
+    }
+    Ok(())
 }
 
 fn local(host: &str) -> bool {

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::snapshots::{edit, taken_at};
 
-use common::{BEFORE, Bench, ID, OLD, SIDE, edit, minutes_ago, opened, retried};
+use common::{BEFORE, Bench, ID, OLD, SIDE, minutes_ago, opened, retried};
 
 /// What 1.3.0 does: a column is gone, and eight rows are new.
 fn destroy(bench: &Bench) {
@@ -241,13 +242,15 @@ fn the_recovery_point_is_proven_or_refused() {
         bench.ask(&["recovery-point", "--env", "production", "--incident-at", &minutes_ago(5)]);
     assert!(code == 1 && text.contains("the wrong data is in it already"), "{text}");
 
-    edit(&folder, |m| m["taken_at"] = json!(minutes_ago(61)));
+    let at = |minutes: i64| minutes_ago(minutes).parse().expect("an instant");
+    let folder = taken_at(&folder, at(61));
     let (code, text, _) = bench.ask(&["recovery-point", "--env", "production"]);
     assert!(code == 1 && text.contains("the recovery point may be 1h 0m old"), "{text}");
     let (code, answer, _) = bench.ask(&["recovery-point", "--env", "production", "--json"]);
     let answer: Value = serde_json::from_str(&answer).expect("JSON");
     assert_eq!((code, &answer["recovery_point"]), (1, &json!(false)));
-    edit(&folder, |m| m["taken_at"] = json!(minutes_ago(59)));
+    let folder = taken_at(&folder, at(59));
+    let id = folder.file_name().expect("a name").to_string_lossy().into_owned();
     assert_eq!(bench.ask(&["recovery-point", "--env", "production"]).0, 0);
 
     // In a rollback an old one is better than none, and one from after the incident is none.

@@ -6,9 +6,10 @@ mod common;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{BEFORE, Bench, edit, is_sweep, opened, some};
+use common::{BEFORE, Bench, is_sweep, opened, some};
 use serde_json::{Value, json};
 use testkit::postgres::{Cluster, program};
+use testkit::snapshots::edit;
 
 /// Tables of every kind that matters to a comparison.
 const TABLES: &str = "

@@ -99,6 +99,8 @@ pub struct Apply<'a, 's> {
     pub major: u32,
     /// Whether the dump names owners at all.
     pub names_owners: bool,
+    /// Whether it holds rights at all.
+    pub names_rights: bool,
     /// As whom the worker has logged in, if that is somebody else: rights for the work are given to it.
     pub login: Option<&'a str>,
     /// What comes later, by its turn.
@@ -134,6 +136,7 @@ impl<'a, 's> Apply<'a, 's> {
             superuser,
             major,
             names_owners: false,
+            names_rights: false,
             login,
             routines,
             later,
@@ -187,6 +190,7 @@ impl<'a, 's> Apply<'a, 's> {
     fn statement(&mut self, statement: Statement, only_later: bool) -> Result<(), Failure> {
         let odd = |why: String| Failure::refused("corrupt", why);
         self.allow(&statement)?;
+        self.names_rights |= statement.begins(&["grant"]) || statement.begins(&["revoke"]);
         self.names_owners |= statement.begins(&["alter"]) && statement.has("owner", "to");
         match turn(&statement, self.major).map_err(odd)? {
             Turn::Routine => self.routines.push(statement),

@@ -4,6 +4,8 @@
 
 pub mod apply;
 pub mod plain;
+pub mod properties;
+pub mod rights;
 pub mod role;
 pub mod script;
 pub mod side;

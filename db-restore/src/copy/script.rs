@@ -6,6 +6,8 @@ use std::io::BufRead;
 
 use super::words::{self, Word};
 
+/// Begins every plain dump.
+const BEGIN: &str = "-- PostgreSQL database dump";
 /// Ends every plain dump that is whole.
 pub const END: &str = "-- PostgreSQL database dump complete";
 
@@ -56,6 +58,8 @@ pub struct Script<R> {
     pub encoding: Option<String>,
     /// Whether a backslash means something in a text that does not begin with E.
     escapes: bool,
+    /// Whether a dump has begun: where another one begins, it must have ended.
+    begun: bool,
 }
 
 /// Where in a statement we are.
@@ -81,7 +85,16 @@ struct Reading {
 impl<R: BufRead> Script<R> {
     /// Reads from the beginning.
     pub fn new(input: R) -> Self {
-        Script { input, line: Vec::new(), at: 0, number: 0, whole: false, encoding: None, escapes: false }
+        Script {
+            input,
+            line: Vec::new(),
+            at: 0,
+            number: 0,
+            whole: false,
+            encoding: None,
+            escapes: false,
+            begun: false,
+        }
     }
 
     /// The next part; nothing at the end. The error is one sentence.
@@ -139,12 +152,16 @@ impl<R: BufRead> Script<R> {
         let line = self.line.trim_ascii_end();
         let key =
             |head: &[u8]| line.strip_prefix(head).is_some_and(|k| k.iter().all(u8::is_ascii_alphanumeric));
-        let skipped = if line == END.as_bytes() {
-            self.whole = true;
-            true
-        } else {
-            line.is_empty() || line.starts_with(b"--") || key(b"\\restrict ") || key(b"\\unrestrict ")
-        };
+        let mark = line == b"--" || line.is_empty() || key(b"\\unrestrict ");
+        let skipped = mark || line.starts_with(b"--") || key(b"\\restrict ");
+        if line == BEGIN.as_bytes() && std::mem::replace(&mut self.begun, true) && !self.whole {
+            return Err(format!(
+                "line {}: another dump begins, and the one before it is cut off",
+                self.number
+            ));
+        }
+        // Whatever comes after the end but the end's own marks begins something that must end too.
+        self.whole = line == END.as_bytes() || (self.whole && mark);
         if skipped {
             self.at = self.line.len();
         } else if line.starts_with(b"\\") {
@@ -488,11 +505,31 @@ mod tests {
     fn only_the_last_thing_makes_a_dump_whole() {
         let whole = |text: &str| {
             let mut script = Script::new(text.as_bytes());
-            while script.next().expect("read").is_some() {}
-            script.whole
+            loop {
+                match script.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return script.whole,
+                    Err(_) => return false,
+                }
+            }
         };
         assert!(whole(&format!("select 1;\n--\n{END}\n--\n\n\\unrestrict k\n")));
         assert!(!whole(&format!("select 1;\n{END}\nselect 2;\n")));
         assert!(!whole("select 1;\n"));
+        // A second dump that is cut off, be it in its very first line.
+        let one =
+            format!("--\n{BEGIN}\n--\n\n\\restrict k\n\nselect 1;\n\n--\n{END}\n--\n\n\\unrestrict k\n\n");
+        assert!(whole(&one) && whole(&format!("{one}{one}")));
+        let body = one.find("select").expect("there");
+        for end in [format!("--\n{BEGIN}").len(), body - 12, body - 1, body + 9, one.len() - 20] {
+            assert_eq!(whole(&format!("{one}{}\n", &one[..end])), end > body + 9, "{end}");
+        }
+        assert!(!whole(&format!("{one}-- Name: orders\n")));
+    }
+
+    #[test]
+    fn a_dump_that_is_cut_off_before_another_one_is_found() {
+        let text = format!("--\n{BEGIN}\n--\nselect 1;\n--\n{BEGIN}\n--\nselect 2;\n--\n{END}\n--\n");
+        assert!(all(&text).expect_err("cut").contains("the one before it is cut off"));
     }
 }

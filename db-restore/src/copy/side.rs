@@ -7,11 +7,12 @@ use std::time::Instant;
 use step::{Context, Failure, Permit};
 
 use crate::copy::apply::Apply;
+use crate::copy::rights;
 use crate::copy::role::{self, TemporaryRole};
 use crate::journal::{self, Note};
 use crate::plan::{self, Names};
 use crate::server::sql::{self, name, text};
-use crate::server::{Live, Login, Row, Server, Session, Sql, Value, get};
+use crate::server::{Live, Login, Row, Server, Session, Sql, get};
 use crate::settings::Settings;
 use crate::sources::archive::Dump;
 use crate::tools::Job;
@@ -23,35 +24,6 @@ const LIKE: &str = "
            j->>'datlocprovider', coalesce(j->>'datlocale', j->>'daticulocale', '')
     from pg_database d join pg_tablespace t on t.oid = d.dattablespace, to_jsonb(d) j
     where d.datname = $1";
-/// What pg_dump leaves out because it belongs to the database and not to what is in it: settings, by role or for all.
-const PROPERTIES: &str = "
-    select case s.setrole when 0 then null else pg_get_userbyid(s.setrole) end, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
-    from pg_database d join pg_db_role_setting s on s.setdatabase = d.oid, unnest(s.setconfig) c
-    where d.datname = $1";
-/// Who owns it, how many may come in, and whether rights were given at all.
-const OWNER: &str =
-    "select pg_get_userbyid(datdba), datconnlimit, datacl is not null from pg_database where datname = $1";
-/// Its rights: what, to whom (nobody in particular: everybody), and whether they may give it on.
-const GRANTS: &str = "
-    select a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
-    from pg_database d, aclexplode(d.datacl) a where d.datname = $1";
-
-/// The rights on what is in the live database: kind, name with its schema, privilege, grantee (nobody in particular: everybody), and
-/// whether they may give it on.
-const RIGHTS: &str = "
-    with grants as (
-        select 'schema' as kind, quote_ident(n.nspname) as what, n.nspacl as acl from pg_namespace n
-        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-        union all
-        select case c.relkind when 'S' then 'sequence' else 'table' end, format('%I.%I', n.nspname, c.relname), c.relacl
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-        union all
-        select 'routine', p.oid::regprocedure::text, p.proacl from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema')
-    select g.kind, g.what, a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
-    from grants g, aclexplode(g.acl) a";
-
 /// What pg_restore is not to make: a superuser makes it, at the very end.
 const LAST: &[&str] = &[
     "EVENT TRIGGER ",
@@ -128,84 +100,6 @@ pub fn finish(keeper: &mut Session, permit: &Permit, copy: &str, remark: &Note) 
     keeper.change(permit, close)
 }
 
-/// Gives the side database what belongs to the live database itself and not to what is in it, as it is now.
-pub fn dress(keeper: &mut Session, permit: &Permit, live: &str, side: &str) -> Result<(), Failure> {
-    let answers = keeper.ask_all(&[
-        (OWNER.into(), &[&live]),
-        (PROPERTIES.into(), &[&live]),
-        (GRANTS.into(), &[&live]),
-    ])?;
-    let [owner, properties, grants] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
-    let missing = || Failure::failed("database", format!("{live} is not there any more"));
-    let owner = owner.first().ok_or_else(missing)?;
-    let mut statements = owned(owner, side)?;
-    for row in properties {
-        statements.push(property(row, side)?);
-    }
-    for row in grants {
-        let (privilege, on) = (privilege(&get::<String>(row, 0)?)?, name(side));
-        statements.push(grant(&privilege, "database".into(), on, get(row, 1)?, get(row, 2)?));
-    }
-    keeper.change(permit, sql::join(statements, ";\n"))
-}
-
-/// Owner, limit, and nobody's rights but what comes after.
-fn owned(row: &Row, side: &str) -> Result<Vec<Sql>, Failure> {
-    let (owner, limit, rights): (String, i32, bool) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
-    let mut statements = vec![
-        sql::fill("alter database {} owner to {}", &[name(side), name(&owner)]),
-        sql::fill("alter database {} connection limit {}", &[name(side), sql::number(limit)]),
-        sql::fill("alter database {} reset all", &[name(side)]),
-    ];
-    if rights {
-        statements.push(sql::fill("revoke all on database {} from public, {}", &[name(side), name(&owner)]));
-    }
-    Ok(statements)
-}
-
-/// The statement that gives a database one setting.
-fn property(row: &Row, side: &str) -> Result<Sql, Failure> {
-    let (role, setting, value): (Option<String>, String, String) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
-    // `app.mode` is one setting, and not a setting of `app`.
-    let parts = sql::join(setting.split('.').map(name), ".");
-    let value = sql::setting(&setting, &value);
-    Ok(match role {
-        None => sql::fill("alter database {} set {} to {}", &[name(side), parts, value]),
-        Some(role) => {
-            sql::fill("alter role {} in database {} set {} to {}", &[name(&role), name(side), parts, value])
-        }
-    })
-}
-
-/// A privilege by its word; one that is not known is none of ours.
-fn privilege(word: &str) -> Result<Sql, Failure> {
-    const KNOWN: &[&str] = &[
-        "SELECT",
-        "INSERT",
-        "UPDATE",
-        "DELETE",
-        "TRUNCATE",
-        "REFERENCES",
-        "TRIGGER",
-        "MAINTAIN",
-        "USAGE",
-        "CREATE",
-        "CONNECT",
-        "TEMPORARY",
-        "EXECUTE",
-        "SET",
-        "ALTER SYSTEM",
-    ];
-    let known = KNOWN.iter().find(|known| **known == word);
-    known.map(|word| Sql::from(*word)).ok_or_else(|| Failure::bug(format!("PostgreSQL knows a right {word}")))
-}
-
-fn grant(privilege: &Sql, kind: Sql, on: Sql, to: Option<String>, on_it_goes: bool) -> Sql {
-    let to = to.map_or_else(|| "public".into(), |role| name(&role));
-    let option = if on_it_goes { " with grant option" } else { "" };
-    sql::fill("grant {} on {} {} to {}{}", &[privilege.clone(), kind, on, to, option.into()])
-}
-
 /// Throws a side database away, with whoever is still in it. A subscription in it, which came with a dump and does nothing, goes first.
 pub fn discard(keeper: &mut Session, permit: &Permit, side: &str) -> Result<(), Failure> {
     let drop = || sql::fill("drop database if exists {} with (force)", &[name(side)]);
@@ -240,10 +134,18 @@ pub fn look(keeper: &mut Session, permit: &Permit, copy: &str, by: Option<&str>)
 
 /// Throws away what killed attempts have left: we hold the lock, so nobody is at work on them.
 pub fn sweep(keeper: &mut Session, permit: &Permit, live: &str) -> Result<(), Failure> {
+    let superuser = "select rolsuper from pg_roles where rolname = current_user";
+    let superuser = keeper.one(superuser, &[])? == Some(true);
     for beside in journal::beside(keeper, live)?.values() {
         let half = match &beside.remark {
             Some(Note::Filling { .. }) => true,
-            None => plan::is_beside(&beside.name, live, "dbr") || plan::is_beside(&beside.name, live, "snap"),
+            // One that a person has written a comment on is theirs to drop.
+            None if !beside.bare => false,
+            // Nor is a clone that says nothing dropped where it could say it in a comment only: that may have been taken away.
+            None => {
+                plan::is_beside(&beside.name, live, "dbr")
+                    || (superuser && plan::is_beside(&beside.name, live, "snap"))
+            }
             Some(_) => false,
         };
         if half {
@@ -306,10 +208,13 @@ impl Side<'_> {
         } else {
             self.archive(&mut apply, login, dump, bytes)?;
         }
-        let named = apply.names_owners;
+        let (owners, rights) = (apply.names_owners, apply.names_rights);
         apply.finish()?;
         if let Some(login) = login {
-            self.nothing_left(permit, apply.superuser, login, named)?;
+            self.nothing_left(permit, apply.superuser, login, owners)?;
+        }
+        if dump.foreign && !rights {
+            self.rights(permit, apply.superuser)?;
         }
         let left_out = std::mem::take(&mut apply.left_out);
         apply.close()?;
@@ -317,6 +222,23 @@ impl Side<'_> {
             self.context.voice.warn(&format!("the extension {name} cannot be made in a copy and is left out, with the rows of its own tables ({why}): make it again after the restore (create extension), and bring back its rows with pg_restore --data-only"));
         });
         Ok(left_out.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// An archive without rights gets those of the live database: an application that lived on them would read nothing, and what was taken from
+    /// everybody would be everybody's again.
+    fn rights(&self, permit: &Permit, copy: &mut Session) -> Result<(), Failure> {
+        let (voice, database) = (&self.context.voice, &self.settings.database);
+        let given = rights::give(permit, &mut self.server.connect(database)?, copy)?;
+        voice.warn(&format!(
+            "the archive holds no rights (--no-acl): those on {} objects were taken from {database}, and what is revoked there is revoked",
+            given.count
+        ));
+        for routine in given.unknown {
+            voice.warn(&format!(
+                "{routine} is not in {database}, so everybody may run it: revoke that if they must not"
+            ));
+        }
+        Ok(())
     }
 
     /// The definitions first: a role, a type or an extension that is missing is found in a moment, not after hours of copying. Then the
@@ -433,10 +355,15 @@ impl Side<'_> {
         named: bool,
     ) -> Result<(), Failure> {
         if !named {
-            return superuser.change(
-                permit,
-                sql::fill("reassign owned by {} to {}", &[name(&login.user), name(&self.settings.user)]),
-            );
+            let database = &self.settings.database;
+            let mut live = self.server.connect(database)?;
+            let (given, unknown) = rights::owners(permit, &mut live, superuser, (&login.user, database))?;
+            self.context.voice.warn(&format!(
+                "the archive names no owners (--no-owner): {given} objects have those of {database}, {} that are not there the database's own",
+                unknown.len()
+            ));
+            unknown.iter().for_each(|what| self.context.voice.detail(&format!("not in {database}: {what}")));
+            return Ok(());
         }
         own_multiranges(permit, superuser, login)?;
         let sql = "select pg_describe_object(d.classid, d.objid, d.objsubid) from pg_shdepend d join pg_roles r on r.oid = d.refobjid
@@ -452,49 +379,6 @@ impl Side<'_> {
 
     fn job<'b>(&'b self, dump: &'b Dump, doing: &'b str) -> Job<'b> {
         Job::new(self.context, self.settings, &dump.tool.path, doing)
-    }
-
-    /// Grants in the side database what the live one grants, for archives that hold no rights. Gives how many there were.
-    pub fn grant(&self, permit: &Permit) -> Result<usize, Failure> {
-        let mut live = self.server.connect(&self.settings.database)?;
-        let mut side = self.server.connect(self.name)?;
-        let rows = live.ask(RIGHTS, &[])?;
-        let mut statements = Vec::new();
-        for row in &rows {
-            let column = |n| get::<String>(row, n);
-            let (kind, what) = (column(0)?, column(1)?);
-            let (look, kind, on): (_, Sql, Sql) = match kind.as_str() {
-                "schema" => {
-                    ("select true where to_regnamespace($1) is not null", "schema".into(), sql::given(&what))
-                }
-                "sequence" => {
-                    ("select true where to_regclass($1) is not null", "sequence".into(), sql::given(&what))
-                }
-                "table" => {
-                    ("select true where to_regclass($1) is not null", "table".into(), sql::given(&what))
-                }
-                _ => (
-                    "select true where to_regprocedure($1) is not null",
-                    "routine".into(),
-                    sql::signature(&what),
-                ),
-            };
-            let statement = grant(&privilege(&column(2)?)?, kind, on, get(row, 3)?, get(row, 4)?);
-            statements.push((look, what, statement));
-        }
-        // Two round trips, however many rights there are.
-        let there: Vec<[&dyn Value; 1]> =
-            statements.iter().map(|(_, what, _)| [what as &dyn Value]).collect();
-        let questions: Vec<_> =
-            statements.iter().zip(&there).map(|((look, ..), what)| (Sql::from(*look), &what[..])).collect();
-        let answers = side.ask_all(&questions)?;
-        let there = statements.into_iter().zip(answers).filter(|(_, rows)| !rows.is_empty());
-        let grants: Vec<Sql> = there.map(|((.., grant), _)| grant).collect();
-        let granted = grants.len();
-        if granted > 0 {
-            side.change(permit, sql::join(grants, ";\n"))?;
-        }
-        Ok(granted)
     }
 }
 

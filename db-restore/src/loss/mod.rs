@@ -1,6 +1,7 @@
 //! What a restore would lose, exactly, because both databases stand side by side. Where the old side descends from the very point that
 //! the snapshot holds, what was written since is enough (`since`); else every row of both sides is read (`rows`). Both say the same.
 
+mod large;
 mod rows;
 mod shape;
 mod since;
@@ -12,8 +13,9 @@ use step::Failure;
 
 use crate::server::{self, Server, Session, Sql, get, sql};
 use crate::snapshot::origin::Origin;
+use large::Large;
 use rows::{Bucket, Comparison, Differences, Side, comparison, count};
-use shape::{Shapes, shapes, shapes_of};
+use shape::{Shapes, others, shapes, shapes_of};
 use since::Counts;
 
 pub use shape::{SHAPES, layouts};
@@ -116,9 +118,14 @@ pub struct Report {
     by: BTreeMap<String, By>,
     /// Tables in which the new side was written to before the last rows of the old side could be counted.
     overtaken: BTreeSet<String>,
-    /// Rows of every table on the new side.
+    /// Rows of every table on the new side, but those of extensions, which are by themselves.
     pub counts: BTreeMap<String, u64>,
+    pub extensions: BTreeMap<String, u64>,
+    /// What was left out: because it is no data of its own, and because we may not read it.
+    derived: Vec<String>,
+    unread: Vec<String>,
     old: Shapes,
+    large: Large,
     origin: Option<Origin>,
     /// What [`WRITTEN`] said of the old side before it was looked at.
     written: Option<i64>,
@@ -128,6 +135,16 @@ impl Report {
     /// Rows that only the old side has.
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|t| t.only_in_old).sum()
+    }
+
+    /// Whether every row and every large object was compared.
+    pub fn is_exact(&self) -> bool {
+        self.overtaken.is_empty() && self.unread.is_empty()
+    }
+
+    /// Rows that come back.
+    pub fn back(&self) -> u64 {
+        self.tables.iter().map(|t| t.only_in_new).sum()
     }
 
     /// Rows that the old side has changed.
@@ -143,7 +160,13 @@ impl Report {
         let (rows, changed) = (self.rows(), self.changed());
         let mut by = BTreeMap::new();
         self.by.values().for_each(|b| *by.entry(b.word()).or_insert(0) += 1);
-        json!({ "exact": self.overtaken.is_empty(), "only_in_old": rows, "changed": changed, "by": by,
+        let others = self.tables.len().saturating_sub(LISTED);
+        let mut not_compared = vec!["definitions, rights and comments".to_owned()];
+        not_compared.extend(self.derived.iter().chain(&self.unread).cloned());
+        not_compared
+            .extend(self.overtaken.iter().map(|t| format!("{t}: what clients wrote to it after the swap")));
+        json!({ "exact": self.is_exact(), "compared": "every value of every row, as PostgreSQL writes it, and every large object",
+                "not_compared": not_compared, "tables_not_listed": others, "only_in_old": rows, "changed": changed, "by": by,
                 "tables_that_differ": tables.len(), "tables": listed })
     }
 
@@ -178,11 +201,28 @@ pub fn report<T: Send>(
         (pair.losses(&all), joined(done.join()))
     });
     let (losses, done) = (losses?, done?);
-    let counts = losses.iter().filter_map(|l| Some((l.table.clone(), l.rows_new?))).collect();
-    let written = pair.written;
-    let mut report =
-        Report { counts, old: before, written, origin: sides.origin.cloned(), ..Report::default() };
+    let (derived, mut unread) = others(&mut pair.old.session)?;
+    let large = large::look(&mut pair.old.session)?;
+    unread.extend(
+        (large.count > 0 && !large.readable)
+            .then(|| format!("{} {}, which only a superuser may read", large.count, large::NAME)),
+    );
+    let counts = losses.iter().filter_map(|l| Some((l.table.clone(), l.rows_new?)));
+    let (extensions, counts) = counts.partition(|(table, _)| other.get(table).is_some_and(|s| s.extension));
+    let (origin, written) = (sides.origin.cloned(), pair.written);
+    let mut report = Report {
+        counts,
+        extensions,
+        derived,
+        unread,
+        old: before,
+        large,
+        origin,
+        written,
+        ..Report::default()
+    };
     losses.into_iter().for_each(|lost| report.put(lost));
+    large::lost(&mut pair.old, &mut pair.new)?.into_iter().for_each(|lost| report.put(lost));
     Ok((report, done))
 }
 
@@ -196,20 +236,29 @@ pub fn finish(sides: Sides, (from, written): (u64, Option<i64>), report: &mut Re
     let first = from & 0xffff_ffff;
     let only = sql::fill("not (age(t.xmin) >= 0 and age(t.xmin) <= age('{}'::xid))", &[sql::number(first)]);
     let origin = report.origin.clone();
-    if shapes(&mut sides.server.connect(sides.old)?)? == report.old {
+    let mut quiet = sides.server.connect(sides.old)?;
+    let large = large::look(&mut quiet)?;
+    if shapes(&mut quiet)? == report.old && large == report.large {
         return Ok(());
     }
+    drop(quiet);
     let (mut pair, other) = Pair::open(Sides { origin: origin.as_ref(), ..sides }, only)?;
     let now = pair.before.clone();
     let names: BTreeSet<&String> = now.keys().chain(report.old.keys()).collect();
-    let moved: Vec<&String> = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t)).collect();
+    let moved = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t));
+    let moved: Vec<String> = moved.cloned().collect();
+    if large != report.large {
+        large::lost(&mut pair.old, &mut pair.new)?.into_iter().for_each(|lost| report.put(lost));
+        report.large = large;
+    }
     if moved.is_empty() {
         return Ok(());
     }
-    let all: Vec<_> = moved.into_iter().map(|t| comparison(t, now.get(t), other.get(t))).collect();
+    let all: Vec<_> = moved.iter().map(|t| comparison(t, now.get(t), other.get(t))).collect();
     for lost in pair.losses(&all)? {
         // One that it had and has no more may have been lost by the swap or by what came after it.
-        if lost.rows_new != report.counts.get(&lost.table).copied() {
+        let counted = report.counts.get(&lost.table).or_else(|| report.extensions.get(&lost.table));
+        if lost.rows_new != counted.copied() {
             report.overtaken.insert(lost.table.clone());
         }
         report.put(lost);

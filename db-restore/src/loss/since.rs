@@ -150,6 +150,7 @@ mod tests {
             columns: vec![("id".into(), "integer".into(), true)],
             key: key.iter().map(|k| (*k).to_owned()).collect(),
             layout: layout.to_owned(),
+            extension: false,
         }
     }
 

@@ -75,15 +75,18 @@ fn rehearse(
         Some(id) => plan::named(&snapshots, id, &Moment::Now, live.now)?,
         None => plan::newest(&snapshots, &Moment::Now, live.now)?,
     };
-    if let Some((copy, staged)) = stage::staged(&mut keeper, &names.live, &chosen.id)? {
-        let at = plan::instant(staged.staged_at);
-        return Ok((
-            chosen.fact(),
-            Some(staged.ms),
-            Outcome::unchanged(format!("{} holds {} since {at}", copy.name, chosen.id)),
-        ));
-    }
     let way = Staging { operation, source: &*source, live: &live, names: &names, run: run.document.id() };
+    let held = match run.permit() {
+        Some(permit) => way.still(&mut keeper, &permit, chosen)?,
+        None => stage::staged(&mut keeper, &names.live, &chosen.id)?,
+    };
+    if let Some((copy, staged)) = held {
+        let at = plan::instant(staged.staged_at);
+        let looked =
+            if run.permit().is_some() { "as it was verified then" } else { "if nobody has changed it" };
+        let text = format!("{} holds {} since {at}, {looked}", copy.name, chosen.id);
+        return Ok((chosen.fact(), Some(staged.ms), Outcome::unchanged(text)));
+    }
     way.preflight(&mut keeper, chosen, false)?;
     let clock = std::time::Instant::now();
     let outcome = match run.permit() {

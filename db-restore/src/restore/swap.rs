@@ -12,6 +12,7 @@ use step::{Acted, Failure, Permit, shell};
 use crate::copy::side;
 use crate::journal;
 use crate::loss::WRITTEN;
+use crate::restore::seal;
 use crate::server::sql::{self, Sql, name};
 use crate::server::{Server, Session, Value, get, instant};
 
@@ -34,6 +35,8 @@ pub struct Swap<'a> {
     pub kept: &'a str,
     pub old: u32,
     pub new: u32,
+    /// How many sessions the one that shall have it had when it was looked at, if that is known.
+    pub visitors: Option<i64>,
 }
 
 /// When and how it happened.
@@ -136,6 +139,7 @@ impl Swap<'_> {
         // Our own sessions in the copy take a moment to end; the live database does not wait for them.
         let close = sql::fill("alter database {} allow_connections false", &[name(self.side)]);
         empty(&mut keeper, self.permit, close, self.side)?;
+        self.unvisited(&mut keeper)?;
         keeper.see_through();
         let (pid, mut swapped) = self.begin(&mut keeper)?;
         let more = more(&mut keeper, &swapped)?;
@@ -167,6 +171,18 @@ impl Swap<'_> {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Nobody must have been in the copy since it was looked at: it is closed, but a person can open it.
+    fn unvisited(&self, keeper: &mut Session) -> Result<(), Failure> {
+        if self.visitors.is_none() || seal::visitors(keeper, self.new)? == self.visitors {
+            return Ok(());
+        }
+        let message = format!(
+            "somebody was in {} after it was verified, so nothing was swapped: the same command looks at it again",
+            self.side
+        );
+        Err(Failure::failed("unproven", message).next(self.again.as_str()))
     }
 
     /// Begins the transaction, which gives it its number. Nothing waits for it yet.

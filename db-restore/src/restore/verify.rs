@@ -1,14 +1,13 @@
 //! Whether a side database is what the snapshot holds, and whether it can be lived with: rows, objects, indexes, the files' own
 //! consistency, the marker and the team's own questions. Everything that is wrong is said at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use step::{Failure, Permit};
 
 use crate::copy::role::TemporaryRole;
 use crate::operation::Operation;
-use crate::plan;
 use crate::server::sql::{self, name};
 use crate::server::{Row, Session, Sql, get};
 use crate::snapshot::manifest::Manifest;
@@ -27,6 +26,7 @@ pub const OBJECTS: &str = "
     union all select 'constraint ' || contype::text, count(*) from pg_constraint c join pg_class r on r.oid = c.conrelid
         where contype <> 'n' and r.relnamespace in (select oid from ours)
           and (1259, r.oid) not in (select classid::int, objid from of_extensions) group by 1
+    union all select 'large object', count(*) from pg_largeobject_metadata
     union all select 'trigger', count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid
         where not tgisinternal and c.relnamespace in (select oid from ours)
           and (1259, c.oid) not in (select classid::int, objid from of_extensions)
@@ -41,12 +41,37 @@ pub struct Proof {
     pub rows: u64,
     pub probes: usize,
     pub marker: bool,
+    /// Whether a copy that was verified before is still what it was, by its seal.
+    pub sealed: bool,
+    /// What the dump does not hold though the snapshot's database did.
+    pub missing: Vec<String>,
+    /// Whether there was a manifest to hold it against.
+    pub counted: bool,
 }
 
 impl Proof {
     /// For the record.
     pub fn to_value(&self) -> Value {
-        let mut value = json!({ "probes": self.probes, "marker": self.marker });
+        let mut compared = Vec::new();
+        if self.sealed {
+            compared.push(
+                "the seal of every table, catalog, sequence and large object with that of the verification",
+            );
+        }
+        if self.counted {
+            compared.push("rows of each table and objects of each kind with the manifest");
+        }
+        let mut value = json!({ "probes": self.probes, "marker": self.marker, "compared": compared });
+        if !self.sealed {
+            value["not_compared"] = json!([
+                "values of the restored rows (pg_restore's word)",
+                "values of sequences",
+                "definitions, rights and comments"
+            ]);
+        }
+        if !self.missing.is_empty() {
+            value["missing"] = json!(self.missing);
+        }
         if let Some(relations) = self.amcheck {
             value["amcheck"] = json!(relations);
         }
@@ -75,16 +100,28 @@ pub fn verify(
     permit: &Permit,
     side: &str,
     manifest: Option<&Manifest>,
-    counts: &BTreeMap<String, u64>,
+    (counts, extensions): (&BTreeMap<String, u64>, &BTreeMap<String, u64>),
     amcheck: Option<u64>,
 ) -> Result<Proof, Failure> {
     let mut session = operation.server.connect(side)?;
-    let mut wrong = Vec::new();
+    let (mut wrong, mut missing) = (Vec::new(), Vec::new());
     if let Some(manifest) = manifest {
-        wrong.extend(plan::differences(counts, &manifest.tables, "rows", "table"));
-        if !manifest.objects.is_empty() {
-            wrong.extend(plan::differences(&objects(&mut session)?, &manifest.objects, "objects", "object"));
+        wrong.extend(differences(counts, &manifest.tables, "rows", "table"));
+        let mut found = objects(&mut session)?;
+        if manifest.schema < 2 {
+            found.remove("large object");
         }
+        if !manifest.objects.is_empty() {
+            wrong.extend(differences(&found, &manifest.objects, "objects", "object"));
+        }
+        if manifest.schema >= 2 {
+            missing = differences(extensions, &manifest.extension_tables, "rows", "table");
+        }
+    }
+    for table in &missing {
+        operation.context.voice.warn(&format!(
+            "{table}: it belongs to an extension, and pg_dump takes only what the extension has marked"
+        ));
     }
     // That of a partitioned table is not valid as long as not every partition has one: it was so before.
     let unusable = "select 'index ' || indexrelid::regclass::text || ' is not valid' from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -98,7 +135,9 @@ pub fn verify(
     operation.marker(side)?;
     let probes = probe(operation, side, None)?;
     analyze(&mut session, permit)?;
-    Ok(Proof { amcheck, rows: counts.values().sum(), probes, marker: operation.settings.marker.is_some() })
+    let (rows, marker, counted) =
+        (counts.values().sum(), operation.settings.marker.is_some(), manifest.is_some());
+    Ok(Proof { amcheck, rows, probes, marker, sealed: false, missing, counted })
 }
 
 /// Without statistics the first queries of the shop would be slow. Where a table has foreign ones below it, it would be asked of another
@@ -252,4 +291,41 @@ fn check(transaction: &mut Session, schema: &Sql) -> Result<(u64, Vec<String>), 
     let count = |rows: &[Row]| rows.first().map_or(Ok(0), |row| get::<i64>(row, 0));
     let checked = count(trees)? + count(tables)?;
     Ok((checked.unsigned_abs(), wrong))
+}
+
+/// Where what was counted is not what was expected.
+fn differences(
+    found: &BTreeMap<String, u64>,
+    expected: &BTreeMap<String, u64>,
+    unit: &str,
+    thing: &str,
+) -> Vec<String> {
+    let said = |n: Option<&u64>| n.map_or_else(|| format!("no {thing}"), |n| format!("{n} {unit}"));
+    let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+    let differ = names.into_iter().filter(|t| found.get(*t) != expected.get(*t));
+    differ.map(|t| format!("{t}: {} instead of {}", said(found.get(t)), said(expected.get(t)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_held_against_each_other() {
+        let tables = |list: &[(&str, u64)]| {
+            list.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect::<BTreeMap<_, _>>()
+        };
+        let then = tables(&[("orders", 5), ("products", 3), ("gone", 1)]);
+        let now = tables(&[("orders", 7), ("products", 1), ("new", 2)]);
+        assert_eq!(
+            differences(&now, &then, "rows", "table"),
+            [
+                "gone: no table instead of 1 rows",
+                "new: 2 rows instead of no table",
+                "orders: 7 rows instead of 5 rows",
+                "products: 1 rows instead of 3 rows"
+            ]
+        );
+        assert!(differences(&then, &then, "rows", "table").is_empty());
+    }
 }

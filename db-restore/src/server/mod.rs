@@ -26,14 +26,19 @@ pub use tokio_postgres::Row;
 
 /// A query's instant as RFC 3339 in UTC with whole milliseconds, never later than it was.
 const INSTANT_SQL: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'"#;
-/// The tables of users: not those of the system, of extensions, or of a session. Partitions count, their parents are empty.
+/// A query's position in the server's log, in bytes.
+const LOG_SQL: &str = "(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end - '0/0'::pg_lsn)::bigint";
+/// The tables of users in some schemas (`$1`; all if it is empty): not those of the system or of a session. Those of extensions are another
+/// list (`$2`), of what we may read. Partitions count, their parents are empty.
 const TABLES: &str = "
     select format('%I.%I', n.nspname, c.relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and c.relpersistence <> 't'
       and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
-      and not exists (select from pg_depend d
-                      where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+      and (cardinality($1) = 0 or n.nspname = any($1))
+      and $2 = exists (select from pg_depend d
+                       where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+      and (not $2 or has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
     order by 1";
 
 /// What every session begins with. They are told when the session is opened, which counts more than what a database or a role has set.
@@ -88,6 +93,8 @@ pub struct Live {
     pub standby: bool,
     /// How much the database holds.
     pub bytes: u64,
+    /// Where its log stands, in bytes.
+    pub log: u64,
     /// Whether anybody can come in.
     pub open: bool,
     /// Whether one of our runs has closed it (those of 0.1 did).
@@ -106,6 +113,7 @@ impl Live {
             skew: 0.0,
             oid: 0,
             owner: String::new(),
+            log: 0,
             superuser: true,
             may_restore: true,
             standby: false,
@@ -244,9 +252,9 @@ impl<'a> Server<'a> {
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
                     d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
                                                                      or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
-                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, pg_get_userbyid(d.datdba)
+                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, {}, pg_get_userbyid(d.datdba)
              from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
-            &[INSTANT_SQL.into()],
+            &[INSTANT_SQL.into(), LOG_SQL.into()],
         );
         let mut session = self.connect(&self.settings.maintenance)?;
         let before = Timestamp::now();
@@ -271,7 +279,8 @@ impl<'a> Server<'a> {
             bytes: get::<i64>(row, 7)?.unsigned_abs(),
             open: get(row, 8)?,
             superuser: get(row, 10)?,
-            owner: get(row, 11)?,
+            log: get::<i64>(row, 11)?.unsigned_abs(),
+            owner: get(row, 12)?,
             closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
         };
         // Another session may have been first: it has learnt the same.

@@ -17,7 +17,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
 
 use super::sql::{self, Sql};
-use super::{INSTANT_SQL, Server, TABLES, broken, get, instant};
+use super::{INSTANT_SQL, LOG_SQL, Server, TABLES, broken, get, instant};
 
 /// How often a wait looks whether it has to end.
 const TICK: Duration = Duration::from_millis(20);
@@ -314,17 +314,18 @@ impl<'a> Session<'a> {
     pub fn hold(&mut self, questions: &[(Sql, &[&dyn Value])]) -> Result<(Held, Vec<Vec<Row>>), Failure> {
         let sight = sql::fill(
             "select pg_export_snapshot(), to_char(statement_timestamp() at time zone 'UTC', {}), oid,
-                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint, {}
              from pg_database where datname = current_database()",
-            &[INSTANT_SQL.into()],
+            &[INSTANT_SQL.into(), LOG_SQL.into()],
         );
         let first: [(Sql, &[&dyn Value]); 2] = [(STILL.into(), &[]), (sight, &[])];
         let mut answers = self.ask_all(&[&first, questions].concat())?;
         let rest = answers.split_off(2);
         let row = answers.pop().and_then(|mut rows| rows.pop());
         let row = row.ok_or_else(|| Failure::bug("no row from pg_export_snapshot"))?;
-        let xmin = get::<i64>(&row, 3)?.unsigned_abs();
-        Ok((Held { sight: get(&row, 0)?, at: instant(&row, 1)?, database: get(&row, 2)?, xmin }, rest))
+        let (xmin, log) = (get::<i64>(&row, 3)?.unsigned_abs(), get::<i64>(&row, 4)?.unsigned_abs());
+        let held = Held { sight: get(&row, 0)?, at: instant(&row, 1)?, database: get(&row, 2)?, xmin, log };
+        Ok((held, rest))
     }
 
     /// The question for the server's clock.
@@ -338,15 +339,48 @@ impl<'a> Session<'a> {
         rows.first().map_or_else(|| Err(Failure::bug("no row from the clock")), |row| instant(row, 0))
     }
 
-    /// The question for the names of the users' tables.
+    /// The server's clock, and where its log stands.
+    pub fn now_and_log(&mut self) -> Result<(Timestamp, u64), Failure> {
+        let log = sql::fill("select {}", &[LOG_SQL.into()]);
+        let answers = self.ask_all(&[(Self::clock(), &[]), (log, &[])])?;
+        let row = |n: usize| answers.get(n).and_then(|rows: &Vec<Row>| rows.first());
+        let (Some(now), Some(log)) = (row(0), row(1)) else {
+            return Err(Failure::bug("no row from the clock"));
+        };
+        Ok((instant(now, 0)?, get::<i64>(log, 0)?.unsigned_abs()))
+    }
+
+    /// The question for the names of tables: of users in some schemas (or all) with `$2` false, else of extensions, as far as we may read them.
     pub fn tables() -> Sql {
         TABLES.into()
     }
 
-    /// How many rows each user's table holds: two round trips, however many tables there are.
-    pub fn counts(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
-        let tables = self.texts(Self::tables(), &[])?;
+    /// How many rows each user's table holds: two round trips, however many tables there are. With `schemas`, only in these.
+    pub fn counts(&mut self, schemas: &[String]) -> Result<BTreeMap<String, u64>, Failure> {
+        let tables = self.texts(TABLES, &[&schemas.to_vec(), &false])?;
         self.counts_of(tables)
+    }
+
+    /// The same of tables of users, and of those that belong to extensions.
+    pub fn all_counts(&mut self) -> Result<(BTreeMap<String, u64>, BTreeMap<String, u64>), Failure> {
+        let none: Vec<String> = Vec::new();
+        let (ours, theirs): ([&dyn Value; 2], [&dyn Value; 2]) = ([&none, &false], [&none, &true]);
+        let answers = self.ask_all(&[(TABLES.into(), &ours), (TABLES.into(), &theirs)])?;
+        let texts = |n: usize| {
+            answers.get(n).into_iter().flatten().map(|row| get(row, 0)).collect::<Result<Vec<String>, _>>()
+        };
+        let (tables, extensions) = (texts(0)?, texts(1)?);
+        self.both_counts(tables, &extensions)
+    }
+
+    /// How many rows tables hold, those of users and those of extensions by themselves: one round trip.
+    pub fn both_counts(
+        &mut self,
+        tables: Vec<String>,
+        extensions: &[String],
+    ) -> Result<(BTreeMap<String, u64>, BTreeMap<String, u64>), Failure> {
+        let all = self.counts_of([tables.as_slice(), extensions].concat())?;
+        Ok(all.into_iter().partition(|(table, _)| !extensions.contains(table)))
     }
 
     /// How many rows these tables hold: one round trip.
@@ -418,6 +452,17 @@ impl<'a> Session<'a> {
         self.ask_only(&sql.into())
     }
 
+    /// Changes several things, each by itself, in one round trip; gives what became of each. They are not said: values may be secret.
+    pub fn change_each(
+        &mut self,
+        _permit: &Permit,
+        statements: &[Sql],
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+        self.prove()?;
+        let all: Vec<(Sql, &[&dyn Value])> = statements.iter().map(|sql| (sql.clone(), &[][..])).collect();
+        Ok(self.ask_each(&all)?.into_iter().map(|answer| answer.map(|_| ())).collect())
+    }
+
     /// Tries something in a transaction that begins with `first` and is always rolled back.
     pub fn attempt<T>(
         &mut self,
@@ -461,6 +506,8 @@ pub struct Held {
     pub database: u32,
     /// Every transaction before this one was over.
     pub xmin: u64,
+    /// Where the server's log stood, in bytes.
+    pub log: u64,
 }
 
 /// An answer as it comes in.

@@ -121,14 +121,6 @@ pub fn is_sweep() -> bool {
     std::env::var_os("SWEEP").is_some()
 }
 
-/// Rewrites a manifest.
-pub fn edit(folder: &std::path::Path, change: impl Fn(&mut Value)) {
-    let path = folder.join("manifest.json");
-    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("JSON");
-    change(&mut manifest);
-    std::fs::write(path, manifest.to_string()).expect("written");
-}
-
 pub fn minutes_ago(minutes: i64) -> String {
     (jiff::Timestamp::now() - Duration::from_secs(minutes.unsigned_abs() * 60))
         .strftime("%Y-%m-%dT%H:%M:%S.000Z")
