@@ -102,6 +102,28 @@ fn a_copy_is_what_was_verified_also_after_a_crash_and_after_mere_looking() {
 }
 
 #[test]
+fn a_copy_that_was_written_to_is_kept_where_the_snapshot_is_damaged() {
+    let bench = Bench::start();
+    let (id, folder) = bench.snapshot(BEFORE);
+    let copy = staged(&bench, &run(1));
+    visit(&bench, &copy, "update products set price = price + 1");
+    std::fs::write(
+        folder.join("dump/toc.dat"),
+        vec![0; folder.join("dump/toc.dat").metadata().expect("there").len() as usize],
+    )
+    .expect("written");
+    for args in [&["restore", "--confirm", &format!("shop@{id}")][..], &["rehearse"]] {
+        let (code, refused, stderr) = bench.run(args, &opened(&run(2)));
+        let (word, said) = reason(&refused);
+        assert!(
+            code == 1 && word == "corrupt" && said.contains("it is not what was verified"),
+            "{said} {stderr}"
+        );
+        assert!(bench.databases().contains(&format!("{copy} (closed)")), "{:?}", bench.databases());
+    }
+}
+
+#[test]
 fn nobody_may_have_been_in_a_copy_between_the_look_and_the_swap() {
     let bench = Bench::start();
     let (id, _) = bench.snapshot(BEFORE);

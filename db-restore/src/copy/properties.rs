@@ -20,7 +20,8 @@ const SETTINGS: &str = "
 /// Its rights: what, to whom (nobody in particular: everybody), and whether they may give it on.
 const RIGHTS: &str = "
     select a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
-    from pg_database d, aclexplode(d.datacl) a where d.datname = $1 order by 2, 1";
+    from pg_database d, aclexplode(d.datacl) with ordinality a(grantor, grantee, privilege_type, is_grantable, place)
+    where d.datname = $1 order by a.place";
 
 /// What roles may do in the whole cluster, in words.
 const ROLES: &str = "

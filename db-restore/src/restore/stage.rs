@@ -106,7 +106,8 @@ impl Staging<'_> {
         problems.verdict()
     }
 
-    /// A copy that is not what was verified is thrown away, and made anew if there is what it needs.
+    /// A copy that is not what was verified is thrown away, and made anew if there is what it needs; but not before the snapshot has proven itself:
+    /// where that is damaged, even such a copy is better than nothing.
     fn not_as_verified(
         &self,
         keeper: &mut Session,
@@ -115,6 +116,8 @@ impl Staging<'_> {
         copy: &str,
         failure: &Failure,
     ) -> Result<(), Failure> {
+        let kept = |f: Failure| f.cause(failure.message.as_str()).output("staged_in", copy);
+        self.source.prove(self.live, chosen).map_err(kept)?;
         self.operation.context.voice.warn(&format!("{}; it is made anew", failure.message));
         side::discard(keeper, permit, copy)?;
         self.preflight(keeper, chosen, false)
@@ -174,6 +177,8 @@ impl Staging<'_> {
         lose: bool,
         clock: &mut Clock,
     ) -> Result<(SideDatabase, Option<Report>, Option<Proof>), Failure> {
+        // A clone is looked at below, once.
+        let mut proven = self.source.word() == "database";
         if let Some((copy, staged)) = staged(keeper, &self.names.live, &chosen.id)? {
             let since = crate::plan::instant(staged.staged_at);
             self.operation
@@ -184,6 +189,7 @@ impl Staging<'_> {
             match self.look(keeper, permit, chosen, copy, lose, clock) {
                 Err(failure) if failure.reason == UNSEALED => {
                     self.not_as_verified(keeper, permit, chosen, &name, &failure)?;
+                    proven = true;
                 }
                 looked => return looked,
             }
@@ -191,8 +197,7 @@ impl Staging<'_> {
         let Some(beside) = self.source.beside() else {
             return Err(Failure::bug("nothing can be put beside the live database"));
         };
-        // A clone is looked at below, once.
-        if self.source.word() != "database" {
+        if !proven {
             clock.time("prove", || self.source.prove(self.live, chosen))?;
         }
         // The same run may have staged another snapshot before.
