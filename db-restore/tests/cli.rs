@@ -262,12 +262,18 @@ fn the_recovery_point_is_proven_or_refused() {
     assert_eq!(planned["facts"]["snapshot"]["id"], json!(id));
     let (code, refused, _) = bench.run(&["restore", "--plan", "--snapshot", &newer], &rollback);
     assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("after-incident")));
+}
 
+#[test]
+fn a_snapshot_of_another_cluster_is_taken_by_name_only() {
+    let bench = Bench::start();
+    let (id, folder) = bench.snapshot(BEFORE);
+    let rollback = opened(ID);
     edit(&folder, |m| m["system_identifier"] = json!("7000000000000000000"));
     let (code, refused, _) = bench.run(&["restore", "--plan"], &rollback);
     assert_eq!(
         (code, refused["failure"]["reason"].as_str()),
-        (1, Some("after-incident")),
+        (1, Some("no-snapshot")),
         "a foreign one is no snapshot"
     );
     assert!(

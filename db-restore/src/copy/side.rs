@@ -1,12 +1,13 @@
 //! The side database: made like the live one, filled from an archive, and given what belongs to the database itself.
 
 use std::cell::RefCell;
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::time::Instant;
 
 use step::{Context, Failure, Permit};
 
 use crate::copy::apply::Apply;
+use crate::copy::parts::{self, Parts};
 use crate::copy::rights;
 use crate::copy::role::{self, TemporaryRole};
 use crate::journal::{self, Note};
@@ -24,24 +25,6 @@ const LIKE: &str = "
            j->>'datlocprovider', coalesce(j->>'datlocale', j->>'daticulocale', '')
     from pg_database d join pg_tablespace t on t.oid = d.dattablespace, to_jsonb(d) j
     where d.datname = $1";
-/// What pg_restore is not to make: a superuser makes it, at the very end.
-const LAST: &[&str] = &[
-    "EVENT TRIGGER ",
-    "PUBLICATION",
-    "SUBSCRIPTION",
-    "COMMENT - EVENT TRIGGER",
-    "COMMENT - PUBLICATION",
-    "COMMENT - SUBSCRIPTION",
-];
-/// Tables of extensions, as the list names them.
-const EXTENSIONS: &str = "
-    select n.nspname || ' ' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e' where c.relkind = 'r'";
-
-/// Tables and sequences, as the list names them.
-const RELATIONS: &str = "
-    select n.nspname || ' ' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'S')";
-
 /// Makes the empty side database, like the live one. Gives its oid.
 pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> Result<u32, Failure> {
     let rows = keeper.ask(LIKE, &[&names.live])?;
@@ -252,51 +235,19 @@ impl Side<'_> {
     ) -> Result<(), Failure> {
         apply.script(self.script(dump, &["--section=pre-data"])?, false)?;
         apply.script(self.script(dump, &["--section=post-data"])?, true)?;
-        let (mut ours, mut extensions, mut large, mut triggers) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let of_extensions = apply.superuser.texts(EXTENSIONS, &[])?;
-        // What went with an extension that is left out has no table.
-        let tables =
-            if apply.left_out.is_empty() { None } else { Some(apply.superuser.texts(RELATIONS, &[])?) };
-        let gone = |what: &str| {
-            let data = what.strip_prefix("TABLE DATA ").or_else(|| what.strip_prefix("SEQUENCE SET "));
-            tables
-                .as_ref()
-                .zip(data)
-                .is_some_and(|(tables, data)| !tables.iter().any(|t| data.starts_with(&format!("{t} "))))
-        };
-        for line in self.list(dump)? {
-            let shown = String::from_utf8_lossy(&line).into_owned();
-            let what =
-                shown.split_once("; ").and_then(|(_, rest)| rest.splitn(3, ' ').nth(2)).unwrap_or_default();
-            if LAST.iter().any(|last| what.starts_with(last)) || gone(what) {
-                continue;
-            }
-            if of_extensions.iter().any(|table| what.starts_with(&format!("TABLE DATA {table} "))) {
-                extensions.push(line);
-                continue;
-            }
-            if what.starts_with("TRIGGER ") || what.contains(" TRIGGER ") {
-                triggers.push(line);
-                continue;
-            }
-            if what.starts_with("BLOB METADATA ") || what.starts_with("ACL - LARGE OBJECT") {
-                large.push(line.clone());
-            }
-            ours.push(line);
-        }
-        if !large.is_empty() {
-            let list = written(&large)?;
+        let parts = Parts::of(self.list(dump)?, apply)?;
+        if !parts.large.is_empty() {
+            let list = parts::written(&parts.large)?;
             let used = format!("--use-list={}", list.path().display());
             apply.script(self.script(dump, &[&used])?, true)?;
         }
         apply.own_routines()?;
-        self.restore(dump, login, &ours, bytes)?;
-        if !extensions.is_empty() {
-            self.restore(dump, None, &extensions, bytes)?;
+        self.restore(dump, login, &parts.ours, bytes)?;
+        if !parts.extensions.is_empty() {
+            self.restore(dump, None, &parts.extensions, bytes)?;
         }
-        if !triggers.is_empty() {
-            self.restore(&dump.one_by_one(), login, &in_order(apply.superuser, triggers)?, bytes)?;
+        if !parts.triggers.is_empty() {
+            self.restore(&dump.one_by_one(), login, &parts.triggers, bytes)?;
         }
         Ok(())
     }
@@ -325,7 +276,7 @@ impl Side<'_> {
         bytes: u64,
     ) -> Result<(), Failure> {
         let objects = lines.len() as u64;
-        let list = written(lines)?;
+        let list = parts::written(lines)?;
         let (used, path) = (format!("--use-list={}", list.path().display()), dump.path.display().to_string());
         let doing = format!("restoring into {}", self.name);
         let session: RefCell<Option<Session>> = RefCell::new(None);
@@ -393,35 +344,6 @@ fn own_multiranges(permit: &Permit, superuser: &mut Session, login: &Login) -> R
         statements.push(sql::fill("alter type {} owner to {}", &[sql::given(&multirange), name(&owner)]));
     }
     if statements.is_empty() { Ok(()) } else { superuser.change(permit, sql::join(statements, ";")) }
-}
-
-/// Triggers in the order in which they can be made: what is said about a partition's presupposes its parent's, which pg_dump knows of one level
-/// only, and so pg_restore may begin with either.
-fn in_order(superuser: &mut Session, lines: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Failure> {
-    let sql = "select n.nspname || ' ' || c.relname, (select count(*) from pg_partition_ancestors(c.oid))
-               from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relispartition";
-    let rows = superuser.ask(sql, &[])?;
-    let depths: Vec<(String, i64)> =
-        rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect::<Result<_, Failure>>()?;
-    let depth = |line: &Vec<u8>| {
-        let line = String::from_utf8_lossy(line);
-        let of = |table: &String| line.contains(&format!(" TRIGGER {table} "));
-        depths.iter().find(|(table, _)| of(table)).map_or(0, |(_, depth)| *depth)
-    };
-    let mut lines: Vec<(i64, Vec<u8>)> = lines.into_iter().map(|line| (depth(&line), line)).collect();
-    lines.sort_by_key(|(depth, _)| *depth);
-    Ok(lines.into_iter().map(|(_, line)| line).collect())
-}
-
-/// A list for pg_restore.
-fn written(lines: &[Vec<u8>]) -> Result<tempfile::NamedTempFile, Failure> {
-    let unwritable = |e| Failure::temporary("temporary", format!("no temporary file can be written: {e}"));
-    let mut file = tempfile::NamedTempFile::new().map_err(unwritable)?;
-    lines
-        .iter()
-        .try_for_each(|line| file.write_all(line).and_then(|()| file.write_all(b"\n")))
-        .map_err(unwritable)?;
-    Ok(file)
 }
 
 /// How far a restore is, for people.

@@ -77,12 +77,12 @@ pub fn room(
         {
             Some(disks) => {
                 let full = disks.into_values().filter(|disk| disk.free < disk.needed);
-                full.for_each(|disk| {
+                for disk in full {
                     problems.add(
                         "disk",
                         short(disk.free, disk.needed, &format!(" where {} lies", disk.path.display())),
-                    )
-                });
+                    );
+                }
             }
             None => {
                 let host = &operation.settings.host;

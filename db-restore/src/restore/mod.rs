@@ -137,11 +137,7 @@ impl Restore<'_> {
         let proof = proof.map(|p| p.to_value()).unwrap_or_default();
         let outcome = ended.outcome.output("lost", report.to_value()).output("ms", clock.into_value());
         let outcome = outcome.output("besides", besides.to_value(&refused)).output("proof", proof);
-        let outcome = match brought.left_out.is_empty() {
-            true => outcome,
-            false => outcome.output("left_out", brought.left_out.clone()),
-        };
-        Ok(Ended { outcome, ..ended })
+        Ok(Ended { outcome: brought.told(outcome), ..ended })
     }
 
     fn choose(&self) -> Result<Snapshot, Failure> {

@@ -124,14 +124,17 @@ pub fn renaming(
         Ok(list) => problems.add("subscriptions", format!("{database} subscribes to another server and would go on doing so under its new name: drop {list}")),
         Err(failure) => operation.context.voice.warn(&format!("subscriptions cannot be seen: {}", failure.message)),
     }
-    let kept = list(kept?)?;
+    superseded(database, &list(kept?)?, problems);
+    Ok(())
+}
+
+fn superseded(database: &str, kept: &str, problems: &mut Problems) {
     if !kept.is_empty() {
         let message = format!(
             "this run has restored {database} before, and somebody else has since: {kept} is still there"
         );
         problems.add("superseded", message);
     }
-    Ok(())
 }
 
 /// What was staged for this run and is open was opened by somebody: it proves nothing, and is not ours to throw away.
@@ -162,8 +165,9 @@ pub fn demands(
     let lacking = |known: &'static str| {
         sql::fill("select w from unnest($1::text[]) w where w not in ({}) order by 1", &[known.into()])
     };
-    let (one, two, three): ([&dyn Value; 1], [&dyn Value; 1], [&dyn Value; 1]) =
-        ([&roles], [&extensions], [&tablespaces]);
+    let one: [&dyn Value; 1] = [&roles];
+    let two: [&dyn Value; 1] = [&extensions];
+    let three: [&dyn Value; 1] = [&tablespaces];
     let database: [&dyn Value; 1] = [&operation.settings.database];
     let answers = keeper.ask_all(&[
         (lacking("select rolname::text from pg_roles"), &one),

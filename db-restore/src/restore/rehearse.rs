@@ -117,8 +117,7 @@ fn stage(
         "{} is restored and verified in {}: {} rows, {amcheck}{without}",
         chosen.id, copy.name, proof.rows
     );
-    let outcome = Outcome::changed(message).output("staged_in", copy.name);
-    let outcome = if copy.left_out.is_empty() { outcome } else { outcome.output("left_out", copy.left_out) };
+    let outcome = copy.told(Outcome::changed(message)).output("staged_in", copy.name);
     Ok(outcome.output("ms", clock.into_value()).output("proof", proof.to_value()))
 }
 

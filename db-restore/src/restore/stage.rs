@@ -273,20 +273,22 @@ impl Staging<'_> {
     ) -> Result<(Option<Report>, Proof), Failure> {
         let began = Instant::now();
         let operation = &self.operation;
-        let check = || verify::amcheck(operation, permit, &brought.name);
+        let mut session = operation.server.connect(&brought.name)?;
         let (report, counts, extensions, amcheck) = if lose {
             let origin = self.origin(keeper, chosen)?;
+            let check = || verify::amcheck(operation, permit, &brought.name, &mut session);
             let (report, amcheck) = loss::report(self.sides(&brought.name, origin.as_ref()), check)?;
             let (counts, extensions) = (report.counts.clone(), report.extensions.clone());
             (Some(report), counts, extensions, amcheck)
         } else {
-            let (counts, extensions) = operation.server.connect(&brought.name)?.all_counts()?;
-            (None, counts, extensions, check()?)
+            let (counts, extensions) = session.all_counts()?;
+            let amcheck = verify::amcheck(operation, permit, &brought.name, &mut session)?;
+            (None, counts, extensions, amcheck)
         };
-        let manifest = brought.manifest.as_ref();
-        let proof =
-            verify::verify(operation, permit, &brought.name, manifest, (&counts, &extensions), amcheck)?;
-        let seal = Some(seal::of(&mut operation.server.connect(&brought.name)?)?);
+        let what = (brought.name.as_str(), brought.manifest.as_ref());
+        let proof = verify::verify(operation, permit, &mut session, what, (&counts, &extensions), amcheck)?;
+        let seal = Some(seal::of(&mut session)?);
+        drop(session);
         clock.note("verify", began.elapsed());
         let staged = Staged {
             run: self.run.to_owned(),

@@ -79,13 +79,7 @@ impl Proof {
     }
 }
 
-/// Objects by kind.
-pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> {
-    let rows = session.ask(OBJECTS, &[])?;
-    objects_of(&rows)
-}
-
-/// The same from the answer to [`OBJECTS`].
+/// Objects by kind, from the answer to [`OBJECTS`].
 pub fn objects_of(rows: &[Row]) -> Result<BTreeMap<String, u64>, Failure> {
     let one = |row: &Row| Ok((get(row, 0)?, get::<i64>(row, 1)?.unsigned_abs()));
     rows.iter()
@@ -98,16 +92,18 @@ pub fn objects_of(rows: &[Row]) -> Result<BTreeMap<String, u64>, Failure> {
 pub fn verify(
     operation: &Operation,
     permit: &Permit,
-    side: &str,
-    manifest: Option<&Manifest>,
+    session: &mut Session,
+    (side, manifest): (&str, Option<&Manifest>),
     (counts, extensions): (&BTreeMap<String, u64>, &BTreeMap<String, u64>),
     amcheck: Option<u64>,
 ) -> Result<Proof, Failure> {
-    let mut session = operation.server.connect(side)?;
+    let answers = session.ask_all(&[(OBJECTS.into(), &[]), (UNUSABLE.into(), &[]), (FOREIGN.into(), &[])])?;
+    let [objects, unusable, foreign] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
+    let foreign = foreign.first().map_or(Ok(false), |row| get(row, 0))?;
     let (mut wrong, mut missing) = (Vec::new(), Vec::new());
     if let Some(manifest) = manifest {
         wrong.extend(differences(counts, &manifest.tables, "rows", "table"));
-        let mut found = objects(&mut session)?;
+        let mut found = objects_of(objects)?;
         if manifest.schema < 2 {
             found.remove("large object");
         }
@@ -123,10 +119,8 @@ pub fn verify(
             "{table}: it belongs to an extension, and pg_dump takes only what the extension has marked"
         ));
     }
-    // That of a partitioned table is not valid as long as not every partition has one: it was so before.
-    let unusable = "select 'index ' || indexrelid::regclass::text || ' is not valid' from pg_index i join pg_class c on c.oid = i.indexrelid
-                    where not indisvalid and c.relkind = 'i'";
-    wrong.extend(session.texts(unusable, &[])?);
+    let unusable: Vec<String> = unusable.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    wrong.extend(unusable);
     if !wrong.is_empty() {
         let failure =
             Failure::failed("unproven", "what was restored is not what the snapshot holds".to_owned());
@@ -134,17 +128,24 @@ pub fn verify(
     }
     operation.marker(side)?;
     let probes = probe(operation, side, None)?;
-    analyze(&mut session, permit)?;
+    analyze(session, permit, foreign)?;
     let (rows, marker, counted) =
         (counts.values().sum(), operation.settings.marker.is_some(), manifest.is_some());
     Ok(Proof { amcheck, rows, probes, marker, sealed: false, missing, counted })
 }
 
+/// Indexes that answer nobody. That of a partitioned table is not valid as long as not every partition has one: it was so before.
+const UNUSABLE: &str = "
+    select 'index ' || indexrelid::regclass::text || ' is not valid' from pg_index i join pg_class c on c.oid = i.indexrelid
+    where not indisvalid and c.relkind = 'i'";
+/// Whether a table has foreign ones below it.
+const FOREIGN: &str =
+    "select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid where c.relkind = 'f')";
+
 /// Without statistics the first queries of the shop would be slow. Where a table has foreign ones below it, it would be asked of another
 /// server: such tables are left to whoever may reach it.
-fn analyze(session: &mut Session, permit: &Permit) -> Result<(), Failure> {
-    let foreign = "select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid where c.relkind = 'f')";
-    if session.one(foreign, &[])? != Some(true) {
+fn analyze(session: &mut Session, permit: &Permit, foreign: bool) -> Result<(), Failure> {
+    if !foreign {
         return session.change(permit, "analyze");
     }
     let own = "
@@ -222,11 +223,15 @@ fn ask(
 
 /// Has amcheck read every table and every B-tree, in a transaction that leaves no trace of the extension. `None` when the server does
 /// not have it or does not let us.
-pub fn amcheck(operation: &Operation, permit: &Permit, side: &str) -> Result<Option<u64>, Failure> {
+pub fn amcheck(
+    operation: &Operation,
+    permit: &Permit,
+    side: &str,
+    session: &mut Session,
+) -> Result<Option<u64>, Failure> {
     if !operation.settings.amcheck {
         return Ok(None);
     }
-    let mut session = operation.server.connect(side)?;
     let there = "select coalesce((select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where extname = 'amcheck'), '')
                  from pg_available_extensions, pg_roles r where name = 'amcheck' and r.rolname = current_user and r.rolsuper";
     let triggers = "select quote_ident(evtname) from pg_event_trigger where evtenabled <> 'D'";

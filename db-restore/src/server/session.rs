@@ -53,6 +53,10 @@ macro_rules! values {
 values!(Vec<u8>: BYTEA, Vec<Vec<u8>>: BYTEA_ARRAY, String: TEXT, &str: TEXT, bool: BOOL, i32: INT4, i64: INT8, u32: OID, Vec<String>: TEXT_ARRAY, Vec<&str>: TEXT_ARRAY, Vec<i64>: INT8_ARRAY);
 values!(&String: TEXT, &&str: TEXT, &Vec<String>: TEXT_ARRAY, &Vec<&str>: TEXT_ARRAY, &Vec<i64>: INT8_ARRAY);
 
+/// A question with the types of its values.
+type Typed<'q> = (&'q Sql, Vec<(&'q (dyn ToSql + Sync), Type)>);
+/// How many rows each table holds.
+pub type Counts = BTreeMap<String, u64>;
 /// An answer or an error to each question.
 type Answers = Vec<Result<Vec<Row>, tokio_postgres::Error>>;
 
@@ -171,11 +175,7 @@ impl<'a> Session<'a> {
     }
 
     /// Proves it together with the first questions, which are a transaction of their own, if they do not begin one themselves.
-    fn prove_and_ask(
-        &mut self,
-        proof: Proof,
-        questions: &[(&Sql, Vec<(&(dyn ToSql + Sync), Type)>)],
-    ) -> Result<Answers, Failure> {
+    fn prove_and_ask(&mut self, proof: Proof, questions: &[Typed]) -> Result<Answers, Failure> {
         let (client, runtime, watch) = self.parts()?;
         // Questions that begin a transaction themselves begin it first.
         let held = questions.first().filter(|(sql, _)| sql.as_str() == STILL);
@@ -356,13 +356,13 @@ impl<'a> Session<'a> {
     }
 
     /// How many rows each user's table holds: two round trips, however many tables there are. With `schemas`, only in these.
-    pub fn counts(&mut self, schemas: &[String]) -> Result<BTreeMap<String, u64>, Failure> {
+    pub fn counts(&mut self, schemas: &[String]) -> Result<Counts, Failure> {
         let tables = self.texts(TABLES, &[&schemas.to_vec(), &false])?;
         self.counts_of(tables)
     }
 
     /// The same of tables of users, and of those that belong to extensions.
-    pub fn all_counts(&mut self) -> Result<(BTreeMap<String, u64>, BTreeMap<String, u64>), Failure> {
+    pub fn all_counts(&mut self) -> Result<(Counts, Counts), Failure> {
         let none: Vec<String> = Vec::new();
         let (ours, theirs): ([&dyn Value; 2], [&dyn Value; 2]) = ([&none, &false], [&none, &true]);
         let answers = self.ask_all(&[(TABLES.into(), &ours), (TABLES.into(), &theirs)])?;
@@ -370,21 +370,21 @@ impl<'a> Session<'a> {
             answers.get(n).into_iter().flatten().map(|row| get(row, 0)).collect::<Result<Vec<String>, _>>()
         };
         let (tables, extensions) = (texts(0)?, texts(1)?);
-        self.both_counts(tables, &extensions)
+        self.both_counts(&tables, &extensions)
     }
 
     /// How many rows tables hold, those of users and those of extensions by themselves: one round trip.
     pub fn both_counts(
         &mut self,
-        tables: Vec<String>,
+        tables: &[String],
         extensions: &[String],
-    ) -> Result<(BTreeMap<String, u64>, BTreeMap<String, u64>), Failure> {
-        let all = self.counts_of([tables.as_slice(), extensions].concat())?;
+    ) -> Result<(Counts, Counts), Failure> {
+        let all = self.counts_of([tables, extensions].concat())?;
         Ok(all.into_iter().partition(|(table, _)| !extensions.contains(table)))
     }
 
     /// How many rows these tables hold: one round trip.
-    pub fn counts_of(&mut self, tables: Vec<String>) -> Result<BTreeMap<String, u64>, Failure> {
+    pub fn counts_of(&mut self, tables: Vec<String>) -> Result<Counts, Failure> {
         let one = |table: &String| sql::fill("select count(*) from only {}", &[sql::given(table)]);
         let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|t| (one(t), &[][..])).collect();
         let answers = self.ask_all(&questions)?;
@@ -470,7 +470,8 @@ impl<'a> Session<'a> {
         first: &Sql,
         what: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let done = self.ask_only(&sql::fill("begin; {}", &[first.clone()])).and_then(|()| what(self));
+        let done =
+            self.ask_only(&sql::fill("begin; {}", std::slice::from_ref(first))).and_then(|()| what(self));
         self.ask_only(&Sql::from("rollback"))?;
         done
     }

@@ -118,17 +118,15 @@ fn fill(
     let properties = properties::of(&mut other, &settings.database)?;
     let (tables, extension_tables) = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
-        let counting = scope.spawn(|| session.both_counts(seen.tables.clone(), &seen.extension_tables));
+        let counting = scope.spawn(|| session.both_counts(&seen.tables, &seen.extension_tables));
         let dumped = write(archive, live, tools.dump, &folder, &held.sight);
         let counted =
             counting.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
         // A count that fails takes the sight away from the dump: then that is only what came of it.
-        let counted = counted?;
-        dumped.map(|()| counted)
+        counted.and_then(|counted| dumped.map(|()| counted))
     })?;
     let taken_at = held.at;
     let (finished_at, to) = other.now_and_log()?;
-    drop(other);
     let files = read_back(archive, &folder, tools.restore)?;
     sayable(archive, live, &folder, (tools, &seen))?;
     Ok(Manifest {

@@ -5,7 +5,7 @@ pub mod archive;
 pub mod database;
 pub mod supabase;
 
-use step::{Failure, Permit};
+use step::{Failure, Outcome, Permit};
 
 use crate::copy::properties::Properties;
 use crate::operation::Operation;
@@ -75,6 +75,13 @@ pub struct SideDatabase {
     pub seal: Option<String>,
     /// How many sessions it ever had when it was closed after the last look: one more, and it is not what was looked at.
     pub visitors: Option<i64>,
+}
+
+impl SideDatabase {
+    /// Says in the record what it was restored without.
+    pub fn told(&self, outcome: Outcome) -> Outcome {
+        if self.left_out.is_empty() { outcome } else { outcome.output("left_out", self.left_out.clone()) }
+    }
 }
 
 /// The source of the settings.
