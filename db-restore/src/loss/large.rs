@@ -34,6 +34,16 @@ pub fn look(session: &mut Session) -> Result<Large, Failure> {
     Ok(Large { count: get::<i64>(row, 0)?.unsigned_abs(), readable: get(row, 1)?, activity: get(row, 2)? })
 }
 
+/// How many were written since a transaction, by the 32 bits of it that rows carry; nothing where we may not read them.
+pub fn written_since(session: &mut Session, xid: i64) -> Result<Option<u64>, Failure> {
+    if !look(session)?.readable {
+        return Ok(None);
+    }
+    let sql = "select count(*) from (select loid from pg_largeobject where age(xmin) <= age($1::text::xid)
+                                     union select oid from pg_largeobject_metadata where age(xmin) <= age($1::text::xid)) s";
+    Ok(session.one::<i64>(sql, &[&xid.to_string()])?.map(i64::unsigned_abs))
+}
+
 /// What they lose; nothing where neither side has any.
 pub fn lost(old: &mut Side, new: &mut Side) -> Result<Option<Lost>, Failure> {
     let (there, here) = (look(&mut old.session)?, look(&mut new.session)?);

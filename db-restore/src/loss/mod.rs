@@ -137,6 +137,11 @@ impl Report {
         self.tables.iter().map(|t| t.only_in_old).sum()
     }
 
+    /// What was written just before the swap could not be counted.
+    pub fn is_unfinished(&mut self) {
+        self.unread.push("what was written between the report and the swap".to_owned());
+    }
+
     /// Whether every row and every large object was compared.
     pub fn is_exact(&self) -> bool {
         self.overtaken.is_empty() && self.unread.is_empty()
@@ -441,7 +446,7 @@ fn prints<'c>(
     Ok(prints)
 }
 
-/// Rows that were written since a transaction, by table: what an undo would lose.
+/// Rows, and large objects, that were written since a transaction, by table: what an undo would lose.
 pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String, u64>, Failure> {
     let mut written = BTreeMap::new();
     // Transaction numbers are compared in the 32 bits in which rows carry them.
@@ -453,6 +458,9 @@ pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String,
             &[sql::given(table)],
         )
     };
+    if let Some(objects) = large::written_since(session, xid)?.filter(|objects| *objects > 0) {
+        written.insert(large::NAME.to_owned(), objects);
+    }
     let xid: [&dyn server::Value; 1] = [&xid];
     let questions: Vec<(Sql, &[&dyn server::Value])> = tables.iter().map(|t| (one(t), &xid[..])).collect();
     for (table, rows) in tables.into_iter().zip(session.ask_all(&questions)?) {

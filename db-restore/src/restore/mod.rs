@@ -262,6 +262,7 @@ impl Restore<'_> {
             if record.rows == before { Ok(()) } else { self.remember(permit, &record) }
         });
         if let Err(failure) = counted {
+            report.is_unfinished();
             let message =
                 format!("what was written just before the swap could not be counted: {}", failure.message);
             self.operation.context.voice.warn(&message);

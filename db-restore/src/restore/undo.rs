@@ -80,7 +80,7 @@ impl Undo<'_> {
             return Ok((Outcome::planned(message), None));
         };
         self.tell(&written, &record, &undone);
-        let aside = self.written_aside(&record)?;
+        let aside = self.written_aside(&mut keeper, &permit, &record)?;
         self.operation.confirm(&self.confirmation(&record.kept_in)?, sure.confirm.as_deref())?;
         let (run, taken_at) = (self.run.document.id().to_owned(), record.frozen_at);
         let mut back = Record { run, taken_at, kept_in: undone, rows: Some(rows), ..record };
@@ -95,7 +95,10 @@ impl Undo<'_> {
     }
 
     /// What was put aside is open to be read, and somebody may have written to it all the same: then it is not what it was.
-    fn written_aside(&self, record: &Record) -> Result<u64, Failure> {
+    fn written_aside(&self, keeper: &mut Session, permit: &Permit, record: &Record) -> Result<u64, Failure> {
+        // A swap that was killed has left it closed; whatever has, it will be open when it is live.
+        let open = sql::fill("alter database {} allow_connections true", &[name(&record.kept_in)]);
+        keeper.change(permit, open)?;
         let mut kept = self.operation.server.connect(&record.kept_in)?;
         let rows: u64 = loss::written_since(&mut kept, record.from_xid)?.values().sum();
         if rows > 0 {
