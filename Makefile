@@ -50,8 +50,8 @@ matrix: setup ## db-restore on PostgreSQL 15, 16 and 18 (fetches a Python wheel,
 sweep-notify: ## notify through 280 faults and 140 kills at random (NOTIFY_SWEEP=N for N and N/2)
 	NOTIFY_SWEEP=$${NOTIFY_SWEEP:-280} $(CARGO) test -p notify --test cli sweep
 
-sweep-db: setup ## db-restore killed at every line of every command, on each PostgreSQL that is here (long)
-	SWEEP=all $(CARGO) test -p db-restore --test guard
+sweep-db: setup ## db-restore killed at every line of every command, every fault, every kind of loss, every odd database (long)
+	SWEEP=all $(CARGO) test -p db-restore --test guard --test hard --test loss --test odd
 
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace

@@ -1,10 +1,11 @@
 //! Which snapshot is the recovery point, or why there is none. Pure: the clock comes in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use step::Failure;
 
 /// Clocks of two machines may differ by this much before a snapshot counts as one from the future, and before no age is proven.
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub document: Option<String>,
     /// Why it cannot be used.
     pub problem: Option<String>,
+    /// Whether it can be used all the same by whoever names it.
+    pub by_name: bool,
     /// What it cannot prove.
     pub remark: Option<String>,
 }
@@ -46,6 +49,7 @@ impl Snapshot {
             bytes,
             document: None,
             problem: None,
+            by_name: false,
             remark: None,
         }
     }
@@ -120,6 +124,17 @@ pub fn clocks(skew: f64) -> Result<(), Failure> {
     Err(Failure::refused("clock-skew", message))
 }
 
+/// An incident must have been: one that is to come is a slip of the keyboard, and every snapshot would be from before it.
+pub fn has_been(incident: Timestamp, now: Timestamp) -> Result<(), Failure> {
+    if incident <= now + SKEW {
+        return Ok(());
+    }
+    let (at, ahead) =
+        (instant(incident), shown(Duration::try_from(incident.duration_since(now)).unwrap_or_default()));
+    let message = format!("the incident {at} is {ahead} ahead: write since when the data is wrong, in UTC");
+    Err(Failure::refused("incident-ahead", message))
+}
+
 /// What the age of a snapshot is measured against.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -141,7 +156,7 @@ pub fn newest<'s>(
     moment: &Moment,
     now: Timestamp,
 ) -> Result<&'s Snapshot, Failure> {
-    let usable = || snapshots.iter().filter(|s| s.problem.is_none() && s.taken_at <= now + SKEW);
+    let usable = || snapshots.iter().filter(|s| s.problem.is_none() && !is_future(s, now));
     let before = |s: &&Snapshot| match moment {
         Moment::Now => true,
         Moment::Incident { at, run } => {
@@ -152,6 +167,11 @@ pub fn newest<'s>(
         .filter(before)
         .max_by_key(|s| s.taken_at)
         .ok_or_else(|| none(snapshots, usable().count(), moment))
+}
+
+/// Whether a snapshot says that it is from a time that has not come.
+pub fn is_future(snapshot: &Snapshot, now: Timestamp) -> bool {
+    snapshot.taken_at > now + SKEW
 }
 
 fn none(snapshots: &[Snapshot], usable: usize, moment: &Moment) -> Failure {
@@ -203,6 +223,10 @@ pub fn named<'s>(
     let missing = || Failure::refused("no-snapshot", format!("there is no snapshot {id}"));
     let at = snapshots.iter().position(|s| s.id == id).ok_or_else(missing)?;
     match &snapshots[at].problem {
+        Some(_) if snapshots[at].by_name => {
+            let usable = [Snapshot { problem: None, ..snapshots[at].clone() }];
+            newest(&usable, moment, now).map(|_| &snapshots[at])
+        }
         Some(problem) => Err(Failure::refused("unusable", format!("{id}: {problem}"))),
         None => newest(&snapshots[at..=at], moment, now),
     }
@@ -264,14 +288,31 @@ pub fn names(database: &str, document: &str) -> Result<Names, Failure> {
     Ok(Names { live: database.to_owned(), side: name("dbr")?, old: name("old")? })
 }
 
+/// How long the beginning of such a name may be: what follows is at most `__undone_`, a time and four digits.
+const HEAD: usize = 33;
+
+/// What the names of the databases beside one begin with: its own name, shortened where PostgreSQL would cut (at 63 bytes) what follows. A
+/// digest of the whole name keeps those of two long names apart.
+pub fn head(database: &str) -> String {
+    if database.len() <= HEAD {
+        return database.to_owned();
+    }
+    let digest: String =
+        Sha256::digest(database.as_bytes()).iter().take(4).map(|b| format!("{b:02x}")).collect();
+    let end = (0..=HEAD - 9).rev().find(|at| database.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}_{digest}", &database[..end])
+}
+
 /// A database beside another one, named after what it is and the run that made it.
 pub fn beside(database: &str, word: &str, document: &str) -> Result<String, Failure> {
     // The document's id ends in its time and four digits.
     let mut parts = document.rsplit('-');
     let (digits, time) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let name = format!("{database}__{word}_{}_{digits}", time.to_ascii_lowercase());
+    let name = format!("{}__{word}_{}_{digits}", head(database), time.to_ascii_lowercase());
     if name.len() > 63 {
-        let message = format!("the name {name} of a database beside it would be longer than 63 bytes");
+        let message = format!(
+            "the name {name} of a database beside it would be longer than 63 bytes: the document's id does not end in a time and four digits"
+        );
         return Err(Failure::refused("name-too-long", message));
     }
     Ok(name)
@@ -279,8 +320,9 @@ pub fn beside(database: &str, word: &str, document: &str) -> Result<String, Fail
 
 /// Whether a name is one that [`beside`] makes with this word.
 pub fn is_beside(name: &str, database: &str, word: &str) -> bool {
-    let rest =
-        name.strip_prefix(database).and_then(|r| r.strip_prefix("__")?.strip_prefix(word)?.strip_prefix('_'));
+    let after =
+        |head: &str| name.strip_prefix(head)?.strip_prefix("__")?.strip_prefix(word)?.strip_prefix('_');
+    let rest = after(&head(database)).or_else(|| after(database));
     let made = |rest: &str| {
         let (time, digits) = rest.split_once('_')?;
         let clock = time.len() == 16 && time.bytes().all(|b| b.is_ascii_digit() || b == b't' || b == b'z');
@@ -292,19 +334,6 @@ pub fn is_beside(name: &str, database: &str, word: &str) -> bool {
 /// Whole seconds between two instants.
 pub fn seconds(from: Timestamp, to: Timestamp) -> u64 {
     Duration::try_from(to.duration_since(from)).unwrap_or_default().as_secs()
-}
-
-/// Where what was counted is not what was expected.
-pub fn differences(
-    found: &BTreeMap<String, u64>,
-    expected: &BTreeMap<String, u64>,
-    unit: &str,
-    thing: &str,
-) -> Vec<String> {
-    let said = |n: Option<&u64>| n.map_or_else(|| format!("no {thing}"), |n| format!("{n} {unit}"));
-    let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
-    let differ = names.into_iter().filter(|t| found.get(*t) != expected.get(*t));
-    differ.map(|t| format!("{t}: {} instead of {}", said(found.get(t)), said(expected.get(t)))).collect()
 }
 
 #[cfg(test)]
@@ -378,6 +407,10 @@ mod tests {
                 .reason
                 .clone()
         };
+        let elsewhere = Snapshot { by_name: true, ..broken.clone() };
+        assert_eq!(chosen(std::slice::from_ref(&elsewhere), &Moment::Now), Err("no-snapshot".into()));
+        let found = named(std::slice::from_ref(&elsewhere), "broken", &Moment::Now, at(NOW));
+        assert_eq!(found.map(|s| s.id.as_str()).ok(), Some("broken"));
         assert_eq!(
             (by_name("broken"), by_name("future"), by_name("none")),
             ("unusable".into(), "no-snapshot".into(), "no-snapshot".into())
@@ -389,7 +422,17 @@ mod tests {
         let names = names("shop", "aceh-commerce-1.2.0-20261124T120000Z-7f3a").expect("short enough");
         assert_eq!(names.side, "shop__dbr_20261124t120000z_7f3a");
         assert_eq!(names.old, "shop__old_20261124t120000z_7f3a");
-        assert!(super::names(&"x".repeat(50), "p-20261124T120000Z-7f3a").is_err());
+        for long in ["x".repeat(34), "x".repeat(63), "\u{fc}".repeat(31), format!("{}y", "x".repeat(62))] {
+            let names = super::names(&long, "p-20261124T120000Z-7f3a").expect("short enough");
+            let undone = beside(&long, "undone", "p-20261124T120000Z-7f3a").expect("short enough");
+            assert!(undone.len() <= 63 && names.old.starts_with(&head(&long)), "{undone}");
+            assert!(is_beside(&names.side, &long, "dbr") && !is_beside(&names.side, &"x".repeat(33), "dbr"));
+        }
+        assert_ne!(head(&"x".repeat(34)), head(&"x".repeat(35)));
+        assert!(
+            super::names("shop", "an-id-of-another-form-that-is-quite-long").is_err()
+                || head("shop") == "shop"
+        );
         assert!(is_beside(&names.side, "shop", "dbr") && !is_beside(&names.side, "shop", "old"));
         for other in
             ["shop__dbr_x", "shop__dbr_20261124t120000z_7f3", "shop2__dbr_20261124t120000z_7f3a", "shop"]
@@ -423,24 +466,5 @@ mod tests {
         let before = incident("2026-11-24T11:30:00Z");
         assert_eq!(chosen(&[unsure("2026-11-24T11:29:40Z")], &before), Err("after-incident".into()));
         assert_eq!(chosen(&[unsure("2026-11-24T11:29:20Z")], &before), Ok("a".into()));
-    }
-
-    #[test]
-    fn tables_are_held_against_each_other() {
-        let tables = |list: &[(&str, u64)]| {
-            list.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect::<BTreeMap<_, _>>()
-        };
-        let then = tables(&[("orders", 5), ("products", 3), ("gone", 1)]);
-        let now = tables(&[("orders", 7), ("products", 1), ("new", 2)]);
-        assert_eq!(
-            differences(&now, &then, "rows", "table"),
-            [
-                "gone: no table instead of 1 rows",
-                "new: 2 rows instead of no table",
-                "orders: 7 rows instead of 5 rows",
-                "products: 1 rows instead of 3 rows"
-            ]
-        );
-        assert!(differences(&then, &then, "rows", "table").is_empty());
     }
 }

@@ -168,7 +168,9 @@ impl Shared {
                     bytes = without_options(&bytes);
                 }
             }
-            if !waiting.swap(true, Ordering::SeqCst) {
+            // A goodbye (`X`, four bytes of length) waits for nobody.
+            let goodbye = bytes == *b"X\0\0\0\x04";
+            if !goodbye && !waiting.swap(true, Ordering::SeqCst) {
                 self.count(child).fetch_add(1, Ordering::SeqCst);
             }
             if self.strikes(&bytes, up) {

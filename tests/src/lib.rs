@@ -26,6 +26,7 @@ pub mod sandbox;
 pub mod schema;
 pub mod shop;
 pub mod slack;
+pub mod snapshots;
 pub mod souin;
 pub mod supabase;
 pub mod telegram;

@@ -4,6 +4,10 @@
 
 use std::io::BufRead;
 
+use super::words::{self, Word};
+
+/// Begins every plain dump.
+const BEGIN: &str = "-- PostgreSQL database dump";
 /// Ends every plain dump that is whole.
 pub const END: &str = "-- PostgreSQL database dump complete";
 
@@ -21,6 +25,9 @@ pub enum Piece {
 pub struct Statement {
     pub text: String,
     pub words: Vec<String>,
+    /// Where the dump is in another encoding than UTF-8 and the text is not ASCII: its bytes, and the encoding's name. A server knows what
+    /// they say; `text` holds as much of it as can be shown.
+    pub encoded: Option<(Vec<u8>, String)>,
 }
 
 impl Statement {
@@ -35,6 +42,9 @@ impl Statement {
     }
 }
 
+/// Encodings in whose characters there may be bytes that mean something in SQL. No database has one of them, but a dump may.
+const AMBIGUOUS: &[&str] = &["SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"];
+
 /// A script being read.
 pub struct Script<R> {
     input: R,
@@ -44,6 +54,12 @@ pub struct Script<R> {
     pub number: u64,
     /// Whether the last thing that was read is the comment that ends a whole dump.
     pub whole: bool,
+    /// The encoding that the script says to be in, if it is not UTF-8.
+    pub encoding: Option<String>,
+    /// Whether a backslash means something in a text that does not begin with E.
+    escapes: bool,
+    /// Whether a dump has begun: where another one begins, it must have ended.
+    begun: bool,
 }
 
 /// Where in a statement we are.
@@ -63,12 +79,22 @@ struct Reading {
     word: Vec<u8>,
     parentheses: u32,
     blocks: u32,
+    escapes: bool,
 }
 
 impl<R: BufRead> Script<R> {
     /// Reads from the beginning.
     pub fn new(input: R) -> Self {
-        Script { input, line: Vec::new(), at: 0, number: 0, whole: false }
+        Script {
+            input,
+            line: Vec::new(),
+            at: 0,
+            number: 0,
+            whole: false,
+            encoding: None,
+            escapes: false,
+            begun: false,
+        }
     }
 
     /// The next part; nothing at the end. The error is one sentence.
@@ -80,6 +106,7 @@ impl<R: BufRead> Script<R> {
             word: Vec::new(),
             parentheses: 0,
             blocks: 0,
+            escapes: self.escapes,
         };
         loop {
             if self.at == self.line.len() && !self.line()? {
@@ -94,6 +121,7 @@ impl<R: BufRead> Script<R> {
             }
             if let Some(statement) = self.step(&mut reading)? {
                 self.whole = false;
+                self.heed(&statement)?;
                 return self.piece(statement).map(Some);
             }
         }
@@ -124,12 +152,16 @@ impl<R: BufRead> Script<R> {
         let line = self.line.trim_ascii_end();
         let key =
             |head: &[u8]| line.strip_prefix(head).is_some_and(|k| k.iter().all(u8::is_ascii_alphanumeric));
-        let skipped = if line == END.as_bytes() {
-            self.whole = true;
-            true
-        } else {
-            line.is_empty() || line.starts_with(b"--") || key(b"\\restrict ") || key(b"\\unrestrict ")
-        };
+        let mark = line == b"--" || line.is_empty() || key(b"\\unrestrict ");
+        let skipped = mark || line.starts_with(b"--") || key(b"\\restrict ");
+        if line == BEGIN.as_bytes() && std::mem::replace(&mut self.begun, true) && !self.whole {
+            return Err(format!(
+                "line {}: another dump begins, and the one before it is cut off",
+                self.number
+            ));
+        }
+        // Whatever comes after the end but the end's own marks begins something that must end too.
+        self.whole = line == END.as_bytes() || (self.whole && mark);
         if skipped {
             self.at = self.line.len();
         } else if line.starts_with(b"\\") {
@@ -166,13 +198,35 @@ impl<R: BufRead> Script<R> {
             self.at += 1;
             reading.word_ends();
             if reading.blocks == 0 {
-                return reading.statement().map(Some);
+                return reading.statement(self.encoding.as_deref(), self.number).map(Some);
             }
             reading.take(b";");
             return Ok(None);
         }
         self.at += reading.plain(rest);
         Ok(None)
+    }
+
+    /// What a script says of how it is written itself.
+    fn heed(&mut self, statement: &Statement) -> Result<(), String> {
+        if statement.begins(&["set", "standard_conforming_strings"]) {
+            self.escapes = statement.words.last().is_some_and(|word| word == "off");
+        }
+        if !statement.begins(&["set", "client_encoding"]) {
+            return Ok(());
+        }
+        let said = match words::of(&statement.text).pop() {
+            Some(Word::Text(name)) => name.to_ascii_uppercase(),
+            _ => String::new(),
+        };
+        if AMBIGUOUS.contains(&said.as_str()) {
+            return Err(format!(
+                "line {}: it is written in {said}: dump it with --encoding=UTF8",
+                self.number
+            ));
+        }
+        self.encoding = (!["UTF8", "UTF-8", "UNICODE"].contains(&said.as_str())).then_some(said);
+        Ok(())
     }
 
     fn piece(&self, statement: Statement) -> Result<Piece, String> {
@@ -195,10 +249,30 @@ impl Reading {
         matches!(self.state, State::Plain) && self.text.trim_ascii().is_empty()
     }
 
-    fn statement(&mut self) -> Result<Statement, String> {
-        let text = String::from_utf8(std::mem::take(&mut self.text));
-        let text = text.map_err(|_| "it has a statement that is no UTF-8: dump it with --encoding=UTF8")?;
-        Ok(Statement { text: text.trim().to_owned(), words: std::mem::take(&mut self.words) })
+    fn statement(&mut self, encoding: Option<&str>, line: u64) -> Result<Statement, String> {
+        let (bytes, words) = (std::mem::take(&mut self.text), std::mem::take(&mut self.words));
+        let bytes = bytes.trim_ascii();
+        let shown = || String::from_utf8_lossy(bytes).into_owned();
+        match encoding.filter(|_| !bytes.is_ascii()) {
+            None => {
+                let text = std::str::from_utf8(bytes);
+                let odd = |_| {
+                    format!("line {line}: it has a statement that is no UTF-8: dump it with --encoding=UTF8")
+                };
+                Ok(Statement { text: text.map_err(odd)?.to_owned(), words, encoded: None })
+            }
+            // Any bytes: those that are UTF-8 are taken for it, as the server itself does.
+            Some("SQL_ASCII") => match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Statement { text: text.to_owned(), words, encoded: None }),
+                Err(_) => Err(format!(
+                    "line {line}: it is in SQL_ASCII, and a statement has bytes that are no UTF-8: `{}`",
+                    step::excerpt(&shown(), 60)
+                )),
+            },
+            Some(name) => {
+                Ok(Statement { text: shown(), words, encoded: Some((bytes.to_vec(), name.to_owned())) })
+            }
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -267,7 +341,7 @@ impl Reading {
                 return 2;
             }
             b'\'' => {
-                let escapes = self.word.eq_ignore_ascii_case(b"e");
+                let escapes = self.escapes || self.word.eq_ignore_ascii_case(b"e");
                 self.state = State::Quoted { escapes };
                 self.word.clear();
                 self.take(b"'");
@@ -394,14 +468,68 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_utf8_is_left_to_the_server() {
+        let text = b"SET client_encoding = 'LATIN1';\nCOMMENT ON TABLE t IS '\xd6; it''s';\nselect 1;";
+        let mut script = Script::new(&text[..]);
+        let mut next = || match script.next() {
+            Ok(Some(Piece::Statement(statement))) => Ok(statement),
+            Err(why) => Err(why),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(next().map(|s| s.encoded), Ok(None));
+        let encoded = Some((b"COMMENT ON TABLE t IS '\xd6; it''s'".to_vec(), "LATIN1".to_owned()));
+        assert_eq!(next().map(|s| s.encoded), Ok(encoded));
+        assert_eq!(next().map(|s| (s.text, s.encoded)), Ok(("select 1".into(), None)));
+        let read = |text: &[u8]| {
+            Script::new(text).next().and_then(|_| {
+                let mut script = Script::new(text);
+                script.next()?;
+                script.next()
+            })
+        };
+        assert!(
+            read(b"SET client_encoding = 'SJIS';\nselect 1;").expect_err("SJIS").contains("--encoding=UTF8")
+        );
+        assert!(
+            read(b"SET client_encoding = 'SQL_ASCII';\nselect '\xfc';")
+                .expect_err("no text")
+                .contains("SQL_ASCII")
+        );
+        assert!(read("SET client_encoding = 'SQL_ASCII';\nselect 'ü';".as_bytes()).is_ok());
+        assert!(read(b"SET client_encoding = 'UTF8';\nselect '\xfc';").is_err());
+        let old = "SET standard_conforming_strings = off;\nselect 'a\\';b';\n";
+        assert_eq!(all(old).map(|s| s.len()), Ok(2));
+    }
+
+    #[test]
     fn only_the_last_thing_makes_a_dump_whole() {
         let whole = |text: &str| {
             let mut script = Script::new(text.as_bytes());
-            while script.next().expect("read").is_some() {}
-            script.whole
+            loop {
+                match script.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return script.whole,
+                    Err(_) => return false,
+                }
+            }
         };
         assert!(whole(&format!("select 1;\n--\n{END}\n--\n\n\\unrestrict k\n")));
         assert!(!whole(&format!("select 1;\n{END}\nselect 2;\n")));
         assert!(!whole("select 1;\n"));
+        // A second dump that is cut off, be it in its very first line.
+        let one =
+            format!("--\n{BEGIN}\n--\n\n\\restrict k\n\nselect 1;\n\n--\n{END}\n--\n\n\\unrestrict k\n\n");
+        assert!(whole(&one) && whole(&format!("{one}{one}")));
+        let body = one.find("select").expect("there");
+        for end in [format!("--\n{BEGIN}").len(), body - 12, body - 1, body + 9, one.len() - 20] {
+            assert_eq!(whole(&format!("{one}{}\n", &one[..end])), end > body + 9, "{end}");
+        }
+        assert!(!whole(&format!("{one}-- Name: orders\n")));
+    }
+
+    #[test]
+    fn a_dump_that_is_cut_off_before_another_one_is_found() {
+        let text = format!("--\n{BEGIN}\n--\nselect 1;\n--\n{BEGIN}\n--\nselect 2;\n--\n{END}\n--\n");
+        assert!(all(&text).expect_err("cut").contains("the one before it is cut off"));
     }
 }
