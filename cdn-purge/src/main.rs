@@ -2,12 +2,18 @@
 
 mod args;
 mod batch;
+mod board;
+mod canary;
 mod coverage;
 mod damage;
 mod drivers;
 mod edge;
+mod form;
+mod gate;
 mod gather;
 mod list;
+mod node;
+mod normal;
 mod pace;
 mod plan;
 mod proof;
@@ -17,7 +23,8 @@ mod seen;
 mod select;
 mod send;
 mod source;
-mod variant;
+mod verdict;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;

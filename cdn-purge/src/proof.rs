@@ -1,180 +1,301 @@
-//! The proof: the origin must have the build before anything is purged, and then every page must serve it through the edge, twice
-//! in a row, in a copy that is not older than the purge. One place asks: others may differ, and nothing here says otherwise.
+//! The proof: every page, in every form that an edge may keep apart, at every address, must be what it has to be, and not older than
+//! the purge. One place asks: others may differ, and nothing here says otherwise.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use step::{Acted, Build, Context, Failure};
 use url::Url;
 
 use crate::args::Settings;
-use crate::damage;
-use crate::edge::Edge;
+use crate::board::{Board, Slot, tells};
+use crate::canary::{self, Canary};
+use crate::damage::{self, Chunk};
+use crate::edge::{Edge, Look};
+use crate::form::Form;
+use crate::gate::{Gate, Shown};
+use crate::node::Nodes;
 use crate::purge::hosts_of;
-use crate::seen::{self, Cached, Claim, Evidence, Seen, Target};
-use crate::variant::Variant;
+use crate::seen::{Body, Claim, Evidence, Seen, Target, Twin};
+use crate::watch::{Counting, Servers, Watched};
 
 /// The waits between two looks at what is not right yet; the last one is repeated.
 const WAITS: [u64; 4] = [250, 500, 1000, 2000];
 /// Between two looks at what is right and has to stay so.
 const STAY: Duration = Duration::from_secs(1);
+/// The shortest and the longest that one look may take.
+const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Files that are asked for, all pages together.
 const ASSETS: usize = 200;
+/// Pages that a failure names; the others are counted.
+const NAMED: usize = 10;
 
 /// Pages to ask, and what they have to be.
 pub struct Proof<'a> {
-    context: &'a Context,
-    settings: &'a Settings,
-    edge: Edge<'a>,
-    pages: Vec<Url>,
-    /// What is asked of the edge: each page, and behind it its other forms.
-    forms: Vec<Form>,
-    wanted: Build,
-    /// The pages at the origin that say no build: the edge must serve the same.
-    twins: Vec<Option<u64>>,
-    /// Copies must not be older than this.
-    since: Option<Timestamp>,
+    pub context: &'a Context,
+    pub settings: &'a Settings,
+    pub edge: Edge<'a>,
+    pub pages: Vec<Url>,
     /// Whether the purge takes each page with it for certain: a tag may have nothing to do with a page.
-    purged: Vec<bool>,
+    pub purged: Vec<bool>,
+    pub nodes: Nodes,
+    pub shown: Shown,
+    /// Copies must not be older than this.
+    pub since: Option<Timestamp>,
+    /// Whether a person has named the pages.
+    pub by_hand: bool,
 }
 
-/// One form of a page, by the page's number; `None` is the plain one.
-#[derive(Clone, Copy, Debug)]
-struct Form {
-    page: usize,
-    variant: Option<Variant>,
-}
-
-/// A form of a page while it is watched.
+/// How things stood before the purge.
 #[derive(Clone, Debug, Default)]
-pub struct Watched {
-    seen: Seen,
-    /// Right answers in a row.
-    row: u32,
-    /// Answers in a row that say nothing.
-    mute: u32,
-    claim: Option<Claim>,
-    at: Option<Timestamp>,
+pub struct Before {
+    seen: Vec<Seen>,
+    vary: Vec<Vec<String>>,
+    canaries: Vec<Canary>,
 }
 
-impl<'a> Proof<'a> {
-    pub fn new(
-        context: &'a Context,
-        settings: &'a Settings,
-        edge: Edge<'a>,
-        (pages, purged): (Vec<Url>, Vec<bool>),
-        wanted: Build,
-        since: Option<Timestamp>,
-    ) -> Self {
-        let twins = vec![None; pages.len()];
-        let plain = || [None].into_iter().chain(settings.variants.iter().copied().map(Some));
-        let forms = (0..pages.len()).flat_map(|page| plain().map(move |variant| Form { page, variant }));
-        let forms = forms.collect();
-        Proof { context, settings, edge, pages, forms, wanted, twins, since, purged }
+impl Proof<'_> {
+    /// Waits until the origin is steady, and learns from it what the pages have to be.
+    pub fn gate(&mut self, wanted: Build) -> Result<(), Failure> {
+        self.shown = self.asker().pass(wanted)?;
+        Ok(())
     }
 
-    pub fn pages(&self) -> &[Url] {
-        &self.pages
+    fn asker(&self) -> Gate<'_> {
+        Gate {
+            context: self.context,
+            settings: self.settings,
+            edge: &self.edge,
+            pages: &self.pages,
+            by_hand: self.by_hand,
+        }
     }
 
     pub fn name(&self) -> &str {
-        self.wanted.name().unwrap_or("what the origin serves")
+        self.shown.wanted.name().unwrap_or("what the origin serves")
     }
 
     pub fn hosts(&self) -> String {
         hosts_of(&self.pages)
     }
 
-    /// What a page has to be.
-    fn target(&self, page: usize, since: Option<Timestamp>) -> Target<'_> {
-        Target { build: &self.wanted, twin: self.twins.get(page).copied().flatten(), etag: None, since }
+    /// Whether all values of a header that matter are asked for.
+    fn listed(&self, header: &str) -> bool {
+        self.settings.forms.values_of(header).is_some()
     }
 
-    /// Whether all that was seen is right, and surely not from before the data changed.
-    pub fn is_right(&self, seen: &[Seen]) -> bool {
-        self.forms.iter().zip(seen).all(|(form, sight)| {
-            let target = self.target(form.page, self.since);
-            let target = Target { etag: self.validator(form.page, seen.iter(), target), ..target };
-            sight.proves(target) && sight.is_newer(self.since)
-        })
+    pub fn said(&self, board: &Board) -> String {
+        board.said(self.name(), &self.nodes, &|header| self.listed(header))
     }
 
-    /// The validator of a page's plain form among these sights of all forms, if that is right.
-    fn validator<'s>(
-        &self,
-        page: usize,
-        seen: impl Iterator<Item = &'s Seen>,
-        target: Target,
-    ) -> Option<&'s str> {
-        let plain = |form: &Form| form.page == page && form.variant.is_none();
-        let (_, seen) = self.forms.iter().zip(seen).find(|(form, _)| plain(form))?;
-        seen.etag.as_deref().filter(|_| seen.proves(target))
+    pub fn report(&self, board: &Board) -> Value {
+        board.report(&self.pages, &self.nodes, &|header| self.listed(header))
     }
 
-    /// A form's address, for people.
-    fn named(&self, form: Form) -> String {
-        let page = &self.pages[form.page];
-        form.variant.map_or_else(|| page.to_string(), |variant| format!("{page} ({})", variant.word()))
-    }
-
-    /// The origin must serve the wanted build; when nobody has said which, what it serves is it. A page that says no build there
-    /// is held against itself.
-    pub fn gate(mut self) -> Result<Self, Failure> {
-        let unknown = self.wanted == Build::default();
-        let Some(origin) = &self.settings.origin else {
-            let message =
-                "which build shall be live? give --release VERSION, or set origin so that it can be asked";
-            return if unknown { Err(Failure::refused("fact-missing", message)) } else { Ok(self) };
-        };
-        let ask = |n: usize| self.edge.origin(origin, &self.pages[n]);
-        let says = |seen: &Seen| seen.status == Some(200) && seen.build.is_some();
-        let mute = |seen: &Seen| {
-            let plain = seen.problem.is_none() || seen.unreadable;
-            seen.status == Some(200) && seen.build.is_none() && plain && !seen.rsc
-        };
-        let first: Vec<Seen> = (0..self.pages.len()).map(ask).collect::<Result<_, _>>()?;
-        if unknown {
-            let wanted = first.iter().find(|seen| says(seen)).and_then(|seen| seen.build.clone());
-            self.wanted.version = wanted;
+    fn look_at(&self, page: usize, form: &Form, node: usize, within: Duration) -> Look {
+        Look {
+            url: self.pages[page].clone(),
+            host: None,
+            form: form.clone(),
+            node: self.nodes.all[node].address,
+            apart: self.shown.apart.get(page).copied(),
+            within: within.clamp(LOOK.0, LOOK.1),
         }
-        let named = self.wanted != Build::default() && first.iter().any(says);
-        let right =
-            |n: usize, seen: &Seen| seen.proves(self.target(n, None)) || (mute(seen) && (named || unknown));
-        let seen = self.until(first, &ask, right)?;
-        let wrong = seen.iter().enumerate().find(|(n, seen)| !right(*n, seen)).map(|(_, seen)| seen);
-        if let Some(wrong) = wrong {
-            let message =
-                format!("the origin {origin} {wrong} instead of {}: nothing was purged", self.name());
-            return Err(Failure::refused("origin-not-ready", message));
-        }
-        self.twins = seen.iter().map(|seen| mute(seen).then_some(seen.digest)).collect();
-        Ok(self)
     }
 
-    /// Every form of every page once.
-    pub fn look(&self) -> Result<Vec<Seen>, Failure> {
-        self.forms.iter().map(|form| self.edge.page(&self.pages[form.page], form.variant)).collect()
-    }
-
-    /// Asks what is not right until it is, or until the time to settle is over; the last sight of each.
-    fn until(
-        &self,
-        mut seen: Vec<Seen>,
-        ask: &dyn Fn(usize) -> Result<Seen, Failure>,
-        right: impl Fn(usize, &Seen) -> bool,
-    ) -> Result<Vec<Seen>, Failure> {
-        let end = Instant::now() + self.settings.settle;
-        let mut attempt = 0;
-        while Instant::now() < end && seen.iter().enumerate().any(|(n, seen)| !right(n, seen)) {
-            self.wait(attempt, end)?;
-            attempt += 1;
-            for (n, seen) in seen.iter_mut().enumerate().filter(|(n, seen)| !right(*n, seen)) {
-                *seen = ask(n)?;
+    /// Every page once, and what it varies by; `unique` makes copies that only this run can have.
+    pub fn before(&self, unique: Option<&str>) -> Result<Before, Failure> {
+        let within = self.settings.settle.min(Duration::from_secs(10));
+        let first = |page: usize| self.nodes.of_page(&self.pages[page]).first().copied().unwrap_or_default();
+        let looks: Vec<Look> =
+            (0..self.pages.len()).map(|n| self.look_at(n, &Form::browser(), first(n), within)).collect();
+        let seen = self.edge.all(&looks)?;
+        let mut vary = self.shown.vary.clone();
+        vary.resize(self.pages.len(), Vec::new());
+        seen.iter().zip(&mut vary).for_each(|(seen, vary)| join(vary, &seen.vary));
+        let pages: Vec<(Url, Vec<String>)> = self.pages.iter().cloned().zip(vary.iter().cloned()).collect();
+        let canaries = match unique {
+            Some(unique) => {
+                canary::hatch(&self.edge, &pages, &self.nodes, &self.settings.forms, unique, within)?
             }
+            None => Vec::new(),
+        };
+        Ok(Before { seen, vary, canaries })
+    }
+
+    /// Watches everything until something can be claimed of it, or the time to settle is over.
+    pub fn confirm(&self, purged_at: Timestamp, before: &Before) -> Result<Board, Failure> {
+        let quiet = self.settings.quiet;
+        let mut board = Board {
+            slots: Vec::new(),
+            servers: vec![Servers::Uncounted; self.nodes.all.len()],
+            vary: before.vary.clone(),
+            fates: canary::look(&self.edge, &before.canaries)?,
+            before: before.seen.clone(),
+            quiet,
+        };
+        let end = Instant::now() + self.settings.settle;
+        let last = end + quiet.time + quiet.time;
+        self.grow(&mut board)?;
+        for attempt in 0.. {
+            let open = board.open();
+            self.watch(&mut board, &open, purged_at, end)?;
+            let once = board.once();
+            self.watch(&mut board, &once, purged_at, end)?;
+            self.count(&mut board, end)?;
+            board.judge();
+            self.complete(&mut board, purged_at, end, last)?;
+            if self.grow(&mut board)? && Instant::now() < end {
+                continue;
+            }
+            let now = Instant::now();
+            if board.open().is_empty() || (now >= end && !board.lacks_time()) || now >= last {
+                break;
+            }
+            self.wait(attempt, if board.lacks_time() { last } else { end })?;
         }
         self.context.voice.progress_done();
-        Ok(seen)
+        self.leave(&mut board, before)?;
+        self.judge(&board, purged_at)?;
+        self.stay(board, purged_at)
+    }
+
+    /// Adds the forms that answers have shown to be there; whether there were any.
+    fn grow(&self, board: &mut Board) -> Result<bool, Failure> {
+        for slot in &board.slots {
+            join(&mut board.vary[slot.page], &slot.watched.seen.vary);
+        }
+        let had = board.slots.len();
+        for page in 0..self.pages.len() {
+            let here = self.shown.twins.get(page).is_none_or(|twin| twin.status == 200);
+            for form in self.settings.forms.forms(&board.vary[page]) {
+                let known = board.slots.iter().any(|slot| slot.page == page && slot.form == form);
+                // What is gone or moved has no wire format.
+                if known || (form.wire && !here) {
+                    continue;
+                }
+                let twin = self.twin(page, &form)?;
+                for node in self.nodes.of_page(&self.pages[page]) {
+                    let (form, twin) = (form.clone(), twin.clone());
+                    board.slots.push(Slot { page, form, node, twin, watched: Watched::default() });
+                }
+            }
+        }
+        Ok(board.slots.len() > had)
+    }
+
+    /// A page at the origin in a form.
+    fn twin(&self, page: usize, form: &Form) -> Result<Option<Twin>, Failure> {
+        let Some(twin) = self.shown.twins.get(page) else { return Ok(None) };
+        if form.same || (twin.body == Body::Any && !form.wire) {
+            return Ok(Some(twin.clone()));
+        }
+        // React's wire format says its build; another language has other words.
+        let body = match (form.wire, self.asker()) {
+            (true, _) => Body::Any,
+            (false, gate) => gate.content(page, form)?.map_or(Body::Unsteady, Body::Same),
+        };
+        Ok(Some(Twin { body, ..twin.clone() }))
+    }
+
+    /// Looks at some slots once more.
+    fn watch(&self, board: &mut Board, which: &[usize], purged_at: Timestamp, end: Instant) -> Result<(), Failure> {
+        let within = end.saturating_duration_since(Instant::now());
+        let look = |n: &usize| {
+            let slot = &board.slots[*n];
+            self.look_at(slot.page, &slot.form, slot.node, within)
+        };
+        let looks: Vec<Look> = which.iter().map(look).collect();
+        let seen = self.edge.all(&looks)?;
+        self.refresh(board, which, &seen)?;
+        for (n, seen) in which.iter().zip(seen) {
+            let slot = &mut board.slots[*n];
+            let evidence = seen.evidence(self.target(slot, purged_at));
+            slot.watched.absent = slot.form.optional && seen.status.is_some_and(|s| s == 204 || (400..500).contains(&s));
+            slot.watched.take(seen, evidence, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Where the edge has another content than the origin had, the origin may have another one by now.
+    fn refresh(&self, board: &mut Board, which: &[usize], seen: &[Seen]) -> Result<(), Failure> {
+        let differs = |(n, seen): (&usize, &Seen)| {
+            let twin = board.slots[*n].twin.as_ref()?;
+            let other = seen.status == Some(200) && matches!(twin.body, Body::Same(known) if known != seen.digest);
+            (other && !seen.unreadable).then(|| (board.slots[*n].page, board.slots[*n].form.clone()))
+        };
+        let mut asked: Vec<(usize, Form)> = Vec::new();
+        for (page, form) in which.iter().zip(seen).filter_map(differs) {
+            let form = if form.same { Form::plain() } else { form };
+            if !asked.iter().any(|known| *known == (page, form.clone())) {
+                asked.push((page, form));
+            }
+        }
+        for (page, form) in asked {
+            let body = self.asker().content(page, &form)?.map_or(Body::Unsteady, Body::Same);
+            let fits = |slot: &&mut Slot| slot.page == page && (slot.form == form || (form.same && slot.form.same));
+            for slot in board.slots.iter_mut().filter(fits) {
+                slot.twin.iter_mut().for_each(|twin| twin.body = body);
+            }
+        }
+        Ok(())
+    }
+
+    fn target<'s>(&'s self, slot: &'s Slot, purged_at: Timestamp) -> Target<'s> {
+        let purged = self.purged.get(slot.page).is_some_and(|purged| *purged).then_some(purged_at);
+        Target { build: &self.shown.wanted, twin: slot.twin.as_ref(), since: self.since.max(purged) }
+    }
+
+    /// Asks what only lacks answers until it has them: nothing has to be waited for.
+    fn complete(&self, board: &mut Board, purged_at: Timestamp, end: Instant, last: Instant) -> Result<(), Failure> {
+        loop {
+            let short = board.short();
+            if short.is_empty() || Instant::now() >= last {
+                return Ok(());
+            }
+            self.context.voice.progress(&format!("asking {} again", forms(short.len())));
+            self.watch(board, &short, purged_at, end)?;
+            board.judge();
+        }
+    }
+
+    /// Counts the servers behind each address that keeps copies, once.
+    fn count(&self, board: &mut Board, end: Instant) -> Result<(), Failure> {
+        let uncounted: Vec<usize> =
+            (0..self.nodes.all.len()).filter(|n| board.servers[*n] == Servers::Uncounted).collect();
+        let page = |node: usize| {
+            let kept = |slot: &&Slot| slot.node == node && tells(slot.watched.seen.cached) && !slot.form.wire;
+            board.slots.iter().find(kept).map(|slot| slot.page)
+        };
+        let ask = |node: usize| match page(node) {
+            Some(page) => self.count_one(page, node, end),
+            None => Ok(Servers::Untold),
+        };
+        let counted: Vec<Result<Servers, Failure>> = std::thread::scope(|scope| {
+            let ask = &ask;
+            let asking: Vec<_> = uncounted.iter().map(|node| scope.spawn(move || ask(*node))).collect();
+            let lost = |_| Err(Failure::bug("a count was lost"));
+            asking.into_iter().map(|thread| thread.join().unwrap_or_else(lost)).collect()
+        });
+        for (node, servers) in uncounted.into_iter().zip(counted) {
+            board.servers[node] = servers?;
+        }
+        Ok(())
+    }
+
+    fn count_one(&self, page: usize, node: usize, end: Instant) -> Result<Servers, Failure> {
+        let mut counting = Counting::default();
+        let within = end.saturating_duration_since(Instant::now());
+        let mut look = self.look_at(page, &Form::browser(), node, within);
+        let unique = format!("{node}-{}", Timestamp::now().as_nanosecond());
+        look.url.query_pairs_mut().append_pair("cdn-purge-counts", &unique);
+        loop {
+            let seen = self.edge.page(&look)?;
+            if let Some(servers) = counting.take(seen.cached) {
+                return Ok(servers);
+            }
+        }
     }
 
     fn wait(&self, attempt: usize, end: Instant) -> Result<(), Failure> {
@@ -183,194 +304,146 @@ impl<'a> Proof<'a> {
         self.context.pause(wait.min(end.saturating_duration_since(Instant::now())))
     }
 
-    /// Watches every page until something can be claimed of it: right twice in a row, the second time from the copy that the
-    /// first one has made.
-    pub fn confirm(&self, purged_at: Timestamp, before: &[Seen]) -> Result<Vec<Watched>, Failure> {
-        let end = Instant::now() + self.settings.settle;
-        let mut watched = vec![Watched::default(); self.forms.len()];
-        for attempt in 0.. {
-            for n in 0..watched.len() {
-                if watched[n].claim.is_none() {
-                    self.watch(n, &mut watched, purged_at)?;
-                    if watched[n].row == 1 || watched[n].mute == 1 {
-                        self.watch(n, &mut watched, purged_at)?;
-                    }
-                }
-            }
-            if watched.iter().all(|page| page.claim.is_some()) || Instant::now() >= end {
-                break;
-            }
-            self.wait(attempt, end)?;
+    /// What is claimed at the end: right until then but never from a cache; and copies that were not looked at.
+    fn leave(&self, board: &mut Board, before: &Before) -> Result<(), Failure> {
+        if board.fates.iter().any(|fate| !fate.dropped) {
+            // An edge may take its time.
+            board.fates = canary::look(&self.edge, &before.canaries)?;
         }
-        self.context.voice.progress_done();
-        // Right until the end, but never from a cache.
-        for page in watched.iter_mut().filter(|page| page.claim.is_none() && page.row >= 2) {
-            let unsaid = page.seen.cached == Cached::Unsaid;
-            page.claim = Some(if unsaid { Claim::Unknown } else { Claim::NotCached });
+        for slot in board.slots.iter_mut().filter(|slot| slot.watched.claim.is_none()) {
+            let watched = &mut slot.watched;
+            if watched.row >= 2 && watched.old.is_none() {
+                watched.claim = Some(Claim::Unknown);
+            }
         }
-        self.judge(&watched, purged_at, before)?;
-        self.stay(watched, purged_at, before)
-    }
-
-    /// What a page has to be after the purge.
-    fn after(&self, page: usize, purged_at: Timestamp) -> Target<'_> {
-        let purged = self.purged.get(page).is_some_and(|purged| *purged).then_some(purged_at);
-        self.target(page, self.since.max(purged))
-    }
-
-    /// Looks at the n-th form once more.
-    fn watch(&self, n: usize, watched: &mut [Watched], purged_at: Timestamp) -> Result<(), Failure> {
-        let form = self.forms[n];
-        let seen = self.edge.page(&self.pages[form.page], form.variant)?;
-        let target = self.after(form.page, purged_at);
-        let etag = self.validator(form.page, watched.iter().map(|page| &page.seen), target);
-        let evidence = seen.evidence(Target { etag, ..target });
-        let page = &mut watched[n];
-        page.row = if evidence == Evidence::Right { page.row + 1 } else { 0 };
-        page.mute = if evidence == Evidence::None { page.mute + 1 } else { 0 };
-        // Once may have been the old copy of a soft purge, and as long as the edge says so it is.
-        let mute = (page.mute >= 2 && seen.cached != Cached::Stale).then_some(Claim::Unknown);
-        page.claim = seen::claim(page.row, seen.cached).or(mute);
-        page.at = Some(Timestamp::now());
-        page.seen = seen;
+        board.settle(&|header| self.listed(header), !self.nodes.unrouted.is_empty());
         Ok(())
     }
 
-    /// Pages that are right have to stay so for a while, if that is asked for.
-    fn stay(
-        &self,
-        mut watched: Vec<Watched>,
-        purged_at: Timestamp,
-        before: &[Seen],
-    ) -> Result<Vec<Watched>, Failure> {
+    /// What is right has to stay so for a while, if that is asked for.
+    fn stay(&self, mut board: Board, purged_at: Timestamp) -> Result<Board, Failure> {
         if self.settings.stable.is_zero() {
-            return Ok(watched);
+            return Ok(board);
         }
         let end = Instant::now() + self.settings.stable;
+        let all: Vec<usize> = (0..board.slots.len()).filter(|n| !board.slots[*n].watched.absent).collect();
         while Instant::now() < end {
             self.context.voice.progress(&format!("watching that {} stays", self.name()));
             self.context.pause(STAY.min(end.saturating_duration_since(Instant::now())))?;
-            for n in 0..watched.len() {
-                let claimed = watched[n].claim;
-                self.watch(n, &mut watched, purged_at)?;
-                let page = &mut watched[n];
-                let mute = (page.mute > 0).then_some(Claim::Unknown);
-                page.claim = claimed.filter(|_| page.row > 0).or(mute);
+            let claims: Vec<Option<Claim>> = board.slots.iter().map(|slot| slot.watched.claim).collect();
+            self.watch(&mut board, &all, purged_at, end)?;
+            for (slot, claimed) in board.slots.iter_mut().zip(claims) {
+                let mute = (slot.watched.mute > 0).then_some(Claim::Unknown);
+                slot.watched.claim = claimed.filter(|_| slot.watched.row > 0).or(mute);
             }
-            self.judge(&watched, purged_at, before)?;
+            self.judge(&board, purged_at)?;
         }
         self.context.voice.progress_done();
-        for page in watched.iter_mut().filter(|page| page.claim == Some(Claim::Observed)) {
-            page.claim = Some(Claim::Stable);
+        for slot in board.slots.iter_mut().filter(|slot| slot.watched.claim == Some(Claim::Observed)) {
+            slot.watched.claim = Some(Claim::Stable);
         }
-        Ok(watched)
+        Ok(board)
     }
 
-    fn judge(&self, watched: &[Watched], purged_at: Timestamp, before: &[Seen]) -> Result<(), Failure> {
-        let said = |(n, page): (usize, &Watched)| {
-            let (form, seen) = (self.forms[n], &page.seen);
-            let (url, target) = (self.named(form), self.after(form.page, purged_at));
-            match seen.evidence(Target { since: None, ..target }) {
-                Evidence::Right => {
-                    format!("{url} serves {} from a copy that is older than the purge", self.name())
-                }
-                Evidence::None => {
-                    format!("{url} serves a copy that is older than the purge ({})", seen.why())
-                }
-                Evidence::Wrong => format!("{url} {seen} instead of {} although it was purged", self.name()),
-            }
-        };
-        let wrong: Vec<(usize, &Watched)> =
-            watched.iter().enumerate().filter(|(_, page)| page.claim.is_none()).collect();
-        let Some(first) = wrong.first() else { return Ok(()) };
-        let failure =
-            Failure::failed(first.1.seen.reason(), said(*first)).output("urls", self.report(before, watched));
-        let failure = match self.forms[first.0].variant {
+    fn judge(&self, board: &Board, purged_at: Timestamp) -> Result<(), Failure> {
+        let wrong = board.open();
+        let Some(first) = wrong.first().map(|n| &board.slots[*n]) else { return Ok(()) };
+        let failure = Failure::failed(first.watched.seen.reason(), self.wrong(first, purged_at))
+            .output("urls", self.report(board));
+        let failure = match first.form.wire {
             // Next.js sends browsers to `?_rsc=`, which caches keep apart from the page.
-            Some(Variant::Rsc) => failure
+            true => failure
                 .next("purge by tag or prefix: the address of a page alone does not take its ?_rsc= with it"),
-            _ => failure,
+            false => failure,
         };
-        Err(wrong.into_iter().skip(1).map(said).fold(failure, Failure::cause))
+        let named = wrong.iter().skip(1).take(NAMED).map(|n| self.wrong(&board.slots[*n], purged_at));
+        let failure = named.fold(failure, Failure::cause);
+        Err(match wrong.len().saturating_sub(NAMED + 1) {
+            0 => failure,
+            more => failure.cause(format!("and {more} more")),
+        })
     }
 
-    /// The files that the pages name must be there: old HTML beside new files opens, and then breaks.
-    pub fn whole(&self, watched: Vec<Watched>, before: &[Seen]) -> Result<Vec<Watched>, Failure> {
+    /// What is wrong with one, for people.
+    fn wrong(&self, slot: &Slot, purged_at: Timestamp) -> String {
+        let form = if slot.form.is_plain() { String::new() } else { format!(" ({})", slot.form.name) };
+        let url = format!("{}{form}{}", self.pages[slot.page], self.nodes.named(slot.node));
+        let (seen, target, name) = (&slot.watched.seen, self.target(slot, purged_at), self.name());
+        if slot.watched.answers == 0 {
+            return format!("{url} was not asked before the time was over");
+        }
+        if slot.watched.row > 0 {
+            return format!("{url} serves {name}, but served something else a moment ago: are several servers behind it?");
+        }
+        let build = seen.build.as_ref().is_none_or(|build| self.shown.wanted.is(build));
+        let content = seen.status == Some(200) && build && !seen.rsc;
+        match seen.evidence(Target { since: None, ..target }) {
+            Evidence::Right => format!("{url} serves {name} from a copy that is older than the purge"),
+            Evidence::None => format!("{url} serves a copy that is older than the purge ({})", seen.why()),
+            Evidence::Wrong if content && matches!(target.twin, Some(Twin { body: Body::Same(_), .. })) => {
+                format!("{url} serves another content than the origin although it was purged")
+            }
+            Evidence::Wrong => match target.twin {
+                Some(twin) if twin.status != 200 => {
+                    format!("{url} {seen} instead of HTTP {}, as the origin does, although it was purged", twin.status)
+                }
+                _ => format!("{url} {seen} instead of {name} although it was purged"),
+            },
+        }
+    }
+
+    /// The files that the pages name must be there: old HTML beside new files opens, and then breaks. Of one that is answered with
+    /// a page it is not known whether browsers can run it: then the pages that name it are not known to be right.
+    pub fn whole(&self, board: &mut Board) -> Result<(), Failure> {
         if !self.settings.assets {
-            return Ok(watched);
+            return Ok(());
         }
         let mut asked: Vec<Url> = Vec::new();
-        for page in &self.pages {
-            let (_, html) = self.edge.document(page)?;
-            for asset in damage::chunks(&html).into_iter().filter_map(|chunk| page.join(chunk).ok()) {
+        for (n, page) in self.pages.iter().enumerate() {
+            let node = self.nodes.of_page(page).first().copied().unwrap_or_default();
+            let (seen, html) = self.edge.document(&self.look_at(n, &Form::browser(), node, LOOK.1))?;
+            let chunks = if seen.status == Some(200) { damage::chunks(&html, page) } else { Vec::new() };
+            for asset in chunks {
                 if asked.len() >= ASSETS || asked.contains(&asset) {
                     continue;
                 }
-                let broken = match self.edge.asset(&asset)? {
-                    Ok((status, kind)) => damage::broken(status, &kind),
-                    Err(why) => Some(format!("does not answer: {why}")),
+                let at = self.nodes.all[node].address.filter(|_| asset.origin() == page.origin());
+                let chunk = match self.edge.asset(&asset, at)? {
+                    Ok((status, kind)) => damage::chunk(status, &kind),
+                    Err(why) => Chunk::Missing(format!("does not answer: {why}")),
                 };
-                if let Some(broken) = broken {
-                    let message =
-                        format!("{page} names {asset}, which {broken}: the page opens and then breaks");
-                    let failure = Failure::failed("chunk-missing", message).acted(Acted::Yes);
-                    return Err(failure.output("urls", self.report(before, &watched)));
+                match chunk {
+                    Chunk::There => {}
+                    Chunk::Odd => self.odd(board, n, &asset),
+                    Chunk::Missing(why) => return Err(self.missing(board, page, &asset, &why)),
                 }
                 asked.push(asset);
             }
         }
-        Ok(watched)
+        Ok(())
     }
 
-    /// Pages of which no more is known than one look.
-    pub fn as_seen(&self, before: &[Seen]) -> Vec<Watched> {
-        let claim = |seen: &Seen| match seen.cached {
-            Cached::Hit => Claim::Observed,
-            Cached::Never => Claim::NotCached,
-            _ => Claim::Unknown,
-        };
-        before
-            .iter()
-            .map(|seen| Watched { seen: seen.clone(), row: 1, mute: 0, claim: Some(claim(seen)), at: None })
-            .collect()
+    fn odd(&self, board: &mut Board, page: usize, asset: &Url) {
+        let said = format!("{} names {asset}, which is answered as a page (text/html): see that it opens", self.pages[page]);
+        self.context.voice.warn(&said);
+        board.doubt(page);
     }
 
-    /// One sentence that says no more than was seen.
-    pub fn said(&self, watched: &[Watched]) -> String {
-        let uncached = watched.iter().filter(|page| page.claim == Some(Claim::NotCached)).count();
-        let mute = watched.iter().filter(|page| page.mute > 0).count();
-        let (name, asked) = (self.name(), watched.len());
-        let forms = if asked == self.pages.len() { "pages" } else { "forms of pages" };
-        let said = match uncached {
-            0 => format!("the edge serves {name}"),
-            all if all == asked => format!("the edge serves {name}, and keeps no copy of what was asked"),
-            some => {
-                format!("the edge serves {name}, and keeps no copy of {some} of the {asked} {forms} asked")
-            }
-        };
-        match mute {
-            0 => said,
-            mute => format!("{said}; {mute} of the {asked} {forms} asked do not say what they are"),
+    fn missing(&self, board: &Board, page: &Url, asset: &Url, why: &str) -> Failure {
+        let message = format!("{page} names {asset}, which {why}: the page opens and then breaks");
+        Failure::failed("chunk-missing", message).acted(Acted::Yes).output("urls", self.report(board))
+    }
+}
+
+fn forms(count: usize) -> String {
+    if count == 1 { "1 form of a page".to_owned() } else { format!("{count} forms of pages") }
+}
+
+/// Adds what is new.
+fn join(all: &mut Vec<String>, more: &[String]) {
+    for name in more {
+        if !all.contains(name) {
+            all.push(name.clone());
         }
-    }
-
-    /// What was observed here and now, and no more than that: other places of the edge and browsers may differ.
-    pub fn report(&self, before: &[Seen], watched: &[Watched]) -> Value {
-        let rows = self.forms.iter().zip(before).zip(watched);
-        rows.map(|((form, before), page)| {
-            let mut after = page.seen.to_value();
-            after["count"] = json!(page.row);
-            if let Some(at) = page.at {
-                after["at"] = json!(at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string());
-            }
-            let claim = page.claim.map_or("unknown", Claim::word);
-            let url = self.pages[form.page].as_str();
-            let mut row = json!({ "url": url, "before": before.to_value(), "after": after, "claim": claim });
-            if let Some(variant) = form.variant {
-                row["variant"] = json!(variant.word());
-            }
-            row
-        })
-        .collect()
     }
 }

@@ -219,6 +219,10 @@ impl Driver for Http {
         "the cache"
     }
 
+    fn is_ours(&self) -> bool {
+        true
+    }
+
     fn limits(&self, kind: Kind) -> Option<Limits> {
         let way = self.way(kind)?;
         let many = Size { items: 200, bytes: HEADER, weigh: in_header };

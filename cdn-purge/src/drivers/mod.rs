@@ -95,6 +95,10 @@ pub struct Receipt {
 pub trait Driver: Sync {
     /// Whose edge it is, for messages.
     fn whose(&self) -> &'static str;
+    /// Whether it is a cache of one's own: then every address of its name is told.
+    fn is_ours(&self) -> bool {
+        false
+    }
     /// What it takes of this kind; `None` when it has no such purge.
     fn limits(&self, kind: Kind) -> Option<Limits>;
     /// Whether it can purge this kind softly.
