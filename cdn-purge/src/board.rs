@@ -155,9 +155,12 @@ impl Board {
             said.push_str(&format!("; {mute} of the {asked} forms of pages asked do not say what they are"));
         }
         if unsaid > 0 {
-            said.push_str(&format!("; of {unsaid} of the {asked} forms it is not known whether a copy is left"));
+            said.push_str(&format!(
+                "; of {unsaid} of the {asked} forms it is not known whether a copy is left"
+            ));
         }
-        let mut headers: Vec<String> = self.slots.iter().flat_map(|slot| self.unlooked(slot, listed)).collect();
+        let mut headers: Vec<String> =
+            self.slots.iter().flat_map(|slot| self.unlooked(slot, listed)).collect();
         headers.sort();
         headers.dedup();
         if !headers.is_empty() {

@@ -51,7 +51,8 @@ pub fn hatch(
                 }
                 let form = Form::own(header, unique);
                 let node_at = nodes.all[node].address;
-                let look = Look { url: url.clone(), host: None, form, node: node_at, apart: Some(false), within };
+                let look =
+                    Look { url: url.clone(), host: None, form, node: node_at, apart: Some(false), within };
                 made.push(Canary { header: header.clone(), node, look });
             }
         }
@@ -76,11 +77,14 @@ fn is_of_use(header: &str, wanted: &Wanted) -> bool {
 pub fn look(edge: &Edge, canaries: &[Canary]) -> Result<Vec<Fate>, Failure> {
     let looks: Vec<Look> = canaries.iter().map(|canary| canary.look.clone()).collect();
     let seen = edge.all(&looks)?;
-    let fate = |(canary, cached): (&Canary, Cached)| match cached {
-        Cached::Miss | Cached::Stale => Some(true),
-        Cached::Hit => Some(false),
-        Cached::Never | Cached::Unsaid => None,
-    }
-    .map(|dropped| Fate { header: canary.header.clone(), node: canary.node, dropped });
+    let fate = |(canary, cached): (&Canary, Cached)| {
+        match cached {
+            Cached::Miss => Some(true),
+            // What was purged softly is served once more to everybody who has a copy of his own.
+            Cached::Hit | Cached::Stale => Some(false),
+            Cached::Never | Cached::Unsaid => None,
+        }
+        .map(|dropped| Fate { header: canary.header.clone(), node: canary.node, dropped })
+    };
     Ok(canaries.iter().zip(seen.into_iter().map(|seen| seen.cached)).filter_map(fate).collect())
 }

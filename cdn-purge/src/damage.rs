@@ -50,7 +50,10 @@ mod tests {
         let html = r#"<script src="/shop/_next/static/x.js"></script><script src="https://cdn.example/a/_next/static/y.js"></script>
             <script>"/_next/static/only-said.js"</script>"#;
         let found: Vec<String> = chunks(html, &page).into_iter().map(String::from).collect();
-        assert_eq!(found, ["https://shop.example/shop/_next/static/x.js", "https://cdn.example/a/_next/static/y.js"]);
+        assert_eq!(
+            found,
+            ["https://shop.example/shop/_next/static/x.js", "https://cdn.example/a/_next/static/y.js"]
+        );
     }
 
     #[test]

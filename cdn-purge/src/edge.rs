@@ -118,7 +118,11 @@ impl Edge<'_> {
     }
 
     /// What a page needs to run: its status and media type.
-    pub fn asset(&self, asset: &Url, node: Option<SocketAddr>) -> Result<Result<(u16, String), String>, Failure> {
+    pub fn asset(
+        &self,
+        asset: &Url,
+        node: Option<SocketAddr>,
+    ) -> Result<Result<(u16, String), String>, Failure> {
         let answer = self.client.send(&Call::new("GET", asset.as_str()).at(node))?;
         let kind = |reply: http_client::Reply| {
             (reply.status, reply.header("content-type").unwrap_or_default().to_owned())
@@ -151,7 +155,8 @@ impl Edge<'_> {
         } else {
             web_page::unpack(&encoding, page.body.clone(), LIMIT).map_err(|packed| packed.why)
         };
-        let text = body.as_ref().map(|(bytes, _)| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+        let text =
+            body.as_ref().map(|(bytes, _)| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
         seen.cut = cut || body.as_ref().is_ok_and(|(_, more)| *more);
         seen.build = self.marker.read(header, &text);
         let constant = seen.build.is_none() && text.contains(Marker::CONSTANT);

@@ -67,7 +67,8 @@ impl Gate<'_> {
         let first = self.ask(&doors, &(0..self.pages.len()).collect::<Vec<_>>())?;
         let mut wanted = wanted;
         if unknown {
-            let said = first.iter().find(|seen| says(seen)).or_else(|| first.iter().find(|s| s.build.is_some()));
+            let said =
+                first.iter().find(|seen| says(seen)).or_else(|| first.iter().find(|s| s.build.is_some()));
             wanted.version = said.and_then(|seen| seen.build.clone());
         }
         let named = unknown || first.iter().any(says);
@@ -145,7 +146,8 @@ impl Gate<'_> {
         flapped: bool,
         wanted: &Build,
     ) -> Failure {
-        let address = at.filter(|_| origin.domain().is_some()).map(|at| format!(" at {at}")).unwrap_or_default();
+        let address =
+            at.filter(|_| origin.domain().is_some()).map(|at| format!(" at {at}")).unwrap_or_default();
         let name = wanted.name().unwrap_or("one build");
         let url = &self.pages[page];
         let not_always = if flapped { " (not each time: is it still being deployed?)" } else { "" };

@@ -46,7 +46,9 @@ mod tests {
     fn what_changes_by_itself_is_dropped_and_nothing_else() {
         let patterns = ["nonce=\"*\"".to_owned(), "<!-- made at * -->".to_owned()];
         let page = |nonce: &str, time: &str, price: &str| {
-            format!("<script nonce=\"{nonce}\">1</script><!-- made at {time} --><b>{price}</b><i nonce=\"{nonce}\">")
+            format!(
+                "<script nonce=\"{nonce}\">1</script><!-- made at {time} --><b>{price}</b><i nonce=\"{nonce}\">"
+            )
         };
         let (a, b) = (page("x", "12:00", "10"), page("yy", "13:00", "10"));
         assert_eq!(normal(&a, &patterns), normal(&b, &patterns));

@@ -200,7 +200,13 @@ impl Proof<'_> {
     }
 
     /// Looks at some slots once more.
-    fn watch(&self, board: &mut Board, which: &[usize], purged_at: Timestamp, end: Instant) -> Result<(), Failure> {
+    fn watch(
+        &self,
+        board: &mut Board,
+        which: &[usize],
+        purged_at: Timestamp,
+        end: Instant,
+    ) -> Result<(), Failure> {
         let within = end.saturating_duration_since(Instant::now());
         let look = |n: &usize| {
             let slot = &board.slots[*n];
@@ -212,7 +218,8 @@ impl Proof<'_> {
         for (n, seen) in which.iter().zip(seen) {
             let slot = &mut board.slots[*n];
             let evidence = seen.evidence(self.target(slot, purged_at));
-            slot.watched.absent = slot.form.optional && seen.status.is_some_and(|s| s == 204 || (400..500).contains(&s));
+            slot.watched.absent =
+                slot.form.optional && seen.status.is_some_and(|s| s == 204 || (400..500).contains(&s));
             slot.watched.take(seen, evidence, Instant::now());
         }
         Ok(())
@@ -222,7 +229,8 @@ impl Proof<'_> {
     fn refresh(&self, board: &mut Board, which: &[usize], seen: &[Seen]) -> Result<(), Failure> {
         let differs = |(n, seen): (&usize, &Seen)| {
             let twin = board.slots[*n].twin.as_ref()?;
-            let other = seen.status == Some(200) && matches!(twin.body, Body::Same(known) if known != seen.digest);
+            let other =
+                seen.status == Some(200) && matches!(twin.body, Body::Same(known) if known != seen.digest);
             (other && !seen.unreadable).then(|| (board.slots[*n].page, board.slots[*n].form.clone()))
         };
         let mut asked: Vec<(usize, Form)> = Vec::new();
@@ -234,7 +242,8 @@ impl Proof<'_> {
         }
         for (page, form) in asked {
             let body = self.asker().content(page, &form)?.map_or(Body::Unsteady, Body::Same);
-            let fits = |slot: &&mut Slot| slot.page == page && (slot.form == form || (form.same && slot.form.same));
+            let fits =
+                |slot: &&mut Slot| slot.page == page && (slot.form == form || (form.same && slot.form.same));
             for slot in board.slots.iter_mut().filter(fits) {
                 slot.twin.iter_mut().for_each(|twin| twin.body = body);
             }
@@ -248,7 +257,13 @@ impl Proof<'_> {
     }
 
     /// Asks what only lacks answers until it has them: nothing has to be waited for.
-    fn complete(&self, board: &mut Board, purged_at: Timestamp, end: Instant, last: Instant) -> Result<(), Failure> {
+    fn complete(
+        &self,
+        board: &mut Board,
+        purged_at: Timestamp,
+        end: Instant,
+        last: Instant,
+    ) -> Result<(), Failure> {
         loop {
             let short = board.short();
             if short.is_empty() || Instant::now() >= last {
@@ -373,7 +388,9 @@ impl Proof<'_> {
             return format!("{url} was not asked before the time was over");
         }
         if slot.watched.row > 0 {
-            return format!("{url} serves {name}, but served something else a moment ago: are several servers behind it?");
+            return format!(
+                "{url} serves {name}, but served something else a moment ago: are several servers behind it?"
+            );
         }
         let build = seen.build.as_ref().is_none_or(|build| self.shown.wanted.is(build));
         let content = seen.status == Some(200) && build && !seen.rsc;
@@ -385,7 +402,10 @@ impl Proof<'_> {
             }
             Evidence::Wrong => match target.twin {
                 Some(twin) if twin.status != 200 => {
-                    format!("{url} {seen} instead of HTTP {}, as the origin does, although it was purged", twin.status)
+                    format!(
+                        "{url} {seen} instead of HTTP {}, as the origin does, although it was purged",
+                        twin.status
+                    )
                 }
                 _ => format!("{url} {seen} instead of {name} although it was purged"),
             },
@@ -424,7 +444,10 @@ impl Proof<'_> {
     }
 
     fn odd(&self, board: &mut Board, page: usize, asset: &Url) {
-        let said = format!("{} names {asset}, which is answered as a page (text/html): see that it opens", self.pages[page]);
+        let said = format!(
+            "{} names {asset}, which is answered as a page (text/html): see that it opens",
+            self.pages[page]
+        );
         self.context.voice.warn(&said);
         board.doubt(page);
     }

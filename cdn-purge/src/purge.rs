@@ -10,13 +10,13 @@ use step::{Acted, Build, Context, Failure, Loss, Outcome, Permit, Run};
 use url::Url;
 
 use crate::args::{Args, Settings};
-use crate::drivers::{Mode, Order};
 use crate::board::Board;
+use crate::drivers::{Mode, Order};
 use crate::edge::Edge;
 use crate::gate::Shown;
-use crate::node::Nodes;
 use crate::gather::{self, Work};
 use crate::list::Lists;
+use crate::node::Nodes;
 use crate::plan::{self, Part};
 use crate::proof::{Before, Proof};
 use crate::remaining::Remaining;

@@ -250,7 +250,9 @@ impl Sender<'_> {
         };
         let told = pace::told(reply.retry_after(), |name| reply.header(name), Timestamp::now());
         match self.driver.verdict(&reply) {
-            Verdict::Busy(said) => self.back_off(call, &reply, &said, told.wait, attempt, feed).map(|()| None),
+            Verdict::Busy(said) => {
+                self.back_off(call, &reply, &said, told.wait, attempt, feed).map(|()| None)
+            }
             verdict => {
                 if let (true, Some(wait)) = (told.empty, told.wait) {
                     feed.lock().unwrap_or_else(PoisonError::into_inner).bucket.close(wait, Instant::now());

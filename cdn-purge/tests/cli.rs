@@ -26,7 +26,7 @@ fn what_the_edge_kept_of_the_old_build_is_gone() {
     let (code, done, stderr) = site.run(&[], &opened("1.2.0"));
     assert_eq!((code, done["steps"][0]["status"].as_str()), (0, Some("changed")), "{stderr}");
     assert_eq!(served(&format!("{edge}/sale")), "1.2.0");
-    let sale = &done["steps"][0]["output"]["urls"][1];
+    let sale = &done["steps"][0]["output"]["urls"][2];
     assert_eq!(
         (&sale["before"]["build"], &sale["after"]["build"], &sale["claim"]),
         (&json!("1.1.4"), &json!("1.2.0"), &json!("observed"))

@@ -10,14 +10,14 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-pub use places::Places;
+pub use web_page::Places;
 
 use jiff::Timestamp;
 use serde_json::Value;
 use step::{Again, Context, Failure, Secret, again, excerpt, redact};
+use ureq::config::Config;
 use ureq::http::{HeaderMap, Request};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::config::Config;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Timeout};
 
@@ -105,7 +105,7 @@ impl Call {
     pub fn place(&self) -> String {
         let host = redact(base(&self.url));
         match self.way.address {
-            Some(address) if !host.ends_with(&format!("//{address}")) => format!("{host} at {}", address.ip()),
+            Some(address) if !host.ends_with(&format!("//{address}")) => format!("{host} at {address}"),
             _ => host,
         }
     }
@@ -225,7 +225,13 @@ impl<'a> Client<'a> {
                 .tls_config(tls.clone())
         };
         let alone = config().max_idle_connections(0).max_idle_connections_per_host(0).build();
-        Client { config: config().build(), alone, agents: Mutex::default(), places: Mutex::default(), context }
+        Client {
+            config: config().build(),
+            alone,
+            agents: Mutex::default(),
+            places: Mutex::default(),
+            context,
+        }
     }
 
     fn agent(&self, way: Way) -> Agent {
@@ -284,7 +290,8 @@ impl<'a> Client<'a> {
     /// As [`Client::send`].
     pub fn fetch(&self, call: &Call, limit: u64) -> Result<Result<Page, Lost>, Failure> {
         let answer = self.answer(call)?.and_then(|answer| page(answer, limit));
-        let said = answer.as_ref().map_or_else(|lost| lost.why.clone(), |page| format!("HTTP {}", page.status));
+        let said =
+            answer.as_ref().map_or_else(|lost| lost.why.clone(), |page| format!("HTTP {}", page.status));
         let place = call.way.address.map(|address| format!(" at {}", address.ip())).unwrap_or_default();
         self.context.voice.detail(&format!("{} {}{place}: {said}", call.method, redact(&call.url)));
         Ok(answer)

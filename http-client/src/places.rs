@@ -1,21 +1,12 @@
-//! The addresses behind a name, each of which may be another server with other copies: all are asked, one by one.
+//! One address for every name, and the names that a proxy looks up by itself.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 use ureq::{Error, Proxy};
-
-/// The addresses of a name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    /// Those that can be asked from here, each once, in the order of the system's resolver.
-    pub reached: Vec<SocketAddr>,
-    /// Those to which this machine has no route (IPv6, most often): nothing is known of them.
-    pub unrouted: Vec<IpAddr>,
-}
+use web_page::Places;
 
 /// Resolves every name to one address.
 #[derive(Debug)]
@@ -37,39 +28,11 @@ impl Resolver for Pinned {
 /// See [`crate::Client::places`].
 pub(crate) fn of(url: &str, proxy: Option<&Proxy>) -> Result<Places, String> {
     let uri: Uri = url.parse().map_err(|e| format!("`{url}` is no address: {e}"))?;
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     if proxy.is_some_and(|proxy| !proxy.is_no_proxy(&uri)) {
         return Ok(Places::default());
     }
-    let found = (host, port).to_socket_addrs().map_err(|_| format!("the name {host} was not found"))?;
-    Ok(sorted(found))
-}
-
-fn sorted(found: impl Iterator<Item = SocketAddr>) -> Places {
-    let mut places = Places::default();
-    for address in found {
-        if places.reached.contains(&address) || places.unrouted.contains(&address.ip()) {
-            continue;
-        }
-        if is_routed(address) { places.reached.push(address) } else { places.unrouted.push(address.ip()) }
-    }
-    // `localhost` has two addresses on most machines, and most servers listen at one of them.
-    if places.reached.len() > 1 && places.reached.iter().all(|address| address.ip().is_loopback()) {
-        let there = |address: &SocketAddr| TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok();
-        let up: Vec<SocketAddr> = places.reached.iter().copied().filter(there).collect();
-        let named = |ip: IpAddr| ip == IpAddr::V6(Ipv6Addr::LOCALHOST) || ip == IpAddr::from([127, 0, 0, 1]);
-        if !up.is_empty() {
-            places.reached.retain(|address| up.contains(address) || !named(address.ip()));
-        }
-    }
-    places
-}
-
-/// Whether this machine has a way there at all. Nothing is sent.
-fn is_routed(address: SocketAddr) -> bool {
-    let any: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-    UdpSocket::bind(any).and_then(|socket| socket.connect(address)).is_ok()
+    web_page::places(uri.host().unwrap_or_default(), port)
 }
 
 #[cfg(test)]
@@ -77,22 +40,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_is_a_place_and_a_listener_decides_for_localhost() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("its address").port();
-        let ours = SocketAddr::from(([127, 0, 0, 1], port));
-        let both = [ours, SocketAddr::from((Ipv6Addr::LOCALHOST, port)), ours];
-        assert_eq!(sorted(both.into_iter()).reached, [ours]);
-        // Two servers of one name are two, whether one of them is up or not.
-        let two = [ours, SocketAddr::from(([127, 0, 0, 9], port))];
-        assert_eq!(sorted(two.into_iter()).reached, two);
-        assert_eq!(of(&format!("http://127.0.0.1:{port}/x"), None).expect("found").reached, [ours]);
-        assert!(of("http://no-such-name.invalid/", None).is_err());
-    }
-
-    #[test]
     fn behind_a_proxy_nobody_knows() {
         let proxy = Proxy::new("http://proxy.example:3128").expect("a proxy");
         assert_eq!(of("http://shop.example/", Some(&proxy)), Ok(Places::default()));
+        assert_eq!(of("http://127.0.0.1:81/x", None).expect("found").reached, [([127, 0, 0, 1], 81).into()]);
     }
 }

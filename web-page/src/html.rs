@@ -5,12 +5,9 @@ use html5gum::{Token, Tokenizer};
 
 type StartTag = html5gum::StartTag<()>;
 
-/// What became of the search for an attribute.
-pub type Attribute = Option<String>;
-
 /// The value of the first attribute of this name (in whatever tag).
 #[must_use]
-pub fn attribute(html: &str, name: &str) -> Attribute {
+pub fn attribute(html: &str, name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
     tags(html).find_map(|tag| value(&tag, &name))
 }
