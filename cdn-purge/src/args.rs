@@ -8,12 +8,12 @@ use step::{Common, Context, Failure, Marker};
 use url::Url;
 
 use crate::drivers::{self, Driver, Mode};
-use crate::form::Wanted;
-use crate::node::Listed;
-use crate::normal;
+use crate::page::form::Wanted;
+use crate::page::node::Listed;
+use crate::page::normal;
 use crate::plan::Tuning;
+use crate::proof::watch::Quiet;
 use crate::select;
-use crate::watch::Quiet;
 
 /// The keys of `[cdn-purge]`.
 pub const KEYS: &[&str] = &[

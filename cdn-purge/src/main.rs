@@ -1,30 +1,14 @@
 //! Purges what a release changed from the edge, and proves that the edge serves the new build.
 
 mod args;
-mod batch;
-mod board;
-mod canary;
 mod coverage;
-mod damage;
 mod drivers;
-mod edge;
-mod form;
-mod gate;
-mod gather;
-mod list;
-mod node;
-mod normal;
-mod pace;
+mod page;
 mod plan;
 mod proof;
 mod purge;
-mod remaining;
-mod seen;
 mod select;
 mod send;
-mod source;
-mod verdict;
-mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -10,17 +10,17 @@ use step::{Acted, Build, Context, Failure, Loss, Outcome, Permit, Run};
 use url::Url;
 
 use crate::args::{Args, Settings};
-use crate::board::Board;
 use crate::drivers::{Mode, Order};
-use crate::edge::Edge;
-use crate::gate::Shown;
-use crate::gather::{self, Work};
-use crate::list::Lists;
-use crate::node::Nodes;
+use crate::page::edge::Edge;
+use crate::page::node::Nodes;
 use crate::plan::{self, Part};
+use crate::proof::board::Board;
+use crate::proof::gate::Shown;
 use crate::proof::{Before, Proof};
-use crate::remaining::Remaining;
 use crate::select::Kind;
+use crate::select::gather::{self, Work};
+use crate::select::list::Lists;
+use crate::select::remaining::Remaining;
 use crate::send::Sender;
 
 /// Between the two purges of a cache with another one behind it (what Fastly advises).
@@ -111,7 +111,7 @@ fn parts(
 
 /// The first request of each kind, as it would be sent.
 fn requests(run: &Run, settings: &Settings, lists: &Lists, parts: &[Part]) -> Vec<String> {
-    let first = |(list, part): (&crate::list::List, &Part)| {
+    let first = |(list, part): (&crate::select::list::List, &Part)| {
         let items = &list.first[..list.first.len().min(part.limits.size.items)];
         let order = Order {
             kind: list.kind,

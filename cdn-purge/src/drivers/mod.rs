@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use step::{Acted, Failure, Settings};
 
-use crate::batch::Size;
 use crate::coverage::Checked;
 use crate::select::Kind;
+use crate::send::batch::Size;
 
 /// Whether copies are dropped, or served once more while the edge asks the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

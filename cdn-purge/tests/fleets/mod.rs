@@ -101,7 +101,7 @@ impl Fleet {
             nodes[0] = VARNISHES;
         }
         let pages = 1 + chance.below(3);
-        let lie = match chance.below(9) {
+        let lie = match chance.below(12) {
             0 => Lie::Deaf,
             1 => Lie::Node(chance.below(count)),
             2 | 3 => Lie::Page(chance.below(count), chance.below(pages)),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::seen::{Claim, Evidence, Seen};
-use crate::verdict::Cached;
+use crate::page::seen::{Claim, Evidence, Seen};
+use crate::page::verdict::Cached;
 
 /// So many right answers in a row, none of them from a cache, mean that it keeps none.
 const ENOUGH: u32 = 5;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use step::Build;
 
-use crate::verdict::Cached;
+use crate::page::verdict::Cached;
 
 /// `Age` is in whole seconds, and clocks differ a little.
 const SLACK: Duration = Duration::from_secs(2);

@@ -1,6 +1,9 @@
 //! Sends a list to the vendor: in batches, by a few threads that share one token bucket, again where that is right, in halves
 //! where the vendor finds a batch too large. It stops at the first failure, and knows what is left.
 
+pub mod batch;
+pub mod pace;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -11,13 +14,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use step::{Acted, Again, Context, Failure, Permit, again};
 
-use crate::batch::Batches;
 use crate::drivers::{self, Driver, Limits, Mode, Order, Receipt, Verdict};
-use crate::list::{List, SHOWN};
-use crate::node::Nodes;
-use crate::pace::{self, Bucket};
+use crate::page::node::Nodes;
 use crate::plan;
 use crate::select::Kind;
+use crate::select::list::{List, SHOWN};
+use crate::send::batch::Batches;
+use crate::send::pace::Bucket;
 
 /// The longest wait between two questions whether a purge is done.
 const ASK: Duration = Duration::from_secs(10);

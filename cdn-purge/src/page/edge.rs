@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use step::{Failure, Marker};
 use url::Url;
 
-use crate::form::{self, Form};
-use crate::normal::normal;
-use crate::seen::Seen;
+use crate::page::form::{self, Form};
+use crate::page::normal::normal;
+use crate::page::seen::Seen;
+use crate::page::verdict;
 use crate::select;
-use crate::verdict;
 
 /// The media type of React's wire format.
 const WIRE: &str = "text/x-component";

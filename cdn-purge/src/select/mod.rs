@@ -1,6 +1,11 @@
 //! What can be purged, and how people write it: pages, prefixes, hosts, tags. Pure. Everything but a tag lies on a host of the
 //! environment: an edge says yes to a purge of a host that it does not have, and does nothing.
 
+pub mod gather;
+pub mod list;
+pub mod remaining;
+pub mod source;
+
 use step::Failure;
 use url::Url;
 

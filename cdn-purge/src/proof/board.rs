@@ -5,12 +5,12 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::canary::Fate;
-use crate::form::Form;
-use crate::node::Nodes;
-use crate::seen::{Claim, Seen, Twin};
-use crate::verdict::Cached;
-use crate::watch::{Quiet, Servers, Watched};
+use crate::page::form::Form;
+use crate::page::node::Nodes;
+use crate::page::seen::{Claim, Seen, Twin};
+use crate::page::verdict::Cached;
+use crate::proof::canary::Fate;
+use crate::proof::watch::{Quiet, Servers, Watched};
 
 /// One form of one page at one node.
 #[derive(Clone, Debug)]

@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn chunks_are_those_that_tags_name() {
-        let html = include_str!("../tests/fixtures/home-dpl1.html");
+        let html = include_str!("../../tests/fixtures/home-dpl1.html");
         let page = Url::parse("https://shop.example/sale").expect("a page");
         let found = chunks(html, &page);
         assert!(found.len() >= 5, "{found:?}");

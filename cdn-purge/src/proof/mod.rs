@@ -1,35 +1,39 @@
 //! The proof: every page, in every form that an edge may keep apart, at every address, must be what it has to be, and not older than
 //! the purge. One place asks: others may differ, and nothing here says otherwise.
 
+mod blame;
+pub mod board;
+pub mod canary;
+pub mod gate;
+pub mod watch;
+mod whole;
+
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
-use step::{Acted, Build, Context, Failure};
+use step::{Build, Context, Failure};
 use url::Url;
 
 use crate::args::Settings;
-use crate::board::{Board, Slot, tells};
-use crate::canary::{self, Canary};
-use crate::damage::{self, Chunk};
-use crate::edge::{Edge, Look};
-use crate::form::Form;
-use crate::gate::{Gate, Shown};
-use crate::node::Nodes;
+use crate::page::edge::{Edge, Look};
+use crate::page::form::Form;
+use crate::page::node::Nodes;
+use crate::page::seen::{Body, Claim, Seen, Target, Twin};
+use crate::proof::board::{Board, Slot, tells};
+use crate::proof::canary::Canary;
+use crate::proof::gate::{Gate, Shown};
+use crate::proof::watch::{Counting, Servers, Watched};
 use crate::purge::hosts_of;
-use crate::seen::{Body, Claim, Evidence, Seen, Target, Twin};
-use crate::watch::{Counting, Servers, Watched};
 
 /// The waits between two looks at what is not right yet; the last one is repeated.
 const WAITS: [u64; 4] = [250, 500, 1000, 2000];
 /// Between two looks at what is right and has to stay so.
 const STAY: Duration = Duration::from_secs(1);
 /// The shortest and the longest that one look may take.
-const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// Files that are asked for, all pages together.
-const ASSETS: usize = 200;
-/// Pages that a failure names; the others are counted.
-const NAMED: usize = 10;
+pub const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// What a page answers that has no such form of React's wire format.
+const NO_FORM: [u16; 5] = [204, 400, 404, 405, 406];
 
 /// Pages to ask, and what they have to be.
 pub struct Proof<'a> {
@@ -93,7 +97,7 @@ impl Proof<'_> {
         board.report(&self.pages, &self.nodes, &|header| self.listed(header))
     }
 
-    fn look_at(&self, page: usize, form: &Form, node: usize, within: Duration) -> Look {
+    pub fn look_at(&self, page: usize, form: &Form, node: usize, within: Duration) -> Look {
         Look {
             url: self.pages[page].clone(),
             host: None,
@@ -218,8 +222,7 @@ impl Proof<'_> {
         for (n, seen) in which.iter().zip(seen) {
             let slot = &mut board.slots[*n];
             let evidence = seen.evidence(self.target(slot, purged_at));
-            slot.watched.absent =
-                slot.form.optional && seen.status.is_some_and(|s| s == 204 || (400..500).contains(&s));
+            slot.watched.absent = slot.form.optional && seen.status.is_some_and(|s| NO_FORM.contains(&s));
             slot.watched.take(seen, evidence, Instant::now());
         }
         Ok(())
@@ -251,7 +254,7 @@ impl Proof<'_> {
         Ok(())
     }
 
-    fn target<'s>(&'s self, slot: &'s Slot, purged_at: Timestamp) -> Target<'s> {
+    pub fn target<'s>(&'s self, slot: &'s Slot, purged_at: Timestamp) -> Target<'s> {
         let purged = self.purged.get(slot.page).is_some_and(|purged| *purged).then_some(purged_at);
         Target { build: &self.shown.wanted, twin: slot.twin.as_ref(), since: self.since.max(purged) }
     }
@@ -358,103 +361,6 @@ impl Proof<'_> {
             slot.watched.claim = Some(Claim::Stable);
         }
         Ok(board)
-    }
-
-    fn judge(&self, board: &Board, purged_at: Timestamp) -> Result<(), Failure> {
-        let wrong = board.open();
-        let Some(first) = wrong.first().map(|n| &board.slots[*n]) else { return Ok(()) };
-        let failure = Failure::failed(first.watched.seen.reason(), self.wrong(first, purged_at))
-            .output("urls", self.report(board));
-        let failure = match first.form.wire {
-            // Next.js sends browsers to `?_rsc=`, which caches keep apart from the page.
-            true => failure
-                .next("purge by tag or prefix: the address of a page alone does not take its ?_rsc= with it"),
-            false => failure,
-        };
-        let named = wrong.iter().skip(1).take(NAMED).map(|n| self.wrong(&board.slots[*n], purged_at));
-        let failure = named.fold(failure, Failure::cause);
-        Err(match wrong.len().saturating_sub(NAMED + 1) {
-            0 => failure,
-            more => failure.cause(format!("and {more} more")),
-        })
-    }
-
-    /// What is wrong with one, for people.
-    fn wrong(&self, slot: &Slot, purged_at: Timestamp) -> String {
-        let form = if slot.form.is_plain() { String::new() } else { format!(" ({})", slot.form.name) };
-        let url = format!("{}{form}{}", self.pages[slot.page], self.nodes.named(slot.node));
-        let (seen, target, name) = (&slot.watched.seen, self.target(slot, purged_at), self.name());
-        if slot.watched.answers == 0 {
-            return format!("{url} was not asked before the time was over");
-        }
-        if slot.watched.row > 0 {
-            return format!(
-                "{url} serves {name}, but served something else a moment ago: are several servers behind it?"
-            );
-        }
-        let build = seen.build.as_ref().is_none_or(|build| self.shown.wanted.is(build));
-        let content = seen.status == Some(200) && build && !seen.rsc;
-        match seen.evidence(Target { since: None, ..target }) {
-            Evidence::Right => format!("{url} serves {name} from a copy that is older than the purge"),
-            Evidence::None => format!("{url} serves a copy that is older than the purge ({})", seen.why()),
-            Evidence::Wrong if content && matches!(target.twin, Some(Twin { body: Body::Same(_), .. })) => {
-                format!("{url} serves another content than the origin although it was purged")
-            }
-            Evidence::Wrong => match target.twin {
-                Some(twin) if twin.status != 200 => {
-                    format!(
-                        "{url} {seen} instead of HTTP {}, as the origin does, although it was purged",
-                        twin.status
-                    )
-                }
-                _ => format!("{url} {seen} instead of {name} although it was purged"),
-            },
-        }
-    }
-
-    /// The files that the pages name must be there: old HTML beside new files opens, and then breaks. Of one that is answered with
-    /// a page it is not known whether browsers can run it: then the pages that name it are not known to be right.
-    pub fn whole(&self, board: &mut Board) -> Result<(), Failure> {
-        if !self.settings.assets {
-            return Ok(());
-        }
-        let mut asked: Vec<Url> = Vec::new();
-        for (n, page) in self.pages.iter().enumerate() {
-            let node = self.nodes.of_page(page).first().copied().unwrap_or_default();
-            let (seen, html) = self.edge.document(&self.look_at(n, &Form::browser(), node, LOOK.1))?;
-            let chunks = if seen.status == Some(200) { damage::chunks(&html, page) } else { Vec::new() };
-            for asset in chunks {
-                if asked.len() >= ASSETS || asked.contains(&asset) {
-                    continue;
-                }
-                let at = self.nodes.all[node].address.filter(|_| asset.origin() == page.origin());
-                let chunk = match self.edge.asset(&asset, at)? {
-                    Ok((status, kind)) => damage::chunk(status, &kind),
-                    Err(why) => Chunk::Missing(format!("does not answer: {why}")),
-                };
-                match chunk {
-                    Chunk::There => {}
-                    Chunk::Odd => self.odd(board, n, &asset),
-                    Chunk::Missing(why) => return Err(self.missing(board, page, &asset, &why)),
-                }
-                asked.push(asset);
-            }
-        }
-        Ok(())
-    }
-
-    fn odd(&self, board: &mut Board, page: usize, asset: &Url) {
-        let said = format!(
-            "{} names {asset}, which is answered as a page (text/html): see that it opens",
-            self.pages[page]
-        );
-        self.context.voice.warn(&said);
-        board.doubt(page);
-    }
-
-    fn missing(&self, board: &Board, page: &Url, asset: &Url, why: &str) -> Failure {
-        let message = format!("{page} names {asset}, which {why}: the page opens and then breaks");
-        Failure::failed("chunk-missing", message).acted(Acted::Yes).output("urls", self.report(board))
     }
 }
 

@@ -6,9 +6,9 @@ use step::{Failure, Run};
 use url::Url;
 
 use crate::args::{Args, Settings};
-use crate::list::{Lists, SHOWN};
+use crate::select::list::{List, Lists, SHOWN};
+use crate::select::source::Source;
 use crate::select::{self, Kind};
-use crate::source::Source;
 
 /// What a run is about.
 pub struct Work {
@@ -30,7 +30,7 @@ pub fn gather(run: &Run, settings: &Settings, args: &Args, client: &Client) -> R
     } else {
         standing(settings, &hosts, fact.as_deref(), &mut lists)?;
     }
-    lists.full_mut().for_each(crate::list::List::seal);
+    lists.full_mut().for_each(List::seal);
     if lists.full().next().is_none() {
         return Err(Failure::usage(
             "no-urls",

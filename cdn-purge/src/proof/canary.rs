@@ -7,10 +7,10 @@ use std::time::Duration;
 use step::Failure;
 use url::Url;
 
-use crate::edge::{Edge, Look};
-use crate::form::{Form, Wanted};
-use crate::node::Nodes;
-use crate::verdict::Cached;
+use crate::page::edge::{Edge, Look};
+use crate::page::form::{Form, Wanted};
+use crate::page::node::Nodes;
+use crate::page::verdict::Cached;
 
 /// A copy of ours.
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use step::{Build, Context, Failure};
 use url::Url;
 
 use crate::args::Settings;
-use crate::edge::{self, Edge, Look};
-use crate::form::Form;
-use crate::seen::{Body, Seen, Twin};
+use crate::page::edge::{self, Edge, Look};
+use crate::page::form::Form;
+use crate::page::seen::{Body, Seen, Twin};
 
 /// So many answers in a row are asked for while it is watched: of three instances one that is old answers among them, all but certainly.
 const ANSWERS: usize = 30;
