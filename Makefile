@@ -9,7 +9,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify sweep-db demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
+.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,9 @@ sweep-notify: ## notify through 280 faults and 140 kills at random (NOTIFY_SWEEP
 
 sweep-db: setup ## db-restore killed at every line of every command, every fault, every kind of loss, every odd database (long)
 	SWEEP=all $(CARGO) test -p db-restore --test guard --test hard --test loss --test odd
+
+sweep-cdn: setup ## cdn-purge on 1,000 generated fleets of real caches (FLEETS=N)
+	FLEETS=$${FLEETS:-1000} $(CARGO) test -p cdn-purge --test fleet -- --nocapture
 
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use step::Failure;
 
 use crate::drivers::{Driver, Limits, Mode};
-use crate::list::List;
 use crate::select::Kind;
+use crate::select::list::List;
 
 /// Softly for a release: pages that are a minute old hurt nobody, and the origin is not asked for all of them at once. Hard for
 /// whatever takes a bad build or bad data away, and for what a person names.
@@ -179,7 +179,7 @@ pub fn spoken(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Size;
+    use crate::send::batch::Size;
 
     #[test]
     fn soft_for_a_release_and_hard_for_a_rollback() {

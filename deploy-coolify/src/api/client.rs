@@ -1,6 +1,7 @@
 //! The HTTP underneath: one connection pool, no redirects, what is safe is asked again, what is not is sent once.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ const REQUESTS_A_MINUTE: u32 = 200;
 pub struct Net {
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
+    /// For each host and port with several addresses: a client for each of them.
+    places: RefCell<HashMap<String, Vec<reqwest::Client>>>,
     /// How many requests a minute the token's owner has, as Coolify said last.
     limit: Cell<u32>,
     /// Until when Coolify wants to be left alone: all requests of a minute are used up, by whoever has used them.
@@ -37,8 +40,6 @@ impl Net {
     pub fn new() -> Result<Self, Failure> {
         // Somebody else may have installed it: it is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder().redirect(redirect::Policy::none());
-        let builder = builder.user_agent(concat!("deploy-coolify/", env!("CARGO_PKG_VERSION")));
         let none = |e| {
             let message = format!(
                 "there is no HTTPS: {}; are the system's certificates there (ca-certificates), or does SSL_CERT_FILE lead nowhere?",
@@ -46,10 +47,16 @@ impl Net {
             );
             Failure::config("tls", message)
         };
-        let client = builder.build().map_err(none)?;
+        let client = builder().build().map_err(none)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::temporary("runtime", format!("no event loop: {e}")))?;
-        Ok(Net { runtime, client, limit: Cell::new(REQUESTS_A_MINUTE), closed: Cell::new(None) })
+        Ok(Net {
+            runtime,
+            client,
+            places: RefCell::default(),
+            limit: Cell::new(REQUESTS_A_MINUTE),
+            closed: Cell::new(None),
+        })
     }
 
     /// Waits for a piece of work.
@@ -60,6 +67,22 @@ impl Net {
     /// The connection pool.
     pub fn client(&self) -> &reqwest::Client {
         &self.client
+    }
+
+    /// A client for each address of a page's host: each may be another server. Behind a proxy, which looks the name up by itself,
+    /// they are all the same.
+    pub fn places(&self, page: &str) -> Vec<reqwest::Client> {
+        let Some(page) = url::Url::parse(page).ok().filter(url::Url::has_host) else {
+            return vec![self.client.clone()];
+        };
+        let (host, port) = (page.host_str().unwrap_or_default(), page.port_or_known_default().unwrap_or(443));
+        let made = || {
+            let found = web_page::places(host, port).unwrap_or_default().reached;
+            let pinned = |address| builder().resolve(host, address).build();
+            let clients: Vec<_> = found.iter().filter_map(|address| pinned(*address).ok()).collect();
+            if found.len() > 1 { clients } else { vec![self.client.clone()] }
+        };
+        self.places.borrow_mut().entry(format!("{host}:{port}")).or_insert_with(made).clone()
     }
 
     /// How often each of `many` may be asked, so that four fifths of the owner's requests are left at most.
@@ -76,6 +99,11 @@ impl Net {
         let left = self.closed.get()?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().redirect(redirect::Policy::none());
+    builder.user_agent(concat!("deploy-coolify/", env!("CARGO_PKG_VERSION")))
 }
 
 /// A read that did not succeed.

@@ -189,10 +189,7 @@ impl Judge<'_> {
         let failure =
             Failure::failed("not-live", format!("{name} was deployed, but {why}")).acted(Acted::Yes);
         // Where the previous build still answers, the new one has not replaced it.
-        let other = |page: &Seen| {
-            matches!(page, Seen::Says(_)) && page.evidence(&self.seen.wanted.build) == Evidence::Wrong
-        };
-        let sick = !look.pages.iter().any(other);
+        let sick = !look.pages.iter().any(|page| page.is_other(&self.seen.wanted.build));
         Unproven { failure: shown.into_iter().fold(failure, Failure::cause), sick }
     }
 

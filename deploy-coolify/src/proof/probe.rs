@@ -3,12 +3,15 @@
 use std::fmt;
 
 use futures_util::future::join_all;
+use reqwest::Client;
 use step::{Build, Context, Marker};
 
 use super::verdict::Evidence;
 use crate::api::{Net, cause, sentence};
 use crate::settings::Settings;
 
+/// In which forms: plainly, and as browsers ask.
+const FORMS: [Option<&str>; 2] = [None, Some(web_page::BROWSER)];
 /// The most of a page that is read, in bytes.
 const BODY: usize = 2 << 20;
 
@@ -27,6 +30,8 @@ pub enum Seen {
     Status(u16),
     /// No answer.
     Silent(String),
+    /// Not every address, or not every form, is the same.
+    Differs(Vec<Seen>),
 }
 
 impl fmt::Display for Seen {
@@ -38,6 +43,10 @@ impl fmt::Display for Seen {
             Seen::Lacks(text) => write!(f, "answers without the text `{text}`"),
             Seen::Status(status) => write!(f, "answers with HTTP {status}"),
             Seen::Silent(why) => write!(f, "does not answer: {why}"),
+            Seen::Differs(all) => {
+                let all: Vec<String> = all.iter().map(Seen::to_string).collect();
+                write!(f, "is not the same at every address and in every form: it {}", all.join(", and "))
+            }
         }
     }
 }
@@ -51,6 +60,10 @@ impl Seen {
     /// What it is worth. Who is turned away, sent elsewhere or not heard has seen nothing of the build.
     pub fn evidence(&self, wanted: &Build) -> Evidence {
         match self {
+            // As bad as the worst of them.
+            Seen::Differs(all) => {
+                all.iter().map(|seen| seen.evidence(wanted)).max().unwrap_or(Evidence::Unclear)
+            }
             Seen::Fits => Evidence::Right,
             Seen::Says(_) if self.is(wanted) => Evidence::Right,
             Seen::Says(_) | Seen::Lacks(_) => Evidence::Wrong,
@@ -59,6 +72,30 @@ impl Seen {
             }
             Seen::Status(_) => Evidence::Wrong,
         }
+    }
+
+    /// Whether another build answers, at whatever address.
+    pub fn is_other(&self, wanted: &Build) -> bool {
+        match self {
+            Seen::Says(_) => self.evidence(wanted) == Evidence::Wrong,
+            Seen::Differs(all) => all.iter().any(|seen| seen.is_other(wanted)),
+            _ => false,
+        }
+    }
+}
+
+/// What all answers are together.
+fn joined(all: Vec<Seen>) -> Seen {
+    let mut kinds: Vec<Seen> = Vec::new();
+    for seen in all {
+        if !kinds.contains(&seen) {
+            kinds.push(seen);
+        }
+    }
+    match kinds.len() {
+        0 => Seen::Silent("it has no address".into()),
+        1 => kinds.remove(0),
+        _ => Seen::Differs(kinds),
     }
 }
 
@@ -87,16 +124,22 @@ impl<'a> Probe<'a> {
         Probe { context, settings, net }
     }
 
-    /// Asks one page, as anybody would: nothing in the request busts a cache.
+    /// Asks one page, as anybody would: nothing in the request busts a cache. Every address of its name is asked, as browsers ask and
+    /// plainly: each may be another server, and each form another copy.
     pub async fn ask(&self, url: &str, text: Option<&str>) -> Seen {
-        let seen = self.fetch(url, text).await;
+        let clients = self.net.places(url);
+        let each = clients.iter().flat_map(|client| FORMS.map(|form| self.fetch(client, form, url, text)));
+        let seen = joined(join_all(each).await);
         self.context.voice.detail(&format!("{url} {seen}"));
         seen
     }
 
-    async fn fetch(&self, url: &str, text: Option<&str>) -> Seen {
+    async fn fetch(&self, client: &Client, form: Option<&str>, url: &str, text: Option<&str>) -> Seen {
         let Ok(timeout) = self.context.deadline.request() else { return Seen::Silent("no time left".into()) };
-        let mut answer = match self.net.client().get(url).timeout(timeout).send().await {
+        // A balancer hands out whole connections: whoever asks twice over one asks one server twice.
+        let request = client.get(url).timeout(timeout).header("Connection", "close");
+        let request = form.into_iter().fold(request, |request, form| request.header("Accept-Encoding", form));
+        let mut answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => return Seen::Silent(cause(&error)),
         };
@@ -112,6 +155,10 @@ impl<'a> Probe<'a> {
                 Err(error) => return Seen::Silent(cause(&error)),
             }
         }
+        let encoding =
+            answer.headers().get("content-encoding").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        // What cannot be unpacked says nothing; a header may.
+        let bytes = web_page::unpack(encoding, bytes, BODY).map(|(bytes, _)| bytes).unwrap_or_default();
         let body = String::from_utf8_lossy(&bytes);
         let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         match (text, &self.settings.marker) {
@@ -161,6 +208,10 @@ mod tests {
             (Seen::Status(403), Evidence::Unclear),
             (Seen::Mute, Evidence::Unclear),
             (Seen::Silent("refused".into()), Evidence::Unclear),
+            (joined(vec![Seen::Says("1.2.0".into()), Seen::Says("1.2.0".into())]), Evidence::Right),
+            (joined(vec![Seen::Says("1.2.0".into()), Seen::Says("1.1.4".into())]), Evidence::Wrong),
+            (joined(vec![Seen::Says("1.2.0".into()), Seen::Mute]), Evidence::Unclear),
+            (joined(Vec::new()), Evidence::Unclear),
         ] {
             assert_eq!(seen.evidence(&wanted), evidence, "{seen}");
         }

@@ -11,7 +11,7 @@ use quick_xml::events::{BytesRef, Event};
 use step::Failure;
 use url::Url;
 
-use crate::list::Lists;
+use crate::select::list::Lists;
 use crate::select::{self, Kind};
 
 /// No address is longer, and a file without line ends is no list.
