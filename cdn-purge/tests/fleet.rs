@@ -3,6 +3,11 @@
 //!
 //! `FLEETS=1000` (`make sweep-cdn`) for as many; 40 otherwise.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "the figures of a sweep, and the fleets that were not as they should be"
+)]
+
 mod fleets;
 mod site;
 

@@ -96,7 +96,7 @@ impl Edge<'_> {
             call = call.header("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         }
         match self.client.fetch(&call, LIMIT as u64)? {
-            Ok(page) => Ok(self.seen(page, look.apart)),
+            Ok(page) => Ok(self.seen(&page, look.apart)),
             Err(lost) => Ok((Seen::silent(lost.why), String::new())),
         }
     }
@@ -114,7 +114,7 @@ impl Edge<'_> {
         if let Some(url) = answer.as_ref().ok().and_then(hashed) {
             answer = self.client.fetch(&look.call(&url), LIMIT as u64)?;
         }
-        Ok(answer.map_or_else(|lost| Seen::silent(lost.why), |page| self.flight(page, look.apart)))
+        Ok(answer.map_or_else(|lost| Seen::silent(lost.why), |page| self.flight(&page, look.apart)))
     }
 
     /// What a page needs to run: its status and media type.
@@ -130,7 +130,7 @@ impl Edge<'_> {
         Ok(answer.map(kind).map_err(|lost| lost.why))
     }
 
-    fn seen(&self, page: Page, apart: Option<bool>) -> (Seen, String) {
+    fn seen(&self, page: &Page, apart: Option<bool>) -> (Seen, String) {
         let age = page.header("age").and_then(|age| age.trim().parse().ok()).map(Duration::from_secs);
         let (verdict, cached) = verdict::verdict(|name| page.header(name), apart);
         let encoding = page.header("content-encoding").unwrap_or_default().to_owned();
@@ -173,7 +173,7 @@ impl Edge<'_> {
     }
 
     /// React's wire format: it says its build in other places than a document.
-    fn flight(&self, page: Page, apart: Option<bool>) -> Seen {
+    fn flight(&self, page: &Page, apart: Option<bool>) -> Seen {
         let deployed = page.header("x-nextjs-deployment-id").map(str::to_owned);
         let (mut seen, text) = self.seen(page, apart);
         if !seen.rsc {

@@ -85,11 +85,8 @@ impl Watched {
         if evidence == Evidence::Wrong && seen.status.is_some() && seen.cached != Cached::Stale {
             self.old = Some(now);
         }
-        if let Some(object) = seen.object.as_ref().filter(|_| evidence == Evidence::Right) {
-            if !self.objects.contains(object) {
-                self.objects.push(object.clone());
-            }
-        }
+        let object = seen.object.as_ref().filter(|_| evidence == Evidence::Right);
+        self.objects.extend(object.filter(|object| !self.objects.contains(object)).cloned());
         self.at = Some(Timestamp::now());
         self.seen = seen;
     }
