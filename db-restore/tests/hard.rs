@@ -23,7 +23,7 @@ fn held(bench: &Bench, args: &[&str], document: &Value) -> Lockstep {
 /// The ends of the stages, by what is said just before each.
 const PLACES: &[&str] = &[
     // By transactions, the first time: afterwards it is another database that is live, and every row is compared.
-    "array[t.id::text] from only public.products",
+    "array[convert_to(t.id::text, getdatabaseencoding()::name)] from only public.products",
     "connecting to postgres",
     "reading shop-",
     "create database \"shop__dbr_",

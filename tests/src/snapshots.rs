@@ -17,7 +17,10 @@ pub fn edit(folder: &Path, change: impl Fn(&mut Value)) {
     change(&mut manifest);
     let text = serde_json::to_string_pretty(&manifest).expect("JSON");
     let text = text.strip_suffix("\n}").expect("an object");
-    let hash: String = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
+    let cluster = manifest["system_identifier"].as_str().expect("a number");
+    let hashed =
+        text.replacen(&format!("\"system_identifier\": \"{cluster}\""), "\"system_identifier\": \"\"", 1);
+    let hash: String = Sha256::digest(hashed).iter().map(|b| format!("{b:02x}")).collect();
     std::fs::write(path, format!("{text},\n  \"sha256\": \"{hash}\"\n}}")).expect("written");
 }
 

@@ -250,7 +250,6 @@ impl Restore<'_> {
         written: Option<i64>,
         report: &mut Report,
     ) -> Result<Record, Failure> {
-        let before = record.rows;
         let sides = Sides {
             server: self.operation.server,
             old: &record.kept_in,
@@ -259,7 +258,7 @@ impl Restore<'_> {
         };
         let counted = loss::finish(sides, (record.from_xid, written), report).and_then(|()| {
             record.rows = Some(report.rows());
-            if record.rows == before { Ok(()) } else { self.remember(permit, &record) }
+            self.remember(permit, &record)
         });
         if let Err(failure) = counted {
             report.is_unfinished();

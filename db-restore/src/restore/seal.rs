@@ -14,7 +14,7 @@ use crate::server::{Row, Session, Value, get};
 const RELATIONS: &str = "
     select format('%I.%I', n.nspname, c.relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'm') and c.relpersistence <> 't' and not c.relisshared and n.nspname !~ '^pg_(toast|temp)'
+    where (c.relkind = 'r' or c.relkind = 'm' and c.relispopulated) and c.relpersistence <> 't' and not c.relisshared and n.nspname !~ '^pg_(toast|temp)'
       and not (n.nspname = 'pg_catalog' and c.relname in ('pg_statistic', 'pg_statistic_ext_data'))
       and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
     order by 1";

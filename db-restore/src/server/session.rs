@@ -423,6 +423,7 @@ impl<'a> Session<'a> {
         database: &str,
     ) -> Result<usize, Failure> {
         self.prove()?;
+        self.tell(&change);
         let end = sql::fill(
             "select {} from pg_stat_activity a where datname = $1 and pid <> pg_backend_pid()",
             &[END.into()],

@@ -117,8 +117,17 @@ fn seal(json: &str, key: Option<&Secret>) -> String {
         let signed = hmac::sign(&signing(key), text.as_bytes());
         text.push_str(&format!("{SIGNATURE}{}\"", hex(signed.as_ref())));
     }
-    let hash = hex(&Sha256::digest(&text));
+    let hash = hash(&text);
     format!("{text}{HASH}{hash}{END}")
+}
+
+/// The SHA-256 of a manifest's text without the number of the cluster: after a `pg_upgrade`, or on a server that takes the place of a lost one, a
+/// person may write the new one there. It only says where the snapshot was taken; a signature is over all of it.
+fn hash(text: &str) -> String {
+    const CLUSTER: &str = "\"system_identifier\": \"";
+    let Some((before, after)) = text.split_once(CLUSTER) else { return hex(&Sha256::digest(text)) };
+    let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    hex(&Sha256::digest(format!("{before}{CLUSTER}{rest}")))
 }
 
 /// Whether a text is as it was sealed. The error is one sentence.
@@ -126,7 +135,7 @@ fn sealed(text: &str, key: Option<&Secret>) -> Result<(), String> {
     let parts = text.strip_suffix(END).and_then(|text| text.rsplit_once(HASH));
     let (text, hash) =
         parts.ok_or("its manifest has no SHA-256 of its own at its end: it is cut off or damaged")?;
-    if hash != hex(&Sha256::digest(text)) {
+    if hash != self::hash(text) {
         return Err("its manifest is not what was written (its own SHA-256 differs)".to_owned());
     }
     let Some(key) = key else { return Ok(()) };
@@ -225,6 +234,17 @@ mod tests {
                 assert!(sealed(&text[..end], key).is_err());
             }
         }
+    }
+
+    #[test]
+    fn the_number_of_the_cluster_may_be_another_where_nothing_is_signed() {
+        let json = "{\n  \"system_identifier\": \"7713048264724844074\",\n  \"id\": \"x\"\n}";
+        let key = Secret::new("manifest-key-of-a-test");
+        let moved = |text: &str| text.replace("7713048264724844074", "7000000000000000001");
+        assert_eq!(sealed(&moved(&seal(json, None)), None), Ok(()));
+        assert!(sealed(&moved(&seal(json, Some(&key))), Some(&key)).is_err());
+        assert!(sealed(&seal(json, None).replace("7713048264724844074", "77130x"), None).is_err());
+        assert!(sealed(&moved(&seal(json, None)).replace("\"x\"", "\"y\""), None).is_err());
     }
 
     #[test]
