@@ -228,7 +228,10 @@ async fn configured(
 ) {
     let Some(left) = left_configured(world, permit, target, intent, report).await else { return };
     report["left"] = json!(left);
-    world.context.voice.warn(&left);
+    // A pin was told when it was seen.
+    if target.app.kind() == Kind::Image {
+        world.context.voice.warn(&left);
+    }
 }
 
 async fn left_configured(
@@ -240,7 +243,6 @@ async fn left_configured(
 ) -> Option<String> {
     let (app, revision) = (&target.app, &target.revision);
     if app.kind() != Kind::Image {
-        // It was said when we saw it.
         return (app.pin == *revision).then(|| {
             format!("{} stays pinned to {revision}: set git_commit_sha to HEAD in Coolify to have pushes deployed", app.name)
         });

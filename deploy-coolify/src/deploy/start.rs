@@ -9,7 +9,7 @@ use step::{Acted, Failure, Permit};
 
 use super::restore::{Before, Old, read, take_back, taken_back};
 use crate::api::{Kind, Row, Sent, Trouble, is_id};
-use crate::image::split;
+use crate::image::{join, split};
 use crate::look::Target;
 use crate::next::Next;
 use crate::plan::{Act, Way};
@@ -227,8 +227,14 @@ impl Starter<'_> {
         }
     }
 
+    /// The command that takes a deployment up. It names the build, because not every token may read which one that is.
     fn attach(&self, uuid: &str) -> String {
-        Next::attach(self.world).with("--deployment", uuid).line()
+        let (app, revision) = (&self.target.app, &self.target.revision);
+        let next = Next::attach(self.world).with("--deployment", uuid);
+        match app.kind() {
+            Kind::Image => next.with("--image", &join(app.image(), revision)).line(),
+            Kind::Git | Kind::Inline => next.with("--commit", revision).line(),
+        }
     }
 
     /// Names the deployment that has come meanwhile and may be ours. It may be somebody else's, and is not touched.

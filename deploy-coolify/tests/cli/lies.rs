@@ -304,6 +304,42 @@ fn a_change_that_was_made_and_called_refused_is_taken_back() {
 }
 
 #[test]
+fn a_throttled_minute_at_the_end_is_waited_for() {
+    let rig = Rig::image();
+    rig.coolify.stall_next_deployment();
+    let child = rig.spawn(&[DEPLOY, &["--timeout", "3s"]].concat());
+    until("a look", || rig.coolify.server().count("GET", "/api/v1/deployments/dep") > 1);
+    let busy = Reply::json(429, json!({ "message": "Too Many Attempts." })).with("Retry-After", 4);
+    let busy = Fault::Answer(busy.with("X-RateLimit-Remaining", 0));
+    rig.coolify.server().fault("GET", "/api/v1/", 5, busy.clone());
+    rig.coolify.server().fault("PATCH", "/api/v1/", 1, busy);
+    let (_, document) = ends(child);
+    assert_eq!(document["failure"]["reason"], "deployment-timeout", "{document:#}");
+    assert_eq!(configured(&rig), "1.1.4", "{document:#}");
+}
+
+#[test]
+fn whoever_is_proving_leaves_coolify_alone_too() {
+    let rig = by_coolify(&["root"]);
+    rig.coolify.say_status(&rig.apps[0], "starting:unknown");
+    rig.settings("proof = \"coolify\"\nhealth_timeout = \"20s\"");
+    let child = rig.spawn(DEPLOY);
+    until("its end", || rig.coolify.running(&rig.apps[0]).as_deref() == Some("1.2.0"));
+    std::thread::sleep(Duration::from_millis(500));
+    let away = Reply::json(503, json!({ "message": "Service Unavailable" })).with("Retry-After", 3);
+    rig.coolify.server().fault("GET", "/api/v1/applications/app", 1, Fault::Answer(away));
+    let asked = || rig.coolify.server().count("GET", "/api/v1/applications/app");
+    let before = asked();
+    until("the refusal", || asked() > before);
+    std::thread::sleep(Duration::from_millis(200));
+    let before = asked();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(asked(), before);
+    rig.coolify.say_status(&rig.apps[0], "running:healthy");
+    assert_eq!(ends(child).0, Some(0));
+}
+
+#[test]
 fn what_can_be_done_without_does_not_hold_the_way_back() {
     let image = format!("{IMAGE}:1.1.4");
     let by_hand = ["rollback", "--env", "production", "--image", &image];
