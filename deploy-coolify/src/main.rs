@@ -72,6 +72,7 @@ impl Program for Args {
             Command::Observe { rollback: false, .. } => previous::observe(run, settings, net),
             Command::Tested { rebuilt } => tested::tested(run, settings, net, rebuilt.as_deref()),
             Command::Observe { of, incident_at, target, .. } => {
+                net.hurry();
                 previous::rollback::open(run, settings, net, of.as_deref(), incident_at.as_deref(), target)
             }
             Command::Deploy { no_previous, auto_rollback, target, .. } => {
@@ -82,12 +83,13 @@ impl Program for Args {
                 Ok(if let Some(reason) = reason { outcome.output("no_previous", reason) } else { outcome })
             }
             Command::Rollback { of, keep_auto_deploy, target, .. } => {
+                net.hurry();
                 let wanted = before(run, settings, net, of.as_deref(), target)?;
                 let keep_auto_deploy = *keep_auto_deploy || settings.keep_auto_deploy;
                 bring(run, settings, net, &wanted, Purpose::Rollback { keep_auto_deploy })
             }
             Command::Attach { deployment, window, or_start, target, .. } => {
-                let window = window.unwrap_or(settings.attach_window);
+                let window = window.unwrap_or(settings.attach_window).min(settings::LONGEST);
                 let wanted = wanted::of(run, settings, target)?;
                 let how = attach::Attach { deployments: deployment, window, or_start: *or_start };
                 attach::attach(run, settings, net, wanted, &how)

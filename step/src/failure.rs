@@ -19,7 +19,7 @@ Exit codes:
    74  the document could not be written: look before running again
    75  temporary: running it again may work
    78  a setting or a secret is missing or wrong
-  130, 143  interrupted";
+  129, 130, 143  interrupted";
 
 /// How many causes a failure carries at most.
 const CAUSES: usize = 20;
@@ -172,12 +172,16 @@ impl Failure {
         Self::new(Kind::Bug, "bug", &message.into())
     }
 
-    /// SIGINT (130) or SIGTERM (143) came.
+    /// SIGHUP (129), SIGINT (130) or SIGTERM (143) came.
     pub(crate) fn interrupted(signal: i32) -> Self {
-        let name = if signal == signal_hook::consts::SIGTERM { "SIGTERM" } else { "SIGINT" };
+        let (name, code) = match signal {
+            signal_hook::consts::SIGTERM => ("SIGTERM", 143),
+            signal_hook::consts::SIGHUP => ("SIGHUP", 129),
+            _ => ("SIGINT", 130),
+        };
         let mut failure =
             Self::new(Kind::Temporary, "interrupted", &format!("interrupted by {name}; run it again"));
-        failure.code = if name == "SIGTERM" { 143 } else { 130 };
+        failure.code = code;
         failure
     }
 

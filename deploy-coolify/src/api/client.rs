@@ -1,7 +1,7 @@
 //! The HTTP underneath: one connection pool, no redirects, what is safe is asked again, what is not is sent once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,14 @@ use super::answer::{
     bare, cause, is_no_route, is_throttle, message, number, parse, refusal, retry_after, text, unreachable,
 };
 use crate::settings::Settings;
-use crate::wait::pause;
+use crate::wait::{pause, stopping};
 
 /// How long a request on the way out may take.
 pub(super) const LAST: Duration = Duration::from_secs(5);
 /// How near the end of the step is the end: a timer does not fire to the microsecond.
 const OVER: Duration = Duration::from_millis(20);
+/// What is left of a patience that is used up: enough for an answer that is there.
+const LEAST: Duration = Duration::from_millis(300);
 /// Coolify's own limit, until an answer names another.
 const REQUESTS_A_MINUTE: u32 = 200;
 
@@ -33,6 +35,20 @@ pub struct Net {
     limit: Cell<u32>,
     /// Until when Coolify wants to be left alone: all requests of a minute are used up, by whoever has used them.
     closed: Cell<Option<Instant>>,
+    /// How long what is not needed may take altogether, where somebody waits for the way back.
+    hurry: Cell<Hurry>,
+    /// The images of which a registry was asked already on the way back.
+    asked: RefCell<HashSet<String>>,
+}
+
+/// Whether somebody waits for the way back.
+#[derive(Clone, Copy, Debug)]
+enum Hurry {
+    No,
+    /// And nothing optional was asked yet.
+    Yes,
+    /// Until then.
+    Until(Instant),
 }
 
 impl Net {
@@ -56,6 +72,8 @@ impl Net {
             places: RefCell::default(),
             limit: Cell::new(REQUESTS_A_MINUTE),
             closed: Cell::new(None),
+            hurry: Cell::new(Hurry::No),
+            asked: RefCell::default(),
         })
     }
 
@@ -94,8 +112,34 @@ impl Net {
 }
 
 impl Net {
+    /// From now on all that is not needed has one patience together: nothing may hold the way back.
+    pub fn hurry(&self) {
+        self.hurry.set(Hurry::Yes);
+    }
+
+    /// The way back has begun.
+    pub fn relax(&self) {
+        self.hurry.set(Hurry::No);
+    }
+
+    /// How much of this patience is left for a question that nothing hangs on.
+    pub fn patience(&self, whole: Duration) -> Duration {
+        let end = match self.hurry.get() {
+            Hurry::No => return whole,
+            Hurry::Yes => Instant::now() + whole,
+            Hurry::Until(end) => end,
+        };
+        self.hurry.set(Hurry::Until(end));
+        end.saturating_duration_since(Instant::now()).max(LEAST)
+    }
+
+    /// Remembers that a registry was asked for an image; whether it is the first time.
+    pub fn asks(&self, image: &str) -> bool {
+        self.asked.borrow_mut().insert(image.to_owned())
+    }
+
     /// How much longer Coolify wants to be left alone.
-    fn closed(&self) -> Option<Duration> {
+    pub fn closed(&self) -> Option<Duration> {
         let left = self.closed.get()?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
@@ -179,7 +223,8 @@ impl<'a> Api<'a> {
     pub(super) async fn peek_json<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Trouble> {
         self.turn().await.map_err(Trouble::lost)?;
         let timeout = self.context.deadline.request().map_err(Trouble::lost)?;
-        let Some(text) = self.read(path, timeout).await? else { return Ok(None) };
+        let read = stopping(self.context, Duration::ZERO, self.read(path, timeout)).await;
+        let Some(text) = read.map_err(Trouble::lost)?? else { return Ok(None) };
         parse(path, &text).map(Some).map_err(Trouble::lost)
     }
 
@@ -195,7 +240,7 @@ impl<'a> Api<'a> {
         loop {
             self.turn().await?;
             let timeout = self.context.deadline.request()?;
-            let trouble = match self.read(path, timeout).await {
+            let trouble = match stopping(self.context, Duration::ZERO, self.read(path, timeout)).await? {
                 Ok(found) => return Ok(found),
                 Err(trouble) => trouble,
             };
@@ -249,17 +294,17 @@ impl<'a> Api<'a> {
         let answer = answer.map_err(|e| {
             self.over().filter(|_| e.is_timeout()).unwrap_or_else(|| unreachable(&self.base, &cause(&e)))
         })?;
-        self.heed(&answer);
+        self.heed(&method, &answer);
         Ok(answer)
     }
 
-    /// Keeps what an answer says of how often Coolify may be asked.
-    fn heed(&self, answer: &Response) {
-        let headers = answer.headers();
+    /// Keeps what an answer says of how often Coolify may be asked. Only what wants into a full queue is about itself alone.
+    fn heed(&self, method: &Method, answer: &Response) {
+        let (headers, status) = (answer.headers(), answer.status().as_u16());
         if let Some(limit) = number(headers, "x-ratelimit-limit") {
             self.net.limit.set(u32::try_from(limit).unwrap_or(u32::MAX));
         }
-        if is_throttle(answer.status().as_u16(), headers) {
+        if is_throttle(status, headers) || status == 503 || (status == 429 && *method == Method::GET) {
             let Some(seconds) = retry_after(headers) else { return };
             if self.net.closed().is_none() {
                 self.context

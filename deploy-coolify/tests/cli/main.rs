@@ -3,6 +3,7 @@
 mod check;
 mod deploy;
 mod endings;
+mod lies;
 mod patience;
 mod proof;
 mod restore;

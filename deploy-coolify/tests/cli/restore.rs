@@ -91,7 +91,7 @@ fn what_is_given_up_or_stopped_leaves_the_old_tag_too() {
 
 #[test]
 fn a_signal_leaves_the_old_tag_too() {
-    let cases = ["TERM", "INT"].map(|name| [(&[][..], false, name), (&["--cancel"], true, name)]);
+    let cases = ["TERM", "INT", "HUP"].map(|name| [(&[][..], false, name), (&["--cancel"], true, name)]);
     at_once(cases.as_flattened(), |&(more, cancelled, name)| {
         let rig = Rig::image();
         rig.coolify.stall_next_deployment();

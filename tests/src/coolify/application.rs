@@ -250,7 +250,10 @@ impl State {
             let text = value.as_str().unwrap_or_default();
             match key.as_str() {
                 // What is empty is stored as nothing, and deployed as `latest`.
-                "docker_registry_image_tag" => app.tag = Some(text.to_owned()).filter(|t| !t.is_empty()),
+                "docker_registry_image_tag" => {
+                    let text = self.stores.take().unwrap_or_else(|| text.to_owned());
+                    app.tag = Some(text).filter(|t| !t.is_empty());
+                }
                 "docker_registry_image_name" => app.image = text.to_owned(),
                 "git_commit_sha" => app.pin = text.to_owned(),
                 _ => app.auto_deploy = value == &json!(true),
@@ -261,7 +264,7 @@ impl State {
         if let Some((_, commit)) = self.race.take_if(|(app, commit)| app == uuid && *commit == pin) {
             self.push(uuid, &commit);
         }
-        Reply::json(200, json!({ "uuid": uuid }))
+        self.mask.take().unwrap_or_else(|| Reply::json(200, json!({ "uuid": uuid })))
     }
 }
 

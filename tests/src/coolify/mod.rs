@@ -7,6 +7,7 @@ mod answer;
 mod application;
 mod deploy;
 mod describe;
+mod lies;
 mod log;
 mod profile;
 mod row;
@@ -58,6 +59,12 @@ struct State {
     hook: Option<Arc<Hook>>,
     /// An application whose commit somebody pushes in the moment in which it is pinned to it.
     race: Option<(String, String)>,
+    /// What the next change of an application is answered with by something in front of Coolify, although it was made.
+    mask: Option<crate::http::Reply>,
+    /// What is stored of the next tag that is written.
+    stores: Option<String>,
+    /// What a log says instead of something.
+    said_instead: Option<(String, String)>,
 }
 
 /// The stand-in.
@@ -93,6 +100,9 @@ impl Coolify {
             wrong_build: None,
             hook: None,
             race: None,
+            mask: None,
+            stores: None,
+            said_instead: None,
         };
         let state = Arc::new(Mutex::new(state));
         let ours = Arc::clone(&state);
