@@ -128,8 +128,14 @@ impl Args {
         self.lint.report.iter().find(|report| report.path.is_none()).map(|report| report.format)
     }
 
-    /// Each report has a place of its own.
+    /// Each report has a place of its own, where nothing else is lost.
     pub fn reports(&self) -> Result<(), Failure> {
+        for report in &self.lint.report {
+            report
+                .path
+                .as_deref()
+                .map_or(Ok(()), |path| crate::file::may_be_replaced(path, report.format))?;
+        }
         let places: Vec<&Option<PathBuf>> = self.lint.report.iter().map(|report| &report.path).collect();
         let twice = places.iter().enumerate().find(|(index, place)| places[..*index].contains(place));
         match twice {

@@ -23,7 +23,7 @@ pub struct Lines<'t> {
 impl<'t> Lines<'t> {
     /// Finds them.
     pub fn of(text: &'t str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let starts = std::iter::once(0).chain(ends(text)).collect();
         Lines { text, starts }
     }
 
@@ -62,12 +62,24 @@ pub fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
     }
 }
 
+/// Where each line ends, behind its end: LF, CRLF, and CR alone, as Markdown has it.
+fn ends(text: &str) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    let is_end = |at: &usize| match bytes[*at] {
+        b'\n' => true,
+        b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    (0..bytes.len()).filter(is_end).map(|at| at + 1)
+}
+
 /// The lines without their ends, with their places.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = (Span, &str)> {
     let mut at = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let start = at;
-        at += line.len();
+    let last = (!text.ends_with(['\n', '\r'])).then_some(text.len());
+    ends(text).chain(last).filter(|end| *end > 0).map(move |end| {
+        let (start, line) = (at, &text[at..end]);
+        at = end;
         let bare = line.trim_end_matches(['\n', '\r']);
         (start..start + bare.len(), bare)
     })

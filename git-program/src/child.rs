@@ -3,11 +3,13 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use step::{Acted, Context, Failure};
+
+use crate::group;
 
 /// How long a pipe is waited for before the program itself is looked at: a helper that it left behind (ssh's master connection, a
 /// credential cache) may keep the pipe open for ever.
@@ -42,11 +44,12 @@ fn plain(bytes: &[u8]) -> String {
 }
 
 /// Attends a program that was started: gives it its input, takes what it says, and waits for its end, at most until the deadline,
-/// whatever its exit status. A signal does not end it: what it does is not cut in two.
+/// whatever its exit status. After a signal it may go on for `grace`, so that what it changes is not cut in two.
 ///
 /// # Errors
-/// `failed` when it cannot be waited for; `temporary` at the deadline, when it is killed.
-pub fn attend(context: &Context, mut child: Child, input: &[u8]) -> Result<Said, Failure> {
+/// `failed` when it cannot be waited for; `temporary` at the deadline or when the grace is over: it is ended then, with whatever it
+/// has started ([`group::alone`]).
+pub fn attend(context: &Context, mut child: Child, input: &[u8], grace: Duration) -> Result<Said, Failure> {
     let mut pipes = Pipes {
         input,
         stdin: child.stdin.take().and_then(without_waiting),
@@ -54,6 +57,7 @@ pub fn attend(context: &Context, mut child: Child, input: &[u8]) -> Result<Said,
         stderr: (child.stderr.take().and_then(without_waiting), Vec::new()),
     };
     let mut nap = Duration::from_micros(200);
+    let mut watch = Watch { context, grace, signalled: None };
     let status = loop {
         if pipes.are_open() {
             pipes.pass(context.deadline.left().min(LOOK));
@@ -62,8 +66,12 @@ pub fn attend(context: &Context, mut child: Child, input: &[u8]) -> Result<Said,
             std::thread::sleep(nap);
             nap = (nap * 2).min(LOOK);
         }
-        if let Some(status) = ended(context, &mut child)? {
+        if let Some(status) = child.try_wait().map_err(lost)? {
             break status;
+        }
+        if let Some(failure) = watch.over() {
+            group::end(&mut child);
+            return Err(failure);
         }
     };
     // What it said before its end lies in the pipes.
@@ -71,18 +79,29 @@ pub fn attend(context: &Context, mut child: Child, input: &[u8]) -> Result<Said,
     Ok(Said { status, stderr: plain(&pipes.stderr.1), stdout: pipes.stdout.1 })
 }
 
-fn ended(context: &Context, child: &mut Child) -> Result<Option<ExitStatus>, Failure> {
-    let lost = |e| {
-        Failure::failed("child-lost", format!("a program cannot be waited for: {e}")).acted(Acted::Unknown)
-    };
-    let status = child.try_wait().map_err(lost)?;
-    if status.is_none() && context.deadline.left().is_zero() {
-        // Nothing more can be done about a child that cannot be killed.
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(context.deadline.over());
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn lost(error: std::io::Error) -> Failure {
+    Failure::failed("child-lost", format!("a program cannot be waited for: {error}")).acted(Acted::Unknown)
+}
+
+/// How long a program may still go on.
+struct Watch<'a> {
+    context: &'a Context,
+    grace: Duration,
+    signalled: Option<Instant>,
+}
+
+impl Watch<'_> {
+    /// Why it may not.
+    fn over(&mut self) -> Option<Failure> {
+        if let Some(interrupted) = self.context.interrupted() {
+            let since = self.signalled.get_or_insert_with(Instant::now);
+            if since.elapsed() >= self.grace {
+                return Some(interrupted);
+            }
+        }
+        self.context.deadline.left().is_zero().then(|| self.context.deadline.over())
     }
-    Ok(status)
 }
 
 /// What goes to a program and comes from it, all at once and without a thread.

@@ -4,16 +4,23 @@
 
 mod child;
 mod environment;
+mod group;
 mod place;
+mod trouble;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use step::{Context, Failure};
 
 pub use child::{Said, attend};
-pub use place::Place;
+pub use group::alone;
+pub use place::{Place, hide_credentials};
+
+/// After a signal, git gets this long to end what it is doing: a push is not cut in two.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The git program in the working directory.
 #[derive(Clone, Debug)]
@@ -21,12 +28,20 @@ pub struct Git<'a> {
     context: &'a Context,
     variables: Vec<(String, String)>,
     settings: Vec<(String, String)>,
+    grace: Duration,
 }
 
 impl<'a> Git<'a> {
     /// For one step.
     pub fn new(context: &'a Context) -> Self {
-        Git { context, variables: Vec::new(), settings: Vec::new() }
+        Git { context, variables: Vec::new(), settings: Vec::new(), grace: GRACE }
+    }
+
+    /// For what only looks: a signal ends it at once, and nothing has been changed.
+    #[must_use]
+    pub fn looking(mut self) -> Self {
+        self.grace = Duration::ZERO;
+        self
     }
 
     /// With a variable of the environment, such as `GIT_COMMITTER_NAME`.
@@ -44,7 +59,7 @@ impl<'a> Git<'a> {
     }
 
     /// Runs git and waits for its end, at most until the deadline, whatever its exit status. A signal does not cut a push
-    /// in two: git gets the time to end, and the step stops before its next request.
+    /// in two: git gets five seconds to end, and the step stops before its next request.
     ///
     /// # Errors
     /// `config` when there is no git; `temporary` at the deadline or after a signal.
@@ -77,7 +92,14 @@ impl<'a> Git<'a> {
         command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let missing = |e| Failure::config("git-missing", format!("the program git cannot be started: {e}"));
-        attend(self.context, command.spawn().map_err(missing)?, input)
+        let child = group::alone(&mut command).spawn().map_err(missing)?;
+        let said = attend(self.context, child, input, self.grace)?;
+        // In the foreground of a terminal the signal that came to us has come to git too.
+        let cut = said.status.code().is_none() || (self.grace.is_zero() && !said.status.success());
+        match self.context.interrupted().filter(|_| cut) {
+            Some(interrupted) => Err(interrupted),
+            None => Ok(said),
+        }
     }
 
     /// Whether `GIT_DIR` and its like mean anything. A hook leaves them behind for whatever it starts, also in the folder of

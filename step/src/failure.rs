@@ -192,7 +192,14 @@ impl Failure {
         self
     }
 
-    /// A command that can be pasted.
+    /// A command that can be pasted, word by word: a name from outside stays one word, whatever is in it.
+    #[must_use]
+    pub fn command<W: AsRef<str>>(self, words: impl IntoIterator<Item = W>) -> Self {
+        self.next(crate::shell::command(words))
+    }
+
+    /// A command that can be pasted as it is: fixed words, or what [`crate::shell`] made. With a name from outside in it, say
+    /// [`Failure::command`].
     #[must_use]
     pub fn next(mut self, command: impl Into<String>) -> Self {
         self.next = Some(command.into());

@@ -147,6 +147,6 @@ fn taken(settings: &Settings, tag: &str) -> Failure {
         Failure::temporary("tag-taken", message)
     } else {
         Failure::failed("tag-taken", format!("{message}, for another commit"))
-            .next(format!("tag-rc verify {tag}"))
+            .command(["tag-rc", "verify", tag])
     }
 }

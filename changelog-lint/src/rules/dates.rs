@@ -72,7 +72,25 @@ pub(super) fn impossible(ask: &Ask) -> Vec<Hit> {
         let message = format!("{} is dated {}, a day that does not exist", section.name(), ask.text(&at));
         Hit::new(at, message).help("write the day of the release as YYYY-MM-DD")
     };
-    wrong.map(hit).collect()
+    wrong.map(hit).chain(two_days(ask)).collect()
+}
+
+/// Nobody knows which of two days counts.
+fn two_days(ask: &Ask) -> Vec<Hit> {
+    let hit = |section: &&Section| {
+        let day = section.date.clone()?;
+        let heading = ask.log.line_of(&ask.log.heading(section).span);
+        let behind = &ask.log.text[day.end.min(heading.end)..heading.end];
+        let other = date::find(behind)
+            .filter(|at| behind[..at.start].trim_matches([' ', '-', '/', ',', '–']).is_empty())?;
+        let version = section.version()?;
+        if behind[other.clone()] == *ask.text(&day) || version.at.start >= day.start {
+            return None;
+        }
+        let hit = Hit::new(day.start..day.end + other.end, format!("{} has two days", section.name()));
+        Some(hit.help("write the day of the release as YYYY-MM-DD"))
+    };
+    ask.releases.iter().filter_map(hit).collect()
 }
 
 pub(super) fn future(ask: &Ask) -> Vec<Hit> {

@@ -53,9 +53,23 @@ fn whatever_fail_on_says_no_older_version_is_opened_for_a_newer_one() {
     let changelog = format!("# Changelog\n\n##1.3.0 - 2025-03-03{OLD}");
     let (code, reason, version, _) = opened(&changelog, &["--fail-on", "never"]);
     assert_eq!((code, reason.as_str(), version.as_str()), (1, "heading-not-understood", ""));
-    // Who looked at it and says so goes on; so does who names the older version.
-    let disabled = changelog.replace("##1.3.0", "<!-- changelog-lint-disable-next-line CL203 -->\n\n##1.3.0");
-    assert_eq!(opened(&disabled, &[]).2, "1.2.0");
+    // No setting and no comment opens the older one; who names it goes on.
+    let next = changelog.replace("##1.3.0", "<!-- changelog-lint-disable-next-line CL203 -->\n\n##1.3.0");
+    let file = format!("<!-- changelog-lint-disable-file -->\n\n{changelog}");
+    for (changelog, args) in [
+        (&next, vec![]),
+        (&file, vec![]),
+        (&changelog, vec!["--off", "CL203"]),
+        (&changelog, vec!["--warn", "CL203"]),
+    ] {
+        let (code, reason, version, stderr) = opened(changelog, &args);
+        assert_eq!(
+            (code, reason.as_str(), version.as_str()),
+            (1, "heading-not-understood", ""),
+            "{args:?}: {stderr}"
+        );
+        assert!(stderr.contains("--release 1.2.0"), "{stderr}");
+    }
     assert_eq!(opened(&changelog, &["--release", "1.2.0"]).0, 0);
     let asked = |changelog: &str, wanted: &str| {
         let folder = folder(changelog);

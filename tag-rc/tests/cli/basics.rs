@@ -338,11 +338,11 @@ fn what_is_missing_is_said() {
 fn a_remote_that_cannot_be_read_is_said() {
     let team = Team::start();
     team.ours.git(&["remote", "set-url", "origin", "/nowhere/at/all.git"]);
-    assert_eq!(team.refused(&["candidate"]), (75, "remote-unreachable".into(), "no".into()));
+    assert_eq!(team.refused(&["candidate"]), (78, "remote-missing".into(), "no".into()));
     let output = team.command(&["--check"]).output().expect("it runs");
-    assert_eq!(output.status.code(), Some(75));
+    assert_eq!(output.status.code(), Some(78));
     for question in [&["list"][..], &["verify", "v1.2.0"], &["branches"]] {
-        assert_eq!(team.command(question).output().expect("it runs").status.code(), Some(75), "{question:?}");
+        assert_eq!(team.command(question).output().expect("it runs").status.code(), Some(78), "{question:?}");
     }
     let mut elsewhere = team.command(&["candidate"]);
     assert_eq!(failed(&exchange(elsewhere.current_dir("/"), Some(&opened(ID)))), no("no-repository"));
@@ -417,11 +417,12 @@ fn what_others_have_made_by_hand_is_counted_or_said() {
         (&["1.2.0-rc4"], "v1.2.0-rc5", "1.2.0-rc4 too, without a small v"),
         (&["1.2.0"], "already-final", "1.2.0 is on the remote"),
         (&["V1.2.0"], "already-final", "V1.2.0 is on the remote"),
-        (&["release-1.2.0"], "v1.2.0-rc1", "release-1.2.0, which reads like this version"),
-        (&["shop/v1.2.0"], "v1.2.0-rc1", "shop/v1.2.0, which reads like this version"),
+        (&["release-1.2.0"], "v1.2.0-rc1", "release-1.2.0, which reads like 1.2.0"),
+        (&["shop/v1.2.0"], "v1.2.0-rc1", "shop/v1.2.0, which reads like 1.2.0"),
         (&["1.3.0"], "version-order", "1.3.0 is on the remote"),
         (&["1.3.0", "v1.1.0"], "v1.2.0-rc1", "is 1.3.0 released already?"),
-        (&["2026.11.27", "other-1.2.0"], "v1.2.0-rc1", ""),
+        (&["2026.11.27", "other-1.2.1"], "v1.2.0-rc1", ""),
+        (&["other-1.2.0"], "v1.2.0-rc1", "other-1.2.0, which reads like 1.2.0"),
         (&["v1.2.0-rc01"], "candidate-style", "no zero before it"),
     ] {
         let (found, stderr) = warned(tags);

@@ -7,7 +7,7 @@ use testkit::git::Repo;
 use crate::team::{Team, changed, failed, fingerprint, no, opened_for, output, tagged, unchanged};
 
 /// v1.2.0 is released from main, develop has gone on with two features, staging with one that has a candidate of 1.3.0.
-fn released() -> Team {
+pub fn released() -> Team {
     let team = Team::start();
     team.go_on("qris");
     assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));
@@ -24,18 +24,18 @@ fn released() -> Team {
     team
 }
 
-fn push(team: &Team, refs: &[&str]) {
+pub fn push(team: &Team, refs: &[&str]) {
     team.ours.git(&[&["push", "--quiet", "origin"], refs].concat());
 }
 
 /// A branch from somewhere with one commit of its own, on the remote.
-fn branch(team: &Team, name: &str, from: &str) {
+pub fn branch(team: &Team, name: &str, from: &str) {
     team.ours.git(&["switch", "--quiet", "--no-track", "--create", name, from]);
     team.go_on(&name.replace('/', "-"));
 }
 
 /// A document of the hotfix procedure, in which production runs something.
-fn document(previous: Option<Value>) -> Value {
+pub fn document(previous: Option<Value>) -> Value {
     let mut document = opened_for(None);
     document["procedure"] = json!("hotfix");
     if let Some(previous) = previous {
@@ -44,7 +44,7 @@ fn document(previous: Option<Value>) -> Value {
     document
 }
 
-fn fix(team: &Team, args: &[&str], previous: Option<Value>) -> (i32, Value, String) {
+pub fn fix(team: &Team, args: &[&str], previous: Option<Value>) -> (i32, Value, String) {
     exchange(&mut team.command(&[&["hotfix"], args].concat()), Some(&document(previous)))
 }
 
@@ -165,15 +165,6 @@ const ROWS: &[Row] = &[
             branch(team, "hotfix/x", "origin/main");
         },
         Ok(&["hotfix-x"]),
-    ),
-    (
-        "with a fix that was picked from develop",
-        |team| {
-            branch(team, "hotfix/x", "v1.2.0");
-            team.ours.git(&["cherry-pick", "origin/develop"]);
-            push(team, &["HEAD"]);
-        },
-        Ok(&["feature-2", "hotfix-x"]),
     ),
     (
         "beside another hotfix",
