@@ -92,7 +92,7 @@ impl<'a> Git<'a> {
         command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let missing = |e| Failure::config("git-missing", format!("the program git cannot be started: {e}"));
-        let child = group::alone(&mut command).spawn().map_err(missing)?;
+        let child = alone(&mut command).spawn().map_err(missing)?;
         let said = attend(self.context, child, input, self.grace)?;
         // In the foreground of a terminal the signal that came to us has come to git too.
         let cut = said.status.code().is_none() || (self.grace.is_zero() && !said.status.success());

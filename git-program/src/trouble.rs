@@ -110,7 +110,7 @@ const ROWS: &[Row] = &[
 pub(crate) fn lasting(stderr: &str) -> Option<Lasting> {
     let lines: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("remote:")).collect();
     let said = |words: &&str| lines.iter().any(|line| says(line, words));
-    let (_, reason, why) = ROWS.iter().find(|(words, ..)| words.iter().any(|words| said(&words)))?;
+    let (_, reason, why) = ROWS.iter().find(|(words, ..)| words.iter().any(said))?;
     Some(Lasting { reason, why })
 }
 
@@ -125,66 +125,63 @@ fn says(line: &str, words: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// What git says, and the reason.
+    const SAID: &[(&str, Option<&str>)] = &[
+        ("fatal: repository 'https://git.example/shop.git/' not found", Some("remote-missing")),
+        (
+            "remote: Repository not found.\nfatal: repository 'https://github.com/a/b/' not found",
+            Some("remote-missing"),
+        ),
+        (
+            "ERROR: Repository not found.\nfatal: Could not read from remote repository.",
+            Some("remote-missing"),
+        ),
+        (
+            "fatal: unable to access 'https://g/x/': The requested URL returned error: 404",
+            Some("remote-missing"),
+        ),
+        (
+            "fatal: unable to access 'https://g/x/': The requested URL returned error: 403",
+            Some("remote-denied"),
+        ),
+        ("fatal: Authentication failed for 'https://g/x/'", Some("remote-denied")),
+        ("fatal: could not read Username for 'https://g': terminal prompts disabled", Some("remote-denied")),
+        (
+            "git@g: Permission denied (publickey).\nfatal: Could not read from remote repository.",
+            Some("remote-denied"),
+        ),
+        ("git@g: Permission denied (publickey,password).", Some("remote-denied")),
+        ("ERROR: Permission to a/b.git denied to deploy key", Some("remote-denied")),
+        (
+            "Host key verification failed.\nfatal: Could not read from remote repository.",
+            Some("remote-untrusted"),
+        ),
+        (
+            "fatal: unable to access 'https://g/x/': SSL certificate problem: certificate has expired",
+            Some("remote-untrusted"),
+        ),
+        ("fatal: '/nonexistent' does not appear to be a git repository", Some("remote-missing")),
+        ("fatal: repository '/nonexistent' does not exist", Some("remote-missing")),
+        ("fatal: https://g/x/info/refs not valid: is this a git repository?", Some("remote-missing")),
+        ("fatal: protocol error: bad line length character: <htm", Some("remote-missing")),
+        ("fatal: transport 'ext' not allowed", Some("remote-refused")),
+        ("fatal: Unable to find remote helper for 'htps'", Some("remote-refused")),
+        ("fatal: detected dubious ownership in repository at '/srv/x'", Some("remote-denied")),
+        ("fatal: unable to access 'https://g/x/': Could not resolve host: g", None),
+        ("ssh: Could not resolve hostname g: Temporary failure in name resolution", None),
+        ("fatal: unable to access 'https://g/x/': The requested URL returned error: 503", None),
+        ("fatal: unable to access 'https://g/x/': The requested URL returned error: 429", None),
+        ("ssh: connect to host g port 22: Connection timed out", None),
+        ("fatal: unable to access 'https://g/x/': Failed to connect to g port 443: Connection refused", None),
+        ("fatal: the remote end hung up unexpectedly", None),
+        ("remote: Permission denied (a hook's words)\nfatal: the remote end hung up unexpectedly", None),
+        ("", None),
+    ];
+
     #[test]
     fn what_no_second_run_cures_is_told_from_what_may_pass() {
-        for (stderr, reason) in [
-            ("fatal: repository 'https://git.example/shop.git/' not found", Some("remote-missing")),
-            (
-                "remote: Repository not found.\nfatal: repository 'https://github.com/a/b/' not found",
-                Some("remote-missing"),
-            ),
-            (
-                "ERROR: Repository not found.\nfatal: Could not read from remote repository.",
-                Some("remote-missing"),
-            ),
-            (
-                "fatal: unable to access 'https://g/x/': The requested URL returned error: 404",
-                Some("remote-missing"),
-            ),
-            (
-                "fatal: unable to access 'https://g/x/': The requested URL returned error: 403",
-                Some("remote-denied"),
-            ),
-            ("fatal: Authentication failed for 'https://g/x/'", Some("remote-denied")),
-            (
-                "fatal: could not read Username for 'https://g': terminal prompts disabled",
-                Some("remote-denied"),
-            ),
-            (
-                "git@g: Permission denied (publickey).\nfatal: Could not read from remote repository.",
-                Some("remote-denied"),
-            ),
-            ("git@g: Permission denied (publickey,password).", Some("remote-denied")),
-            ("ERROR: Permission to a/b.git denied to deploy key", Some("remote-denied")),
-            (
-                "Host key verification failed.\nfatal: Could not read from remote repository.",
-                Some("remote-untrusted"),
-            ),
-            (
-                "fatal: unable to access 'https://g/x/': SSL certificate problem: certificate has expired",
-                Some("remote-untrusted"),
-            ),
-            ("fatal: '/nonexistent' does not appear to be a git repository", Some("remote-missing")),
-            ("fatal: repository '/nonexistent' does not exist", Some("remote-missing")),
-            ("fatal: https://g/x/info/refs not valid: is this a git repository?", Some("remote-missing")),
-            ("fatal: protocol error: bad line length character: <htm", Some("remote-missing")),
-            ("fatal: transport 'ext' not allowed", Some("remote-refused")),
-            ("fatal: Unable to find remote helper for 'htps'", Some("remote-refused")),
-            ("fatal: detected dubious ownership in repository at '/srv/x'", Some("remote-denied")),
-            ("fatal: unable to access 'https://g/x/': Could not resolve host: g", None),
-            ("ssh: Could not resolve hostname g: Temporary failure in name resolution", None),
-            ("fatal: unable to access 'https://g/x/': The requested URL returned error: 503", None),
-            ("fatal: unable to access 'https://g/x/': The requested URL returned error: 429", None),
-            ("ssh: connect to host g port 22: Connection timed out", None),
-            (
-                "fatal: unable to access 'https://g/x/': Failed to connect to g port 443: Connection refused",
-                None,
-            ),
-            ("fatal: the remote end hung up unexpectedly", None),
-            ("remote: Permission denied (a hook's words)\nfatal: the remote end hung up unexpectedly", None),
-            ("", None),
-        ] {
-            assert_eq!(lasting(stderr).map(|found| found.reason), reason, "{stderr}");
+        for (stderr, reason) in SAID {
+            assert_eq!(lasting(stderr).map(|found| found.reason), *reason, "{stderr}");
         }
     }
 }

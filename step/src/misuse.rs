@@ -128,9 +128,9 @@ mod tests {
 
     #[test]
     fn a_value_that_begins_with_a_hyphen_is_shown_as_it_works() {
-        let found = misuse("tool --release -x").expect("refused");
-        let tips = found.tips.join("|");
-        assert!(tips.contains("write --release=-x") || !tips.contains("-- -x"), "{misuse:?}");
+        let refused = misuse("tool --release -x").expect("refused");
+        let tips = refused.tips.join("|");
+        assert!(tips.contains("write --release=-x") || !tips.contains("-- -x"), "{refused:?}");
         assert_eq!(misuse("tool --release=-x verify v1"), None);
         let words: Vec<OsString> = ["tool", "--base", "-x"].map(OsString::from).into();
         let tip = "to pass '-x' as a value, use '-- -x'";

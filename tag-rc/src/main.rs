@@ -14,6 +14,7 @@ mod questions;
 mod remote;
 mod seen;
 mod tagging;
+mod tip;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -108,11 +108,11 @@ impl Look<'_> {
         let objects = &self.repo.objects;
         let own: Vec<(&Commit, Change)> =
             own.iter().map(|c| Ok((c, objects.change(&c.id)?))).collect::<Result<_, Failure>>()?;
-        let released = [known, &[self.head.commit.clone()]].concat();
+        let released = [known, std::slice::from_ref(&self.head.commit)].concat();
         let (mut found, mut shared) = (Strange::new(), BTreeSet::new());
         let mut looked_at = HashSet::new();
         for (name, tip) in self.others(branch) {
-            for theirs in objects.between(&[tip.clone()], &released)? {
+            for theirs in objects.between(std::slice::from_ref(tip), &released)? {
                 if theirs.merge || !looked_at.insert(theirs.id.clone()) {
                     continue;
                 }

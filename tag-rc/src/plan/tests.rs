@@ -299,6 +299,15 @@ fn a_hotfix_is_the_next_patch_of_the_last_final() {
     seen.built = Built { commits: vec![fix()], ..Built::default() };
     let plan = planned(&reason, None, &seen).expect("a plan");
     assert!(!plan.message.contains("tested by hand"), "a reason that nobody needed is not kept");
+}
+
+#[test]
+fn a_hotfix_is_on_its_own_branch_and_made_once() {
+    let settings = settings(Act::Hotfix);
+    let of = |version: Option<&str>, seen: &Seen| {
+        planned(&settings, version, seen).map(|p| p.target.name).map_err(|f| f.reason.clone())
+    };
+    let mut seen = seen(Act::Hotfix, &[("v1.9.0", OTHER), ("v1.10.3", OTHER)]);
     seen.head.branch = Some("main".into());
     assert_eq!(of(None, &seen), Err("branch".into()));
     seen.head.branch = None;

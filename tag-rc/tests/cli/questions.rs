@@ -279,7 +279,7 @@ fn a_tag_that_is_not_there_leads_to_the_one_that_was_meant() {
     for (asked, last) in [("v2.0.0", "v2.0.0-rc1"), ("v1.2.0", "v1.2.0-rc2"), ("v1.2.0-rc9", "v1.2.0-rc2")] {
         let (code, text) = says(&team, &["verify", asked]);
         assert!(
-            code == 1 && !text.contains("did you mean") && text.contains(&format!("the last candidate of")),
+            code == 1 && !text.contains("did you mean") && text.contains("the last candidate of"),
             "{asked}: {text}"
         );
         assert!(text.contains(last) && text.contains("next: tag-rc list "), "{asked}: {text}");
