@@ -45,7 +45,7 @@ fn short(line: &str) -> Cow<'_, str> {
     if line.len() <= LONG {
         return line.into();
     }
-    let cut = line.floor_char_boundary(HEAD);
+    let cut = (0..=HEAD).rev().find(|at| line.is_char_boundary(*at)).unwrap_or_default();
     format!("{} ... ({} bytes)", redact_cut(&line[..cut]), line.len()).into()
 }
 
