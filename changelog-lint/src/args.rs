@@ -48,7 +48,7 @@ pub struct Lint {
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warning", "never"])]
     fail_on: Option<String>,
     /// Entries added since the branch left this git reference must be unreleased, and no release may be lost
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     pub base: Option<String>,
     /// Compare the releases with the tags of the git repository
     #[arg(long)]
@@ -92,7 +92,7 @@ pub enum Command {
         /// The changelog
         file: Option<PathBuf>,
         /// The day of the release; today, UTC
-        #[arg(long, value_name = "YYYY-MM-DD")]
+        #[arg(long, value_name = "YYYY-MM-DD", value_parser = values::day)]
         date: Option<Date>,
     },
     /// Explain a rule, or list all

@@ -107,9 +107,16 @@ pub(crate) fn of(line: &str) -> Option<Claim> {
 /// `1.3..0`, a digit of another script, a sign that cannot be seen).
 pub(crate) fn is_misread(heading: &str, title: &title::Title) -> bool {
     let text = plain(heading);
-    title.version.is_some()
-        && matches!(text, std::borrow::Cow::Owned(_))
-        && title::read(&text).is_none_or(|seen| seen.name(&text) != title.name(heading))
+    let behind = title.version.as_ref().map_or("", |at| &heading[at.end..]);
+    // `6 . 0`
+    let goes_on = behind
+        .trim_start()
+        .strip_prefix('.')
+        .is_some_and(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
+    goes_on
+        || title.version.is_some()
+            && matches!(text, std::borrow::Cow::Owned(_))
+            && title::read(&text).is_none_or(|seen| seen.name(&text) != title.name(heading))
 }
 
 /// Words of a heading that is about the way between versions, or about many of them.
@@ -171,7 +178,9 @@ pub(crate) fn may_be_release(heading: &str) -> Option<String> {
         return None;
     }
     let whole = |version: &String| parts(version) > 2;
-    let exact = if named.is_empty() { None } else { Some(named.remove(0)) };
+    // `1.2.0...1.3.0`: the way to the second one.
+    let last = heading.contains("..") && named.len() > 1;
+    let exact = if named.is_empty() { None } else { Some(named.remove(usize::from(last))) };
     exact.clone().filter(whole).or_else(|| numbers::anywhere(&text).map(|found| found.version)).or(exact)
 }
 

@@ -176,7 +176,8 @@ impl<'a> Verdict<'a> {
         if let Some(newer) = findings::hiding_a_newer(self.log, self.options).first() {
             let failure =
                 plan::hidden(self.file.failure(self.lines, plan::reason(newer), newer), section.name());
-            let shown = self.findings.iter().any(|f| f.span == newer.span && f.rule.code == newer.rule.code);
+            let same = |f: &&Finding| f.span == newer.span && f.rule.code == newer.rule.code;
+            let shown = self.findings.iter().find(same).is_some_and(|f| f.level == Level::Error);
             return Err(if shown { self.once(context, failure) } else { failure });
         }
         let announced = self.log.sections.iter().take_while(|other| other.heading < section.heading);

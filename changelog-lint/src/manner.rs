@@ -57,6 +57,10 @@ impl Style {
             let start = line.len() - line.trim_start_matches([' ', '#']).len();
             return format!("{}{day} - {}", &line[..start], &line[start..]);
         };
+        // The words of a candidate belong to the version: the day stands behind them.
+        if section.version().is_some_and(|version| version.spelled) {
+            return format!("{line}{between}{day}{close}");
+        }
         let version = section.version().map_or(heading.span.start, |version| version.at.end);
         let link = match &heading.link {
             Some(HeadingLink::Inline(span, _) | HeadingLink::Label(span, _)) if span.start < version => {

@@ -85,6 +85,11 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (Span, &str)> {
     })
 }
 
+/// A line of the file in a sentence, in backticks that it does not have itself.
+pub(crate) fn quoted(line: &str) -> String {
+    if line.contains('`') { format!("`` {line} ``") } else { format!("`{line}`") }
+}
+
 /// The kind of line end that the first line has.
 pub fn line_end(text: &str) -> &'static str {
     let crlf = text.find('\n').is_some_and(|at| text[..at].ends_with('\r'));

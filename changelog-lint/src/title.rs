@@ -178,6 +178,10 @@ fn without_version(text: &str, whole: Range<usize>) -> Option<Title> {
 fn with_version(text: &str, whole: Range<usize>, found: &version::Found) -> Option<Title> {
     let mut title = Title { version: Some(found.at.clone()), prefixed: found.prefixed, ..Title::default() };
     before(text, whole.start..found.at.start - usize::from(found.prefixed), &mut title)?;
+    // `1.2.0...1.3.0` is the way between two.
+    if text[found.at.end..].starts_with("..") {
+        return None;
+    }
     let bracketed = text[..found.at.start - usize::from(found.prefixed)].ends_with('[')
         && text[found.at.end..].starts_with(']');
     let extra = after(text, found.at.end..whole.end, &mut title)?;

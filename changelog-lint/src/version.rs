@@ -163,7 +163,7 @@ pub fn without_zeros(version: &str) -> Option<String> {
         "" if !part.is_empty() => "0".to_owned(),
         number => number.to_owned(),
     };
-    (!calendar && parts.iter().any(|part| zero(part)))
+    (!calendar && parts.iter().any(zero))
         .then(|| format!("{}{rest}", parts.iter().map(right).collect::<Vec<_>>().join(".")))
 }
 

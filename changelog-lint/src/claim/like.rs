@@ -61,8 +61,6 @@ pub(crate) struct Like {
     /// Whether nothing but a day stands there.
     pub bare: bool,
     pub leads_away: bool,
-    /// Whether the whole line is code.
-    pub code: bool,
 }
 
 /// Reads a line; `None` if it does not begin as a heading of this file does.
@@ -80,16 +78,7 @@ pub(crate) fn of(line: &str, ways: &Ways) -> Option<Like> {
     let dated = lead.dated || date::find(rest).is_some();
     let (headed, bare) = (is_headed(rest, dated), without_day(rest).is_empty());
     let name = lead.name.map(str::to_owned);
-    Some(Like {
-        version: numbers.version,
-        name,
-        dress,
-        dated,
-        headed,
-        bare,
-        leads_away,
-        code: dress.code && bare,
-    })
+    Some(Like { version: numbers.version, name, dress, dated, headed, bare, leads_away })
 }
 
 /// What stands before the version.

@@ -24,7 +24,7 @@ pub(crate) fn at_start(text: &str) -> Option<Numbers> {
         return None;
     }
     let (groups, sign, end) = groups(text);
-    let pure = groups.iter().filter(|group| is_number(group)).count();
+    let pure = groups.iter().filter(is_number).count();
     let fits = match (sign, groups.len()) {
         (Some('.' | '_'), 2) => pure == 2,
         (Some('.' | ',' | '_'), 3 | 4) => pure >= 2,

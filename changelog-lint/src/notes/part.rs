@@ -57,21 +57,14 @@ fn in_footnote(log: &Changelog, used: &Use) -> bool {
 /// With LF line ends, and without what a terminal obeys: notes are printed, and become tags and messages.
 fn unix(text: &str) -> String {
     let text = text.trim().replace("\r\n", "\n").replace('\r', "\n");
-    if text.chars().any(is_obeyed) { obeyed_taken_out(&text) } else { text }
+    // Each is replaced and none taken out: what stands behind it must not come to the beginning of its line.
+    if text.contains(is_obeyed) { text.replace(is_obeyed, "\u{fffd}") } else { text }
 }
 
 /// Control characters, and marks of the direction of writing.
 fn is_obeyed(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-fn obeyed_taken_out(text: &str) -> String {
-    let lines = text.split('\n').map(|line| {
-        let parts = line.split('\t').map(|part| step::plain(part).into_owned());
-        parts.collect::<Vec<_>>().join("\t")
-    });
-    lines.collect::<Vec<_>>().join("\n")
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A part of the file without definitions and comments.

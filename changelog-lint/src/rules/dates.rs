@@ -7,6 +7,7 @@ use crate::changelog::{Section, Span};
 use crate::date::{self, Reading};
 use crate::hit::Hit;
 use crate::manner::Style;
+use crate::text::quoted;
 use crate::version::Order;
 
 /// Each release with its date and what that says.
@@ -30,8 +31,9 @@ pub(super) fn missing(ask: &Ask) -> Vec<Hit> {
         let now = is_released(section);
         let heading = style.with_day(ask.log, section, "YYYY-MM-DD");
         let hit = Hit::new(ask.log.at(section), format!("{} has no date", section.name()));
-        (now || !undated_style)
-            .then(|| hit.help(format!("write `{heading}`, with the day of the release")).error_if(now))
+        (now || !undated_style).then(|| {
+            hit.help(format!("write {}, with the day of the release", quoted(&heading))).error_if(now)
+        })
     };
     undated.filter_map(hit).collect()
 }

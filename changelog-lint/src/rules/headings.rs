@@ -8,6 +8,7 @@ use crate::date::{self, Reading};
 use crate::hit::Hit;
 use crate::lookalikes::{Lookalike, ReadAs};
 use crate::manner::Style;
+use crate::text::quoted;
 
 pub(super) fn not_understood(ask: &Ask) -> Vec<Hit> {
     let within = |heading: &Heading| {
@@ -85,7 +86,7 @@ fn lookalike(ask: &Ask, style: &Style, other: &Lookalike) -> Hit {
     let message = format!("this looks like the heading of {}, but it is read as {read_as}", other.version);
     let right = right(ask, style, &other.version, line);
     Hit::new(other.span.clone(), message)
-        .help(format!("write `{right}` at the beginning of a line, with an empty line above it"))
+        .help(format!("write {} at the beginning of a line, with an empty line above it", quoted(&right)))
         .warning_if(other.read_as == ReadAs::Code)
 }
 

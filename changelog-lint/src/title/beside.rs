@@ -84,7 +84,7 @@ pub(super) fn after(text: &str, range: Range<usize>, title: &mut Title) -> Optio
     let words = &masked(words, title.date.as_ref(), rest.start);
     title.yanked = words::withdrawn(words).map(shift);
     let struck = title.date.as_ref().filter(|day| {
-        text[..day.start].ends_with("~~") && text[..range_start].matches("~~").count() % 2 == 0
+        text[..day.start].ends_with("~~") && text[..range_start].matches("~~").count().is_multiple_of(2)
     });
     title.unreleased = title.unreleased.take().or_else(|| struck.cloned());
     title.unreleased =

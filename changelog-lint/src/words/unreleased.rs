@@ -191,6 +191,7 @@ fn is_row(row: &[&str], words: &[Word]) -> bool {
     let is = |one: &str, other: &str| {
         one == other
             || one == "unreleased"
+                && other.starts_with("un")
                 && other.len().abs_diff(10) <= 2
                 && strsim::damerau_levenshtein(one, other) <= 2
     };

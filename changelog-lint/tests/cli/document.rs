@@ -46,7 +46,7 @@ fn a_fault_is_shown_with_file_line_column_and_the_line_itself() {
     assert_eq!(code, Some(1));
     assert!(stderr.contains("CHANGELOG.md:5:14\n"), "{stderr}");
     assert_eq!(stderr.matches("is dated 2025-02-30").count(), 1, "{stderr}");
-    assert!(stderr.ends_with("changelog-lint: 1 error, 1 warning in CHANGELOG.md\n"), "{stderr}");
+    assert!(stderr.ends_with("changelog-lint: 1 error, 3 warnings in CHANGELOG.md\n"), "{stderr}");
     assert!(stderr.contains("## [1.2.0] - 2025-02-30") && stderr.contains("^^^^^^^^^^"), "{stderr}");
     let document = document(&stdout);
     assert_eq!(document["failure"]["reason"], "version-date");

@@ -78,7 +78,10 @@ fn whatever_fail_on_says_no_older_version_is_opened_for_a_newer_one() {
     };
     let (code, notes, stderr) = asked(&changelog, "newest");
     assert!(code == 1 && notes.is_empty() && stderr.contains("CHANGELOG.md:3:1"), "{stderr}");
-    assert_eq!(asked(&disabled, "newest").1, "- OLD\n");
+    for changelog in [&next, &file] {
+        let (code, notes, stderr) = asked(changelog, "newest");
+        assert!(code == 1 && notes.is_empty() && stderr.contains("changelog-lint notes 1.2.0"), "{stderr}");
+    }
     assert_eq!(asked(&changelog, "1.2.0").1, "- OLD\n");
     let within = "# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- KEEP\n\n  ## 1.1.0\n\n- DROP\n";
     let (code, _, stderr) = asked(within, "1.2.0");
