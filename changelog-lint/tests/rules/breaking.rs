@@ -54,7 +54,7 @@ pub fn broken(text: &str, way: &Way) -> Option<(String, String)> {
 }
 
 /// What would be opened of a broken changelog though another version was the newest: the version, if it is an older one.
-pub fn opens_older(text: &str, way: &Way) -> Option<String> {
+pub fn opens_older(text: &str, way: &Way) -> Option<(String, String)> {
     let (after, line) = broken(text, way)?;
     let log = parse(text);
     let was = notes::newest(&log)?.name().to_owned();
@@ -62,5 +62,8 @@ pub fn opens_older(text: &str, way: &Way) -> Option<String> {
     let newest = notes::newest(&now)?.name().to_owned();
     let options = Options::on(jiff::civil::date(2026, 11, 25));
     let told = !findings::hiding_a_newer(&now, &options).is_empty();
-    (!told && newest != was).then(|| format!("{}: `{line}` opens {newest} instead of {was}", way.0))
+    (!told && newest != was).then(|| {
+        let story = format!("{}: `{line}` opens {newest} instead of {was}", way.0);
+        (newest, story)
+    })
 }

@@ -403,7 +403,7 @@ fn a_generated_changelog_that_is_broken_in_any_way_is_never_opened_with_an_older
                     text.push_str(&format!("{heading}\n\n- change {index}\n\n"));
                 }
                 done += WAYS.iter().filter(|way| broken(&text, way).is_some()).count();
-                faults.extend(WAYS.iter().filter_map(|way| opens_older(&text, way)));
+                faults.extend(WAYS.iter().filter_map(|way| opens_older(&text, way)).map(|(_, story)| story));
             }
         }
     }
@@ -411,4 +411,21 @@ fn a_generated_changelog_that_is_broken_in_any_way_is_never_opened_with_an_older
     faults.sort();
     faults.dedup();
     assert!(faults.is_empty(), "{}\n{}", faults.len(), faults.join("\n"));
+}
+
+/// `--base`: a short entry in better words is no new one.
+#[test]
+fn a_correction_of_a_short_entry_is_no_new_entry() {
+    let file = |entry: &str| format!("{TITLE}## 1.2.0 - 2025-02-02\n\n- {entry}\n- Old one\n");
+    for (before, after, new) in [
+        ("Add pay", "Add payment", false),
+        ("Add pay", "Add pay. Thanks @bob!", false),
+        ("Add pay", "Add pay with QRIS", false),
+        ("Add pay", "Remove the cart and its tests", true),
+        ("Add pay", "Add pay\n- Add refunds of paid orders", true),
+    ] {
+        let options = Options { base: Some(file(before)), ..options() };
+        let found = findings::of(&parse(&file(after)), &options);
+        assert_eq!(found.iter().any(|f| f.rule.code == "CL601"), new, "{before} becomes {after}");
+    }
 }
