@@ -47,7 +47,7 @@ fn killed_at_any_stage_and_run_again_it_ends_like_any_other() {
     let (id, _) = bench.snapshot(BEFORE);
     let good = bench.content();
     let confirm = format!("shop@{id}");
-    for place in some(PLACES, 8) {
+    for place in some(PLACES, 4) {
         bench
             .cluster
             .execute("shop", "update products set price = 0; insert into products values (99, 'new', 0)");

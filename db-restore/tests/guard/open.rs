@@ -47,7 +47,7 @@ impl Again {
         assert_eq!(whole.child.wait().expect("ended").code(), Some(0), "{what}");
         assert!(lines > 5, "{what}: {lines} lines");
         let stops: Vec<usize> = (1..lines).collect();
-        for &stop in some(&stops, 4) {
+        for &stop in some(&stops, 2) {
             let args = prepare(self);
             let words: Vec<&str> = args.iter().map(String::as_str).collect();
             let run = self.run();
