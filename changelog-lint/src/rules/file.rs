@@ -75,22 +75,15 @@ pub(super) fn byte_order_mark(ask: &Ask) -> Vec<Hit> {
 /// What is left open and swallows the headings of releases: up to the end of the file, or up to where a later block is closed.
 pub(super) fn unclosed(ask: &Ask) -> Vec<Hit> {
     let text = ask.log.text;
-    if !["<!", "```", "~~~", "<pre", "<PRE", "<script", "<style", "<textarea", "<?"]
-        .iter()
-        .any(|mark| text.contains(mark))
-    {
-        return Vec::new();
-    }
     let (last, open_fence) = to_the_end(ask);
     let comments = ask.log.comments.iter().filter(|span| swallows(ask, &comment_up_to_the_next(text, span)));
     let comments = comments.map(|span| open(ask, span, "comment", "-->"));
     let fenced = ask.log.code.iter().filter(|span| fence(&text[(*span).clone()]).is_some());
     let code = fenced.filter(|span| swallows(ask, &fence_up_to_the_next(text, span, open_fence)));
     let code = code.map(|span| open(ask, span, "code block", "its fence"));
-    let raw =
-        ask.log.blocks.iter().filter(|block| block.kind == BlockKind::Html && is_above(ask, &block.span));
+    let raw = ask.log.blocks.iter().filter(|block| block.kind == BlockKind::Html);
     let raw = raw.filter_map(|block| Some((block, raw_end(&text[block.span.clone()])?)));
-    let raw = raw.filter(|(block, _)| swallows(ask, &block.span));
+    let raw = raw.filter(|(block, _)| swallows(ask, &block.span) && is_above(ask, &block.span));
     let raw = raw.map(|(block, end)| open(ask, &block.span, "block of HTML", end));
     let mut hits: Vec<Hit> = comments.chain(code).chain(raw).collect();
     hits.extend(last.filter(|last| hits.iter().all(|hit| hit.span.start != last.span.start)));
