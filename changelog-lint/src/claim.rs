@@ -172,15 +172,19 @@ fn is_series(numbers: &str) -> bool {
 /// The version that a heading among the releases seems to be about, with whatever slip in it; `None` if it is about the way between
 /// versions, or about many.
 pub(crate) fn may_be_release(heading: &str) -> Option<String> {
+    // `1.2.0...1.3.0`: the way to the second one.
+    let way =
+        heading.split_once("...").filter(|(from, to)| !versions(from).is_empty() && !versions(to).is_empty());
+    if let Some((_, to)) = way {
+        return may_be_release(to);
+    }
     let text = plain(heading);
     let mut named = versions(heading);
     if named.len() > 2 || is_about(heading) {
         return None;
     }
     let whole = |version: &String| parts(version) > 2;
-    // `1.2.0...1.3.0`: the way to the second one.
-    let last = heading.contains("..") && named.len() > 1;
-    let exact = if named.is_empty() { None } else { Some(named.remove(usize::from(last))) };
+    let exact = if named.is_empty() { None } else { Some(named.remove(0)) };
     exact.clone().filter(whole).or_else(|| numbers::anywhere(&text).map(|found| found.version)).or(exact)
 }
 

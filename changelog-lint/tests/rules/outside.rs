@@ -429,3 +429,12 @@ fn a_correction_of_a_short_entry_is_no_new_entry() {
         assert_eq!(found.iter().any(|f| f.rule.code == "CL601"), new, "{before} becomes {after}");
     }
 }
+
+/// The help names the version that is meant, and none that is there already.
+#[test]
+fn the_way_between_two_versions_is_told_with_the_second_one() {
+    let text = format!("{TITLE}## 1.2.0...1.3.0\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n");
+    let found = findings::hiding_a_newer(&parse(&text), &options());
+    let help = found.first().and_then(|f| f.help.as_deref()).unwrap_or_default();
+    assert!(help.starts_with("write `## 1.3.0"), "{help}");
+}
