@@ -58,7 +58,7 @@ fn a_staged_copy_that_was_written_to_is_made_anew() {
     bench.cluster.execute("shop", CONTENT);
     let (id, _) = bench.snapshot(BEFORE);
     let before = bench.content();
-    for (n, sql) in some(WRITTEN, 4).enumerate() {
+    for (n, sql) in some(WRITTEN, 2).enumerate() {
         let copy = staged(&bench, &run(n));
         visit(&bench, &copy, sql);
         // A rehearsal does not call it proven either.

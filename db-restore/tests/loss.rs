@@ -304,7 +304,7 @@ fn what_changes_without_being_written_is_seen() {
     let two = Two::start(&[]);
     two.bench.set("amcheck = false");
     two.bench.cluster.execute("postgres", "create database fresh template shop");
-    for (what, sql) in some(UNWRITTEN, 11) {
+    for (what, sql) in some(UNWRITTEN, 5) {
         two.bench.cluster.execute("postgres", "drop database shop with (force)");
         two.bench.cluster.execute("postgres", "create database shop template fresh");
         let id = two.snapshot();
