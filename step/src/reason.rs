@@ -11,7 +11,7 @@ pub fn reason(text: &str) -> Result<String, String> {
     if line.chars().any(|c| c.is_alphanumeric() && !blank(c)) {
         Ok(line)
     } else {
-        Err("a reason is needed: say in a few words why, for whoever reads it later".to_owned())
+        Err("a reason is needed: say in a few words why, for the person who reads it later".to_owned())
     }
 }
 
