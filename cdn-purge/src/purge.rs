@@ -240,9 +240,10 @@ impl Purging<'_> {
         let Some(mut failure) = stopped else { return Ok(()) };
         failure = failure.output("purges", purges.clone()).output("remaining", count);
         if let (Some(path), None) = (path, &failure.next) {
-            let (environment, path) = (self.context.environment()?, path.display());
-            failure =
-                failure.next(format!("cdn-purge --env {environment} --urls-from {path} --remaining {path}"));
+            let path = path.display().to_string();
+            let environment = self.context.environment()?;
+            let words = ["cdn-purge", "--env", environment, "--urls-from", &path, "--remaining", &path];
+            failure = failure.command(words);
         }
         Err(failure.cause(format!("not purged: {count} of the list")))
     }

@@ -201,7 +201,7 @@ pub struct Client<'a> {
     /// One for each way.
     agents: Mutex<HashMap<Way, Agent>>,
     /// The addresses of each host and port, looked up once.
-    places: Mutex<HashMap<String, Result<Places, String>>>,
+    places: Mutex<HashMap<String, Result<Option<Places>, String>>>,
     context: &'a Context,
 }
 
@@ -248,11 +248,11 @@ impl<'a> Client<'a> {
         agents.entry(way).or_insert_with(made).clone()
     }
 
-    /// The addresses of a URL's host. Behind a proxy nobody here knows them: then there is none.
+    /// The addresses of a URL's host. Behind a proxy, which looks it up by itself, nobody here knows them: `None`.
     ///
     /// # Errors
     /// Why the name has none.
-    pub fn places(&self, url: &str) -> Result<Places, String> {
+    pub fn places(&self, url: &str) -> Result<Option<Places>, String> {
         let mut known = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let base = base(url);
         known.entry(base.to_owned()).or_insert_with(|| places::of(base, self.config.proxy())).clone()

@@ -26,13 +26,13 @@ impl Resolver for Pinned {
 }
 
 /// See [`crate::Client::places`].
-pub(crate) fn of(url: &str, proxy: Option<&Proxy>) -> Result<Places, String> {
+pub(crate) fn of(url: &str, proxy: Option<&Proxy>) -> Result<Option<Places>, String> {
     let uri: Uri = url.parse().map_err(|e| format!("`{url}` is no address: {e}"))?;
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     if proxy.is_some_and(|proxy| !proxy.is_no_proxy(&uri)) {
-        return Ok(Places::default());
+        return Ok(None);
     }
-    web_page::places(uri.host().unwrap_or_default(), port)
+    web_page::places(uri.host().unwrap_or_default(), port).map(Some)
 }
 
 #[cfg(test)]
@@ -42,7 +42,8 @@ mod tests {
     #[test]
     fn behind_a_proxy_nobody_knows() {
         let proxy = Proxy::new("http://proxy.example:3128").expect("a proxy");
-        assert_eq!(of("http://shop.example/", Some(&proxy)), Ok(Places::default()));
-        assert_eq!(of("http://127.0.0.1:81/x", None).expect("found").reached, [([127, 0, 0, 1], 81).into()]);
+        assert_eq!(of("http://shop.example/", Some(&proxy)), Ok(None));
+        let found = of("http://127.0.0.1:81/x", None).expect("found").expect("no proxy");
+        assert_eq!(found.reached, [([127, 0, 0, 1], 81).into()]);
     }
 }

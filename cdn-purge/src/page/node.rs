@@ -23,6 +23,8 @@ pub struct Nodes {
     pub all: Vec<Node>,
     /// Addresses of them to which this machine has no route.
     pub unrouted: Vec<IpAddr>,
+    /// Hosts whose addresses nobody here knows, and why: what answers by their name is one server of however many.
+    unknown: Vec<(String, String)>,
 }
 
 impl Nodes {
@@ -34,7 +36,7 @@ impl Nodes {
             if nodes.all.iter().any(|node| node.host == host) {
                 continue;
             }
-            let addresses = if listed.is_empty() { nodes.looked_up(client, page) } else { at(listed, page) };
+            let addresses = nodes.addresses_of(client, page, listed);
             let named = |address| Node { host: host.clone(), address };
             match addresses.is_empty() {
                 // Asked by its name, it says by itself what is wrong.
@@ -45,10 +47,35 @@ impl Nodes {
         nodes
     }
 
-    fn looked_up(&mut self, client: &Client, page: &Url) -> Vec<SocketAddr> {
-        let places = client.places(page.as_str()).unwrap_or_default();
-        self.unrouted.extend(places.unrouted);
-        places.reached
+    fn addresses_of(&mut self, client: &Client, page: &Url, listed: &[Listed]) -> Vec<SocketAddr> {
+        let why = match client.places(page.as_str()) {
+            // It goes where it likes, whatever is listed.
+            Ok(None) => "a proxy is in front".to_owned(),
+            _ if !listed.is_empty() => return at(listed, page),
+            Ok(Some(places)) => {
+                self.unrouted.extend(places.unrouted);
+                return places.reached;
+            }
+            Err(why) => why,
+        };
+        self.unknown.push((select::host(page), why));
+        Vec::new()
+    }
+
+    /// What was not asked, in a sentence; nothing where every address was.
+    pub fn unasked(&self) -> Option<String> {
+        let unrouted = self.unrouted.first().map(|first| {
+            let them = if self.unrouted.len() == 1 {
+                "1 address".to_owned()
+            } else {
+                format!("{} addresses", self.unrouted.len())
+            };
+            format!("{them} could not be asked from here ({first})")
+        });
+        let unknown =
+            self.unknown.iter().map(|(host, why)| format!("the addresses of {host} are not known ({why})"));
+        let all: Vec<String> = unrouted.into_iter().chain(unknown).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// The addresses of any URL's host: known ones of a page's, else what the name has. None where only the name is known.
@@ -56,7 +83,7 @@ impl Nodes {
         let Ok(parsed) = Url::parse(url) else { return Vec::new() };
         let nodes = self.of_page(&parsed);
         if nodes.is_empty() {
-            return client.places(url).unwrap_or_default().reached;
+            return client.places(url).ok().flatten().unwrap_or_default().reached;
         }
         nodes.into_iter().filter_map(|n| self.all[n].address).collect()
     }

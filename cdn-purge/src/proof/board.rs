@@ -93,10 +93,11 @@ impl Board {
         self.vary[slot.page].iter().filter(missing).cloned().collect()
     }
 
-    /// Right, but copies were not looked at: that is no longer `observed`.
-    pub fn settle(&mut self, listed: &dyn Fn(&str) -> bool, unrouted: bool) {
+    /// Right, but copies or addresses were not looked at: that is no longer `observed`.
+    pub fn settle(&mut self, listed: &dyn Fn(&str) -> bool, nodes: &Nodes) {
+        let all_asked = nodes.unasked().is_none();
         let blind: Vec<bool> =
-            self.slots.iter().map(|slot| unrouted || !self.unlooked(slot, listed).is_empty()).collect();
+            self.slots.iter().map(|slot| !all_asked || !self.unlooked(slot, listed).is_empty()).collect();
         for (slot, blind) in self.slots.iter_mut().zip(blind) {
             let sure = matches!(slot.watched.claim, Some(Claim::Observed | Claim::Stable));
             if sure && blind {
@@ -166,9 +167,8 @@ impl Board {
         if !headers.is_empty() {
             said.push_str(&format!("; other copies by {} were not seen to go", headers.join(", ")));
         }
-        if !nodes.unrouted.is_empty() {
-            let (count, first) = (nodes.unrouted.len(), nodes.unrouted[0]);
-            said.push_str(&format!("; {} could not be asked from here ({first})", addresses(count)));
+        if let Some(unasked) = nodes.unasked() {
+            said.push_str(&format!("; {unasked}"));
         }
         said
     }

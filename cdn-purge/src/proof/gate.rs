@@ -60,7 +60,7 @@ impl Gate<'_> {
         let doors = self.doors();
         if doors.is_empty() {
             let message =
-                "which build shall be live? give --release VERSION, or set origin so that it can be asked";
+                "which build must be live? give --release VERSION, or set origin so that it can be asked";
             let shown = Shown { wanted, ..Shown::default() };
             return if unknown { Err(Failure::refused("fact-missing", message)) } else { Ok(shown) };
         }
@@ -83,7 +83,7 @@ impl Gate<'_> {
     /// Every address of every origin.
     fn doors(&self) -> Vec<(Url, Option<SocketAddr>)> {
         let each = |origin: &Url| {
-            let places = self.edge.client.places(origin.as_str()).unwrap_or_default().reached;
+            let places = self.edge.client.places(origin.as_str()).ok().flatten().unwrap_or_default().reached;
             let found: Vec<Option<SocketAddr>> = places.into_iter().map(Some).collect();
             if found.is_empty() { vec![None] } else { found }
         };

@@ -334,7 +334,7 @@ impl Proof<'_> {
                 watched.claim = Some(Claim::Unknown);
             }
         }
-        board.settle(&|header| self.listed(header), !self.nodes.unrouted.is_empty());
+        board.settle(&|header| self.listed(header), &self.nodes);
         Ok(())
     }
 
