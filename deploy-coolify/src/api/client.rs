@@ -1,8 +1,10 @@
 //! The HTTP underneath: one connection pool, no redirects, what is safe is asked again, what is not is sent once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response, redirect};
@@ -29,8 +31,8 @@ const REQUESTS_A_MINUTE: u32 = 200;
 pub struct Net {
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
-    /// For each host and port with several addresses: a client for each of them.
-    places: RefCell<HashMap<String, Vec<reqwest::Client>>>,
+    /// By host and port.
+    places: RefCell<HashMap<String, Rc<Places>>>,
     /// How many requests a minute the token's owner has, as Coolify said last.
     limit: Cell<u32>,
     /// Until when Coolify wants to be left alone: all requests of a minute are used up, by whoever has used them.
@@ -39,6 +41,14 @@ pub struct Net {
     hurry: Cell<Hurry>,
     /// The images of which a registry was asked already on the way back.
     asked: RefCell<HashSet<String>>,
+}
+
+/// The servers behind a page's name: each address may be another one. Behind a proxy, which looks the name up by itself, they are all the same.
+pub struct Places {
+    /// A client for each address that this machine can reach.
+    pub clients: Vec<reqwest::Client>,
+    /// How many it has no way to (IPv6, most often): nothing is known of them.
+    unrouted: usize,
 }
 
 /// Whether somebody waits for the way back.
@@ -87,20 +97,44 @@ impl Net {
         &self.client
     }
 
-    /// A client for each address of a page's host: each may be another server. Behind a proxy, which looks the name up by itself,
-    /// they are all the same.
-    pub fn places(&self, page: &str) -> Vec<reqwest::Client> {
-        let Some(page) = url::Url::parse(page).ok().filter(url::Url::has_host) else {
-            return vec![self.client.clone()];
+    /// A client for each address of a page's host. A name that is not found now is looked up again: what is asked then says why.
+    pub async fn places(&self, page: &str) -> Rc<Places> {
+        let Some((host, port)) = host_of(page).filter(|_| !behind_a_proxy()) else {
+            return Rc::new(self.anywhere());
         };
-        let (host, port) = (page.host_str().unwrap_or_default(), page.port_or_known_default().unwrap_or(443));
-        let made = || {
-            let found = web_page::places(host, port).unwrap_or_default().reached;
-            let pinned = |address| builder().resolve(host, address).build();
-            let clients: Vec<_> = found.iter().filter_map(|address| pinned(*address).ok()).collect();
-            if found.len() > 1 { clients } else { vec![self.client.clone()] }
+        let key = format!("{host}:{port}");
+        let name = host.clone();
+        if let Some(known) = self.places.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let found = tokio::task::spawn_blocking(move || web_page::places(&host, port)).await;
+        let Ok(Ok(found)) = found else { return Rc::new(self.anywhere()) };
+        let pinned = |address: &SocketAddr| builder().resolve(&name, *address).build();
+        let clients = match found.reached.as_slice() {
+            [] | [_] => Ok(vec![self.client.clone()]),
+            several => several.iter().map(pinned).collect(),
         };
-        self.places.borrow_mut().entry(format!("{host}:{port}")).or_insert_with(made).clone()
+        // One that cannot be made is not left out in silence: then they are asked as anybody would, and counted as one.
+        let Ok(clients) = clients else { return Rc::new(self.anywhere()) };
+        let places = Rc::new(Places { clients, unrouted: found.unrouted.len() });
+        self.places.borrow_mut().insert(key, Rc::clone(&places));
+        places
+    }
+
+    /// Of all pages: how many addresses were asked, and how many this machine has no way to.
+    pub fn addresses(&self, pages: &[String]) -> (usize, usize) {
+        let keys: BTreeSet<String> = pages
+            .iter()
+            .filter_map(|page| host_of(page))
+            .map(|(host, port)| format!("{host}:{port}"))
+            .collect();
+        let known = self.places.borrow();
+        let places = keys.iter().filter_map(|key| known.get(key));
+        places.fold((0, 0), |sum, places| (sum.0 + places.clients.len(), sum.1 + places.unrouted))
+    }
+
+    fn anywhere(&self) -> Places {
+        Places { clients: vec![self.client.clone()], unrouted: 0 }
     }
 
     /// How often each of `many` may be asked, so that four fifths of the owner's requests are left at most.
@@ -143,6 +177,19 @@ impl Net {
         let left = self.closed.get()?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
+}
+
+/// Whether a proxy may look names up by itself: then nobody here knows how many addresses are asked.
+fn behind_a_proxy() -> bool {
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+/// A page's host and port.
+fn host_of(page: &str) -> Option<(String, u16)> {
+    let page = url::Url::parse(page).ok()?;
+    Some((page.host_str()?.to_owned(), page.port_or_known_default().unwrap_or(443)))
 }
 
 fn builder() -> reqwest::ClientBuilder {

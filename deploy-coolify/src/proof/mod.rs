@@ -208,10 +208,37 @@ impl Judge<'_> {
 
     fn proof(&self) -> String {
         let times = self.world.settings.successes;
-        match self.seen.pages.len() {
-            0 => "by Coolify's word alone".to_owned(),
+        let pages = match self.seen.pages.len() {
+            0 => return "by Coolify's word alone".to_owned(),
             1 => format!("1 page said so {times} times in a row"),
             pages => format!("{pages} pages said so {times} times in a row"),
-        }
+        };
+        pages + &at(self.world.net.addresses(&self.seen.pages))
+    }
+}
+
+/// At how many addresses, and what was not looked at.
+fn at((asked, unrouted): (usize, usize)) -> String {
+    let asked = if asked > 1 { format!(" at each of {asked} addresses") } else { String::new() };
+    match unrouted {
+        0 => asked,
+        1 => format!("{asked}; 1 address cannot be reached from this machine and was not asked"),
+        many => format!("{asked}; {many} addresses cannot be reached from this machine and were not asked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at;
+
+    #[test]
+    fn a_proof_says_how_many_addresses_it_rests_on() {
+        assert_eq!(at((1, 0)), "");
+        assert_eq!(at((3, 0)), " at each of 3 addresses");
+        assert_eq!(
+            at((2, 1)),
+            " at each of 2 addresses; 1 address cannot be reached from this machine and was not asked"
+        );
+        assert_eq!(at((1, 2)), "; 2 addresses cannot be reached from this machine and were not asked");
     }
 }

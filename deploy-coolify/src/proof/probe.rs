@@ -174,9 +174,15 @@ impl<'a> Probe<'a> {
     /// Asks one page, as anybody would: nothing in the request busts a cache. Every address of its name is asked, as browsers ask and
     /// plainly: each may be another server, and each form another copy.
     pub async fn ask(&self, url: &str, text: Option<&Text>) -> Seen {
-        let clients = self.net.places(url);
-        let each = clients.iter().flat_map(|client| FORMS.map(|form| self.fetch(client, form, url, text)));
-        let seen = stopping(self.context, Duration::ZERO, async { joined(join_all(each).await) }).await;
+        let work = async {
+            let places = self.net.places(url).await;
+            let clients = places.clients.iter();
+            joined(
+                join_all(clients.flat_map(|client| FORMS.map(|form| self.fetch(client, form, url, text))))
+                    .await,
+            )
+        };
+        let seen = stopping(self.context, Duration::ZERO, work).await;
         let seen = seen.unwrap_or_else(|stopped| Seen::Silent(stopped.message.clone()));
         self.context.voice.detail(&format!("{url} {seen}"));
         seen

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use testkit::http::{Fault, Reply};
 
-use crate::support::{A, B, C, D, IMAGE, Rig, at_once, signal, told, until};
+use crate::support::{A, B, C, COMMIT, D, DEPLOY, IMAGE, Rig, at_once, signal, told, until};
 
-const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
-const COMMIT: &[&str] = &["deploy", "--env", "staging", "--commit", C];
 const BLIND: &[&str] = &["read", "deploy", "write"];
 const LONG: Duration = Duration::from_secs(60);
 

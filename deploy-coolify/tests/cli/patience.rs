@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 use testkit::http::{Fault, Reply, Server};
 
 use crate::support::registry::registry;
-use crate::support::{A, B, C, IMAGE, Rig, at_once, told, until};
+use crate::support::{A, B, C, DEPLOY, IMAGE, Rig, at_once, told, until};
 
-const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
 const ROLLBACK: &[&str] = &["rollback", "--env", "production"];
 const OPEN: &[&str] = &["observe", "--rollback", "--env", "production"];
 

@@ -5,14 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::http::{Fault, Reply};
 
-use crate::support::{C, IMAGE, Rig, at_once, signal, told, until};
+use crate::support::{C, DEPLOY, IMAGE, Rig, at_once, signal, told, until, with};
 
-const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
 const OLD: &str = "1.1.4";
-
-fn with<'a>(words: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
-    [words, more].concat()
-}
 
 /// Somebody restarts the application in Coolify: of an image that is a deployment of what is configured.
 fn restarted(rig: &Rig) -> Option<String> {

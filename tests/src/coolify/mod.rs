@@ -443,24 +443,5 @@ impl Coolify {
     }
 }
 
-impl State {
-    fn push(&mut self, application: &str, commit: &str) {
-        let mut deploys = false;
-        self.change(application, |app| {
-            app.head = commit.into();
-            app.commits.insert(commit.into());
-            deploys = app.auto_deploy && app.is_git();
-        });
-        if deploys {
-            let commit = Some(commit.to_owned());
-            self.start(application, row::Order { commit, webhook: true, ..row::Order::default() });
-        }
-    }
-
-    fn change(&mut self, application: &str, change: impl FnOnce(&mut Application)) {
-        change(self.applications.get_mut(application).expect("an application"));
-    }
-}
-
 #[cfg(test)]
 mod tests;
