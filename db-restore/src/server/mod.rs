@@ -2,6 +2,7 @@
 //! names are looked up in `pg_catalog` alone, whatever a database or a role has set, and no row is hidden or written differently.
 
 mod error;
+mod questions;
 mod session;
 pub mod sql;
 pub mod tls;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use step::{Acted, Failure, Outcome, Permit, Run};
 
+use super::folder;
 use crate::copy::properties;
 use crate::copy::tied;
 use crate::loss;
@@ -15,7 +16,7 @@ use crate::server::{Held, Live, Row, Session, Value, get};
 use crate::settings::Settings;
 use crate::snapshot::manifest::{self, Log, Manifest};
 use crate::snapshot::origin::{self, Origin};
-use crate::sources::archive::{self, Archive, Dump};
+use crate::sources::archive::{Archive, Dump};
 use crate::sources::{self, Stamp};
 use crate::tools::{self, Job, Tool};
 
@@ -70,11 +71,11 @@ pub fn dump(archive: &Archive, permit: &Permit, live: &Live, stamp: &Stamp) -> R
     // What makes it impossible is found before a folder is made.
     let dump = tools::find(archive.settings, "pg_dump", live.major())?;
     let restore = tools::find(archive.settings, "pg_restore", dump.major)?;
-    let temporary = archive::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
+    let temporary = folder::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
     let tools = Tools { dump: &dump.path, restore: &restore.path };
     let made = fill(archive, permit, live, &temporary, stamp, &tools).and_then(|manifest| {
         let key = archive.settings.manifest_key.as_ref();
-        archive::publish(&temporary, &folder.join(&manifest.id), (&manifest, key), permit)
+        folder::publish(&temporary, &folder.join(&manifest.id), (&manifest, key), permit)
             .map_err(unwritable)?;
         Ok(manifest)
     });
@@ -107,7 +108,7 @@ fn fill(
     tools: &Tools,
 ) -> Result<Manifest, Failure> {
     let (context, settings) = (archive.context, archive.settings);
-    let folder = archive::dump_of(temporary);
+    let folder = folder::dump_of(temporary);
     let mut session = archive.server.connect(&settings.database)?;
     let schemas = settings.supabase.as_ref().map(|s| s.schemas.clone()).unwrap_or_default();
     let (held, answers) = Seen::ask(&mut session, &schemas)?;
@@ -286,7 +287,7 @@ fn write(archive: &Archive, live: &Live, tool: &Path, folder: &Path, sight: &str
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let doing = format!("dumping {}", settings.database);
     let progress = |tables: u64| {
-        let written = archive::folder_size(folder).ok()? >> 20;
+        let written = folder::size(folder).ok()? >> 20;
         Some(format!("{tables} tables, {written} MiB written of a database of {} MiB", live.bytes >> 20))
     };
     let job = Job::new(archive.context, settings, tool, &doing);

@@ -14,8 +14,8 @@ use crate::operation::{Confirmation, Operation};
 use crate::plan::{self, Moment, Snapshot};
 use crate::server::{Live, Session};
 use crate::settings::{Kind, Settings};
-use crate::snapshot::manifest;
-use crate::sources::{self, archive};
+use crate::snapshot::{folder, manifest};
+use crate::sources;
 
 /// A dump that was not finished is somebody's at work for so long after its last file was written to.
 const UNFINISHED: Duration = Duration::from_secs(86_400);
@@ -147,7 +147,7 @@ fn remove(operation: &Operation, permit: &Permit, keeper: &mut Session, old: &Ol
         if operation.settings.source == Kind::Database {
             side::discard(keeper, permit, id)?;
         } else {
-            archive::remove(folder, id, permit).map_err(stuck)?;
+            folder::remove(folder, id, permit).map_err(stuck)?;
         }
     }
     old.leftovers.iter().try_for_each(|name| std::fs::remove_dir_all(folder.join(name)).map_err(stuck))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use step::{Context, Failure, Permit, Secret};
+use step::{Context, Failure, Permit};
 
 use super::{Beside, Bringing, SideDatabase, Source, Stamp};
 use crate::copy::properties::Properties;
@@ -17,14 +17,11 @@ use crate::plan::{self, Moment, Snapshot};
 use crate::restore::demands::Demands;
 use crate::server::{Live, Server, Session};
 use crate::settings::Settings;
-use crate::snapshot;
 use crate::snapshot::header::{self, Header};
 use crate::snapshot::manifest::{self, Manifest};
 use crate::snapshot::origin::Origin;
+use crate::snapshot::{self, folder};
 use crate::tools::{self, Job, Tool};
-
-/// The dump's name in a folder of ours.
-const DUMP: &str = "dump";
 
 /// Archives in the folder of the settings.
 pub struct Archive<'a> {
@@ -170,7 +167,7 @@ impl Archive<'_> {
             Ok(manifest) => manifest,
             Err(problem) => return Snapshot::unusable("archive", name, "directory", problem),
         };
-        let other = self.of_another(&manifest, name).or_else(|| incomplete(path, &manifest));
+        let other = self.of_another(&manifest, name).or_else(|| folder::incomplete(path, &manifest));
         let moved = manifest.system_identifier != live.system_identifier;
         let problem = other.clone().or_else(|| moved.then(|| elsewhere(&manifest, live)));
         let bytes = manifest.files.values().map(|f| f.bytes).sum();
@@ -234,12 +231,12 @@ impl Archive<'_> {
     fn unchanged(&self, id: &str, folder: &Path) -> Result<(), Failure> {
         let corrupt = |why: String| Failure::refused("corrupt", format!("{id}: {why}"));
         let manifest = self.manifest(folder).map_err(corrupt)?;
-        let there = names(&folder.join(DUMP)).map_err(|e| corrupt(e.to_string()))?;
+        let there = names(&folder::dump_of(folder)).map_err(|e| corrupt(e.to_string()))?;
         if let Some(other) = there.iter().find(|name| !manifest.files.contains_key(*name)) {
             return Err(corrupt(format!("{other} is not one of its files")));
         }
         for (name, expected) in &manifest.files {
-            let found = manifest::fingerprint(&folder.join(DUMP).join(name));
+            let found = manifest::fingerprint(&folder::dump_of(folder).join(name));
             if found.map_err(|e| corrupt(format!("{name}: {e}")))? != *expected {
                 return Err(corrupt(format!("{name} is not what was dumped (its SHA-256 differs)")));
             }
@@ -274,7 +271,7 @@ impl Archive<'_> {
     /// A dump with the program that can restore it into this server.
     pub fn open(&self, live: &Live, path: &Path) -> Result<Dump, Failure> {
         let ours = path.join(manifest::FILE).exists();
-        let path = if ours { path.join(DUMP) } else { path.to_owned() };
+        let path = if ours { folder::dump_of(path) } else { path.to_owned() };
         let found =
             foreign(&path).map_err(|e| Failure::refused("corrupt", format!("{}: {e}", path.display())))?;
         let needs = found.header.as_ref().map_or(0, Header::needs);
@@ -366,7 +363,7 @@ fn sidecar(path: &Path) -> PathBuf {
 /// What an archive is, from its first bytes.
 fn foreign(path: &Path) -> std::io::Result<Foreign> {
     let mut file = File::open(witness(path))?;
-    let bytes = if path.is_dir() { folder_size(path)? } else { file.metadata()?.len() };
+    let bytes = if path.is_dir() { folder::size(path)? } else { file.metadata()?.len() };
     let form = if path.is_dir() { "directory" } else { form(&mut file)? };
     let header = match form {
         "plain" => None,
@@ -403,11 +400,6 @@ fn names(folder: &Path) -> std::io::Result<Vec<String>> {
     std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// The size of all files of a folder.
-pub fn folder_size(folder: &Path) -> std::io::Result<u64> {
-    std::fs::read_dir(folder)?.map(|entry| entry?.metadata().map(|m| m.len())).sum()
-}
-
 /// What a snapshot of ours cannot prove.
 fn doubt(manifest: &Manifest, live: &Live) -> Option<&'static str> {
     if manifest.schema < 2 {
@@ -417,60 +409,4 @@ fn doubt(manifest: &Manifest, live: &Live) -> Option<&'static str> {
     }
     let later = manifest.log.is_some_and(|log| log.to > live.log);
     later.then_some("the server's log ends before this snapshot's: the server was set back since")
-}
-
-fn incomplete(folder: &Path, manifest: &Manifest) -> Option<String> {
-    if manifest.files.is_empty() {
-        return Some("it holds no files".to_owned());
-    }
-    manifest.files.iter().find_map(|(name, expected)| match std::fs::metadata(folder.join(DUMP).join(name)) {
-        Err(error) => Some(format!("{name}: {error}")),
-        Ok(found) if found.len() != expected.bytes => {
-            Some(format!("{name} has {} bytes instead of {}", found.len(), expected.bytes))
-        }
-        Ok(_) => None,
-    })
-}
-
-/// An empty folder for a dump that is not finished, which nobody but us may read; one that a killed attempt of the same run left
-/// is thrown away.
-pub fn temporary(snapshots: &Path, document: &str, _permit: &Permit) -> std::io::Result<PathBuf> {
-    use std::os::unix::fs::DirBuilderExt;
-    let path = snapshots.join(format!(".tmp-{document}"));
-    if path.exists() {
-        std::fs::remove_dir_all(&path)?;
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-    Ok(path)
-}
-
-/// The folder of a snapshot's dump.
-pub fn dump_of(folder: &Path) -> PathBuf {
-    folder.join(DUMP)
-}
-
-/// Makes a finished dump a snapshot: the manifest, everything on disk, then the name.
-pub fn publish(
-    temporary: &Path,
-    folder: &Path,
-    (manifest, key): (&Manifest, Option<&Secret>),
-    _permit: &Permit,
-) -> std::io::Result<()> {
-    let text = manifest.sealed(key).map_err(std::io::Error::other)?;
-    std::fs::write(temporary.join(manifest::FILE), text)?;
-    for entry in std::fs::read_dir(dump_of(temporary))? {
-        File::open(entry?.path())?.sync_all()?;
-    }
-    for path in [&temporary.join(manifest::FILE), &dump_of(temporary), temporary] {
-        File::open(path)?.sync_all()?;
-    }
-    std::fs::rename(temporary, folder)?;
-    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-/// Removes a snapshot of ours: its name first, so that what is half gone is none.
-pub fn remove(snapshots: &Path, id: &str, _permit: &Permit) -> std::io::Result<()> {
-    let gone = snapshots.join(format!(".gone-{id}"));
-    std::fs::rename(snapshots.join(id), &gone)?;
-    std::fs::remove_dir_all(gone)
 }
