@@ -312,10 +312,8 @@ pub fn diff(args: &Args, context: &Context) -> Result<Answer, Failure> {
         return Ok(answer);
     }
     let many = if fixed.count == 1 { "finding" } else { "findings" };
-    let next =
-        format!("changelog-lint --fix{} {}", if args.lint.also_unsafe { " --unsafe" } else { "" }, file.name);
-    Ok(answer.but(
-        Failure::refused("fixable", format!("{} {many} of {} can be repaired", fixed.count, file.name))
-            .next(next),
-    ))
+    let also = args.lint.also_unsafe.then_some("--unsafe");
+    let next = ["changelog-lint", "--fix"].into_iter().chain(also).chain([file.name.as_str()]);
+    let message = format!("{} {many} of {} can be repaired", fixed.count, file.name);
+    Ok(answer.but(Failure::refused("fixable", message).command(next)))
 }

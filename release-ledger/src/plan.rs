@@ -61,8 +61,8 @@ pub fn lock(
         "{environment} is locked by {} for {} until {}; wait, or open it if nobody is at work there",
         lock.who, lock.run, lock.expires
     );
-    let next = format!("release-ledger unlock --env {environment} --reason \"why nobody is at work there\"");
-    Err(Failure::temporary("locked", message).next(next))
+    let next = ["release-ledger", "unlock", "--env", environment, "--reason", "why nobody is at work there"];
+    Err(Failure::temporary("locked", message).command(next))
 }
 
 /// Whether a run still has the lock: asked before every change.

@@ -162,18 +162,21 @@ fn of_a_version_that_stands_twice_the_first_is_shown_and_the_exit_code_says_so()
     assert!(stderr.contains("CHANGELOG.md:3:4") && stderr.contains("CHANGELOG.md:1:4"), "{stderr}");
 }
 
+/// A question's exit code, answer and complaints.
+fn asked(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
+    let output = command.current_dir(folder).args(args).output().expect("it runs");
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
 #[test]
 fn rules_are_explained_and_a_wrong_name_gets_the_right_one() {
     let folder = folder(GOOD.as_bytes());
-    let run = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
-        let output = command.current_dir(folder.path()).args(args).output().expect("it runs");
-        (
-            output.status.code(),
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
-    };
+    let run = |args: &[&str]| asked(folder.path(), args);
     let (code, text, _) = run(&["rule", "CL201"]);
     assert!(code == Some(0) && text.starts_with("CL201 duplicate-version\n"), "{text}");
     let (code, text, _) = run(&["rule"]);
@@ -215,15 +218,7 @@ fn settings_stand_in_release_toml_which_may_hold_nothing_else() {
 #[test]
 fn help_lists_subcommands_and_values() {
     let folder = folder(GOOD.as_bytes());
-    let run = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
-        let output = command.current_dir(folder.path()).args(args).output().expect("it runs");
-        (
-            output.status.code(),
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
-    };
+    let run = |args: &[&str]| asked(folder.path(), args);
     let (code, help, _) = run(&["--help"]);
     assert_eq!(code, Some(0));
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
