@@ -18,6 +18,7 @@ pub mod git;
 pub mod git_servers;
 pub mod gnupg;
 pub mod http;
+pub mod listener;
 pub mod lockstep;
 pub mod nginx;
 pub mod postgres;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use testkit::exchange;
 use testkit::git::Repo;
 
+use crate::old_finals::two_finals;
 use crate::team::{Team, changed, failed, fingerprint, no, opened_for, output, tagged, unchanged};
 
 /// v1.2.0 is released from main, develop has gone on with two features, staging with one that has a candidate of 1.3.0.
@@ -248,13 +249,8 @@ fn a_reason_overrides_and_the_tag_keeps_it() {
 
 #[test]
 fn what_runs_is_what_the_step_that_looked_has_seen() {
-    let team = released();
     // 1.3.0 was released and rolled back: production runs 1.2.0, built as its candidate.
-    team.ours.git(&["switch", "--quiet", "staging"]);
-    push(&team, &["staging:main"]);
-    team.on("main");
-    let last = exchange(&mut team.command(&["final"]), Some(&opened_for(Some("1.3.0"))));
-    assert_eq!(tagged(last), changed("v1.3.0"));
+    let team = two_finals();
     let commit = team.ours.git(&["rev-parse", "v1.2.0^{commit}"]);
     let previous = json!({ "version": "1.2.0-rc1", "commit": commit });
     branch(&team, "hotfix/old", "v1.2.0");

@@ -8,6 +8,7 @@ mod hotfixes;
 mod old_finals;
 mod places;
 mod promotion;
+mod pushes;
 mod questions;
 mod races;
 mod remotes;

@@ -7,7 +7,7 @@ use crate::hotfixes::{branch, document, fix, push, released};
 use crate::team::{OTHER_ID, Team, changed, failed, no, opened_for, tagged, unchanged};
 
 /// v1.2.0 and v1.3.0 are out, from main.
-fn two_finals() -> Team {
+pub fn two_finals() -> Team {
     let team = released();
     team.ours.git(&["switch", "--quiet", "staging"]);
     push(&team, &["staging:main"]);
