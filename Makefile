@@ -33,7 +33,7 @@ test: setup lint build-dev ## format, lints, all tests, docs
 
 lint: setup
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features db-restore/matrix -- -D warnings
 	shellcheck -x -P SCRIPTDIR $(filter-out scripts/programs,$(wildcard scripts/*)) .ci/run
 	scripts/check-crates
 
@@ -44,7 +44,6 @@ corpus: ## changelog-lint against the real changelogs of SHARED=DIR (part of ext
 	@scripts/corpus $(SHARED)/changelogs
 
 matrix: setup ## db-restore on PostgreSQL 15, 16 and 18 (fetches a Python wheel, once)
-	$(CARGO) build -p db-restore
 	scripts/matrix
 
 sweep-notify: ## notify through 280 faults and 140 kills at random (NOTIFY_SWEEP=N for N and N/2)
