@@ -9,7 +9,7 @@ PRODUCT =
 VERSION =
 ARGS =
 
-.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify sweep-db demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
+.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,7 +33,7 @@ test: setup lint build-dev ## format, lints, all tests, docs
 
 lint: setup
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features db-restore/matrix -- -D warnings
 	shellcheck -x -P SCRIPTDIR $(filter-out scripts/programs,$(wildcard scripts/*)) .ci/run
 	scripts/check-crates
 
@@ -44,14 +44,16 @@ corpus: ## changelog-lint against the real changelogs of SHARED=DIR (part of ext
 	@scripts/corpus $(SHARED)/changelogs
 
 matrix: setup ## db-restore on PostgreSQL 15, 16 and 18 (fetches a Python wheel, once)
-	$(CARGO) build -p db-restore
 	scripts/matrix
 
 sweep-notify: ## notify through 280 faults and 140 kills at random (NOTIFY_SWEEP=N for N and N/2)
 	NOTIFY_SWEEP=$${NOTIFY_SWEEP:-280} $(CARGO) test -p notify --test cli sweep
 
-sweep-db: setup ## db-restore killed at every line of every command, on each PostgreSQL that is here (long)
-	SWEEP=all $(CARGO) test -p db-restore --test guard
+sweep-db: setup ## db-restore killed at every line of every command, every fault, every kind of loss, every odd database (long)
+	SWEEP=all $(CARGO) test -p db-restore --test guard --test hard --test loss --test odd
+
+sweep-cdn: setup ## cdn-purge on 1,000 generated fleets of real caches (FLEETS=N)
+	FLEETS=$${FLEETS:-1000} $(CARGO) test -p cdn-purge --test fleet -- --nocapture
 
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace

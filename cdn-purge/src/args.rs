@@ -8,9 +8,12 @@ use step::{Common, Context, Failure, Marker};
 use url::Url;
 
 use crate::drivers::{self, Driver, Mode};
+use crate::page::form::Wanted;
+use crate::page::node::Listed;
+use crate::page::normal;
 use crate::plan::Tuning;
+use crate::proof::watch::Quiet;
 use crate::select;
-use crate::variant::Variant;
 
 /// The keys of `[cdn-purge]`.
 pub const KEYS: &[&str] = &[
@@ -21,6 +24,13 @@ pub const KEYS: &[&str] = &[
     "stable",
     "assets",
     "variants",
+    "vary.*",
+    "normalise",
+    "nodes",
+    "successes",
+    "bake",
+    "quiet",
+    "quiet_time",
     "shield",
     "gap",
     "batch",
@@ -141,16 +151,25 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// How a page says its build.
     pub marker: Marker,
-    /// Where the origin answers past the edge.
-    pub origin: Option<Url>,
+    /// Where the origin answers past the edge; several are all asked.
+    pub origins: Vec<Url>,
+    /// How often each page of the origin must be right in a row, and over which time, before anything is purged.
+    pub successes: u32,
+    pub bake: Duration,
+    /// The addresses of the edge; else those that the pages' names have.
+    pub nodes: Vec<Listed>,
     /// How long the origin and the edge get to show the build.
     pub settle: Duration,
+    /// When nothing old is expected any more.
+    pub quiet: Quiet,
+    /// What of a page is another one each time.
+    pub normalise: Vec<String>,
     /// How long pages are watched once they are right.
     pub stable: Duration,
     /// Whether the files that a page names are asked for.
     pub assets: bool,
-    /// The forms of a page that are proven beside the plain one.
-    pub variants: Vec<Variant>,
+    /// The forms in which pages are asked for.
+    pub forms: Wanted,
     /// Whether there is a second cache behind the edge: then all is purged twice.
     pub shield: bool,
     /// The time between the two; by default 2 s, and 30 s for everything.
@@ -170,7 +189,8 @@ impl Settings {
         let public_urls = settings.shared_list("public_urls")?;
         let first = select::hosts(&public_urls).into_iter().next().unwrap_or_default();
         let duration = |key, default| Ok::<_, Failure>(settings.duration(key)?.unwrap_or(default));
-        let origin = settings.text("origin")?.map(|text| base(settings, "origin", &text)).transpose()?;
+        let origins = settings.list("origin")?;
+        let origins = origins.iter().map(|text| base(settings, "origin", text)).collect::<Result<_, _>>()?;
         Ok(Settings {
             driver: drivers::read(settings, &first)?,
             public_urls,
@@ -178,15 +198,33 @@ impl Settings {
             prefixes: settings.list("prefixes")?,
             hosts: settings.list("hosts")?,
             marker: Marker::of(settings)?.ok_or_else(missing)?,
-            origin,
+            origins,
+            successes: settings.number("successes")?.unwrap_or(2).max(1),
+            bake: duration("bake", Duration::from_secs(3))?,
+            nodes: Listed::read(settings)?,
             settle: duration("settle", Duration::from_secs(30))?,
+            quiet: Quiet {
+                answers: settings.number("quiet")?.unwrap_or(16),
+                time: duration("quiet_time", Duration::from_secs(2))?,
+            },
+            normalise: patterns(settings)?,
             stable: duration("stable", Duration::ZERO)?,
             assets: settings.flag("assets")?.unwrap_or(true),
-            variants: Variant::read(settings)?,
+            forms: Wanted::read(settings)?,
             shield: settings.flag("shield")?.unwrap_or(false),
             gap: settings.duration("gap")?,
             tuning: tuning(settings)?,
         })
+    }
+}
+
+/// The setting `normalise`.
+fn patterns(settings: &step::Settings) -> Result<Vec<String>, Failure> {
+    let patterns = settings.list("normalise")?;
+    let wrong = patterns.iter().find_map(|pattern| normal::wrong(pattern).map(|why| (pattern, why)));
+    match wrong {
+        Some((pattern, why)) => Err(settings.wrong("normalise", &format!("`{pattern}`: {why}"))),
+        None => Ok(patterns),
     }
 }
 

@@ -100,7 +100,7 @@ fn mismatch(zone: &str, names: &[String], pages: &[String]) -> Option<Failure> {
     );
     let name = Url::parse(first).map(|page| select::host(&page)).unwrap_or_default();
     let next = format!(
-        "set the zone that covers {name} in [environment.X.cdn-purge], add {name} to {zone}, or mend public_urls"
+        "set the zone that covers {name} in [environment.X.cdn-purge], add {name} to {zone}, or correct public_urls"
     );
     let failure = Failure::refused("zone-mismatch", message).next(next);
     Some(pages.map(|page| format!("{page} is not covered either")).fold(failure, Failure::cause))

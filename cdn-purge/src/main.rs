@@ -1,23 +1,14 @@
 //! Purges what a release changed from the edge, and proves that the edge serves the new build.
 
 mod args;
-mod batch;
 mod coverage;
-mod damage;
 mod drivers;
-mod edge;
-mod gather;
-mod list;
-mod pace;
+mod page;
 mod plan;
 mod proof;
 mod purge;
-mod remaining;
-mod seen;
 mod select;
 mod send;
-mod source;
-mod variant;
 
 use std::process::ExitCode;
 use std::time::Duration;

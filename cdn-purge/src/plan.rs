@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use step::Failure;
 
 use crate::drivers::{Driver, Limits, Mode};
-use crate::list::List;
 use crate::select::Kind;
+use crate::select::list::List;
 
 /// Softly for a release: pages that are a minute old hurt nobody, and the origin is not asked for all of them at once. Hard for
 /// whatever takes a bad build or bad data away, and for what a person names.
@@ -140,27 +140,28 @@ pub fn affordable(
         spoken(time),
         spoken(left)
     );
-    let patience = format!("--timeout {}m", time.as_secs().div_ceil(60) + 5);
-    let failure = Failure::refused("too-slow", message).cause(format!("or give it the time: {patience}"));
-    let way = better(driver, list).unwrap_or(patience);
-    Err(failure.next(format!("cdn-purge --env {environment} {way}")))
+    let patience = format!("{}m", time.as_secs().div_ceil(60) + 5);
+    let failure =
+        Failure::refused("too-slow", message).cause(format!("or give it the time: --timeout {patience}"));
+    let way = better(driver, list).unwrap_or(vec!["--timeout", &patience]);
+    Err(failure.command(["cdn-purge", "--env", environment].into_iter().chain(way)))
 }
 
 /// One request in place of many.
-fn better(driver: &dyn Driver, list: &List) -> Option<String> {
+fn better<'l>(driver: &dyn Driver, list: &'l List) -> Option<Vec<&'l str>> {
     let can = |kind| driver.limits(kind).is_some();
     let below_the_host = list.common.splitn(4, '/').nth(3).is_some_and(|path| !path.is_empty());
     if list.kind == Kind::Url && can(Kind::Prefix) && below_the_host {
-        return Some(format!("--prefix {}", list.common));
+        return Some(vec!["--prefix", &list.common]);
     }
     let host = list.common.split('/').nth(2).filter(|host| !host.is_empty());
     if let (Kind::Url | Kind::Prefix, true, Some(host)) = (list.kind, can(Kind::Host), host) {
-        return Some(format!("--host {host}"));
+        return Some(vec!["--host", host]);
     }
     if can(Kind::Tag) && list.kind != Kind::Tag {
-        return Some("--tag TAG".to_owned());
+        return Some(vec!["--tag", "TAG"]);
     }
-    can(Kind::Everything).then(|| "--everything".to_owned())
+    can(Kind::Everything).then(|| vec!["--everything"])
 }
 
 /// A length of time for people: `5 h 33 min`, `2 min 5 s`, `3 s`.
@@ -179,7 +180,7 @@ pub fn spoken(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Size;
+    use crate::send::batch::Size;
 
     #[test]
     fn soft_for_a_release_and_hard_for_a_rollback() {

@@ -11,14 +11,16 @@ use url::Url;
 
 use crate::args::{Args, Settings};
 use crate::drivers::{Mode, Order};
-use crate::edge::Edge;
-use crate::gather::{self, Work};
-use crate::list::Lists;
+use crate::page::edge::Edge;
+use crate::page::node::Nodes;
 use crate::plan::{self, Part};
-use crate::proof::{Proof, Watched};
-use crate::remaining::Remaining;
-use crate::seen::{Cached, Seen};
+use crate::proof::board::Board;
+use crate::proof::gate::Shown;
+use crate::proof::{Before, Proof};
 use crate::select::Kind;
+use crate::select::gather::{self, Work};
+use crate::select::list::Lists;
+use crate::select::remaining::Remaining;
 use crate::send::Sender;
 
 /// Between the two purges of a cache with another one behind it (what Fastly advises).
@@ -33,35 +35,33 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
     let passes = if settings.shield { 2 } else { 1 };
     let parts = parts(run, settings, &lists, mode, passes)?;
     let purged = probes.iter().map(|page| lists.cover(page)).collect();
-    let edge = Edge { client: &client, marker: &settings.marker };
+    let edge = Edge { client: &client, marker: &settings.marker, normalise: &settings.normalise };
+    let nodes = Nodes::of(&client, &probes, &settings.nodes);
+    let (context, by_hand) = (&run.context, args.named());
+    let shown = Shown { wanted: Build::of(run)?, ..Shown::default() };
+    let wanted = shown.wanted.clone();
+    let mut proof = Proof { context, settings, edge, pages: probes, purged, nodes, shown, since, by_hand };
     // What is only planned cannot be asked for.
-    let planned = run.is_planned("live");
-    let proof = Proof::new(&run.context, settings, edge, (probes, purged), Build::of(run)?, since);
-    let proof = if planned { proof } else { proof.gate()? };
-    let before = proof.look()?;
-    let names = format!("{} ({})", lists.counted(), proof.hosts());
-    let right = proof.is_right(&before);
-    // What a person names is purged whatever it says: not everything that changes is a build.
-    if right && !args.named() && !planned && lists.are(proof.pages()) {
-        return Ok(nothing_to_do(&proof, &before, &names));
+    if !run.is_planned("live") {
+        proof.gate(wanted)?;
     }
+    let names = format!("{} ({})", lists.counted(), proof.hosts());
     let costs: Vec<Value> = parts.iter().map(Part::to_value).collect();
     let Some(permit) = run.permit() else {
         return Ok(only_planned(run, settings, &lists, &parts, &names).output("plan", costs));
     };
-    let purging = Purging {
-        context: &run.context,
-        settings,
-        client: &client,
-        parts: &parts,
-        args,
-        id: run.document.id(),
-    };
-    let done = purging.carry_out(&permit, &mut lists, &proof, &before, passes)?;
-    let after = proof.whole(done.watched, &before)?;
-    let outcome = Outcome::changed(format!("purged {names}: {}", proof.said(&after)))
-        .output("urls", proof.report(&before, &after))
+    // Purged in any case: that a look finds it right says nothing of other nodes, forms and copies.
+    let before = proof.before(Some(&unique(run.document.id())))?;
+    let (id, nodes) = (run.document.id(), &proof.nodes);
+    let purging = Purging { context, settings, client: &client, parts: &parts, args, id, nodes };
+    let mut done = purging.carry_out(&permit, &mut lists, &proof, &before, passes)?;
+    proof.whole(&mut done.board)?;
+    let outcome = Outcome::changed(format!("purged {names}: {}", proof.said(&done.board)))
+        .output("urls", proof.report(&done.board))
+        .output("claim", done.board.claim())
         .output("vantage_points", 1)
+        .output("addresses", proof.nodes.all.len())
+        .output("answers", done.board.answers())
         .output("plan", costs)
         .output("purges", done.purges);
     Ok(if settings.stable.is_zero() {
@@ -71,14 +71,11 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
     })
 }
 
-/// The edge has the build already, or keeps no copy at all.
-fn nothing_to_do(proof: &Proof, before: &[Seen], names: &str) -> Outcome {
-    let outcome = if before.iter().all(|seen| seen.cached == Cached::Never) {
-        Outcome::skipped(format!("the edge keeps no copy of {names}: there is nothing to purge"))
-    } else {
-        Outcome::unchanged(format!("the edge serves {} already on {names}", proof.name()))
-    };
-    outcome.output("urls", proof.report(before, &proof.as_seen(before))).output("vantage_points", 1)
+/// A value that no other run has, and nobody else at all.
+fn unique(id: &str) -> String {
+    let salt = Timestamp::now().as_nanosecond();
+    let hash = ring::digest::digest(&ring::digest::SHA256, format!("{id} {salt}").as_bytes());
+    hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn only_planned(run: &Run, settings: &Settings, lists: &Lists, parts: &[Part], names: &str) -> Outcome {
@@ -114,7 +111,7 @@ fn parts(
 
 /// The first request of each kind, as it would be sent.
 fn requests(run: &Run, settings: &Settings, lists: &Lists, parts: &[Part]) -> Vec<String> {
-    let first = |(list, part): (&crate::list::List, &Part)| {
+    let first = |(list, part): (&crate::select::list::List, &Part)| {
         let items = &list.first[..list.first.len().min(part.limits.size.items)];
         let order = Order {
             kind: list.kind,
@@ -136,12 +133,13 @@ struct Purging<'a> {
     parts: &'a [Part],
     args: &'a Args,
     id: &'a str,
+    nodes: &'a Nodes,
 }
 
 /// What came of them.
 struct Done {
     purges: Vec<Value>,
-    watched: Vec<Watched>,
+    board: Board,
 }
 
 impl Purging<'_> {
@@ -152,7 +150,7 @@ impl Purging<'_> {
         permit: &Permit,
         lists: &mut Lists,
         proof: &Proof,
-        before: &[Seen],
+        before: &Before,
         passes: u32,
     ) -> Result<Done, Failure> {
         let mut purges = Vec::new();
@@ -169,7 +167,7 @@ impl Purging<'_> {
                     soft = false;
                 }
                 Err(failure) => return Err(failure),
-                Ok(watched) => return Ok(Done { purges, watched }),
+                Ok(board) => return Ok(Done { purges, board }),
             }
         }
         Err(Failure::bug("rounds do not end"))
@@ -224,6 +222,7 @@ impl Purging<'_> {
                 limits: part.limits,
                 mode,
                 reference,
+                nodes: self.nodes,
             };
             let (sent, failure) = sender.send(permit, list, &mut |item| remaining.keep(kind, item))?;
             let mut value = sent.to_value(kind, mode);
@@ -241,9 +240,10 @@ impl Purging<'_> {
         let Some(mut failure) = stopped else { return Ok(()) };
         failure = failure.output("purges", purges.clone()).output("remaining", count);
         if let (Some(path), None) = (path, &failure.next) {
-            let (environment, path) = (self.context.environment()?, path.display());
-            failure =
-                failure.next(format!("cdn-purge --env {environment} --urls-from {path} --remaining {path}"));
+            let path = path.display().to_string();
+            let environment = self.context.environment()?;
+            let words = ["cdn-purge", "--env", environment, "--urls-from", &path, "--remaining", &path];
+            failure = failure.command(words);
         }
         Err(failure.cause(format!("not purged: {count} of the list")))
     }
@@ -253,5 +253,8 @@ impl Purging<'_> {
 pub fn hosts_of(pages: &[Url]) -> String {
     let mut hosts: Vec<String> = pages.iter().map(crate::select::host).collect();
     hosts.dedup();
-    hosts.join(", ")
+    match hosts.len() {
+        0..=5 => hosts.join(", "),
+        many => format!("{} and {} more hosts", hosts[..3].join(", "), many - 3),
+    }
 }

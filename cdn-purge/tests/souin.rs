@@ -74,18 +74,18 @@ fn souins_204_for_nothing_is_found_out() {
     for key in ["/souin-api/souin{path}", "/souin-api/souin/GET-https-{host}-{path}"] {
         let wrong = right.replace("/souin-api/souin/GET-http-{host}-{path}", key);
         site.settings(&edge, &wrong);
-        let stale = site.run(&[&sale], &opened("1.2.0"));
+        let stale = site.fails(&[&sale], &opened("1.2.0"));
         assert_eq!(reason(&stale), (1, "edge-stale", "yes"), "{key}: {}", stale.2);
         let output = &stale.1["steps"][0]["output"];
         assert_eq!(output["purges"][0]["accepted"], 1, "it said yes to {key}");
     }
     site.settings(&edge, &right);
-    let stale = site.run(&["--tag", "nobody", "--probe", &sale], &opened("1.2.0"));
+    let stale = site.fails(&["--tag", "nobody", "--probe", &sale], &opened("1.2.0"));
     assert_eq!(reason(&stale), (1, "edge-stale", "yes"), "{}", stale.2);
     assert!(souin.api().log().iter().all(|request| request.method == "PURGE"));
     // Caddy lets nobody in under the page's name.
     site.settings(&edge, &right.replace(&format!("headers.Host = \"{ADMIN}\"\n"), ""));
-    let refused = site.run(&[&sale], &opened("1.2.0"));
+    let refused = site.fails(&[&sale], &opened("1.2.0"));
     assert_eq!(reason(&refused), (1, "purge-refused", "no"), "{}", refused.2);
     assert_eq!(served(&sale), "1.1.4");
 }

@@ -4,6 +4,9 @@
 //! file and rule, not the files).
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers, with no document")]
 
+#[path = "../tests/rules/breaking.rs"]
+mod breaking;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,9 +43,10 @@ fn main() -> ExitCode {
         eprintln!("corpus: {fault}");
     }
     println!(
-        "corpus: {} files, {} release headings, {} traps, {} faults",
+        "corpus: {} files, {} release headings, {} newest ones broken, {} traps, {} faults",
         files.len(),
         check.headings,
+        check.broken,
         check.traps,
         check.faults.len()
     );
@@ -69,6 +73,8 @@ struct Check {
     faults: Vec<String>,
     headings: usize,
     traps: usize,
+    /// Newest headings that were broken, each in one way.
+    broken: usize,
     /// For each file: for each rule and level its count, and a hash of lines and messages.
     found: BTreeMap<String, BTreeMap<String, (usize, u64)>>,
 }
@@ -88,10 +94,28 @@ impl Check {
         self.recall(&name, &text, &log, &findings);
         self.notes(&name, &log);
         self.repairs(&name, &text, &options);
+        self.broken(&name, &text);
         if started.elapsed() > LIMIT {
             self.faults.push(format!("{name} took {:?}", started.elapsed()));
         }
         self.found.insert(name, counted(&findings, &text));
+    }
+
+    /// However the newest heading is broken, no older version is opened. What is read as a version that nobody wrote before (`1.2.0-rc1x`)
+    /// is no older one.
+    fn broken(&mut self, name: &str, text: &str) {
+        let log = parse(text);
+        let known: Vec<&str> = log.sections.iter().map(changelog_lint::changelog::Section::name).collect();
+        // The head of the file is enough: what is broken stands there.
+        let second = log.releases().nth(1).map_or(text.len(), |older| log.heading(older).span.start);
+        let end = text[second..].match_indices('\n').nth(200).map_or(text.len(), |(at, _)| second + at + 1);
+        for way in breaking::WAYS {
+            self.broken += usize::from(breaking::broken(&text[..end], way).is_some());
+            let older = breaking::opens_older(&text[..end], way);
+            if let Some((version, story)) = older.filter(|(version, _)| known.contains(&version.as_str())) {
+                self.faults.push(format!("{name}: {version} is opened: {story}"));
+            }
+        }
     }
 
     /// A scanner of its own, line by line and simple-minded: each heading that it finds is a section or a finding.

@@ -48,7 +48,7 @@ pub struct Lint {
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warning", "never"])]
     fail_on: Option<String>,
     /// Entries added since the branch left this git reference must be unreleased, and no release may be lost
-    #[arg(long, value_name = "REF")]
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
     pub base: Option<String>,
     /// Compare the releases with the tags of the git repository
     #[arg(long)]
@@ -92,7 +92,7 @@ pub enum Command {
         /// The changelog
         file: Option<PathBuf>,
         /// The day of the release; today, UTC
-        #[arg(long, value_name = "YYYY-MM-DD")]
+        #[arg(long, value_name = "YYYY-MM-DD", value_parser = values::day)]
         date: Option<Date>,
     },
     /// Explain a rule, or list all
@@ -128,8 +128,14 @@ impl Args {
         self.lint.report.iter().find(|report| report.path.is_none()).map(|report| report.format)
     }
 
-    /// Each report has a place of its own.
+    /// Each report has a place of its own, where nothing else is lost.
     pub fn reports(&self) -> Result<(), Failure> {
+        for report in &self.lint.report {
+            report
+                .path
+                .as_deref()
+                .map_or(Ok(()), |path| crate::file::may_be_replaced(path, report.format))?;
+        }
         let places: Vec<&Option<PathBuf>> = self.lint.report.iter().map(|report| &report.path).collect();
         let twice = places.iter().enumerate().find(|(index, place)| places[..*index].contains(place));
         match twice {

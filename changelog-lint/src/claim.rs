@@ -2,10 +2,14 @@
 //! `\## 1.3.0`, `＃＃ １.３.０`, `<h2>1.3.0</h2>`, `== 1.3.0 ==`, `| 1.3.0 |`. Pure text: a person reads a line, not a tree.
 
 mod dress;
+mod like;
+mod numbers;
 mod plain;
 
-use self::dress::{Dress, bare, leads_away, undressed};
-use self::plain::plain;
+use self::dress::{Dress, bare, is_operator, leads_away, undressed};
+pub(crate) use self::like::{Like, Ways, is_named, of as like, parts};
+pub(crate) use self::numbers::is_address;
+pub(crate) use self::plain::plain;
 use crate::date::Reading;
 use crate::title::{self, Certainty};
 use crate::version;
@@ -66,6 +70,9 @@ pub(crate) fn may_claim(line: &str) -> bool {
 pub(crate) fn of(line: &str) -> Option<Claim> {
     let line = plain(line);
     let (dress, words) = undressed(line.trim());
+    if is_operator(words) {
+        return None;
+    }
     let text = bare(words);
     let sentence = text.trim_end().ends_with(['.', ',', ';', '?', '!']);
     let claim = match title::read(&text) {
@@ -84,7 +91,7 @@ pub(crate) fn of(line: &str) -> Option<Claim> {
                 leads: title.package.is_none(),
                 named: title.prefixed || text[..start].contains(char::is_alphabetic),
                 bracketed: text[..start].ends_with('['),
-                leads_away: leads_away(&line),
+                leads_away: leads_away(&line) || leads_elsewhere(&line, &text[at.clone()]),
                 dated: title.date.is_some(),
                 unreleased: title.unreleased.is_some(),
                 several: !title.also.is_empty(),
@@ -93,7 +100,23 @@ pub(crate) fn of(line: &str) -> Option<Claim> {
         }
         None => talk(&text, dress, sentence)?,
     };
-    Some(claim)
+    (!numbers::is_no_version(&claim.version)).then_some(claim)
+}
+
+/// Whether a heading is read as another version than a person reads in it: behind the version that is read a slip goes on (`1.3,0`,
+/// `1.3..0`, a digit of another script, a sign that cannot be seen).
+pub(crate) fn is_misread(heading: &str, title: &title::Title) -> bool {
+    let text = plain(heading);
+    let behind = title.version.as_ref().map_or("", |at| &heading[at.end..]);
+    // `6 . 0`
+    let goes_on = behind
+        .trim_start()
+        .strip_prefix('.')
+        .is_some_and(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
+    goes_on
+        || title.version.is_some()
+            && matches!(text, std::borrow::Cow::Owned(_))
+            && title::read(&text).is_none_or(|seen| seen.name(&text) != title.name(heading))
 }
 
 /// Words of a heading that is about the way between versions, or about many of them.
@@ -104,8 +127,8 @@ const ABOUT: &[&str] = &[
     "migrate",
     "migrating",
     "migration",
-    "update",
     "updating",
+    "to",
     "from",
     "since",
     "before",
@@ -123,26 +146,46 @@ const ABOUT: &[&str] = &[
     "between",
 ];
 
+/// Whether the first link is one to a page of something else: its address does not name the version.
+fn leads_elsewhere(line: &str, version: &str) -> bool {
+    let Some((_, target)) = line.split_once("](") else { return false };
+    let target = target.split(')').next().unwrap_or_default();
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    target.contains("://") && !target.contains(version) && !digits(target).contains(&digits(version))
+}
+
 /// Whether a heading that is not understood names a release all the same: a version stands in it, what looks like one, or a day.
 pub(crate) fn names_a_release(heading: &str) -> bool {
     let text = plain(heading);
     let versions = versions(heading).len();
-    let named = versions > 0 || has_numbers(&text) || crate::date::find(&text).is_some();
+    let numbers = || numbers::anywhere(&text).is_some_and(|found| !is_series(&text[found.at]));
+    let named = versions > 0 || crate::date::find(&text).is_some() || numbers();
     // A heading of many versions is about all of them.
     named && versions < 3 && !is_about(heading)
 }
 
-/// `1.3.O`, `l.3.0`, `1-3-0`: numbers in a row, with a slip in them. A series (`3.x`) is none.
-fn has_numbers(text: &str) -> bool {
-    let words = text.split(|c: char| c.is_whitespace() || "()[]`*".contains(c));
-    words.into_iter().any(|word| {
-        let parts: Vec<&str> = word.split(['.', ',', '·', '_', '-']).collect();
-        let number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let series = parts.last().is_some_and(|last| last.eq_ignore_ascii_case("x") || *last == "*");
-        let numbers = parts.iter().filter(|part| number(part)).count();
-        let short = parts.iter().all(|part| (1..=5).contains(&part.len()));
-        !series && short && numbers >= 2 && (word.contains(['.', ',', '·']) || numbers >= 3)
-    })
+/// `1.3.x`
+fn is_series(numbers: &str) -> bool {
+    numbers.ends_with(['x', 'X', '*'])
+}
+
+/// The version that a heading among the releases seems to be about, with whatever slip in it; `None` if it is about the way between
+/// versions, or about many.
+pub(crate) fn may_be_release(heading: &str) -> Option<String> {
+    // `1.2.0...1.3.0`: the way to the second one.
+    let way =
+        heading.split_once("...").filter(|(from, to)| !versions(from).is_empty() && !versions(to).is_empty());
+    if let Some((_, to)) = way {
+        return may_be_release(to);
+    }
+    let text = plain(heading);
+    let mut named = versions(heading);
+    if named.len() > 2 || is_about(heading) {
+        return None;
+    }
+    let whole = |version: &String| parts(version) > 2;
+    let exact = if named.is_empty() { None } else { Some(named.remove(0)) };
+    exact.clone().filter(whole).or_else(|| numbers::anywhere(&text).map(|found| found.version)).or(exact)
 }
 
 /// Whether a heading is about the way between versions (`Upgrading to 1.3.0`), and does not begin with one.

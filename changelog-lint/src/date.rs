@@ -18,6 +18,9 @@ pub enum Reading {
     Other(Option<Date>),
 }
 
+/// The first year in which software was released.
+const FIRST: i16 = 1950;
+
 /// The months in English and Indonesian, each with the ways in which it is shortened.
 const MONTHS: [&[&str]; 12] = [
     &["jan", "january", "januari"],
@@ -87,7 +90,8 @@ fn spelled(text: &str) -> Option<Range<usize>> {
     };
     let before = month.checked_sub(1).and_then(numeric);
     let after = numeric(month + 1);
-    let later = after.and_then(|_| numeric(month + 2));
+    let year = |w: &Range<usize>| w.len() == 4 && text[w.clone()].bytes().all(|b| b.is_ascii_digit());
+    let later = after.filter(|after| !year(after)).and_then(|_| numeric(month + 2));
     let last = later.or(after)?;
     let first = before.unwrap_or(&words[month]);
     Some(first.start..last.end)
@@ -189,6 +193,8 @@ pub fn read(text: &str) -> Reading {
         _ => by_name(text),
     };
     match read {
+        // Nothing was released before there were computers: a place for a day that was never written.
+        Some(Some(date)) if date.year() < FIRST => Reading::Impossible,
         Some(Some(date)) if iso => Reading::Iso(date),
         Some(Some(date)) => Reading::Other(Some(date)),
         Some(None) => Reading::Impossible,

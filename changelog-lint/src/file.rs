@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use changelog_lint::finding::Finding;
+use changelog_lint::report::{self, Format};
 use changelog_lint::text::{Lines, decode};
 use step::{Acted, Failure, Permit};
 
@@ -132,11 +133,28 @@ impl File {
     }
 }
 
-/// Writes a report beside its place and renames it.
-pub fn write_report(path: &Path, text: &str) -> Result<(), Failure> {
+/// What is there already is replaced by a report only if it is an earlier one of the same form: a changelog, settings, a link to
+/// them by a slip of the keyboard are not.
+pub fn may_be_replaced(path: &Path, format: Format) -> Result<(), Failure> {
+    if !fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes));
+    let earlier = read.is_ok() && report::is_one(format, &String::from_utf8_lossy(&bytes));
+    let (shown, name) = (path.display(), format.name());
+    let message = format!("{shown} is there already and is no {name} report: it stays as it is");
+    let help = format!("name another file for the report, or remove {shown} yourself");
+    if earlier { Ok(()) } else { Err(Failure::refused("report-unwritable", message).cause(help)) }
+}
+
+/// Writes a report beside its place and renames it. No secret is in it that is known here, in whatever form.
+pub fn write_report(path: &Path, format: Format, text: &str, _: &Permit) -> Result<(), Failure> {
     let failed = |e: std::io::Error| {
         Failure::failed("report-unwritable", format!("{} cannot be written: {e}", path.display()))
     };
+    may_be_replaced(path, format)?;
+    let text = step::redact(text);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A device or a pipe is written to, not replaced.
     if fs::metadata(path).is_ok_and(|m| !m.is_file()) {

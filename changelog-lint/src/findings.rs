@@ -3,7 +3,24 @@
 use crate::changelog::Changelog;
 use crate::disable;
 use crate::finding::{Finding, Level};
+use crate::notes;
 use crate::rules::{Ask, Options, RULES, Rule};
+
+/// What keeps a release from being told: a heading that is not understood, a block that swallows one.
+const HIDING: [&str; 2] = ["CL203", "CL005"];
+
+/// What looks like a newer release above the newest one and is not read as one, whatever the settings and the comments in the file
+/// say of its rule: another version would be opened in its place.
+pub fn hiding_a_newer(log: &Changelog, options: &Options) -> Vec<Finding> {
+    let newest = notes::newest(log).map_or(log.text.len(), |section| log.heading(section).span.start);
+    let ask = Ask::of(log, options);
+    let rules = RULES.iter().filter(|rule| HIDING.contains(&rule.code));
+    let hits =
+        rules.flat_map(|rule| (rule.check)(&ask).into_iter().map(|hit| hit.of(rule, Level::Error, false)));
+    let mut found: Vec<Finding> = hits.filter(|f| f.level == Level::Error && f.span.start < newest).collect();
+    found.sort_by_key(|f| f.span.start);
+    found
+}
 
 /// The findings, in the order of the file.
 pub fn of(log: &Changelog, options: &Options) -> Vec<Finding> {

@@ -46,7 +46,7 @@ impl<'a> Repository<'a> {
         let named = format!("{reference}^{{commit}}");
         if self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &named])?.is_err() {
             let message = format!("git knows no `{reference}` here: check the name, or fetch it");
-            return Err(Failure::refused("unknown-reference", message).next(fetch(reference)));
+            return Err(Failure::refused("unknown-reference", message).command(fetch(reference)));
         }
         let unknown = |why: String| {
             let message =
@@ -93,11 +93,9 @@ impl<'a> Repository<'a> {
 }
 
 /// How a reference gets here.
-fn fetch(reference: &str) -> String {
-    match reference.strip_prefix("origin/") {
-        Some(branch) => format!("git fetch origin {branch}"),
-        None => "git fetch origin".to_owned(),
-    }
+fn fetch(reference: &str) -> Vec<&str> {
+    let branch = reference.strip_prefix("origin/");
+    ["git", "fetch", "origin"].into_iter().chain(branch).collect()
 }
 
 fn line(bytes: &[u8]) -> String {

@@ -55,7 +55,7 @@ pub fn run(args: &Args, run: &mut Run) -> Result<Outcome, Failure> {
     let findings = findings::of(&log, &options);
     let lines = Lines::of(&file.text);
     say(&run.context.voice, &file, &lines, &findings);
-    write_reports(args, &subject(&file, &log, &lines, &findings))?;
+    write_reports(args, &run.context, &subject(&file, &log, &lines, &findings))?;
     let changed = |failure: Failure| if fixed > 0 { failure.acted(step::Acted::Yes) } else { failure };
     let verdict = Verdict {
         args,
@@ -63,6 +63,7 @@ pub fn run(args: &Args, run: &mut Run) -> Result<Outcome, Failure> {
         lines: &lines,
         log: &log,
         findings: &findings,
+        options: &options,
         wanted: wanted.as_deref(),
     };
     let section = verdict.section(run).map_err(changed)?;
@@ -122,10 +123,17 @@ fn subject<'a>(file: &'a File, log: &'a Changelog, lines: &'a Lines, findings: &
     Subject { path: &file.in_repository, newest, text: &file.text, lines, findings }
 }
 
-fn write_reports(args: &Args, subject: &Subject) -> Result<(), Failure> {
+fn write_reports(args: &Args, context: &Context, subject: &Subject) -> Result<(), Failure> {
     for report in &args.lint.report {
-        if let Some(path) = &report.path {
-            file::write_report(path, &report::write(report.format, subject))?;
+        let Some(path) = &report.path else { continue };
+        match context.permit() {
+            Some(permit) => {
+                file::write_report(path, report.format, &report::write(report.format, subject), &permit)?;
+            }
+            None => {
+                let (name, path) = (report.format.name(), path.display());
+                context.voice.say(&format!("would write the {name} report to {path}"));
+            }
         }
     }
     Ok(())
@@ -138,6 +146,7 @@ struct Verdict<'a> {
     lines: &'a Lines<'a>,
     log: &'a Changelog<'a>,
     findings: &'a [Finding],
+    options: &'a Options,
     wanted: Option<&'a str>,
 }
 
@@ -161,11 +170,15 @@ impl<'a> Verdict<'a> {
         Ok(Some((section, source)))
     }
 
-    /// Nothing above the newest release looks like a newer one, whatever `fail_on` says: it would be another version that is opened.
+    /// Nothing above the newest release looks like a newer one, whatever the settings and the comments in the file say: it would be
+    /// another version that is opened.
     fn newest(&self, context: &Context, section: &Section) -> Result<(), Failure> {
-        let heading = self.log.heading(section).span.start;
-        if let Some(newer) = plan::newer(self.findings, heading) {
-            return Err(self.once(context, self.file.failure(self.lines, plan::reason(newer), newer)));
+        if let Some(newer) = findings::hiding_a_newer(self.log, self.options).first() {
+            let failure =
+                plan::hidden(self.file.failure(self.lines, plan::reason(newer), newer), section.name());
+            let same = |f: &&Finding| f.span == newer.span && f.rule.code == newer.rule.code;
+            let shown = self.findings.iter().find(same).is_some_and(|f| f.level == Level::Error);
+            return Err(if shown { self.once(context, failure) } else { failure });
         }
         let announced = self.log.sections.iter().take_while(|other| other.heading < section.heading);
         for other in announced.filter(|other| other.version().is_some() && !other.is_released()) {
@@ -195,8 +208,18 @@ impl<'a> Verdict<'a> {
 
     /// What was shown among the findings is not said again.
     fn once(&self, context: &Context, failure: Failure) -> Failure {
-        let all_shown = !context.voice.is_quiet() && self.findings.len() <= SHOWN;
-        if all_shown { failure.already_shown() } else { failure }
+        if context.voice.is_quiet() || self.findings.len() > SHOWN {
+            return failure;
+        }
+        let count = |level, one: &str| match self.findings.iter().filter(|f| f.level == level).count() {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            many => Some(format!("{many} {one}s")),
+        };
+        let counts = [count(Level::Error, "error"), count(Level::Warning, "warning")];
+        let counts: Vec<String> = counts.into_iter().flatten().collect();
+        context.voice.error(&format!("{} in {}", counts.join(", "), self.file.name));
+        failure.already_shown()
     }
 }
 
@@ -249,7 +272,7 @@ pub fn report(args: &Args, context: &Context) -> Result<Answer, Failure> {
     let findings = findings::of(&log, &options);
     let lines = Lines::of(&file.text);
     let subject = subject(&file, &log, &lines, &findings);
-    write_reports(args, &subject)?;
+    write_reports(args, context, &subject)?;
     let text = report::write(format, &subject);
     let value = serde_json::from_str(&text).unwrap_or_else(|_| serde_json::Value::String(text.clone()));
     let answer = Answer::new(text, value);
@@ -259,6 +282,7 @@ pub fn report(args: &Args, context: &Context) -> Result<Answer, Failure> {
         lines: &lines,
         log: &log,
         findings: &findings,
+        options: &options,
         wanted: context.release.as_deref(),
     };
     let told = match &context.release {
@@ -288,10 +312,8 @@ pub fn diff(args: &Args, context: &Context) -> Result<Answer, Failure> {
         return Ok(answer);
     }
     let many = if fixed.count == 1 { "finding" } else { "findings" };
-    let next =
-        format!("changelog-lint --fix{} {}", if args.lint.also_unsafe { " --unsafe" } else { "" }, file.name);
-    Ok(answer.but(
-        Failure::refused("fixable", format!("{} {many} of {} can be repaired", fixed.count, file.name))
-            .next(next),
-    ))
+    let also = args.lint.also_unsafe.then_some("--unsafe");
+    let next = ["changelog-lint", "--fix"].into_iter().chain(also).chain([file.name.as_str()]);
+    let message = format!("{} {many} of {} can be repaired", fixed.count, file.name);
+    Ok(answer.but(Failure::refused("fixable", message).command(next)))
 }

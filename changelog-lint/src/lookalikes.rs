@@ -2,10 +2,12 @@
 //! has swallowed it, it is bold, a table, a quote. Whoever passes over one takes the notes of another version. What is said in
 //! prose about a version is none, nor is a list of versions, nor a part of a section that names its own version again.
 
+mod above;
+
 use std::collections::BTreeSet;
 
 use crate::changelog::{Block, BlockKind, Section, Span};
-use crate::claim::{self, Claim};
+use crate::claim::{self, Claim, Ways};
 use crate::sections::Found;
 use crate::source::Read;
 use crate::text::lines;
@@ -53,19 +55,24 @@ pub enum ReadAs {
 pub(crate) fn find(text: &str, read: &Read, found: &Found) -> Vec<Lookalike> {
     let quiet = quiet(text, read, found);
     let all: Vec<(Span, &str)> = lines(text).collect();
-    let mut finder = Finder { text, read, found, lines: &all, known: None, newest: None };
+    let ways = Ways::of(&found.sections);
+    let mut finder = Finder { text, read, found, lines: &all, ways, known: None, newest: None };
+    let newest = found.sections.iter().find(|section| section.is_released());
+    let newest = newest.map_or(text.len(), |section| read.headings[section.heading].span.start);
     let mut next = 0;
     let mut lookalikes = Vec::new();
     for (index, (span, line)) in all.iter().enumerate() {
-        let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
-        let start = span.start + (line.len() - line.trim_start_matches(blank).len());
+        let start = span.start + (line.len() - visible_start(line).len());
         while quiet.get(next).is_some_and(|quiet| quiet.end <= start) {
             next += 1;
         }
         let silent = quiet.get(next).is_some_and(|quiet| quiet.start <= start);
-        if !silent && line.len() <= LONGEST && claim::may_claim(line) {
-            lookalikes.extend(finder.judge(index, start));
+        if silent || line.len() > LONGEST {
+            continue;
         }
+        let told = if claim::may_claim(line) { finder.judge(index, start) } else { None };
+        let above = start < newest;
+        lookalikes.extend(told.or_else(|| above.then(|| finder.judge_above(index, start)).flatten()));
     }
     lookalikes.extend(finder.indented());
     lookalikes.sort_by_key(|lookalike| lookalike.span.start);
@@ -126,6 +133,8 @@ struct Finder<'a> {
     read: &'a Read,
     found: &'a Found,
     lines: &'a [(Span, &'a str)],
+    /// How the file names its releases.
+    ways: Ways,
     /// The versions of all sections, once somebody asks.
     known: Option<BTreeSet<Order>>,
     /// The highest version that is released, once somebody asks.
@@ -140,6 +149,8 @@ struct Place<'a> {
     section: Option<&'a Section>,
     /// The level, if it is a heading.
     level: Option<u8>,
+    /// That heading, as an index.
+    heading: Option<usize>,
     html: bool,
 }
 
@@ -176,19 +187,29 @@ impl<'a> Finder<'a> {
         };
         let after_heading =
             self.read.headings.partition_point(|heading| heading.span.start <= self.lines[index].0.end);
-        let heading = after_heading.checked_sub(1).map(|at| &self.read.headings[at]);
-        let heading = heading.filter(|heading| start < heading.span.end && !heading.text.contains('\n'));
+        let heading = after_heading.checked_sub(1).filter(|at| {
+            let heading = &self.read.headings[*at];
+            start < heading.span.end && !heading.text.contains('\n')
+        });
         Place {
             before: line(index.checked_sub(1)).trim_start_matches(['>', ' ']),
             behind: line(Some(index + 1)).trim_start_matches(['>', ' ']),
             section: after.checked_sub(1).map(|at| &self.found.sections[at]),
-            level: heading.map(|heading| heading.level),
+            level: heading.map(|at| self.read.headings[at].level),
+            heading,
             html: within(&self.read.html),
         }
     }
 
     fn is_mistaken(&mut self, claim: &Claim, place: &Place, index: usize, start: usize) -> bool {
         let (dress, whole) = (claim.dress, is_whole(claim));
+        // An indented line of an entry goes on with it; four numbers are an address, unless the file's versions have as many.
+        let goes_on = self.lines[index].1.starts_with([' ', '\t'])
+            && self.item(start).is_some_and(|item| self.read.blocks[item].span.start + 3 < start);
+        let address = claim.parts == 4 && claim::is_address(&claim.version) && !self.ways.has(4);
+        if goes_on && !dress.hash && !dress.item || address || dress.dot && !dress.hash && !claim.dated {
+            return false;
+        }
         if place.level.is_some() {
             return claim.clean
                 && (claim.parts >= 3 || claim.dated && claim.parts == 2)
@@ -198,7 +219,7 @@ impl<'a> Finder<'a> {
         if dress.hash && (whole || claim.clean && claim.parts == 2) && (claim.clean || claim.leads) {
             return !contained || self.is_foreign(claim, place);
         }
-        let said = claim.leads_away
+        let said = claim.leads_away && (!claim.dated || dress.item)
             || claim.unreleased
             || claim.several && !claim.dated
             || claim.sentence && !claim.dated;
@@ -254,6 +275,9 @@ impl<'a> Finder<'a> {
         if is_line(place.behind) {
             return true;
         }
+        // A line that ends in the middle of a sentence goes on with this one.
+        let closed =
+            place.before.starts_with(['-', '*', '+']) || place.before.ends_with(['.', '!', '?', ')', '`']);
         let opens = place.before.is_empty()
             || is_line(place.before)
             || place.before.starts_with(['#', '<', '|'])
@@ -267,7 +291,7 @@ impl<'a> Finder<'a> {
             "than", "for", "ke", "dari",
         ];
         let last = place.before.rsplit(' ').next().unwrap_or_default().to_lowercase();
-        opens || ends && place.before.len() < WRAPPED && !joins.contains(&last.as_str())
+        opens || ends && closed && place.before.len() < WRAPPED && !joins.contains(&last.as_str())
     }
 
     /// The item of a list that a place is in; items within items are no blocks of their own.
@@ -294,7 +318,7 @@ impl<'a> Finder<'a> {
         let list = &blocks[index - before..=index + behind];
         let titles = list.iter().filter(|block| is_another(self.first_line(block))).count();
         let nested = self.text[blocks[index].span.clone()].trim_end().contains('\n');
-        if claim.dated || claim.dress.bold {
+        if claim.dated || claim.dress.bold && nested {
             return nested || titles < 2;
         }
         let introduced = self.text[..list[0].span.start].trim_end().ends_with([':', ',']);
@@ -334,7 +358,8 @@ impl<'a> Finder<'a> {
         for block in above {
             let line = self.text[block.span.clone()].trim();
             let claim = if line.contains('\n') { None } else { claim::of(line) };
-            let nowhere = Place { before: "", behind: "", section: None, level: None, html: false };
+            let nowhere =
+                Place { before: "", behind: "", section: None, level: None, heading: None, html: false };
             if let Some(claim) = claim.filter(|claim| claim.dress.hash && claim.clean)
                 && self.is_foreign(&claim, &nowhere)
             {
@@ -370,6 +395,20 @@ fn is_another(line: &str) -> bool {
 fn is_line(text: &str) -> bool {
     let Some(sign) = text.chars().next().filter(|c| "-=~^_*+".contains(*c)) else { return false };
     text.chars().filter(|c| *c == sign).count() >= 3 && text.chars().all(|c| c == sign || c == ' ')
+}
+
+/// A line from what a reader sees first: behind blanks, marks, and comments.
+fn visible_start(line: &str) -> &str {
+    let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let mut rest = line.trim_start_matches(blank);
+    while let Some(end) = rest.strip_prefix("<!--").and_then(|inside| inside.find("-->")) {
+        let behind = rest[4 + end + 3..].trim_start_matches(blank);
+        if behind.is_empty() {
+            break;
+        }
+        rest = behind;
+    }
+    rest
 }
 
 /// A line without the comments in it.

@@ -2,6 +2,7 @@
 
 use crate::changelog::{Changelog, HeadingLink, Section, Span};
 use crate::notes;
+use crate::words;
 
 /// The heading of a version as this file would write it. Without brackets, which would need the definition of a link.
 pub fn heading(log: &Changelog, version: &str, day: Option<&str>) -> String {
@@ -56,6 +57,10 @@ impl Style {
             let start = line.len() - line.trim_start_matches([' ', '#']).len();
             return format!("{}{day} - {}", &line[..start], &line[start..]);
         };
+        // The words of a candidate belong to the version: the day stands behind them.
+        if section.version().is_some_and(|version| version.spelled) {
+            return format!("{line}{between}{day}{close}");
+        }
         let version = section.version().map_or(heading.span.start, |version| version.at.end);
         let link = match &heading.link {
             Some(HeadingLink::Inline(span, _) | HeadingLink::Label(span, _)) if span.start < version => {
@@ -112,6 +117,8 @@ impl Manner {
                 manner.date = Some((String::new(), ""));
             } else {
                 let between = between(&log.text[version.at.end..date.start]);
+                // The words of a candidate ("RC 2") are its own.
+                let between = if words::candidate(between).is_some() { " - " } else { between };
                 let close = if between.ends_with('(') { ")" } else { "" };
                 manner.date = Some((between.to_owned(), close));
             }

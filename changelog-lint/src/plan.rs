@@ -5,6 +5,7 @@ use changelog_lint::finding::{Finding, Level};
 use changelog_lint::manner;
 use changelog_lint::notes::{self, Miss, Source};
 use changelog_lint::version;
+use step::Failure;
 
 /// Why there is no section to release.
 #[derive(Debug, PartialEq, Eq)]
@@ -157,12 +158,9 @@ pub fn in_the_way<'f>(findings: &'f [Finding], told: Option<&str>, least: Level)
     findings.iter().filter(counts).collect()
 }
 
-/// What looks like a newer release above the newest one (at `heading`), and is not read as one.
-pub fn newer(findings: &[Finding], heading: usize) -> Option<&Finding> {
-    let is_newer = |f: &&Finding| {
-        f.rule.name == "heading-not-understood" && f.level == Level::Error && f.span.start < heading
-    };
-    findings.iter().find(is_newer)
+/// The failure that what looks like a newer release is read as none, with the way past it.
+pub fn hidden(failure: Failure, newest: &str) -> Failure {
+    failure.cause(format!("no setting and no comment switches this off above the newest release; if it is {newest} that you mean, say so: --release {newest}"))
 }
 
 /// The stable word for a finding that is the reason of a failure.

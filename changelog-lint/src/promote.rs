@@ -49,6 +49,10 @@ fn wanted(run: &mut Run, given: Option<&str>) -> Result<String, Failure> {
     let bare = version.strip_prefix('v').unwrap_or(&version);
     match version::find(bare, 0) {
         Some(found) if found.at == (0..bare.len()) => {
+            if let Some(right) = version::without_zeros(bare) {
+                let message = format!("`{version}` has a number that begins with 0; did you mean {right}?");
+                return Err(Failure::usage("version", message));
+            }
             // Before anything is written: the document may be about another version.
             if known.is_some() {
                 run.set("version", bare)?;

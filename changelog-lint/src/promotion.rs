@@ -48,7 +48,7 @@ pub fn promote(
     scheme: Option<&Scheme>,
 ) -> Result<Promotion, Refusal> {
     let unreleased = log.sections.iter().find(|section| section.version().is_none());
-    let waiting = unreleased.filter(|section| !log.is_empty(section));
+    let waiting = unreleased.filter(|section| says_something(log, section));
     let own = log
         .sections
         .iter()
@@ -93,6 +93,18 @@ pub fn promote(
     Ok(Promotion::Edits(edits, linked))
 }
 
+/// Whether a section has an entry with words of its own: `- ` and `- TBD` are places for one.
+fn says_something(log: &Changelog, section: &Section) -> bool {
+    let written = |at: &Span| {
+        let text = log.text[at.clone()].trim();
+        text.contains(char::is_alphanumeric) && words::says_not_released(text).is_none()
+    };
+    let mut entries = log.entries(section).peekable();
+    let only_entries = entries.peek().is_some();
+    let any = entries.any(|entry| written(&(entry.span.start..entry.span.end)));
+    any || !only_entries && !log.is_empty(section)
+}
+
 /// Whether what is to be promoted is in its place: once, above every release, with no heading in it or above it that is not
 /// understood. Afterwards it could not be told from what was released long ago.
 fn sound(log: &Changelog, section: &Section, wanted: &str) -> Result<(), Refusal> {
@@ -112,7 +124,9 @@ fn sound(log: &Changelog, section: &Section, wanted: &str) -> Result<(), Refusal
     }
     let stranger = log.strangers.iter().map(|index| &log.headings[*index]);
     let named = stranger
-        .filter(|heading| claim::names_a_release(&heading.text))
+        .filter(|heading| {
+            claim::names_a_release(&heading.text) || claim::may_be_release(&heading.text).is_some()
+        })
         .map(|heading| log.line_of(&heading.span));
     let lines = named.chain(log.lookalikes.iter().map(|other| other.span.clone()));
     let before = |at: &Span| at.start < section.body.end;

@@ -54,9 +54,13 @@ fn newest(
 ) -> Result<(), Failure> {
     let mut options = args.options(context, &file.path, today())?;
     options.not_utf8 = file.not_utf8;
-    let findings = findings::of(log, &options);
-    let newer = plan::newer(&findings, log.heading(section).span.start);
-    newer.map_or(Ok(()), |newer| Err(file.failure(&Lines::of(&file.text), plan::reason(newer), newer)))
+    match findings::hiding_a_newer(log, &options).first() {
+        Some(newer) => Err(file.failure(&Lines::of(&file.text), plan::reason(newer), newer).cause(format!(
+            "if it is {0} that you mean, ask for it: changelog-lint notes {0}",
+            section.name()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// What a person should know about these notes.

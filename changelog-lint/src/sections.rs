@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::changelog::{Block, BlockKind, Group, Heading, Kind, Section, Span, Version};
 use crate::claim;
 use crate::names;
+use crate::text::lines;
 use crate::title::{self, Certainty, Title};
 use crate::{date, words};
 
@@ -32,7 +33,8 @@ enum Role {
 
 /// Finds the sections.
 pub(crate) fn find(text: &str, headings: &[Heading], blocks: &[Block]) -> Found {
-    let titles: Vec<Option<Title>> = headings.iter().map(|h| title::read(&h.text)).collect();
+    let read = |h: &Heading| title::read(&h.text).filter(|title| !claim::is_misread(&h.text, title));
+    let titles: Vec<Option<Title>> = headings.iter().map(read).collect();
     let (roles, families) = roles(headings, &titles, blocks);
     let mut sections: Vec<Section> = Vec::new();
     for (index, role) in roles.iter().enumerate() {
@@ -60,7 +62,10 @@ fn roles(headings: &[Heading], titles: &[Option<Title>], blocks: &[Block]) -> (V
     let opens = headings.iter().zip(titles).map(|(heading, title)| {
         let word = title.as_ref().is_some_and(|t| t.certainty == Certainty::Word);
         // Below a release such a word means something else.
-        let opens = !(any && word) && title.as_ref().is_some_and(|t| levels.accept(heading.level, t));
+        let address =
+            || heading.level != levels.main && title.as_ref().is_some_and(|t| is_address(heading, t));
+        let opens =
+            !(any && word) && title.as_ref().is_some_and(|t| levels.accept(heading.level, t)) && !address();
         any |= opens;
         opens
     });
@@ -98,6 +103,11 @@ fn roles(headings: &[Heading], titles: &[Option<Title>], blocks: &[Block]) -> (V
         });
     }
     (roles, families)
+}
+
+/// `### 127.0.0.1` is no release where releases stand on another level.
+fn is_address(heading: &Heading, title: &Title) -> bool {
+    title.version.as_ref().is_some_and(|at| claim::is_address(&heading.text[at.clone()]))
 }
 
 /// Looks for headings that stand above releases and are none.
@@ -232,25 +242,50 @@ fn section(headings: &[Heading], index: usize, title: &Title) -> Section {
     }
 }
 
-/// What the line below the heading says of the release: its day, or that it is not released.
+/// What the lines below the heading say of the release: its day, that it is not released, that it is a candidate.
 fn below(text: &str, blocks: &[Block], section: &mut Section) {
     let from = blocks.partition_point(|block| block.span.start < section.body.start);
-    let first = blocks
-        .get(from)
-        .filter(|block| block.kind == BlockKind::Paragraph && block.span.end <= section.body.end);
-    let (Some(block), Kind::Version(version)) = (first, &mut section.kind) else { return };
-    let line = text[block.span.clone()].trim_end();
-    if line.len() > 80 || line.contains('\n') {
+    let spoken = |block: &&Block| {
+        matches!(block.kind, BlockKind::Paragraph | BlockKind::Other | BlockKind::Html)
+            && block.span.end <= section.body.end
+    };
+    let Some(block) = blocks.get(from).filter(spoken) else { return };
+    let said = text[block.span.clone()].trim_end();
+    if said.len() > 160 || said.contains(['|', '!']) && !said.contains("[!") || said.starts_with("<!--") {
         return;
     }
-    let place = |at: Span| block.span.start + at.start..block.span.start + at.end;
-    if section.date.is_none() {
-        section.released = date::released(line).map(place);
+    for (at, line) in lines(said).take(3).filter(|(_, line)| line.len() <= 80) {
+        let place =
+            |inner: Span| block.span.start + at.start + inner.start..block.span.start + at.start + inner.end;
+        let Kind::Version(version) = &mut section.kind else { return };
+        if section.date.is_none()
+            && section.released.is_none()
+            && block.kind == BlockKind::Paragraph
+            && !said.contains('\n')
+        {
+            section.released = date::released(line).map(place);
+        }
+        if let Some(at) = words::says_not_released(&tagless(line)) {
+            section.unreleased.get_or_insert(place(at));
+            version.unreleased = true;
+        } else if let Some(candidate) = words::says_candidate(&tagless(line))
+            && crate::version::base(&version.text).is_none()
+            && !said.contains('\n')
+        {
+            version.text = format!("{}-{}", version.text, candidate.name);
+            version.spelled = true;
+        }
     }
-    if let Some(at) = words::says_not_released(line) {
-        section.unreleased.get_or_insert(place(at));
-        version.unreleased = true;
+}
+
+/// A line with blanks where tags of HTML stand.
+fn tagless(line: &str) -> String {
+    let mut result = line.to_owned();
+    while let Some(open) = result.find('<') {
+        let Some(end) = result[open..].find('>').map(|end| open + end + 1) else { break };
+        result.replace_range(open..end, &" ".repeat(end - open));
     }
+    result
 }
 
 /// The groups among the headings of a section: those of its shallowest level.

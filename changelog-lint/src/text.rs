@@ -23,7 +23,7 @@ pub struct Lines<'t> {
 impl<'t> Lines<'t> {
     /// Finds them.
     pub fn of(text: &'t str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let starts = std::iter::once(0).chain(ends(text)).collect();
         Lines { text, starts }
     }
 
@@ -62,15 +62,36 @@ pub fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
     }
 }
 
+/// Where each line ends, behind its end: LF, CRLF, and CR alone, as Markdown has it.
+fn ends(text: &str) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    let alone = move |at: usize| bytes[at] == b'\n' || bytes.get(at + 1) != Some(&b'\n');
+    // Most files have no CR at all, and one character is found faster than two.
+    let (cr, lf) = if text.contains('\r') {
+        (Some(text.match_indices(['\n', '\r'])), None)
+    } else {
+        (None, Some(text.match_indices('\n')))
+    };
+    let cr = cr.into_iter().flatten().map(|(at, _)| at);
+    let lf = lf.into_iter().flatten().map(|(at, _)| at);
+    cr.chain(lf).filter(move |at| alone(*at)).map(|at| at + 1)
+}
+
 /// The lines without their ends, with their places.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = (Span, &str)> {
     let mut at = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let start = at;
-        at += line.len();
+    let last = (!text.ends_with(['\n', '\r'])).then_some(text.len());
+    ends(text).chain(last).filter(|end| *end > 0).map(move |end| {
+        let (start, line) = (at, &text[at..end]);
+        at = end;
         let bare = line.trim_end_matches(['\n', '\r']);
         (start..start + bare.len(), bare)
     })
+}
+
+/// A line of the file in a sentence, in backticks that it does not have itself.
+pub(crate) fn quoted(line: &str) -> String {
+    if line.contains('`') { format!("`` {line} ``") } else { format!("`{line}`") }
 }
 
 /// The kind of line end that the first line has.

@@ -8,7 +8,8 @@ mod split;
 use std::ops::Range;
 
 use self::beside::{after, before};
-use self::lists::{NOT_YET, VERSION_WORDS};
+use self::lists::NOT_YET;
+pub(crate) use self::lists::VERSION_WORDS;
 use self::split::{leading, said, trimmed, word};
 use crate::words::{self, Candidate};
 use crate::{date, version};
@@ -76,6 +77,39 @@ pub(crate) fn may_lead(word: &str) -> bool {
         || date::is_month(&lower)
 }
 
+/// The words of a heading that are neither version, day, name nor a known remark, and stand in no quotation marks.
+pub(crate) fn unsaid(text: &str) -> Vec<&str> {
+    let Some(title) = read(text) else { return Vec::new() };
+    let known = [&title.package, &title.version, &title.date, &title.yanked, &title.unreleased];
+    let mut known: Vec<Range<usize>> =
+        known.into_iter().flatten().cloned().chain(title.also.clone()).collect();
+    known.extend(title.candidate.map(|candidate| candidate.at));
+    // What is said about a withdrawal in the same brackets belongs to it.
+    known.extend(title.yanked.map(|at| at.start..text.len()));
+    known.extend(quotations(text));
+    let outside = |at: usize| !known.iter().any(|range| range.contains(&at));
+    let said = |word: &str| beside::is_status(word) || may_lead(word) || beside::is_remark(word);
+    let words = split::split(text)
+        .filter(|(at, word)| outside(*at) && word.contains(char::is_alphanumeric) && !said(word));
+    words.map(|(_, word)| word).collect()
+}
+
+/// What stands in quotation marks.
+fn quotations(text: &str) -> Vec<Range<usize>> {
+    let pairs = [('"', '"'), ('“', '”'), ('«', '»'), ('„', '“'), ('‘', '’'), ('`', '`')];
+    let mut found = Vec::new();
+    for (open, close) in pairs {
+        let mut from = 0;
+        while let Some(start) = text[from..].find(open).map(|at| from + at) {
+            let inner = start + open.len_utf8();
+            let Some(end) = text[inner..].find(close).map(|at| inner + at + close.len_utf8()) else { break };
+            found.push(start..end);
+            from = end;
+        }
+    }
+    found
+}
+
 impl Title {
     /// How the version is called, with the candidate that words name: `1.0.0-rc2`.
     pub fn name(&self, text: &str) -> Option<String> {
@@ -87,26 +121,33 @@ impl Title {
     }
 }
 
-/// The version; the number of a candidate that is named before it is none, and a day with dots before the word `Version`.
+/// The version; the number of a candidate that is named before it is none, nor is a part of a day, nor a day with dots before a version.
 fn found(text: &str, whole: Range<usize>) -> Option<version::Found> {
-    let mut first = version::find(&text[..whole.end], whole.start)?;
+    let next = |from: usize| version::find(&text[..whole.end], from);
+    let mut first = next(whole.start)?;
     if let Some(place) =
         words::placeholder(text).filter(|place| place.start <= first.at.start && first.at.end <= place.end)
     {
-        first = version::find(&text[..whole.end], place.end)?;
+        first = next(place.end)?;
+    }
+    if first.parts == 1
+        && let Some(day) = date::find(&text[whole.clone()])
+        && (whole.start + day.start..whole.start + day.end).contains(&first.at.start)
+    {
+        return next(whole.start + day.end);
     }
     if first.parts == 3 && date::is_day(&text[first.at.clone()]) {
-        let named = version::find(&text[..whole.end], first.at.end);
         let is_named = |found: &version::Found| {
             let between = &text[first.at.end..found.at.start - usize::from(found.prefixed)];
-            said(&between[trimmed(between, 0..between.len())], VERSION_WORDS)
+            let words = &between[trimmed(between, 0..between.len())];
+            said(words, VERSION_WORDS) || words.is_empty() && found.parts > 1
         };
-        return Some(named.filter(is_named).unwrap_or(first));
+        return Some(next(first.at.end).filter(is_named).unwrap_or(first));
     }
     let of_candidate =
         first.parts == 1 && !first.prefixed && words::candidate(&text[whole.start..first.at.end]).is_some();
-    let next = of_candidate.then(|| version::find(&text[..whole.end], first.at.end)).flatten();
-    Some(next.unwrap_or(first))
+    let other = of_candidate.then(|| next(first.at.end)).flatten();
+    Some(other.unwrap_or(first))
 }
 
 fn without_version(text: &str, whole: Range<usize>) -> Option<Title> {
@@ -137,6 +178,10 @@ fn without_version(text: &str, whole: Range<usize>) -> Option<Title> {
 fn with_version(text: &str, whole: Range<usize>, found: &version::Found) -> Option<Title> {
     let mut title = Title { version: Some(found.at.clone()), prefixed: found.prefixed, ..Title::default() };
     before(text, whole.start..found.at.start - usize::from(found.prefixed), &mut title)?;
+    // `1.2.0...1.3.0` is the way between two.
+    if text[found.at.end..].starts_with("..") {
+        return None;
+    }
     let bracketed = text[..found.at.start - usize::from(found.prefixed)].ends_with('[')
         && text[found.at.end..].starts_with(']');
     let extra = after(text, found.at.end..whole.end, &mut title)?;

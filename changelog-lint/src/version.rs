@@ -152,6 +152,21 @@ pub fn has_word(version: &str) -> bool {
     is_form_of(version, version[..numbers].trim_end_matches('.'))
 }
 
+/// The version that is meant by `01.3.0`; `None` where no number begins with 0. Years and months (`2025.03`) may have it.
+pub fn without_zeros(version: &str) -> Option<String> {
+    let numbers = run(version.as_bytes(), |b| b.is_ascii_digit() || b == b'.');
+    let (core, rest) = version.split_at(numbers);
+    let parts: Vec<&str> = core.split('.').collect();
+    let zero = |part: &&str| part.len() > 1 && part.starts_with('0');
+    let calendar = parts.first().is_some_and(|year| year.len() == 4);
+    let right = |part: &&str| match part.trim_start_matches('0') {
+        "" if !part.is_empty() => "0".to_owned(),
+        number => number.to_owned(),
+    };
+    (!calendar && parts.iter().any(zero))
+        .then(|| format!("{}{rest}", parts.iter().map(right).collect::<Vec<_>>().join(".")))
+}
+
 /// Whether SemVer 2.0 would accept it.
 pub fn is_semver(version: &str) -> bool {
     semver::Version::parse(version).is_ok()

@@ -8,7 +8,7 @@ mod unreleased;
 use std::ops::Range;
 
 pub use candidate::Candidate;
-pub(crate) use candidate::{candidate, is_beside};
+pub(crate) use candidate::{candidate, is_beside, says_candidate};
 pub(crate) use unreleased::{not_released, placeholder, says_not_released};
 
 /// Whether a text says `Unreleased`, and not that a date is still to be written.

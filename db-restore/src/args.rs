@@ -36,7 +36,7 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Swap back what the last restore has put aside; the database that is live now is kept
     Undo(ConfirmArgs),
-    /// Remove what is too old: snapshots, staged copies, databases that a restore has kept; never the last good one
+    /// Remove what is too old: snapshots, staged copies, databases that a restore has kept; never the newest snapshot that proves itself now
     Prune(ConfirmArgs),
 }
 

@@ -1,5 +1,6 @@
 //! What a database says of itself: one line of its comment, below whatever people have written there. It lies in the cluster,
-//! goes along when the database is renamed, and is written in the same transaction: it is our only journal.
+//! goes along when the database is renamed, and is written in the same transaction: it is our only journal. People write comments too, and
+//! then our line is gone: a database beside the live one says the same once more in a setting of its own, `db_restore.note`, which counts more.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,10 @@ use crate::snapshot::origin::Origin;
 
 /// Begins our line.
 const MARK: &str = "db-restore ";
+/// What a row `d` of pg_database says: its setting, and then its comment.
+const SAID: &str = "coalesce((select string_agg('db-restore ' || substr(c, strpos(c, '=') + 1) || chr(10), '') from pg_db_role_setting s, unnest(s.setconfig) c
+                              where s.setdatabase = d.oid and s.setrole = 0 and c like 'db\\_restore.note=%'), '')
+                    || coalesce(shobj_description(d.oid, 'pg_database'), '')";
 /// Begins the line of a live database that is closed for a moment.
 const CLOSED: &str = "db-restore-closed-by ";
 
@@ -28,12 +33,26 @@ pub enum Note {
     Staged(Staged),
     /// The live database, since a restore has swapped it in.
     Live(Record),
-    /// What was live before a restore.
-    Kept { run: String, since: Timestamp, read_only: Option<String> },
+    /// What was live before a restore, and by which restore: the live one's own line may have been written over.
+    Kept {
+        run: String,
+        since: Timestamp,
+        read_only: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Box<By>>,
+    },
     /// The live database, since an undo has swapped it back.
     Back(Record),
     /// What was live before an undo.
     Undone { run: String, since: Timestamp },
+}
+
+/// A restore, as what it has put aside tells of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct By {
+    /// The identity of the database that it has swapped in.
+    pub live: u32,
+    pub record: Record,
 }
 
 /// A database cloned before a release.
@@ -48,6 +67,9 @@ pub struct Sibling {
     /// Where in the cluster's history it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// What it held when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
 }
 
 /// A restored and verified copy.
@@ -59,6 +81,12 @@ pub struct Staged {
     pub staged_at: Timestamp,
     /// How long it took to restore and to verify.
     pub ms: u64,
+    /// Extensions that it was restored without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// What it held when it was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
 }
 
 /// What a swap has done.
@@ -90,35 +118,63 @@ pub struct Beside {
     pub noted: bool,
     pub bytes: u64,
     pub remark: Option<Note>,
+    /// Whether it has no comment at all: what has one was written to by a person.
+    pub bare: bool,
 }
 
-fn comment(session: &mut Session, database: &str) -> Result<String, Failure> {
+/// A database's comment, and whether we are a superuser: PostgreSQL lets nobody else give a database a setting that it does not know.
+fn comment(session: &mut Session, database: &str) -> Result<(String, bool), Failure> {
     let sql =
-        "select coalesce(shobj_description(oid, 'pg_database'), '') from pg_database where datname = $1";
-    Ok(session.one(sql, &[&database])?.unwrap_or_default())
+        "select coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper from pg_database d, pg_roles r
+         where d.datname = $1 and r.rolname = current_user";
+    match session.ask(sql, &[&database])?.first() {
+        Some(row) => Ok((crate::server::get(row, 0)?, crate::server::get(row, 1)?)),
+        None => Ok((String::new(), false)),
+    }
 }
 
-fn parse(comment: &str) -> Option<Note> {
-    let json = comment.lines().find_map(|line| line.strip_prefix(MARK))?;
-    serde_json::from_str(json).ok()
+fn parse(said: &str) -> Option<Note> {
+    let ours = said.lines().filter_map(|line| line.strip_prefix(MARK));
+    ours.into_iter().find_map(|json| serde_json::from_str(json).ok())
 }
 
 /// What the database behind a name says of itself.
 pub fn of(session: &mut Session, database: &str) -> Result<Option<Note>, Failure> {
-    Ok(parse(&comment(session, database)?))
+    let sql = sql::fill("select {} from pg_database d where d.datname = $1", &[SAID.into()]);
+    Ok(session.one::<String>(sql, &[&database])?.as_deref().and_then(parse))
 }
 
-/// The statement that gives `database` the comment of `from`, with our line replaced.
+/// The same of the live database. Where its own line is gone, what a restore has put aside tells of it.
+pub fn of_live(session: &mut Session, live: &str, oid: u32) -> Result<Option<Note>, Failure> {
+    if let Some(note) = of(session, live)? {
+        return Ok(Some(note));
+    }
+    let kept = beside(session, live)?.into_values().filter_map(|beside| match beside.remark {
+        Some(Note::Kept { by: Some(by), .. }) if by.live == oid => Some(by.record),
+        _ => None,
+    });
+    Ok(kept.max_by_key(|record| record.frozen_at).map(Note::Live))
+}
+
+/// The statements that give `database` the comment of `from`, with our line replaced.
 pub fn replace(
     session: &mut Session,
     from: &str,
     database: &str,
     remark: Option<&Note>,
 ) -> Result<Sql, Failure> {
-    let people = people(&comment(session, from)?);
+    let (said, superuser) = comment(session, from)?;
+    let people = people(&said);
     let ours = remark.map(serde_json::to_string).transpose().map_err(|e| Failure::bug(e.to_string()))?;
-    let ours = ours.map(|json| format!("{MARK}{json}")).unwrap_or_default();
-    Ok(set(database, &format!("{people}{ours}")))
+    let line = ours.as_ref().map(|json| format!("{MARK}{json}")).unwrap_or_default();
+    let said = set(database, &format!("{people}{line}"));
+    // The live database has no setting of ours: its users would see it. What is not finished needs none.
+    Ok(match remark {
+        _ if !superuser => said,
+        Some(Note::Filling { .. }) => said,
+        Some(Note::Live(_) | Note::Back(_)) | None => sql::join([said, reset(database)], ";\n"),
+        Some(_) => sql::join([said, setting(database, &ours.unwrap_or_default())], ";\n"),
+    })
 }
 
 /// The statement that gives our line to a database that has no comment yet.
@@ -127,9 +183,17 @@ pub fn first(database: &str, remark: &Note) -> Result<Sql, Failure> {
     Ok(set(database, &format!("{MARK}{ours}")))
 }
 
+fn setting(database: &str, ours: &str) -> Sql {
+    sql::fill("alter database {} set db_restore.note to {}", &[name(database), text(ours)])
+}
+
+fn reset(database: &str) -> Sql {
+    sql::fill("alter database {} reset db_restore.note", &[name(database)])
+}
+
 /// The statement that notes on a database that it is closed (a copy: open) for a moment, and by whom; or that this is over.
 pub fn closed(session: &mut Session, database: &str, by: Option<&str>) -> Result<Sql, Failure> {
-    let comment = comment(session, database)?;
+    let (comment, _) = comment(session, database)?;
     let rest: Vec<&str> = comment.lines().filter(|line| !line.starts_with(CLOSED)).collect();
     let ours = by.map(|run| format!("{CLOSED}{run}"));
     let lines: Vec<&str> = rest.into_iter().chain(ours.as_deref()).collect();
@@ -152,9 +216,12 @@ fn set(database: &str, comment: &str) -> Sql {
 
 /// The databases beside the live one that carry its name, by name.
 pub fn beside(session: &mut Session, live: &str) -> Result<BTreeMap<String, Beside>, Failure> {
-    let sql = "select datname, oid, datallowconn, coalesce(shobj_description(oid, 'pg_database'), ''), pg_database_size(oid)
-               from pg_database where starts_with(datname, $1 || '__') and not datistemplate order by 1";
-    let rows = session.ask(sql, &[&live])?;
+    let sql = sql::fill(
+        "select d.datname, d.oid, d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), pg_database_size(d.oid), {}
+         from pg_database d where (starts_with(d.datname, $1 || '__') or starts_with(d.datname, $2 || '__')) and not d.datistemplate order by 1",
+        &[SAID.into()],
+    );
+    let rows = session.ask(sql, &[&live, &crate::plan::head(live)])?;
     let one = |row: &Row| {
         let comment: String = crate::server::get(row, 3)?;
         let beside = Beside {
@@ -162,7 +229,8 @@ pub fn beside(session: &mut Session, live: &str) -> Result<BTreeMap<String, Besi
             name: crate::server::get(row, 0)?,
             oid: crate::server::get(row, 1)?,
             open: crate::server::get(row, 2)?,
-            remark: parse(&comment),
+            remark: parse(&crate::server::get::<String>(row, 5)?),
+            bare: comment.is_empty(),
             bytes: crate::server::get::<i64>(row, 4)?.unsigned_abs(),
         };
         Ok((beside.name.clone(), beside))

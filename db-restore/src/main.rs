@@ -70,6 +70,7 @@ impl Program for Args {
             Command::RecoveryPoint { incident_at } => *incident_at,
             _ => None,
         };
+        incident.map_or(Ok(()), |at| plan::has_been(at, jiff::Timestamp::now()))?;
         let moment = incident.map_or(Moment::Now, |at| Moment::Incident { at, run: None });
         let operation = Operation::new(context, &settings);
         let live = operation.look()?;
@@ -90,10 +91,7 @@ impl Program for Args {
             tools::find(&settings, "pg_restore", live.major())?;
         }
         if !live.may_restore && settings.source != Kind::Supabase {
-            let message = format!(
-                "{} may not create and rename databases; make it a superuser, or the owner with CREATEDB",
-                settings.user
-            );
+            let message = restore::preflight::lacking_rights(&settings.user);
             return Err(Failure::config("rights", message));
         }
         let text = format!(

@@ -8,7 +8,7 @@ use step::{Context, Failure, Run};
 
 use crate::plan;
 use crate::restore::swap;
-use crate::server::{Live, Server, Session, get, sql};
+use crate::server::{Live, Server, Session, Value, get, sql};
 use crate::settings::Settings;
 
 /// A session that has ended holds its lock a moment longer.
@@ -61,20 +61,40 @@ impl<'a> Operation<'a> {
 
     /// The same whatever the clocks say.
     pub fn opened_and_locked(&self) -> Result<(Live, Session<'a>), Failure> {
-        let (live, keeper) = self.opened_with()?;
-        Ok((live, self.lock_by(keeper)?))
-    }
-
-    fn opened_with(&self) -> Result<(Live, Session<'a>), Failure> {
-        let (live, keeper) = self.server.identity(&self.settings.database)?;
+        // Not where the settings of a session are dropped on the way: a pooler would keep the lock.
+        let try_it = sql::fill(
+            "select case when current_setting('db_restore.session', true) <> '' then pg_try_advisory_lock({}) end",
+            &[KEY.into()],
+        );
+        let own: &[&dyn Value] = &[&self.settings.database];
+        let (live, keeper, answers) = self.server.identity(&self.settings.database, &[(try_it, own)])?;
+        let row = answers.first().and_then(|rows| rows.first());
+        let locked = row.map_or(Ok(None), |row| get::<Option<bool>>(row, 0))? == Some(true);
+        let keeper = if locked { keeper } else { self.lock_by(keeper)? };
         if live.open {
             return Ok((live, keeper));
         }
+        self.open(live, keeper)
+    }
+
+    fn opened_with(&self) -> Result<(Live, Session<'a>), Failure> {
+        let (live, keeper, _) = self.server.identity(&self.settings.database, &[])?;
+        if live.open {
+            return Ok((live, keeper));
+        }
+        if !live.closed_by_us || self.context.permit().is_none() {
+            return Err(self.closed(&live));
+        }
+        let keeper = self.lock_by(keeper)?;
+        self.open(live, keeper)
+    }
+
+    /// Opens a live database that a killed run of ours has closed; the keeper has the lock.
+    fn open(&self, live: Live, mut keeper: Session<'a>) -> Result<(Live, Session<'a>), Failure> {
         let Some(permit) = self.context.permit().filter(|_| live.closed_by_us) else {
             return Err(self.closed(&live));
         };
         let database = &self.settings.database;
-        let mut keeper = self.lock_by(keeper)?;
         self.context.voice.warn(&format!("{database} was left closed by a run that was killed; opening it"));
         swap::open(&mut keeper, &permit, database)?;
         Ok((Live { open: true, closed_by_us: false, ..live }, keeper))
@@ -82,7 +102,7 @@ impl<'a> Operation<'a> {
 
     /// Who the server is, for those who only look: a closed database is said, with the way to open it.
     pub fn look(&self) -> Result<Live, Failure> {
-        let (live, _) = self.server.identity(&self.settings.database)?;
+        let (live, ..) = self.server.identity(&self.settings.database, &[])?;
         plan::clocks(live.skew)?;
         if live.open { Ok(live) } else { Err(self.closed(&live)) }
     }

@@ -1,10 +1,14 @@
 //! Which snapshot is the recovery point, or why there is none. Pure: the clock comes in.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use step::Failure;
 
 /// Clocks of two machines may differ by this much before a snapshot counts as one from the future, and before no age is proven.
@@ -28,6 +32,8 @@ pub struct Snapshot {
     pub document: Option<String>,
     /// Why it cannot be used.
     pub problem: Option<String>,
+    /// Whether it can be used all the same by whoever names it.
+    pub by_name: bool,
     /// What it cannot prove.
     pub remark: Option<String>,
 }
@@ -46,6 +52,7 @@ impl Snapshot {
             bytes,
             document: None,
             problem: None,
+            by_name: false,
             remark: None,
         }
     }
@@ -120,6 +127,17 @@ pub fn clocks(skew: f64) -> Result<(), Failure> {
     Err(Failure::refused("clock-skew", message))
 }
 
+/// An incident must have been: one that is to come is a slip of the keyboard, and every snapshot would be from before it.
+pub fn has_been(incident: Timestamp, now: Timestamp) -> Result<(), Failure> {
+    if incident <= now + SKEW {
+        return Ok(());
+    }
+    let (at, ahead) =
+        (instant(incident), shown(Duration::try_from(incident.duration_since(now)).unwrap_or_default()));
+    let message = format!("the incident {at} is {ahead} ahead: write since when the data is wrong, in UTC");
+    Err(Failure::refused("incident-ahead", message))
+}
+
 /// What the age of a snapshot is measured against.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -141,7 +159,7 @@ pub fn newest<'s>(
     moment: &Moment,
     now: Timestamp,
 ) -> Result<&'s Snapshot, Failure> {
-    let usable = || snapshots.iter().filter(|s| s.problem.is_none() && s.taken_at <= now + SKEW);
+    let usable = || snapshots.iter().filter(|s| s.problem.is_none() && !is_future(s, now));
     let before = |s: &&Snapshot| match moment {
         Moment::Now => true,
         Moment::Incident { at, run } => {
@@ -152,6 +170,11 @@ pub fn newest<'s>(
         .filter(before)
         .max_by_key(|s| s.taken_at)
         .ok_or_else(|| none(snapshots, usable().count(), moment))
+}
+
+/// Whether a snapshot says that it is from a time that has not come.
+pub fn is_future(snapshot: &Snapshot, now: Timestamp) -> bool {
+    snapshot.taken_at > now + SKEW
 }
 
 fn none(snapshots: &[Snapshot], usable: usize, moment: &Moment) -> Failure {
@@ -203,6 +226,10 @@ pub fn named<'s>(
     let missing = || Failure::refused("no-snapshot", format!("there is no snapshot {id}"));
     let at = snapshots.iter().position(|s| s.id == id).ok_or_else(missing)?;
     match &snapshots[at].problem {
+        Some(_) if snapshots[at].by_name => {
+            let usable = [Snapshot { problem: None, ..snapshots[at].clone() }];
+            newest(&usable, moment, now).map(|_| &snapshots[at])
+        }
         Some(problem) => Err(Failure::refused("unusable", format!("{id}: {problem}"))),
         None => newest(&snapshots[at..=at], moment, now),
     }
@@ -264,14 +291,31 @@ pub fn names(database: &str, document: &str) -> Result<Names, Failure> {
     Ok(Names { live: database.to_owned(), side: name("dbr")?, old: name("old")? })
 }
 
+/// How long the beginning of such a name may be: what follows is at most `__undone_`, a time and four digits.
+const HEAD: usize = 33;
+
+/// What the names of the databases beside one begin with: its own name, shortened where PostgreSQL would cut (at 63 bytes) what follows. A
+/// digest of the whole name keeps those of two long names apart.
+pub fn head(database: &str) -> String {
+    if database.len() <= HEAD {
+        return database.to_owned();
+    }
+    let digest: String =
+        Sha256::digest(database.as_bytes()).iter().take(4).map(|b| format!("{b:02x}")).collect();
+    let end = (0..=HEAD - 9).rev().find(|at| database.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}_{digest}", &database[..end])
+}
+
 /// A database beside another one, named after what it is and the run that made it.
 pub fn beside(database: &str, word: &str, document: &str) -> Result<String, Failure> {
     // The document's id ends in its time and four digits.
     let mut parts = document.rsplit('-');
     let (digits, time) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let name = format!("{database}__{word}_{}_{digits}", time.to_ascii_lowercase());
+    let name = format!("{}__{word}_{}_{digits}", head(database), time.to_ascii_lowercase());
     if name.len() > 63 {
-        let message = format!("the name {name} of a database beside it would be longer than 63 bytes");
+        let message = format!(
+            "the name {name} of a database beside it would be longer than 63 bytes: the document's id does not end in a time and four digits"
+        );
         return Err(Failure::refused("name-too-long", message));
     }
     Ok(name)
@@ -279,8 +323,9 @@ pub fn beside(database: &str, word: &str, document: &str) -> Result<String, Fail
 
 /// Whether a name is one that [`beside`] makes with this word.
 pub fn is_beside(name: &str, database: &str, word: &str) -> bool {
-    let rest =
-        name.strip_prefix(database).and_then(|r| r.strip_prefix("__")?.strip_prefix(word)?.strip_prefix('_'));
+    let after =
+        |head: &str| name.strip_prefix(head)?.strip_prefix("__")?.strip_prefix(word)?.strip_prefix('_');
+    let rest = after(&head(database)).or_else(|| after(database));
     let made = |rest: &str| {
         let (time, digits) = rest.split_once('_')?;
         let clock = time.len() == 16 && time.bytes().all(|b| b.is_ascii_digit() || b == b't' || b == b'z');
@@ -292,155 +337,4 @@ pub fn is_beside(name: &str, database: &str, word: &str) -> bool {
 /// Whole seconds between two instants.
 pub fn seconds(from: Timestamp, to: Timestamp) -> u64 {
     Duration::try_from(to.duration_since(from)).unwrap_or_default().as_secs()
-}
-
-/// Where what was counted is not what was expected.
-pub fn differences(
-    found: &BTreeMap<String, u64>,
-    expected: &BTreeMap<String, u64>,
-    unit: &str,
-    thing: &str,
-) -> Vec<String> {
-    let said = |n: Option<&u64>| n.map_or_else(|| format!("no {thing}"), |n| format!("{n} {unit}"));
-    let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
-    let differ = names.into_iter().filter(|t| found.get(*t) != expected.get(*t));
-    differ.map(|t| format!("{t}: {} instead of {}", said(found.get(t)), said(expected.get(t)))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: &str = "2026-11-24T12:00:00Z";
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().expect("an instant")
-    }
-
-    fn snapshot(id: &str, taken_at: &str) -> Snapshot {
-        let snapshot = Snapshot::new("archive", id, "directory", at(taken_at));
-        Snapshot { bytes: 1000, document: Some(format!("run-{id}")), ..snapshot }
-    }
-
-    fn incident(text: &str) -> Moment {
-        Moment::Incident { at: at(text), run: None }
-    }
-
-    fn chosen(snapshots: &[Snapshot], moment: &Moment) -> Result<String, String> {
-        let hour = Duration::from_secs(3600);
-        recovery_point(snapshots, moment, at(NOW), hour).map(|s| s.id.clone()).map_err(|f| f.reason.clone())
-    }
-
-    #[test]
-    fn before_a_release_the_newest_must_be_younger_than_the_rpo() {
-        let young = snapshot("young", "2026-11-24T11:01:00Z");
-        let old = snapshot("old", "2026-11-24T10:59:00Z");
-        assert_eq!(chosen(&[old.clone(), young], &Moment::Now), Ok("young".into()));
-        assert_eq!(chosen(&[old], &Moment::Now), Err("too-old".into()));
-        assert_eq!(chosen(&[], &Moment::Now), Err("no-snapshot".into()));
-    }
-
-    #[test]
-    fn in_a_rollback_only_what_came_before_the_incident_counts() {
-        let snapshots = [snapshot("a", "2026-11-24T09:30:00Z"), snapshot("b", "2026-11-24T10:10:00Z")];
-        assert_eq!(chosen(&snapshots, &incident("2026-11-24T10:00:00Z")), Ok("a".into()));
-        assert_eq!(chosen(&snapshots, &incident("2026-11-24T11:00:00Z")), Ok("b".into()));
-        assert_eq!(chosen(&snapshots, &incident("2026-11-24T09:00:00Z")), Err("after-incident".into()));
-        assert_eq!(chosen(&snapshots, &incident("2026-11-24T11:30:00Z")), Err("too-old".into()));
-        let newest =
-            newest(&snapshots, &incident("2026-11-24T11:30:00Z"), at(NOW)).expect("restored all the same");
-        assert_eq!(newest.id, "b", "an old snapshot is a reported loss and no reason to refuse");
-    }
-
-    #[test]
-    fn the_snapshot_of_the_run_itself_came_before_its_deployment() {
-        let snapshots = [snapshot("a", "2026-11-24T10:00:00.700Z")];
-        let moment = |run: Option<&str>| Moment::Incident {
-            at: at("2026-11-24T10:00:00Z"),
-            run: run.map(str::to_owned),
-        };
-        assert_eq!(chosen(&snapshots, &moment(None)), Err("after-incident".into()));
-        assert_eq!(chosen(&snapshots, &moment(Some("run-b"))), Err("after-incident".into()));
-        assert_eq!(chosen(&snapshots, &moment(Some("run-a"))), Ok("a".into()));
-    }
-
-    #[test]
-    fn what_has_a_problem_or_comes_from_the_future_is_never_chosen() {
-        let broken =
-            Snapshot { problem: Some("truncated".into()), ..snapshot("broken", "2026-11-24T11:59:00Z") };
-        let future = snapshot("future", "2026-11-24T12:05:00Z");
-        let good = snapshot("good", "2026-11-24T11:30:00Z");
-        assert_eq!(chosen(&[broken.clone(), future.clone(), good], &Moment::Now), Ok("good".into()));
-        assert_eq!(chosen(&[broken.clone(), future.clone()], &Moment::Now), Err("no-snapshot".into()));
-        let by_name = |id| {
-            named(&[broken.clone(), future.clone()], id, &Moment::Now, at(NOW))
-                .expect_err("refused")
-                .reason
-                .clone()
-        };
-        assert_eq!(
-            (by_name("broken"), by_name("future"), by_name("none")),
-            ("unusable".into(), "no-snapshot".into(), "no-snapshot".into())
-        );
-    }
-
-    #[test]
-    fn names_say_which_run_they_belong_to() {
-        let names = names("shop", "aceh-commerce-1.2.0-20261124T120000Z-7f3a").expect("short enough");
-        assert_eq!(names.side, "shop__dbr_20261124t120000z_7f3a");
-        assert_eq!(names.old, "shop__old_20261124t120000z_7f3a");
-        assert!(super::names(&"x".repeat(50), "p-20261124T120000Z-7f3a").is_err());
-        assert!(is_beside(&names.side, "shop", "dbr") && !is_beside(&names.side, "shop", "old"));
-        for other in
-            ["shop__dbr_x", "shop__dbr_20261124t120000z_7f3", "shop2__dbr_20261124t120000z_7f3a", "shop"]
-        {
-            assert!(!is_beside(other, "shop", "dbr"), "{other}");
-        }
-    }
-
-    #[test]
-    fn what_is_much_smaller_than_the_one_before_is_incomplete() {
-        let of = |id: &str, bytes, form| Snapshot { bytes, form, ..snapshot(id, "2026-11-24T11:30:00Z") };
-        let mut list = [
-            of("a", 1000, "directory"),
-            of("plain", 100, "plain"),
-            of("b", 499, "directory"),
-            of("c", 600, "directory"),
-            of("d", 301, "directory"),
-        ];
-        mark_shrunken(&mut list, 0.5);
-        let marked: Vec<_> = list.iter().filter(|s| s.problem.is_some()).map(|s| s.id.as_str()).collect();
-        assert_eq!(marked, ["b"], "one that is marked is no measure for the next");
-        mark_shrunken(&mut list, 0.0);
-        assert!(clocks(59.0).is_ok() && clocks(-61.0).is_err());
-    }
-
-    #[test]
-    fn what_is_not_certain_counts_against_the_snapshot() {
-        let unsure = |taken_at| Snapshot { uncertainty: Duration::from_secs(30), ..snapshot("a", taken_at) };
-        assert_eq!(chosen(&[unsure("2026-11-24T11:00:20Z")], &Moment::Now), Err("too-old".into()));
-        assert_eq!(chosen(&[unsure("2026-11-24T11:00:40Z")], &Moment::Now), Ok("a".into()));
-        let before = incident("2026-11-24T11:30:00Z");
-        assert_eq!(chosen(&[unsure("2026-11-24T11:29:40Z")], &before), Err("after-incident".into()));
-        assert_eq!(chosen(&[unsure("2026-11-24T11:29:20Z")], &before), Ok("a".into()));
-    }
-
-    #[test]
-    fn tables_are_held_against_each_other() {
-        let tables = |list: &[(&str, u64)]| {
-            list.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect::<BTreeMap<_, _>>()
-        };
-        let then = tables(&[("orders", 5), ("products", 3), ("gone", 1)]);
-        let now = tables(&[("orders", 7), ("products", 1), ("new", 2)]);
-        assert_eq!(
-            differences(&now, &then, "rows", "table"),
-            [
-                "gone: no table instead of 1 rows",
-                "new: 2 rows instead of no table",
-                "orders: 7 rows instead of 5 rows",
-                "products: 1 rows instead of 3 rows"
-            ]
-        );
-        assert!(differences(&then, &then, "rows", "table").is_empty());
-    }
 }

@@ -1,6 +1,7 @@
 //! The settings: `[db-restore]` of release.toml, overlaid by the environment's.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -14,6 +15,7 @@ pub const KEYS: &[&str] = &[
     "database",
     "user",
     "password_file",
+    "manifest_key_file",
     "maintenance_database",
     "snapshots",
     "rpo",
@@ -38,6 +40,9 @@ pub const KEYS: &[&str] = &[
     "settle",
     "dump_schemas",
 ];
+
+/// More is a slip of the keyboard.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 
 /// Where snapshots come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +84,21 @@ pub enum Room {
     Unchecked,
 }
 
+/// What a server has said of itself, as far as it decides how its other sessions are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Met {
+    pub major: u32,
+    /// Whether the user of the settings is a superuser.
+    pub superuser: bool,
+}
+
+impl Met {
+    /// What switches event and login triggers off for a session: whoever may, from 17 on.
+    pub fn quiet(self) -> &'static str {
+        if self.superuser && self.major >= 17 { " -c event_triggers=off" } else { "" }
+    }
+}
+
 /// What only `source = "supabase"` needs.
 #[derive(Debug)]
 pub struct Supabase {
@@ -102,6 +122,8 @@ pub struct Settings {
     pub database: String,
     pub user: String,
     pub password: Option<Secret>,
+    /// Signs the manifests of snapshots.
+    pub manifest_key: Option<Secret>,
     /// The database from which others are renamed.
     pub maintenance: String,
     pub snapshots: PathBuf,
@@ -133,6 +155,8 @@ pub struct Settings {
     /// How long databases beside the live one are kept.
     pub keep_databases: Duration,
     pub supabase: Option<Supabase>,
+    /// Nothing that is set: what the first session has learnt.
+    pub met: OnceLock<Met>,
 }
 
 impl Settings {
@@ -140,6 +164,11 @@ impl Settings {
     pub fn read(context: &Context) -> Result<Self, Failure> {
         context.environment()?;
         let settings = &context.settings;
+        readable_by_a_group(context)?;
+        if context.deadline.left() > LONGEST {
+            let message = "a --timeout of more than a week: nobody waits so long, and the lock is held all the time; write at most 168h";
+            return Err(Failure::refused("timeout", message));
+        }
         let host = settings.need("host")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let days = |key: &str, days: u64| {
@@ -155,6 +184,7 @@ impl Settings {
             database: settings.need("database")?,
             user: settings.text("user")?.unwrap_or_else(|| "postgres".to_owned()),
             password: settings.secret("password", "DATABASE_PASSWORD")?,
+            manifest_key: settings.secret("manifest_key", "DB_RESTORE_MANIFEST_KEY")?,
             maintenance: settings.text("maintenance_database")?.unwrap_or_else(|| "postgres".to_owned()),
             snapshots: snapshots(settings, source)?,
             rpo: settings.duration("rpo")?.unwrap_or(Duration::from_secs(3600)),
@@ -171,13 +201,39 @@ impl Settings {
             keep: days("keep", 7)?,
             keep_databases: days("keep_databases", 3)?,
             supabase: (source == Kind::Supabase).then(|| supabase(settings)).transpose()?,
+            met: OnceLock::new(),
         })
+    }
+
+    /// What is added to the beginning of a session of the user of the settings, once the server is known.
+    pub fn quiet(&self) -> &'static str {
+        self.met.get().map_or("", |met| met.quiet())
     }
 
     /// Whether the server is this machine.
     pub fn is_local(&self) -> bool {
         local(&self.host)
     }
+}
+
+/// The files of secrets that a whole group may read are named; those that everybody may read are refused where they are read.
+fn readable_by_a_group(context: &Context) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let files = [
+        ("password_file", "DATABASE_PASSWORD_FILE"),
+        ("token_file", "SUPABASE_ACCESS_TOKEN_FILE"),
+        ("manifest_key_file", "DB_RESTORE_MANIFEST_KEY_FILE"),
+    ];
+    for (key, variable) in files {
+        let from_variable = || std::env::var_os(variable).map(PathBuf::from);
+        let Some(path) = context.settings.path(key)?.or_else(from_variable) else { continue };
+        let mode = std::fs::metadata(&path).map(|m| m.permissions().mode()).unwrap_or_default();
+        if mode & 0o040 != 0 {
+            let at = path.display();
+            context.voice.warn(&format!("{at}: a whole group may read this secret: chmod 600 {at}"));
+        }
+    }
+    Ok(())
 }
 
 fn local(host: &str) -> bool {

@@ -18,11 +18,15 @@ use crate::settings::{Settings, Tls};
 /// The message that a pg_restore from 17 on gets from a server before 17, which does not know the setting; nothing else is
 /// wrong then (a fact of PostgreSQL 17's release).
 const HARMLESS: &str = "unrecognized configuration parameter \"transaction_timeout\"";
+/// What a child's sessions begin with: it is to write, to wait and to read whatever a database or a role has set.
+const OPTIONS: &str = "-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off \
+    -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c statement_timeout=0 \
+    -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c tcp_user_timeout=8000 -c jit=off";
 /// How many lines of a child's complaints are kept.
 const LINES: usize = 200;
 
 /// A program of PostgreSQL.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tool {
     pub path: PathBuf,
     pub major: u32,
@@ -96,28 +100,18 @@ impl<'a> Job<'a> {
 
     /// Runs it until it ends, the deadline passes or a signal comes; then it is ended.
     pub fn run(&self, args: &[&str]) -> Result<(), Failure> {
-        self.lines(args, None)
-    }
-
-    /// The same, with each line of its stdout.
-    pub fn lines(&self, args: &[&str], each: Option<&mut (dyn FnMut(&str) + Send)>) -> Result<(), Failure> {
         let name = self.tool.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let secret = self.database.map(|_| Passfile::write(self.settings, self.login)).transpose()?;
         let mut command = self.command(secret.as_ref());
-        command.args(args).stdin(Stdio::null()).stderr(Stdio::piped());
-        command.stdout(if each.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         self.context.checkpoint()?;
         self.context.voice.detail(&format!("{name} {}", args.join(" ")));
         let missing = |e| Failure::config("tool-missing", format!("{name} cannot be started: {e}"));
         let mut child = command.spawn().map_err(missing)?;
         let objects = AtomicU64::new(0);
-        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let err = child.stderr.take();
         let (ended, said) = std::thread::scope(|scope| {
             let said = err.map(|pipe| scope.spawn(|| complaints(pipe, &objects)));
-            if let (Some(pipe), Some(each)) = (out, each) {
-                scope
-                    .spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).for_each(|l| each(&l)));
-            }
             let ended = self.wait(&mut child, &objects);
             (ended, said.and_then(|thread| thread.join().ok()).unwrap_or_default())
         });
@@ -135,11 +129,12 @@ impl<'a> Job<'a> {
         if let (Some(database), Some(secret)) = (self.database, secret) {
             let Settings { host, port, tls, tls_root, .. } = self.settings;
             let user = self.login.map_or(&self.settings.user, |login| &login.user);
+            let quiet = if self.login.is_none() { self.settings.quiet() } else { "" };
             command
                 .env("PGPASSFILE", secret.path())
                 .env("PGCONNECT_TIMEOUT", "15")
                 .env("PGAPPNAME", "db-restore");
-            command.env("PGSSLMODE", tls.word());
+            command.env("PGSSLMODE", tls.word()).env("PGOPTIONS", format!("{OPTIONS}{quiet}"));
             if *tls == Tls::VerifyFull {
                 command.env("PGSSLROOTCERT", tls_root);
             }

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::snapshots::{edit, taken_at};
 
-use common::{BEFORE, Bench, ID, OLD, SIDE, edit, minutes_ago, opened, retried};
+use common::{BEFORE, Bench, ID, OLD, SIDE, minutes_ago, opened, retried};
 
 /// What 1.3.0 does: a column is gone, and eight rows are new.
 fn destroy(bench: &Bench) {
@@ -241,13 +242,15 @@ fn the_recovery_point_is_proven_or_refused() {
         bench.ask(&["recovery-point", "--env", "production", "--incident-at", &minutes_ago(5)]);
     assert!(code == 1 && text.contains("the wrong data is in it already"), "{text}");
 
-    edit(&folder, |m| m["taken_at"] = json!(minutes_ago(61)));
+    let at = |minutes: i64| minutes_ago(minutes).parse().expect("an instant");
+    let folder = taken_at(&folder, at(61));
     let (code, text, _) = bench.ask(&["recovery-point", "--env", "production"]);
     assert!(code == 1 && text.contains("the recovery point may be 1h 0m old"), "{text}");
     let (code, answer, _) = bench.ask(&["recovery-point", "--env", "production", "--json"]);
     let answer: Value = serde_json::from_str(&answer).expect("JSON");
     assert_eq!((code, &answer["recovery_point"]), (1, &json!(false)));
-    edit(&folder, |m| m["taken_at"] = json!(minutes_ago(59)));
+    let folder = taken_at(&folder, at(59));
+    let id = folder.file_name().expect("a name").to_string_lossy().into_owned();
     assert_eq!(bench.ask(&["recovery-point", "--env", "production"]).0, 0);
 
     // In a rollback an old one is better than none, and one from after the incident is none.
@@ -259,20 +262,34 @@ fn the_recovery_point_is_proven_or_refused() {
     assert_eq!(planned["facts"]["snapshot"]["id"], json!(id));
     let (code, refused, _) = bench.run(&["restore", "--plan", "--snapshot", &newer], &rollback);
     assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("after-incident")));
+}
 
+#[test]
+fn a_snapshot_of_another_cluster_is_taken_by_name_only() {
+    let bench = Bench::start();
+    let (id, folder) = bench.snapshot(BEFORE);
+    let rollback = opened(ID);
     edit(&folder, |m| m["system_identifier"] = json!("7000000000000000000"));
     let (code, refused, _) = bench.run(&["restore", "--plan"], &rollback);
     assert_eq!(
         (code, refused["failure"]["reason"].as_str()),
-        (1, Some("after-incident")),
+        (1, Some("no-snapshot")),
         "a foreign one is no snapshot"
     );
     assert!(
         refused["failure"]["causes"][0].as_str().expect("a cause").contains("it is of the cluster"),
         "{refused}"
     );
+    // After a pg_upgrade, or on a new server, a person names it.
+    let (code, planned, stderr) = bench.run(&["restore", "--plan", "--snapshot", &id], &rollback);
+    assert!(code == 0 && stderr.contains("after pg_upgrade"), "{planned} {stderr}");
+    edit(&folder, |m| m["environment"] = json!("staging"));
     let (code, refused, _) = bench.run(&["restore", "--plan", "--snapshot", &id], &rollback);
-    assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("unusable")));
+    assert_eq!(
+        (code, refused["failure"]["reason"].as_str()),
+        (1, Some("unusable")),
+        "another environment's never"
+    );
 }
 
 #[test]

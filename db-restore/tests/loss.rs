@@ -6,9 +6,10 @@ mod common;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{BEFORE, Bench, edit, opened};
+use common::{BEFORE, Bench, is_sweep, opened, some};
 use serde_json::{Value, json};
 use testkit::postgres::{Cluster, program};
+use testkit::snapshots::edit;
 
 /// Tables of every kind that matters to a comparison.
 const TABLES: &str = "
@@ -164,7 +165,7 @@ fn whatever_is_written_both_ways_say_the_same() {
     let two = Two::start(&[]);
     let mut chance = Chance(20_261_125);
     let mut by = std::collections::BTreeSet::new();
-    for round in 0..12 {
+    for round in 0..if is_sweep() { 12 } else { 4 } {
         let id = two.snapshot();
         let writes: Vec<String> = (0..chance.below(30)).map(|_| write(&mut chance)).collect();
         // Each by itself: some may not be in a transaction.
@@ -185,7 +186,11 @@ fn whatever_is_written_both_ways_say_the_same() {
         "public.feelings",
         "public.documents",
     ] {
-        assert!(by.contains(&table), "{table} was never compared by what was written since: {by:?}");
+        // The journal has no key: it is compared so only in a round that left it alone.
+        assert!(
+            by.contains(&table) || (table == "public.journal" && !is_sweep()),
+            "{table} was never compared by what was written since: {by:?}"
+        );
     }
     assert!(!by.contains(&"public.sums"), "a generated column can change by itself");
 }
@@ -299,7 +304,7 @@ fn what_changes_without_being_written_is_seen() {
     let two = Two::start(&[]);
     two.bench.set("amcheck = false");
     two.bench.cluster.execute("postgres", "create database fresh template shop");
-    for (what, sql) in UNWRITTEN {
+    for (what, sql) in some(UNWRITTEN, 5) {
         two.bench.cluster.execute("postgres", "drop database shop with (force)");
         two.bench.cluster.execute("postgres", "create database shop template fresh");
         let id = two.snapshot();

@@ -5,8 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{BEFORE, Bench, ID, OLD, edit, opened, reason};
+use common::{BEFORE, Bench, ID, OLD, opened, reason};
 use serde_json::{Value, json};
+use testkit::snapshots::{edit, taken_at};
 
 fn now() -> i64 {
     jiff::Timestamp::now().as_second()
@@ -248,7 +249,7 @@ fn an_archive_without_rights_gets_those_of_the_live_database() {
     let before = bench.content();
     bench.foreign("coolify.dmp", &["--format=custom", "--no-acl", "--no-owner"], &[]);
     let (code, _, stderr) = bench.run(&["restore", "--confirm", "shop@coolify.dmp"], &opened(ID));
-    assert!(code == 0 && stderr.contains("grants were taken from shop"), "{stderr}");
+    assert!(code == 0 && stderr.contains("objects were taken from shop"), "{stderr}");
     assert_eq!(bench.content(), before);
 }
 
@@ -273,7 +274,10 @@ fn the_teams_own_questions_decide_before_and_after() {
         (code, reason(&failed).0, failed["failure"]["acted"].as_str()),
         (1, "application", Some("yes"))
     );
-    assert_eq!(failed["failure"]["next"], format!("db-restore undo --env production --confirm shop@{OLD}"));
+    assert_eq!(
+        failed["failure"]["next"],
+        format!("db-restore undo --fresh --env production --confirm shop@{OLD}")
+    );
 }
 
 #[test]
@@ -399,12 +403,8 @@ fn what_is_too_old_is_removed_but_never_the_last_good_snapshot() {
     let bench = Bench::start();
     bench.set("keep = \"24h\"\nkeep_databases = \"0s\"");
     let (first, folder) = bench.snapshot(BEFORE);
-    let aged = |folder: &std::path::Path, hours: u64| {
-        let at = jiff::Timestamp::now() - Duration::from_secs(hours * 3600);
-        edit(folder, |m| m["taken_at"] = json!(at.to_string()));
-    };
     bench.restored(&first, ID);
-    aged(&folder, 72);
+    let folder = taken_at(&folder, jiff::Timestamp::now() - Duration::from_secs(72 * 3600));
     assert_eq!(bench.run(&["rehearse"], &opened(BEFORE)).0, 0);
     bench.foreign("theirs.dump", &["--format=custom"], &[]);
     std::fs::rename(

@@ -76,9 +76,9 @@ fn a_restore_is_confirmed_by_typing_its_name() {
     let order = [
         "restoring into",
         "verifying",
-        "1 rows only in the present data and 2 changed",
+        "1 rows only in the present data, 2 changed",
         "Type `",
-        "is as it was at",
+        "holds the data of",
     ];
     let places: Vec<usize> =
         order.iter().map(|w| shown.find(w).unwrap_or_else(|| panic!("{w}: {shown}"))).collect();

@@ -43,13 +43,13 @@ pub enum Command {
     /// Ask the environment where candidates are tested whether one of this version runs there, and for how long
     Tested {
         /// Release another build than the image that was tested; the reason is kept
-        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         rebuilt: Option<String>,
     },
     /// Deploy the document's build, wait, and prove that it answers
     Deploy {
         /// Deploy to production although nothing says what ran before; the reason is kept
-        #[arg(long, value_name = "REASON")]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         no_previous: Option<String>,
         /// Go back to the previous build, once, if the new one has replaced it and is unhealthy
         #[arg(long)]

@@ -8,7 +8,7 @@ use step::{Acted, Build, Failure, Outcome, Previous, Run};
 use crate::api::{Application, Kind, Net, Row};
 use crate::deploy::{Purpose, carry_out};
 use crate::image::join;
-use crate::look::{Seen, Target, look};
+use crate::look::{Aim, Seen, Target, look};
 use crate::next::Next;
 use crate::plan::{Act, Wanted};
 use crate::settings::Settings;
@@ -38,7 +38,7 @@ pub fn attach(
         let world = World::new(&run.context, settings, net);
         net.block(async {
             let wanted = named(&world, wanted, how).await?;
-            let mut seen = look(&world, &wanted, !how.or_start).await?;
+            let mut seen = look(&world, &wanted, if how.or_start { Aim::Start } else { Aim::Follow }).await?;
             take(&world, &mut seen, how).await?;
             Ok::<_, Failure>(seen)
         })?
@@ -63,7 +63,7 @@ async fn named(world: &World<'_>, wanted: Wanted, how: &Attach<'_>) -> Result<Wa
         let Some((app, row)) = found else {
             let message =
                 format!("no application of this environment has a deployment {id} among its newest");
-            return Err(Failure::refused("no-deployment", message).next(Next::status(world.context)));
+            return Err(Failure::refused("no-deployment", message).next(Next::status(world)));
         };
         if told.revision(app).is_err() {
             told = of_row(world, told, app, row)?;
@@ -99,8 +99,9 @@ fn of_row(world: &World<'_>, wanted: Wanted, app: &Application, row: &Row) -> Re
 /// was decided, if one may be started, and is a failure if not.
 async fn take(world: &World<'_>, seen: &mut Seen, how: &Attach<'_>) -> Result<(), Failure> {
     let end = Instant::now() + how.window;
-    let found =
-        join_all(seen.targets.iter().map(|target| appears(world, target, how.deployments, end))).await;
+    let interval = world.interval(seen.targets.len());
+    let each = seen.targets.iter().map(|target| appears(world, target, how.deployments, end, interval));
+    let found = join_all(each).await;
     world.context.voice.progress_done();
     for (target, found) in seen.targets.iter_mut().zip(found) {
         match found? {
@@ -121,6 +122,7 @@ async fn appears(
     target: &Target,
     ids: &[String],
     end: Instant,
+    interval: Duration,
 ) -> Result<Option<Row>, Failure> {
     let mut rows = target.rows.clone();
     loop {
@@ -136,7 +138,8 @@ async fn appears(
             "{}: waiting for a push's deployment of {}",
             target.app.name, target.revision
         ));
-        world.pause(world.settings.interval).await?;
+        // Not past the end of the window: one look is made then.
+        world.pause(interval.min(end.saturating_duration_since(Instant::now()))).await?;
         rows = world.api.history(&target.app, 20).await?;
     }
 }
@@ -166,7 +169,7 @@ fn not_there(world: &World<'_>, target: &Target, window: Duration) -> Failure {
         "no deployment of {} has appeared for {} in {:?}: perhaps {why}; --or-start starts one",
         target.revision, app.name, window
     );
-    let mut next = Next::attach(world.context);
+    let mut next = Next::attach(world);
     next = match app.kind() {
         Kind::Image => next.with("--image", &join(app.image(), &target.revision)),
         _ => next.with("--commit", &target.revision),

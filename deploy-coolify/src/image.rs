@@ -42,9 +42,15 @@ pub fn split(image: &str) -> Option<(&str, String)> {
     (!name.is_empty() && !tag.is_empty() && !tag.contains('/')).then(|| (name, tag.to_owned()))
 }
 
+/// Whether it is no tag but a whole image: a deployment of another repository is named so.
+pub fn is_whole(tag: &str) -> bool {
+    tag.contains([':', '/'])
+}
+
 /// An image, from its repository and the tag that Coolify has; without a tag Coolify takes `latest`.
 pub fn join(name: &str, tag: &str) -> String {
     match tag.strip_prefix("sha256-") {
+        _ if is_whole(tag) => tag.to_owned(),
         Some(digest) => format!("{name}@sha256:{digest}"),
         None if tag.is_empty() => format!("{name}:latest"),
         None => format!("{name}:{tag}"),
@@ -81,5 +87,6 @@ mod tests {
             }
         }
         assert_eq!(join("r.example/shop", ""), "r.example/shop:latest");
+        assert_eq!(join("r.example/shop", "r.example/other:1"), "r.example/other:1");
     }
 }

@@ -73,6 +73,7 @@ impl Program for Args {
             Command::Observe { rollback: false, .. } => previous::observe(run, settings, net),
             Command::Tested { rebuilt } => tested::tested(run, settings, net, rebuilt.as_deref()),
             Command::Observe { of, history, run: named, incident_at, target, .. } => {
+                net.hurry();
                 let from = Start { of: of.as_deref(), history: history.as_deref(), named: named.as_deref() };
                 previous::rollback::open(run, settings, net, from, incident_at.as_deref(), target)
             }
@@ -84,12 +85,13 @@ impl Program for Args {
                 Ok(if let Some(reason) = reason { outcome.output("no_previous", reason) } else { outcome })
             }
             Command::Rollback { of, keep_auto_deploy, target, .. } => {
+                net.hurry();
                 let wanted = before(run, settings, net, of.as_deref(), target)?;
                 let keep_auto_deploy = *keep_auto_deploy || settings.keep_auto_deploy;
                 bring(run, settings, net, &wanted, Purpose::Rollback { keep_auto_deploy })
             }
             Command::Attach { deployment, window, or_start, target, .. } => {
-                let window = window.unwrap_or(settings.attach_window);
+                let window = window.unwrap_or(settings.attach_window).min(settings::LONGEST);
                 let wanted = wanted::of(run, settings, target)?;
                 let how = attach::Attach { deployments: deployment, window, or_start: *or_start };
                 attach::attach(run, settings, net, wanted, &how)

@@ -62,6 +62,13 @@ impl Wanted {
             return Err(Failure::refused("image", message));
         }
         let found = parts.find(|(name, _)| *name == app.image()).map(|(_, tag)| tag);
+        if found.as_deref() == Some("latest") {
+            let message = format!(
+                "{}:latest is another image every day; an exact build is deployed, never `latest`",
+                app.image()
+            );
+            return Err(Failure::refused("image", message));
+        }
         found.ok_or_else(|| {
             let message = format!(
                 "{} deploys {}, but {} is wanted; is it the right application?",
@@ -126,14 +133,21 @@ pub enum Act {
     Wait,
 }
 
-/// Decides for one application. `live` says whether there is proof that the wanted build runs right now.
-pub fn decide(
-    app: &Application,
-    rows: &[Row],
-    revision: &str,
-    live: bool,
-    version: &Version,
-) -> Result<Act, Failure> {
+/// What is known before it is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    pub version: &'a Version,
+    /// Whether there is proof that the wanted build runs right now.
+    pub live: bool,
+    /// Whether the pages themselves say so.
+    pub named: bool,
+    /// Whether it is the build to go back to.
+    pub back: bool,
+}
+
+/// Decides for one application.
+pub fn decide(app: &Application, rows: &[Row], revision: &str, known: Known<'_>) -> Result<Act, Failure> {
+    let Known { version, live, named, back } = known;
     let image = app.kind() == Kind::Image;
     let configured = app.tag();
     // A row of an image whose log cannot be read brings what the application is configured with.
@@ -144,20 +158,29 @@ pub fn decide(
         return Ok(Act::Follow(row.uuid.clone()));
     }
     let set = image && configured != revision;
-    let last = ours.find(|r| r.is_finished());
-    // Where the name of a deployment is wrong anyway, the pages' word is all there is.
-    let brought = last.filter(|row| brings(row) || (!image && version.pins() == Pins::Mislabelled));
+    // Another build that is on its way will replace what runs, so that it has to be deployed after it.
+    let overtaken = ours.clone().take_while(|r| !r.is_finished()).any(Row::is_open);
+    let last = ours.find(|r| r.is_finished()).filter(|_| !overtaken);
+    // Where the name of a deployment is wrong anyway, or cannot be read, the pages' word is all there is.
+    let nameless =
+        |row: &Row| if image { named && row.revision.is_none() } else { version.pins() == Pins::Mislabelled };
+    let brought = last.filter(|row| brings(row) || nameless(row));
     if let Some(act) = brought.filter(|_| live).and_then(|row| everywhere(app, rows, row)) {
         return Ok(match act {
             Act::Nothing(id) if set => Act::Configure(id),
             act => act,
         });
     }
-    if app.server_status == Some(false) {
-        let message = format!("the server of {} cannot be reached by Coolify: nothing was started", app.name);
-        return Err(Failure::temporary("server-unreachable", message));
+    if image { Ok(Act::Start(Way::Tag { set })) } else { way_of_commit(app, version, back).map(Act::Start) }
+}
+
+/// Refuses where Coolify itself says that nothing can be deployed.
+pub fn reachable(app: &Application) -> Result<(), Failure> {
+    if app.server_status != Some(false) {
+        return Ok(());
     }
-    if image { Ok(Act::Start(Way::Tag { set })) } else { way_of_commit(app, version).map(Act::Start) }
+    let message = format!("the server of {} cannot be reached by Coolify: nothing was started", app.name);
+    Err(Failure::temporary("server-unreachable", message))
 }
 
 /// What is left of a deployment that its first server has: nothing, or to wait for the application's other servers; `None` where
@@ -171,13 +194,22 @@ fn everywhere(app: &Application, rows: &[Row], first: &Row) -> Option<Act> {
     (done >= app.extra_servers()).then(|| Act::Nothing(first.uuid.clone()))
 }
 
-fn way_of_commit(app: &Application, version: &Version) -> Result<Way, Failure> {
+fn way_of_commit(app: &Application, version: &Version, back: bool) -> Result<Way, Failure> {
     let restore = if app.pin.is_empty() { "HEAD".to_owned() } else { app.pin.clone() };
     match version.pins() {
         // A rollback reaches the first server only; a pin reaches all.
         Pins::Honoured if version.has_rollback() && app.extra_servers() == 0 => Ok(Way::Exact),
         Pins::Honoured => Ok(Way::Pin { restore, force: false }),
         Pins::Mislabelled => Ok(Way::Pin { restore, force: true }),
+        // Where the request is known, it deploys exactly this commit; where it is not, nothing is done.
+        Pins::Unknown if back && app.extra_servers() == 0 => Ok(Way::Exact),
+        Pins::Unknown => {
+            let message = format!(
+                "Coolify does not say which version it is (`{version}`), so that it is not known how it deploys an exact commit: \
+                 look what answers at /api/v1/version"
+            );
+            Err(Failure::refused("version", message))
+        }
         Pins::Ignored => {
             let message = format!(
                 "Coolify {version} deploys the head of {} whatever commit {} is pinned to; an exact commit needs 4.2.0 or later \
@@ -193,6 +225,17 @@ fn way_of_commit(app: &Application, version: &Version) -> Result<Way, Failure> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// With what is known most of the time.
+    fn decide(
+        app: &Application,
+        rows: &[Row],
+        revision: &str,
+        live: bool,
+        version: &Version,
+    ) -> Result<Act, Failure> {
+        super::decide(app, rows, revision, Known { version, live, named: false, back: false })
+    }
 
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -238,6 +281,10 @@ mod tests {
             ),
             ("1.2.0", vec![open(None), old.clone()], false, Act::Follow("open".into())),
             ("1.2.0", vec![open(Some("1.1.4")), old.clone()], false, start(false)),
+            // It runs now, and another one is on its way.
+            ("1.2.0", vec![open(Some("1.3.0")), new(), old.clone()], true, start(false)),
+            ("1.3.0", vec![open(None), new(), old.clone()], true, start(true)),
+            ("1.2.0", vec![new(), open(Some("1.3.0")), old.clone()], true, Act::Nothing("new".into())),
             ("1.2.0", vec![elsewhere, old.clone()], false, start(false)),
             ("1.2.0", vec![row("bad", "failed", Some("1.2.0")), old], false, start(false)),
         ] {
@@ -245,6 +292,31 @@ mod tests {
                 decide(&app(configured), &rows, "1.2.0", live, &Version::parse("4.3.11")).expect("an act");
             assert_eq!(act, expected, "{rows:?}");
         }
+    }
+
+    #[test]
+    fn what_the_pages_name_runs_although_no_log_can_be_read() {
+        let version = Version::parse("4.3.11");
+        let rows = [Row::sample("new", "finished", None)];
+        let act = |named| {
+            let known = Known { version: &version, live: true, named, back: false };
+            super::decide(&app("1.1.4"), &rows, "1.2.0", known).expect("an act")
+        };
+        assert_eq!(act(true), Act::Configure("new".into()));
+        assert_eq!(act(false), Act::Start(Way::Tag { set: true }));
+    }
+
+    #[test]
+    fn a_version_that_is_not_told_holds_only_what_needs_it() {
+        let version = Version::unknown();
+        let known = |back| Known { version: &version, live: false, named: false, back };
+        let git =
+            |back, extra| super::decide(&built(extra), &[], B, known(back)).map_err(|f| f.reason.clone());
+        assert_eq!(git(false, 0), Err("version".into()));
+        assert_eq!(git(true, 0), Ok(Act::Start(Way::Exact)));
+        assert_eq!(git(true, 1), Err("version".into()));
+        let image = super::decide(&app("1.1.4"), &[], "1.2.0", known(false)).expect("an act");
+        assert_eq!(image, Act::Start(Way::Tag { set: true }));
     }
 
     #[test]
@@ -315,8 +387,8 @@ mod tests {
         assert_eq!(reason(&inline, &wanted("r.example:5000/shop:1")), "build-pack");
         let mut down = app("1");
         down.server_status = Some(false);
-        let refused = decide(&down, &[], "2", false, &Version::parse("4.3.11")).expect_err("refused");
-        assert_eq!(refused.reason, "server-unreachable");
+        assert_eq!(reachable(&down).expect_err("refused").reason, "server-unreachable");
+        assert_eq!(reason(&app("1"), &wanted("r.example:5000/shop:latest")), "image");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use step::{Context, Failure};
 
 use crate::api::{Net, cause, retry_after};
 use crate::settings::Registry;
+use crate::wait::stopping;
 
 /// What may be an image's manifest.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -83,7 +84,8 @@ impl<'a> Images<'a> {
         self.context.checkpoint()?;
         let request =
             self.net.client().head(url).header("Accept", MANIFESTS).timeout(self.context.deadline.request()?);
-        let answer = authorized(request).send().await.map_err(|e| self.unreachable(&cause(&e)))?;
+        let answer = stopping(self.context, Duration::ZERO, authorized(request).send()).await?;
+        let answer = answer.map_err(|e| self.unreachable(&cause(&e)))?;
         let status = answer.status().as_u16();
         self.wait.set(retry_after(answer.headers()).map(Duration::from_secs));
         self.context.voice.detail(&format!("HEAD {url}: {status}"));
@@ -128,7 +130,8 @@ impl<'a> Images<'a> {
             }
             request = self.with_user(request);
         }
-        let answer = request.send().await.map_err(|e| self.unreachable(&cause(&e)))?;
+        let answer = stopping(self.context, Duration::ZERO, request.send()).await?;
+        let answer = answer.map_err(|e| self.unreachable(&cause(&e)))?;
         let status = answer.status().as_u16();
         let value: serde_json::Value = answer.json().await.unwrap_or_default();
         let token =

@@ -34,6 +34,9 @@ pub const KEYS: &[&str] = &[
     "soak",
 ];
 
+/// Whoever waits longer than that waits for ever.
+pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 /// What proves that a build runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -64,6 +67,8 @@ pub struct Settings {
     pub coolify_tag: Option<String>,
     /// More applications and servers than this are not touched.
     pub max_targets: usize,
+    /// What the command line said of that.
+    pub meant_targets: Option<usize>,
     /// The images with placeholders, one for each application that has an image of its own; the first is the document's.
     pub images: Vec<String>,
     pub registry: Option<Registry>,
@@ -115,13 +120,15 @@ impl Settings {
     fn of(settings: &step::Settings, wait: &Wait) -> Result<Self, Failure> {
         let public_urls = settings.shared_list("public_urls")?;
         let probe_urls = Some(settings.list("probe_urls")?).filter(|l| !l.is_empty());
-        let seconds = |key, usual| settings.duration(key).map(|d| d.unwrap_or(Duration::from_secs(usual)));
+        let seconds =
+            |key, usual| settings.duration(key).map(|d| d.unwrap_or(Duration::from_secs(usual)).min(LONGEST));
         let (applications, coolify_tag) = selection(settings)?;
         Ok(Settings {
             url: base(&settings.need("url")?).map_err(|why| settings.wrong("url", &why))?,
             token: settings.need_secret("token", "COOLIFY_TOKEN")?,
             applications,
             coolify_tag,
+            meant_targets: wait.max_targets,
             max_targets: wait.max_targets.or(settings.number("max_targets")?).unwrap_or(10),
             images: images(settings)?,
             registry: registry(settings)?,
@@ -135,7 +142,7 @@ impl Settings {
             successes: settings.number("successes")?.unwrap_or(2).max(1),
             bake: seconds("bake", 10)?,
             health_timeout: seconds("health_timeout", 60)?,
-            stall: wait.stall.map_or_else(|| seconds("stall", 600), Ok)?,
+            stall: wait.stall.map_or_else(|| seconds("stall", 600), |stall| Ok(stall.min(LONGEST)))?,
             attach_window: seconds("attach_window", 60)?,
             auto_rollback: settings.flag("auto_rollback")?.unwrap_or_default(),
             keep_auto_deploy: settings.flag("keep_auto_deploy")?.unwrap_or_default(),

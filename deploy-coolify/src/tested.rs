@@ -125,7 +125,7 @@ fn verdict(seen: &Evidence, version: &str, soak: Duration, now: Timestamp) -> Re
 /// Why what runs is no candidate of the version. One that only its commit names is held against the tags when the final is made.
 fn another(candidate: &Candidate, version: &str) -> Option<String> {
     let place = &candidate.environment;
-    let of_version = |name: &str| name.strip_prefix(version).is_some_and(|rest| rest.starts_with("-rc"));
+    let of_version = |name: &str| name.strip_prefix(version).is_some_and(is_candidate);
     match (candidate.version.as_deref(), &candidate.commit) {
         (Some(other), _) if !of_version(other) && other != version => Some(format!(
             "{place} runs {other}, which is no candidate of {version}: bring the candidate there and test it, \
@@ -137,6 +137,13 @@ fn another(candidate: &Candidate, version: &str) -> Option<String> {
         (None, None) => Some(format!("nothing says which build runs in {place}")),
         _ => None,
     }
+}
+
+/// `-rc2` or `-rc.2`, and nothing after it: `-rc2-dirty` is somebody's own build.
+fn is_candidate(rest: &str) -> bool {
+    let Some(number) = rest.strip_prefix("-rc") else { return false };
+    let number = number.strip_prefix('.').unwrap_or(number);
+    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What people call it.
@@ -204,6 +211,11 @@ mod tests {
         assert_eq!(of(Some("1.2.0"), Some(commit)), Ok(()));
         assert_eq!(of(Some("1.2.0"), None), untested());
         assert_eq!(of(Some("1.2.01-rc1"), None), untested());
+        for other in
+            ["1.2.0-rc1-dirty", "1.2.0-rc1+dirty", "1.2.0-rc", "1.2.0-rc1.2", "1.2.0-rcx", "1.2.0-beta1"]
+        {
+            assert_eq!(of(Some(other), None), untested(), "{other}");
+        }
         assert_eq!(of(Some("1.3.0-rc1"), Some(commit)), untested());
         assert_eq!(of(None, None), untested());
         assert_eq!(decided(&evidence(Some("1.2.0-rc2"), None), "2026-11-25T10:09:59Z"), Err("soak".into()));

@@ -1,9 +1,11 @@
 //! Waiting without holding the thread: for an instant, or for an answer that is not needed so much.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use step::{Context, Failure};
 use tokio::time::Instant;
@@ -32,6 +34,32 @@ fn next_tick(now: Instant) -> Instant {
     let first = *FIRST.get_or_init(|| now);
     let ticks = (now - first).as_millis() / TICK.as_millis() + 1;
     first + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
+}
+
+/// The work, unless a signal comes first; then it gets so much grace. Whoever wants us to stop does not wait for whoever does not answer.
+pub async fn stopping<T>(
+    context: &Context,
+    grace: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    match select(pin!(work), pin!(signal(context, grace))).await {
+        Either::Left((done, _)) => Ok(done),
+        Either::Right((stopped, _)) => Err(stopped),
+    }
+}
+
+/// Comes so long after a signal.
+async fn signal(context: &Context, grace: Duration) -> Failure {
+    loop {
+        match context.checkpoint() {
+            Err(stopped) if stopped.reason == "interrupted" => {
+                tokio::time::sleep(grace).await;
+                return stopped;
+            }
+            // The end of the time ends each request by itself.
+            _ => tokio::time::sleep_until(next_tick(Instant::now())).await,
+        }
+    }
 }
 
 /// The answer to a question that nothing hangs on, if it comes in time: one that does not is not known.

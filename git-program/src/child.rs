@@ -3,11 +3,13 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use step::{Acted, Context, Deadline, Failure};
+
+use crate::group;
 
 /// How long a pipe is waited for before the program itself is looked at: a helper that it left behind (ssh's master connection, a
 /// credential cache) may keep the pipe open for ever.
@@ -42,16 +44,30 @@ fn plain(bytes: &[u8]) -> String {
 }
 
 /// Attends a program that was started: gives it its input, takes what it says, and waits for its end, at most until the deadline,
-/// whatever its exit status. A signal does not end it: what it does is not cut in two.
+/// whatever its exit status. After a signal it may go on for `grace`, so that what it changes is not cut in two.
 ///
 /// # Errors
-/// `failed` when it cannot be waited for; `temporary` at the deadline, when it is killed.
-pub fn attend(context: &Context, child: Child, input: &[u8]) -> Result<Said, Failure> {
-    attend_until(context.deadline, child, input)
+/// `failed` when it cannot be waited for; `temporary` at the deadline or when the grace is over: it is ended then, with whatever it
+/// has started ([`group::alone`]).
+pub fn attend(context: &Context, child: Child, input: &[u8], grace: Duration) -> Result<Said, Failure> {
+    attend_within(context, child, input, Limits { deadline: context.deadline, grace: Some(grace) })
 }
 
-/// The same until another deadline.
-pub(crate) fn attend_until(deadline: Deadline, mut child: Child, input: &[u8]) -> Result<Said, Failure> {
+/// How long a program may go on.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub deadline: Deadline,
+    /// So long after a signal; `None`: a signal does not end it.
+    pub grace: Option<Duration>,
+}
+
+/// The same within other limits than the step's.
+pub(crate) fn attend_within(
+    context: &Context,
+    mut child: Child,
+    input: &[u8],
+    limits: Limits,
+) -> Result<Said, Failure> {
     let mut pipes = Pipes {
         input,
         stdin: child.stdin.take().and_then(without_waiting),
@@ -59,16 +75,21 @@ pub(crate) fn attend_until(deadline: Deadline, mut child: Child, input: &[u8]) -
         stderr: (child.stderr.take().and_then(without_waiting), Vec::new()),
     };
     let mut nap = Duration::from_micros(200);
+    let mut watch = Watch { context, limits, signalled: None };
     let status = loop {
         if pipes.are_open() {
-            pipes.pass(deadline.left().min(LOOK));
+            pipes.pass(limits.deadline.left().min(LOOK));
         } else {
             // It has said all, so it is about to end.
             std::thread::sleep(nap);
             nap = (nap * 2).min(LOOK);
         }
-        if let Some(status) = ended(deadline, &mut child)? {
+        if let Some(status) = child.try_wait().map_err(lost)? {
             break status;
+        }
+        if let Some(failure) = watch.over() {
+            group::end(&mut child);
+            return Err(failure);
         }
     };
     // What it said before its end lies in the pipes.
@@ -76,18 +97,29 @@ pub(crate) fn attend_until(deadline: Deadline, mut child: Child, input: &[u8]) -
     Ok(Said { status, stderr: plain(&pipes.stderr.1), stdout: pipes.stdout.1 })
 }
 
-fn ended(deadline: Deadline, child: &mut Child) -> Result<Option<ExitStatus>, Failure> {
-    let lost = |e| {
-        Failure::failed("child-lost", format!("a program cannot be waited for: {e}")).acted(Acted::Unknown)
-    };
-    let status = child.try_wait().map_err(lost)?;
-    if status.is_none() && deadline.left().is_zero() {
-        // Nothing more can be done about a child that cannot be killed.
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(deadline.over());
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn lost(error: std::io::Error) -> Failure {
+    Failure::failed("child-lost", format!("a program cannot be waited for: {error}")).acted(Acted::Unknown)
+}
+
+/// A program at work, within its limits.
+struct Watch<'a> {
+    context: &'a Context,
+    limits: Limits,
+    signalled: Option<Instant>,
+}
+
+impl Watch<'_> {
+    /// Why it may not.
+    fn over(&mut self) -> Option<Failure> {
+        if let (Some(grace), Some(interrupted)) = (self.limits.grace, self.context.interrupted()) {
+            let since = self.signalled.get_or_insert_with(Instant::now);
+            if since.elapsed() >= grace {
+                return Some(interrupted);
+            }
+        }
+        self.limits.deadline.left().is_zero().then(|| self.limits.deadline.over())
     }
-    Ok(status)
 }
 
 /// What goes to a program and comes from it, all at once and without a thread.

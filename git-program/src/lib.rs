@@ -4,7 +4,9 @@
 
 mod child;
 mod environment;
+mod group;
 mod place;
+mod trouble;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,8 +15,13 @@ use std::time::Duration;
 
 use step::{Context, Deadline, Failure};
 
+use child::Limits;
 pub use child::{Said, attend};
-pub use place::Place;
+pub use group::alone;
+pub use place::{Place, hide_credentials};
+
+/// After a signal, git gets this long to end what it is doing: a push is not cut in two.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// The git program in the working directory.
 #[derive(Clone, Debug)]
@@ -23,13 +30,20 @@ pub struct Git<'a> {
     variables: Vec<(String, String)>,
     settings: Vec<(String, String)>,
     patience: Option<Duration>,
-    regardless: bool,
+    grace: Option<Duration>,
 }
 
 impl<'a> Git<'a> {
     /// For one step.
     pub fn new(context: &'a Context) -> Self {
-        Git { context, variables: Vec::new(), settings: Vec::new(), patience: None, regardless: false }
+        Git { context, variables: Vec::new(), settings: Vec::new(), patience: None, grace: Some(GRACE) }
+    }
+
+    /// For what only looks: a signal ends it at once, and nothing has been changed.
+    #[must_use]
+    pub fn looking(mut self) -> Self {
+        self.grace = Some(Duration::ZERO);
+        self
     }
 
     /// With a variable of the environment, such as `GIT_COMMITTER_NAME`.
@@ -56,12 +70,12 @@ impl<'a> Git<'a> {
     /// It is run although a signal came: what has to be put in order at the end.
     #[must_use]
     pub fn regardless(mut self) -> Self {
-        self.regardless = true;
+        self.grace = None;
         self
     }
 
     /// Runs git and waits for its end, at most until the deadline, whatever its exit status. A signal does not cut a push
-    /// in two: git gets the time to end, and the step stops before its next request.
+    /// in two: git gets five seconds to end, and the step stops before its next request.
     ///
     /// # Errors
     /// `config` when there is no git; `temporary` at the deadline or after a signal.
@@ -84,7 +98,7 @@ impl<'a> Git<'a> {
     }
 
     fn start(&self, args: &[&str], input: &[u8], counts: bool) -> Result<Said, Failure> {
-        if !self.regardless {
+        if self.grace.is_some() {
             self.context.checkpoint()?;
         }
         self.context.voice.detail(&format!("git {}", args.join(" ")));
@@ -96,8 +110,17 @@ impl<'a> Git<'a> {
         command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let missing = |e| Failure::config("git-missing", format!("the program git cannot be started: {e}"));
+        let child = alone(&mut command).spawn().map_err(missing)?;
         let end = self.patience.map_or(self.context.deadline, Deadline::after);
-        child::attend_until(end.sooner(self.context.deadline), command.spawn().map_err(missing)?, input)
+        let limits = Limits { deadline: end.sooner(self.context.deadline), grace: self.grace };
+        let said = child::attend_within(self.context, child, input, limits)?;
+        let Some(grace) = self.grace else { return Ok(said) };
+        // In the foreground of a terminal the signal that came to us has come to git too.
+        let cut = said.status.code().is_none() || (grace.is_zero() && !said.status.success());
+        match self.context.interrupted().filter(|_| cut) {
+            Some(interrupted) => Err(interrupted),
+            None => Ok(said),
+        }
     }
 
     /// Whether `GIT_DIR` and its like mean anything. A hook leaves them behind for whatever it starts, also in the folder of

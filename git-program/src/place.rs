@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use step::{Failure, Secret};
 
+use crate::trouble::lasting;
 use crate::{Git, Said};
 
 /// The name under which git knows the place that is pushed to, where it is not the one that is fetched from.
@@ -50,14 +51,39 @@ impl Place {
         is_path(&self.url).then(|| PathBuf::from(&self.url))
     }
 
-    /// Why it cannot be read: a name that nobody has configured will not come back by itself.
+    /// Why it cannot be read: what no second run cures is told from what may pass.
     pub fn unreadable(&self, git: &Git, said: &Said) -> Failure {
         let unknown = !self.remotes.contains(&self.name) && is_path(&self.name);
         if unknown && said.stderr.contains("does not appear to be a git repository") {
             return unknown_remote(&self.name, &self.remotes, &group(git, &self.name));
         }
         let message = format!("the remote {} cannot be read", self.name);
-        Failure::temporary("remote-unreachable", message).cause(&said.stderr)
+        match lasting(&said.stderr) {
+            Some(lasting) => {
+                self.advised(Failure::config(lasting.reason, format!("{message}: {}", lasting.why)))
+            }
+            None => Failure::temporary("remote-unreachable", message),
+        }
+        .cause(&said.stderr)
+    }
+
+    /// Why nothing can be pushed to it, where no second run cures it and nothing has arrived there.
+    pub fn closed(&self, stderr: &str) -> Option<Failure> {
+        let lasting = lasting(stderr)?;
+        let message = format!("nothing can be pushed to {}: {}", self.name, lasting.why);
+        Some(self.advised(Failure::config(lasting.reason, message)).cause(stderr))
+    }
+
+    /// With a command that shows what git uses, or that lets a person answer where git may ask.
+    fn advised(&self, failure: Failure) -> Failure {
+        let is_known = self.remotes.contains(&self.name);
+        match failure.reason.as_str() {
+            "remote-missing" | "remote-refused" if is_known => {
+                failure.command(["git", "remote", "get-url", "--push", "--", self.name.as_str()])
+            }
+            "remote-missing" | "remote-refused" => failure.command(["git", "remote", "--verbose"]),
+            _ => failure.command(["git", "ls-remote", "--heads", "--", self.name.as_str()]),
+        }
     }
 }
 
@@ -75,7 +101,7 @@ impl<'a> Git<'a> {
             Some(found) => found,
             None => self.listed_url(name)?,
         };
-        found.urls().for_each(hide_credentials);
+        found.urls().for_each(|url| _ = hide_credentials(url));
         let url = found.one(name)?;
         let mut place = Place {
             name: name.to_owned(),
@@ -176,7 +202,7 @@ impl Listed {
             [] => {
                 let message = format!("the remote {name} has no URL, so nothing can be pushed to it");
                 Err(Failure::config("remote-without-url", message)
-                    .next(format!("git remote set-url {name} URL")))
+                    .command(["git", "remote", "set-url", name, "URL"]))
             }
             several => {
                 let shown: Vec<String> = several.iter().map(|url| without_credentials(url)).collect();
@@ -219,11 +245,23 @@ fn is_path(url: &str) -> bool {
     !url.contains("://") && !before_slash.contains(':')
 }
 
-/// The user part of a URL with a scheme, and where it begins and ends.
+/// The user part of a URL, and where it begins and ends. Also where the scheme is broken or missing: then a part with a password in
+/// it counts, and `git@host` does not, because a person needs to see it.
 fn user_part(url: &str) -> Option<(usize, usize)> {
-    let start = url.find("://")? + 3;
+    let letters = url.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)).count();
+    let slashes =
+        url[letters..].strip_prefix(':').map_or(0, |rest| rest.len() - rest.trim_start_matches('/').len());
+    let start = if slashes == 0 { 0 } else { letters + 1 + slashes };
     let host = url[start..].split('/').next().unwrap_or_default();
-    host.rfind('@').map(|at| (start, start + at))
+    if let (Some(at), true) = (host.rfind('@'), slashes >= 2) {
+        return Some((start, start + at));
+    }
+    // A password may hold what ends a host's name; a port does not begin one.
+    let port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
+    let end = if host.contains('@') { host.rfind('@') } else { url[start..].find('@').filter(|_| !port) }?;
+    url[start..start + end].contains(':').then_some((start, start + end))
 }
 
 /// A URL as it may be shown.
@@ -232,16 +270,17 @@ fn without_credentials(url: &str) -> String {
         .map_or_else(|| url.to_owned(), |(start, end)| format!("{}{}", &url[..start], &url[end + 1..]))
 }
 
-/// From now on the credentials in a URL are shown by nobody, whoever prints the URL.
-fn hide_credentials(url: &str) {
-    let Some((start, end)) = user_part(url) else { return };
+/// From now on the credentials in a URL are shown by nobody, whoever prints the URL. Says whether it has any.
+pub fn hide_credentials(url: &str) -> bool {
+    let Some((start, end)) = user_part(url) else { return false };
     let user = &url[start..end];
     match user.split_once(':') {
         Some((_, password)) => drop(Secret::new(password)),
         // Tokens stand there alone; a person's name is shorter.
         None if user.len() >= 20 => drop(Secret::new(user)),
-        None => {}
+        None => return url.starts_with("http"),
     }
+    true
 }
 
 /// The remotes behind the name of a group, if it is one.
@@ -305,6 +344,19 @@ mod tests {
             ("git@git.example:shop.git", "git@git.example:shop.git"),
             ("/srv/git/a@b.git", "/srv/git/a@b.git"),
             ("https://git.example", "https://git.example"),
+            ("bob:hunter2secret@host/o.git", "host/o.git"),
+            ("https:/bob:hunter2secret@host/o.git", "https:/host/o.git"),
+            ("https:bob:hunter2secret@host/o.git", "host/o.git"),
+            ("https:///bob:hunter2secret@host/o.git", "https:///host/o.git"),
+            ("htps://bob:hunter2secret@host/o.git", "htps://host/o.git"),
+            ("//bob:hunter2secret@host/o.git", "host/o.git"),
+            ("https://bob:hunter2/secret@host/o.git", "https://host/o.git"),
+            ("bob:hunter2/secret@host/o.git", "host/o.git"),
+            ("https://git.example:8443/shop", "https://git.example:8443/shop"),
+            ("host:dir/shop.git", "host:dir/shop.git"),
+            ("../shop@2.git", "../shop@2.git"),
+            ("\u{e9}:hunter2secret@host/o.git", "host/o.git"),
+            ("", ""),
         ] {
             assert_eq!(without_credentials(url), shown);
         }

@@ -1,15 +1,24 @@
 //! Short HTTP calls of the steps that make a few of them: under the step's deadline, with the system's trust store, and
 //! repeated only when that cannot do anything twice.
 
+mod places;
 mod tls;
 
+use std::collections::HashMap;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+pub use web_page::Places;
 
 use jiff::Timestamp;
 use serde_json::Value;
 use step::{Again, Context, Failure, Secret, again, excerpt, redact};
+use ureq::config::Config;
 use ureq::http::{HeaderMap, Request};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Timeout};
 
 /// The most of an answer's body that is read, in bytes.
@@ -25,6 +34,16 @@ pub struct Call {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     timeout: Option<Duration>,
+    way: Way,
+}
+
+/// Over which connection a call goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Way {
+    /// To this address, whatever the name in the URL has besides.
+    address: Option<SocketAddr>,
+    /// On a connection of its own: a balancer hands out whole connections.
+    alone: bool,
 }
 
 impl Call {
@@ -36,6 +55,7 @@ impl Call {
             headers: Vec::new(),
             body: Vec::new(),
             timeout: None,
+            way: Way::default(),
         }
     }
 
@@ -64,6 +84,35 @@ impl Call {
     pub fn within(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
+    }
+
+    /// To this address and no other one; `Host` and the name in TLS stay the URL's. Without an effect behind a proxy, which looks
+    /// the name up by itself.
+    #[must_use]
+    pub fn at(mut self, address: Option<SocketAddr>) -> Self {
+        self.way.address = address;
+        self
+    }
+
+    /// On a connection of its own.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.way.alone = true;
+        self
+    }
+
+    /// Whom it goes to, for people: the URL's scheme, host and port, and the address if it is a certain one.
+    pub fn place(&self) -> String {
+        let host = redact(base(&self.url));
+        match self.way.address {
+            Some(address) if !host.ends_with(&format!("//{address}")) => format!("{host} at {address}"),
+            _ => host,
+        }
+    }
+
+    /// Where it goes.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The request as a person reads it: method, address, headers and the beginning of the body, without any loaded secret.
@@ -112,6 +161,26 @@ impl Reply {
     }
 }
 
+/// A page as it came: its bytes as the server has packed them.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, at most as much of it as was asked for.
+    pub body: Vec<u8>,
+    /// Whether there was more of it.
+    pub cut: bool,
+    /// Names in lower case; those that came several times are one list.
+    headers: HashMap<String, String>,
+}
+
+impl Page {
+    /// A header, if it is there and is text; several of one name are joined by commas.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name.to_ascii_lowercase().as_str()).map(String::as_str)
+    }
+}
+
 /// No answer came.
 #[derive(Clone, Debug)]
 pub struct Lost {
@@ -126,7 +195,13 @@ pub struct Lost {
 /// Sends calls for one step.
 #[derive(Debug)]
 pub struct Client<'a> {
-    agent: Agent,
+    config: Config,
+    /// The same, without keeping connections.
+    alone: Config,
+    /// One for each way.
+    agents: Mutex<HashMap<Way, Agent>>,
+    /// The addresses of each host and port, looked up once.
+    places: Mutex<HashMap<String, Result<Option<Places>, String>>>,
     context: &'a Context,
 }
 
@@ -139,15 +214,48 @@ impl<'a> Client<'a> {
         // Somebody else may have installed it before us, which is as good.
         let _ = tls::provider().install_default();
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .allow_non_standard_methods(true)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(name)
-            .timeout_connect(Some(CONNECT))
-            .tls_config(tls);
-        Client { agent: config.build().new_agent(), context }
+        let config = || {
+            Agent::config_builder()
+                .http_status_as_error(false)
+                .allow_non_standard_methods(true)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .user_agent(name)
+                .timeout_connect(Some(CONNECT))
+                .tls_config(tls.clone())
+        };
+        let alone = config().max_idle_connections(0).max_idle_connections_per_host(0).build();
+        Client {
+            config: config().build(),
+            alone,
+            agents: Mutex::default(),
+            places: Mutex::default(),
+            context,
+        }
+    }
+
+    fn agent(&self, way: Way) -> Agent {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || {
+            let config = if way.alone { &self.alone } else { &self.config }.clone();
+            match way.address {
+                Some(address) => {
+                    Agent::with_parts(config, DefaultConnector::default(), places::Pinned(address))
+                }
+                None => config.new_agent(),
+            }
+        };
+        agents.entry(way).or_insert_with(made).clone()
+    }
+
+    /// The addresses of a URL's host. Behind a proxy, which looks it up by itself, nobody here knows them: `None`.
+    ///
+    /// # Errors
+    /// Why the name has none.
+    pub fn places(&self, url: &str) -> Result<Option<Places>, String> {
+        let mut known = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let base = base(url);
+        known.entry(base.to_owned()).or_insert_with(|| places::of(base, self.config.proxy())).clone()
     }
 
     /// Sends a call once.
@@ -168,12 +276,25 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// As [`Client::send`].
-    pub fn open(&self, call: &Call) -> Result<Result<(u16, impl std::io::Read + use<>), Lost>, Failure> {
+    pub fn open(&self, call: &Call) -> Result<Result<(u16, impl Read + use<>), Lost>, Failure> {
         let answer = self.answer(call)?;
         let said =
             answer.as_ref().map_or_else(|lost| lost.why.clone(), |a| format!("HTTP {}", a.status().as_u16()));
         self.context.voice.detail(&format!("{} {}: {said}", call.method, redact(&call.url)));
         Ok(answer.map(|answer| (answer.status().as_u16(), answer.into_body().into_reader())))
+    }
+
+    /// Sends a call once, and takes the page as it comes, at most `limit` bytes of it.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub fn fetch(&self, call: &Call, limit: u64) -> Result<Result<Page, Lost>, Failure> {
+        let answer = self.answer(call)?.and_then(|answer| page(answer, limit));
+        let said =
+            answer.as_ref().map_or_else(|lost| lost.why.clone(), |page| format!("HTTP {}", page.status));
+        let place = call.way.address.map(|address| format!(" at {}", address.ip())).unwrap_or_default();
+        self.context.voice.detail(&format!("{} {}{place}: {said}", call.method, redact(&call.url)));
+        Ok(answer)
     }
 
     fn answer(&self, call: &Call) -> Result<Result<ureq::http::Response<ureq::Body>, Lost>, Failure> {
@@ -186,9 +307,10 @@ impl<'a> Client<'a> {
         };
         // A connection that does not come about ends before the whole does: only so it is known that nothing was sent.
         let connect = Some(CONNECT.min(timeout * 4 / 5));
-        let request = self.agent.configure_request(request).timeout_global(Some(timeout));
+        let agent = self.agent(call.way);
+        let request = agent.configure_request(request).timeout_global(Some(timeout));
         let request = request.timeout_resolve(connect).timeout_connect(connect).build();
-        Ok(self.agent.run(request).map_err(|e| lost(&e)))
+        Ok(agent.run(request).map_err(|e| lost(&e)))
     }
 
     /// Sends a call, and again as long as that is right: `safe` says that it may be carried out twice. The last answer counts.
@@ -213,6 +335,13 @@ impl<'a> Client<'a> {
     }
 }
 
+/// A URL's scheme, host and port.
+fn base(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
+    &url[..end]
+}
+
 /// A proxy's address may hold a password, and an error may hold the proxy's address.
 fn remember_proxy_passwords() {
     let names = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"];
@@ -230,6 +359,30 @@ fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Reply, Lost> {
     // What came so far is no answer: the rest may have said no.
     let bytes = answer.body_mut().with_config().limit(BODY).read_to_vec().map_err(|e| lost(&e))?;
     Ok(Reply { status, body: String::from_utf8_lossy(&bytes).into_owned(), headers })
+}
+
+fn page(mut answer: ureq::http::Response<ureq::Body>, limit: u64) -> Result<Page, Lost> {
+    let (status, headers) = (answer.status().as_u16(), std::mem::take(answer.headers_mut()));
+    let mut body = Vec::new();
+    let read = answer.into_body().into_reader().take(limit + 1).read_to_end(&mut body);
+    // What came so far is no page.
+    read.map_err(|e| lost(&ureq::Error::from(e)))?;
+    let cut = body.len() as u64 > limit;
+    body.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(Page { status, body, cut, headers: joined(&headers) })
+}
+
+fn joined(headers: &HeaderMap) -> HashMap<String, String> {
+    let mut all: HashMap<String, String> = HashMap::new();
+    for (name, value) in headers {
+        let Ok(value) = value.to_str() else { continue };
+        let add = |known: &mut String| {
+            known.push_str(", ");
+            known.push_str(value);
+        };
+        all.entry(name.as_str().to_owned()).and_modify(add).or_insert_with(|| value.to_owned());
+    }
+    all
 }
 
 /// Nobody was there to be asked. The standard library has no kind of its own for a name that cannot be looked up.

@@ -38,7 +38,7 @@ pub enum Command {
         #[arg(long, value_name = "PLAN", default_value = "auto")]
         database: Database,
         /// Keep the data although the migrations speak against it; the reason is kept
-        #[arg(long, value_name = "REASON", value_parser = sentence)]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         although: Option<String>,
     },
     /// Stop the product's writes before its data goes back, or allow them again, by the commands of the settings
@@ -58,16 +58,16 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         of: PathBuf,
         /// The step that was killed on purpose
-        #[arg(long, value_name = "STEP", value_parser = sentence)]
+        #[arg(long, value_name = "STEP", value_parser = named)]
         killed: Option<String>,
     },
     /// Write down what a hotfix skips, and why: it is owed afterwards
     Debt {
         /// Why this cannot wait for a release
-        #[arg(long, value_name = "REASON", value_parser = sentence)]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         reason: String,
         /// What is skipped, such as `candidate`
-        #[arg(long, value_name = "WHAT", required = true, value_parser = sentence)]
+        #[arg(long, value_name = "WHAT", required = true, value_parser = named)]
         skipped: Vec<String>,
     },
 }
@@ -85,10 +85,9 @@ pub enum Part {
     Team,
 }
 
-/// A line that says something.
-fn sentence(text: &str) -> Result<String, String> {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() { Err("a reason is a sentence".into()) } else { Ok(line) }
+/// A line that names something.
+fn named(text: &str) -> Result<String, String> {
+    step::reason(text).map_err(|_| "write its name".to_owned())
 }
 
 /// What shall become of the data.

@@ -2,6 +2,7 @@
 //! the team knows how its product becomes read-only.
 
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use step::{Acted, Context, Failure, Outcome, Run};
 
@@ -35,7 +36,8 @@ pub fn turn(run: &Run, settings: &Settings, writes: Writes) -> Result<Outcome, F
     };
     let unusable = |e| run.context.settings.wrong(key, &format!("{program} cannot be started: {e}"));
     let child = start(&run.context, program, args).map_err(unusable)?;
-    let said = git_program::attend(&run.context, child, b"").map_err(|f| f.acted(Acted::Unknown))?;
+    let said =
+        git_program::attend(&run.context, child, b"", Duration::MAX).map_err(|f| f.acted(Acted::Unknown))?;
     if !said.status.success() {
         let message = format!("{key}: {program} ended with {}", said.status);
         let failure = Failure::failed("command-failed", message).acted(Acted::Unknown);
@@ -46,7 +48,8 @@ pub fn turn(run: &Run, settings: &Settings, writes: Writes) -> Result<Outcome, F
     Ok(Outcome::changed(match writes {
         Writes::Stop => {
             let environment = run.context.environment.as_deref().unwrap_or("production");
-            format!("writes are stopped, until `release-gate writes allow --env {environment}`")
+            let allow = step::shell::command(["release-gate", "writes", "allow", "--env", environment]);
+            format!("writes are stopped, until `{allow}`")
         }
         Writes::Allow => "writes are allowed again".to_owned(),
     }))
@@ -57,5 +60,6 @@ fn start(context: &Context, program: &str, args: &[String]) -> std::io::Result<C
     let mut command = Command::new(program);
     command.args(args).current_dir(context.settings.folder()).env_clear();
     command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    git_program::alone(&mut command).spawn()
 }

@@ -54,7 +54,7 @@ pub enum Command {
     Abandon {
         /// Its name or folder
         run: String,
-        #[arg(value_parser = reason)]
+        #[arg(value_parser = step::reason)]
         reason: String,
     },
     /// Take the environment's lock for work by hand
@@ -71,19 +71,19 @@ pub enum Command {
         #[arg(long, value_name = "FILE", required_unless_present = "reason", conflicts_with = "reason")]
         lease: Option<PathBuf>,
         /// Why somebody else's lock is opened
-        #[arg(long, value_name = "REASON", value_parser = reason)]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         reason: Option<String>,
     },
     /// From now on releases to the environment are refused, until the hold is lifted
     Hold {
         /// Why
-        #[arg(long, value_name = "REASON", value_parser = reason)]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         reason: String,
     },
     /// Lift the hold of the environment
     Lift {
         /// Why
-        #[arg(long, value_name = "REASON", value_parser = reason)]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         reason: String,
     },
     /// Bring the documents of runs from the remote
@@ -120,10 +120,10 @@ pub struct Exec {
     #[arg(long)]
     pub again: bool,
     /// Go on without the environment's lock, when the remote cannot be reached
-    #[arg(long, value_name = "REASON", value_parser = reason)]
+    #[arg(long, value_name = "REASON", value_parser = step::reason)]
     pub no_lock: Option<String>,
     /// Go on although the environment is on hold, and lift the hold with the first change
-    #[arg(long, value_name = "REASON", value_parser = reason)]
+    #[arg(long, value_name = "REASON", value_parser = step::reason)]
     pub lift_hold: Option<String>,
     /// Go on although the environment is on hold, and leave the hold: for a rollback
     #[arg(long, conflicts_with = "lift_hold")]
@@ -166,16 +166,11 @@ pub struct Wish {
     #[arg(long, value_name = "FILE")]
     pub lease: PathBuf,
     /// Take the lock although the environment is on hold, and lift the hold; the reason is recorded
-    #[arg(long, value_name = "REASON", value_parser = reason)]
+    #[arg(long, value_name = "REASON", value_parser = step::reason)]
     pub lift_hold: Option<String>,
     /// Take the lock although the environment is on hold, and leave the hold: for a rollback
     #[arg(long, conflicts_with = "lift_hold")]
     pub despite_hold: bool,
-}
-
-fn reason(text: &str) -> Result<String, String> {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() { Err("a reason is a sentence".into()) } else { Ok(line) }
 }
 
 /// A name that can be part of a ref.

@@ -45,6 +45,11 @@ impl Context {
         self.environment.as_deref().ok_or_else(missing)
     }
 
+    /// The failure to stop with, if a signal has come: for what is under way and may be left at once.
+    pub fn interrupted(&self) -> Option<Failure> {
+        self.interrupt.came()
+    }
+
     /// To be called before each new request: stops when a signal came, the time is over, or the keeper of the run cannot prove
     /// the environment's lock any more.
     ///

@@ -175,9 +175,9 @@ impl Failure {
     /// SIGHUP (129), SIGINT (130) or SIGTERM (143) came.
     pub(crate) fn interrupted(signal: i32) -> Self {
         let (name, code) = match signal {
+            signal_hook::consts::SIGTERM => ("SIGTERM", 143),
             signal_hook::consts::SIGHUP => ("SIGHUP", 129),
-            signal_hook::consts::SIGINT => ("SIGINT", 130),
-            _ => ("SIGTERM", 143),
+            _ => ("SIGINT", 130),
         };
         let mut failure =
             Self::new(Kind::Temporary, "interrupted", &format!("interrupted by {name}; run it again"));
@@ -192,7 +192,14 @@ impl Failure {
         self
     }
 
-    /// A command that can be pasted.
+    /// A command that can be pasted, word by word: a name from outside stays one word, whatever is in it.
+    #[must_use]
+    pub fn command<W: AsRef<str>>(self, words: impl IntoIterator<Item = W>) -> Self {
+        self.next(crate::shell::command(words))
+    }
+
+    /// A command that can be pasted as it is: fixed words, or what [`crate::shell`] made. With a name from outside in it, say
+    /// [`Failure::command`].
     #[must_use]
     pub fn next(mut self, command: impl Into<String>) -> Self {
         self.next = Some(command.into());

@@ -1,4 +1,5 @@
-//! SIGHUP, SIGINT and SIGTERM set a flag; the step looks at it before each new request and then hands the document on.
+//! SIGINT, SIGTERM and SIGHUP (a terminal or an ssh session that goes away) set a flag; the step looks at it before each new request and
+//! then hands the document on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +16,9 @@ impl Interrupt {
     /// Starts to listen.
     pub(crate) fn install() -> Self {
         let flag = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
-            if signal == SIGHUP && hangs_up_unheard() {
-                continue;
-            }
-            // It can only fail for a signal that cannot be caught, and these two can.
+        let hangs_up = Some(SIGHUP).filter(|_| !outlives_its_terminal());
+        for signal in [SIGINT, SIGTERM].into_iter().chain(hangs_up) {
+            // It can only fail for a signal that cannot be caught, and these can.
             let _ = signal_hook::flag::register_usize(signal, Arc::clone(&flag), signal as usize);
         }
         Interrupt(flag)
@@ -34,9 +33,27 @@ impl Interrupt {
     }
 }
 
-/// Whether whoever started us has SIGHUP ignored, as `nohup` does: then it stays so.
-fn hangs_up_unheard() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// Whether somebody wants us to go on without the terminal (`nohup`): then SIGHUP is ignored already, as the kernel tells.
+fn outlives_its_terminal() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status, SIGHUP))
+}
+
+/// Whether a process ignores a signal: bit N-1 of `SigIgn`.
+fn ignores(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+    let mask = mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_to_outlive_its_terminal_ignores_its_end() {
+        let of =
+            |mask: &str| ignores(&format!("Name:\tx\nSigIgn:\t{mask}\nSigCgt:\t0000000000000001\n"), SIGHUP);
+        assert!(of("0000000000000001") && of("0000000000001003"));
+        assert!(!of("0000000000001000") && !of("odd") && !ignores("", SIGHUP));
+    }
 }

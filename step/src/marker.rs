@@ -53,28 +53,22 @@ impl Marker {
 }
 
 /// As measured on Next 16.4: `<html data-dpl-id>` and the header of RSC answers when a deployment id is set; else the build
-/// id as `"b"` at the end of the flight payload (App Router, escaped inside a script) or as `"buildId"` (Pages Router).
+/// id as `"b"` at the end of the flight payload (App Router, escaped inside a script) or as `"buildId"` (Pages Router). What is no
+/// HTML (an answer in React's wire format) has neither tags nor scripts.
 fn next(header: impl Fn(&str) -> Option<String>, body: &str) -> Option<String> {
     let deployment = attribute(body, "data-dpl-id").or_else(|| header("x-nextjs-deployment-id"));
-    let between = |before: &str, after: &str| {
-        let (_, rest) = body.rsplit_once(before)?;
-        rest.split_once(after).map(|(id, _)| id.to_owned())
-    };
-    let flight = || between("\\\"b\\\":\\\"", "\\\"");
-    deployment.or_else(flight).or_else(|| between("\"buildId\":\"", "\""))
+    deployment.or_else(|| {
+        let scripts = web_page::scripts(body);
+        let between = |before: &str, after: &str| {
+            let (_, rest) = scripts.rsplit_once(before)?;
+            rest.split_once(after).map(|(id, _)| id.to_owned())
+        };
+        between("\\\"b\\\":\\\"", "\\\"").or_else(|| between("\"buildId\":\"", "\""))
+    })
 }
 
 fn attribute(body: &str, name: &str) -> Option<String> {
-    let needle = format!("{name}=\"");
-    let mut from = 0;
-    while let Some(at) = body[from..].find(&needle).map(|at| from + at) {
-        let value = &body[at + needle.len()..];
-        if body[..at].ends_with(|c: char| c.is_whitespace()) {
-            return value.split_once('"').map(|(value, _)| value.to_owned());
-        }
-        from = at + needle.len();
-    }
-    None
+    web_page::attribute(body, name).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -89,6 +83,8 @@ mod tests {
         let page = r#"<html x-data-dpl-id="no" lang="id" data-dpl-id="dpl-1.2.0"><body data-dpl-id="later">"#;
         assert_eq!(attribute.read(header, page), Some("dpl-1.2.0".into()));
         assert_eq!(attribute.read(header, "<html>"), None);
+        let commented = "<!-- <html data-dpl-id=\"old\"> --><html data-dpl-id=dpl-1.2.0>";
+        assert_eq!(attribute.read(header, commented), Some("dpl-1.2.0".into()));
     }
 
     #[test]
@@ -97,13 +93,16 @@ mod tests {
             Marker::Next
                 .read(|name| header.filter(|_| name == "x-nextjs-deployment-id").map(str::to_owned), body)
         };
-        let app = r#"push([1,"...\"p\":\"$undefined\",\"b\":\"AlNXpbjJRusiPU29wQ82V\"}\n"])"#;
+        let script = |text: &str| format!("<html><script>{text}</script>");
+        let app = script(r#"push([1,"...\"p\":\"$undefined\",\"b\":\"AlNXpbjJRusiPU29wQ82V\"}\n"])"#);
+        let app = app.as_str();
         assert_eq!(read(None, app), Some("AlNXpbjJRusiPU29wQ82V".into()));
-        assert_eq!(read(None, r#"{"page":"/","buildId":"release-42"}"#), Some("release-42".into()));
+        assert_eq!(read(None, &script(r#"{"page":"/","buildId":"release-42"}"#)), Some("release-42".into()));
         let deployed = r#"<html lang="id" data-dpl-id="dpl-aaa">"#;
         assert_eq!(read(Some("dpl-bbb"), &format!("{deployed}{app}")), Some("dpl-aaa".into()));
         assert_eq!(read(Some("dpl-bbb"), "0:{}"), Some("dpl-bbb".into()), "an RSC answer");
-        assert_eq!(read(None, r#"\"b\":\"build-TfctsWXpff2fKS\""#), None);
+        assert_eq!(read(None, &script(r#"\"b\":\"build-TfctsWXpff2fKS\""#)), None);
+        assert_eq!(read(None, r#"<p>\"b\":\"a guest wrote this\"</p>"#), None, "no script says it");
         assert_eq!(Marker::Header("X".into()).read(|_| Some(Marker::CONSTANT.into()), ""), None);
     }
 }

@@ -36,7 +36,8 @@ impl Misuse {
             .map(|tip| {
                 let known = tip.strip_prefix("a similar ").and_then(|tip| tip.split_once(" exists: "));
                 known.map_or(tip.clone(), |(_, known)| format!("did you mean {known}?"))
-            });
+            })
+            .map(|tip| as_a_value(&tip, words).unwrap_or(tip));
         let tips = tips.collect();
         Misuse { sentence, tips, next: None }
     }
@@ -69,6 +70,19 @@ impl Misuse {
             next: named.then(|| shell::command(&command)),
         })
     }
+}
+
+/// A word that begins with a hyphen and stands behind an option is its value only after an equal sign; what the parser says of it
+/// (`--` before it) does not work there.
+fn as_a_value(tip: &str, words: &[OsString]) -> Option<String> {
+    let value = tip.strip_prefix("to pass '")?.split_once('\'')?.0;
+    let at = words.iter().position(|word| word.to_string_lossy() == value)?;
+    let option = words.get(at.checked_sub(1)?)?.to_string_lossy().into_owned();
+    let is_option = option.starts_with("--") && option.len() > 2 && !option.contains('=');
+    is_option.then(|| {
+        let meant = shell::quoted(&format!("{option}={value}"));
+        format!("to pass '{value}' as the value of {option}, write {meant}")
+    })
 }
 
 /// Whether the program is only asked for its help or its own version.
@@ -110,6 +124,20 @@ mod tests {
             assert_eq!(misuse.sentence, sentence);
             assert!(misuse.tips[0].starts_with(tip), "{misuse:?}");
         }
+    }
+
+    #[test]
+    fn a_value_that_begins_with_a_hyphen_is_shown_as_it_works() {
+        let refused = misuse("tool --release -x").expect("refused");
+        let tips = refused.tips.join("|");
+        assert!(tips.contains("write --release=-x") || !tips.contains("-- -x"), "{refused:?}");
+        assert_eq!(misuse("tool --release=-x verify v1"), None);
+        let words: Vec<OsString> = ["tool", "--base", "-x"].map(OsString::from).into();
+        let tip = "to pass '-x' as a value, use '-- -x'";
+        let better = "to pass '-x' as the value of --base, write --base=-x";
+        assert_eq!(as_a_value(tip, &words).as_deref(), Some(better));
+        let words: Vec<OsString> = ["tool", "verify", "-x"].map(OsString::from).into();
+        assert_eq!(as_a_value(tip, &words), None);
     }
 
     #[test]

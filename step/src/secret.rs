@@ -49,9 +49,11 @@ impl Secret {
         let text = patiently(path)?.map_err(|e| wrong(e.to_string()))?;
         let mode = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.permissions().mode();
         if mode & 0o004 != 0 {
-            return Err(
-                wrong("everyone on this machine can read this secret".into()).next(format!("chmod 600 {at}"))
-            );
+            return Err(wrong("everyone on this machine can read this secret".into()).command([
+                "chmod",
+                "600",
+                &at.to_string(),
+            ]));
         }
         match text.trim_end_matches(['\r', '\n']) {
             "" => Err(wrong("the file is empty".into())),

@@ -3,7 +3,7 @@
 use clap::{Args as Words, Parser, Subcommand};
 use step::{Common, Context, Failure};
 
-use crate::name::Style;
+use crate::name::{Style, number};
 
 /// The keys of `[tag-rc]`.
 pub const KEYS: &[&str] = &[
@@ -46,7 +46,7 @@ pub enum Command {
         #[arg(long)]
         retry: bool,
         /// Take this number instead of the next one, because the remote's host never takes that one again
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "retry")]
+        #[arg(long, value_name = "N", value_parser = number, conflicts_with = "retry", allow_negative_numbers = true)]
         number: Option<u64>,
         /// How N is written: plain (rc3) or dotted (rc.3)
         #[arg(long, value_name = "STYLE", value_parser = Style::parse)]
@@ -60,7 +60,7 @@ pub enum Command {
     /// Tag the final release (vX.Y.Z) on main, if main is what the last candidate was
     Final {
         /// Release without a candidate where there is none; the reason is kept in the tag
-        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         no_candidate: Option<String>,
         #[command(flatten)]
         how: How,
@@ -68,7 +68,7 @@ pub enum Command {
     /// Tag the next patch of the final that runs, on a hotfix branch that was cut from it
     Hotfix {
         /// Tag although the branch is not the final that runs and a fix alone; the reason is kept in the tag
-        #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
         other_base: Option<String>,
         #[command(flatten)]
         how: How,
@@ -207,8 +207,6 @@ pub struct Settings {
     pub require_signed: bool,
     /// The branch that production is deployed from.
     pub production: String,
-    /// The product's name; empty where there is none.
-    pub product: String,
     /// The branches.
     pub strategy: Strategy,
 }
@@ -246,7 +244,7 @@ impl Args {
         };
         if let Some(how) = how {
             settings.branch_given = how.branch.is_some();
-            settings.branch = how.branch.clone().or(settings.branch);
+            settings.branch = how.branch.clone().or(settings.branch).map(branch).transpose()?;
             settings.allow_behind = how.allow_behind;
             settings.sign |= how.sign;
             settings.require_signed |= how.require_signed;
@@ -260,12 +258,34 @@ impl Args {
 pub fn remote(context: &Context, said: &RemoteName) -> Result<String, Failure> {
     let set = context.settings.text("remote")?;
     let remote = said.remote.clone().or(set).unwrap_or_else(|| "origin".to_owned());
-    let user = remote.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
-    if user.is_some_and(|(user, _)| user.contains(':') || remote.starts_with("http")) {
+    if git_program::hide_credentials(&remote) {
         let message = "the remote's URL holds a name or password: give the URL without it, and that to git's credential helper";
         return Err(Failure::config("setting", message));
     }
+    if remote.trim().is_empty() || remote.starts_with('-') {
+        let message =
+            "a remote needs a name: say --remote NAME (origin is the usual one), or leave --remote away";
+        return Err(Failure::config("setting", message).next("git remote --verbose"));
+    }
     Ok(remote)
+}
+
+/// A branch as git takes it: its name alone.
+fn branch(text: String) -> Result<String, Failure> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "~^:?*[\\".contains(c);
+    let wrong = text.is_empty()
+        || text.starts_with(['-', '/'])
+        || text.ends_with(['/', '.'])
+        || text.contains("..")
+        || text.contains(odd);
+    if !wrong {
+        return Ok(text);
+    }
+    let shown = crate::message::printable(&text);
+    Err(Failure::config(
+        "setting",
+        format!("`{shown}` cannot be a branch's name: say --branch NAME, such as staging"),
+    ))
 }
 
 impl Settings {
@@ -298,13 +318,16 @@ impl Settings {
             strict_semver: flag("strict_semver")?,
             ignore: settings.list("ignore")?,
             may_differ: settings.list("may_differ")?,
-            no_candidate: settings.text("no_candidate")?.filter(|reason| !reason.is_empty()),
+            no_candidate: settings
+                .text("no_candidate")?
+                .filter(|reason| !reason.is_empty())
+                .map(|reason| step::reason(&reason).map_err(|why| settings.wrong("no_candidate", &why)))
+                .transpose()?,
             other_base: None,
             require_notes: flag("require_notes")?,
             sign: flag("sign")?,
             require_signed: flag("require_signed")?,
             production: settings.shared("branch")?.unwrap_or_else(|| strategy.main.clone()),
-            product: settings.product("name")?.unwrap_or_default(),
             strategy,
         })
     }

@@ -2,10 +2,12 @@
 
 use semver::Version;
 use serde_json::{Value, json};
+use step::shell::command;
 use step::{Failure, Previous};
 
 use crate::check::Check;
 use crate::git::Commit;
+use crate::message::Trailers;
 use crate::name::Name;
 use crate::remote::{Remote, Tag};
 use crate::seen::short;
@@ -37,6 +39,8 @@ pub struct Built {
     pub strange: Vec<(Commit, String)>,
     /// What the base has and it has not.
     pub lost: Vec<Commit>,
+    /// The paths that it changes and that unreleased work changes too.
+    pub shared: Vec<String>,
 }
 
 /// What runs in production, by the word of the step that looked.
@@ -100,6 +104,74 @@ pub fn next_patch(base: &Version, remote: &Remote) -> Version {
     Version::new(base.major, base.minor, last + 1)
 }
 
+/// A branch of its own on what runs.
+fn switch(base: &Base, branch: &str) -> String {
+    let name = format!("{branch}-on-{}", base.version);
+    command(["git", "switch", "--create", &name, short(&base.tag.commit)])
+}
+
+/// The branch is what is released already.
+fn nothing_to_fix(branch: &str, tag: &str, why: &str) -> Failure {
+    let message = format!("{branch} has nothing besides {tag} ({why}): commit the fix first");
+    Failure::refused("nothing-to-fix", message)
+}
+
+/// A final that this commit has already. It is handed out again only as what it was made as: the next hotfix of what runs, by this
+/// branch or this very run. An old final would take a newer one back.
+pub struct Again<'a> {
+    /// The final.
+    pub tag: &'a Tag,
+    /// Its version.
+    pub version: &'a Version,
+    /// The branch.
+    pub branch: &'a str,
+    /// What its message says.
+    pub claims: &'a Trailers,
+    /// This run.
+    pub run: &'a str,
+}
+
+impl Again<'_> {
+    /// The check `base` of it. That it was built on its base alone was proven before it was made; the branches have taken it up since.
+    pub fn check(&self, base: Option<&Base>, built: &Built, remote: &Remote) -> Check {
+        const NAME: &str = "base";
+        match self.refusal(base, built, remote) {
+            Some(failure) => Check::fail(NAME, failure),
+            None => {
+                Check::pass(NAME, format!("{} was made here as the next hotfix of what runs", self.tag.name))
+            }
+        }
+    }
+
+    fn refusal(&self, base: Option<&Base>, built: &Built, remote: &Remote) -> Option<Failure> {
+        let (tag, branch) = (&self.tag.name, self.branch);
+        let Some(base) = base else {
+            return Some(nothing_to_fix(branch, tag, "it is the only final on the remote"));
+        };
+        let same_run = self.claims.run.as_deref() == Some(self.run) && self.claims.base.is_some();
+        if base.tag.commit == self.tag.commit {
+            return (!same_run).then(|| nothing_to_fix(branch, tag, &base.why));
+        }
+        let ours = same_run || self.claims.branch.as_deref() == Some(branch);
+        let same_base = self.claims.base.as_ref() == Some(&base.tag.name);
+        let excused = self.claims.other_base.is_some() || (built.lost.is_empty() && base.no_final.is_none());
+        let next = next_patch(&base.version, remote);
+        let is_newest = (next.major, next.minor, next.patch)
+            == (self.version.major, self.version.minor, self.version.patch + 1);
+        if ours && same_base && excused && is_newest {
+            return None;
+        }
+        if *self.version > base.version && built.lost.is_empty() {
+            return Some(nothing_to_fix(branch, tag, "it is released already"));
+        }
+        let message = format!(
+            "{branch} has no commit of its own: it is {tag}, an old final, and {}; build the fix on {}",
+            base.why, base.tag.name
+        );
+        Some(Failure::refused("old-final", message).next(switch(base, branch)))
+    }
+}
+
 /// There is nothing that a hotfix could fix.
 pub fn no_final() -> Failure {
     Failure::refused(
@@ -121,8 +193,11 @@ impl Built {
         if self.unknown {
             let message =
                 format!("the history here is cut off, so it cannot be told what {branch} has besides {tag}");
-            let next = format!("git fetch --unshallow {remote}");
-            return Check::fail(NAME, Failure::refused("shallow", message).next(next));
+            let failure = Failure::refused("shallow", message);
+            return Check::fail(NAME, failure.command(["git", "fetch", "--unshallow", remote]));
+        }
+        if self.commits.is_empty() && self.lost.is_empty() && base.no_final.is_none() {
+            return Check::fail(NAME, nothing_to_fix(branch, tag, &base.why));
         }
         match (self.is_sound(base), reason) {
             (true, _) => Check::pass(
@@ -153,7 +228,7 @@ impl Built {
             );
             let failure =
                 listed(self.lost.iter()).into_iter().fold(Failure::refused(REASON, message), Failure::cause);
-            return failure.next(format!("git log --oneline HEAD..{tag}"));
+            return failure.command(["git", "log", "--oneline", &format!("HEAD..{tag}"), "--"]);
         }
         let mut branches: Vec<&str> = self.strange.iter().map(|(_, branch)| branch.as_str()).collect();
         branches.sort_unstable();
@@ -175,14 +250,11 @@ impl Built {
             self.commits.iter().filter(|c| !self.strange.iter().any(|(s, _)| s.id == c.id)).collect();
         let base_commit = short(&base.tag.commit);
         if own.is_empty() || own.len() > SHOWN || own.iter().any(|c| c.merge) {
-            return format!("git log --oneline {base_commit}..HEAD");
+            return command(["git", "log", "--oneline", &format!("{base_commit}..HEAD"), "--"]);
         }
         let picked: Vec<&str> = own.iter().rev().map(|c| short(&c.id)).collect();
-        format!(
-            "git switch --create {branch}-on-{} {base_commit}; git cherry-pick {}",
-            base.version,
-            picked.join(" ")
-        )
+        let pick = command([&["git", "cherry-pick"], &picked[..]].concat());
+        format!("{} && {pick}", switch(base, branch))
     }
 
     /// What a person should read before it ships: every commit that the final does not have.
@@ -335,7 +407,7 @@ mod tests {
         assert_eq!(failure.causes, ["e1e1e1e1e1e1 feature 1"]);
         assert_eq!(
             failure.next.as_deref(),
-            Some("git switch --create hotfix/pay-on-1.2.0 a2a2a2a2a2a2; git cherry-pick f1f1f1f1f1f1")
+            Some("git switch --create hotfix/pay-on-1.2.0 a2a2a2a2a2a2 && git cherry-pick f1f1f1f1f1f1")
         );
         let lacking = Built { commits: vec![fix], lost: vec![commit("d1", "qris")], ..Built::default() };
         let failure = refusal(&lacking, &base(None), None).expect("refused");

@@ -3,34 +3,37 @@
 use step::Failure;
 
 use crate::args::{Act, Settings};
-use crate::base::{next_patch, no_final};
+use crate::base::{Again, next_patch, no_final};
 use crate::check::{Check, Checks};
-use crate::git::{Relation, matches};
-use crate::message::same_but_run;
+use crate::git::matches;
+use crate::message::{Trailers, same_but_run};
 use crate::name::{self, Style};
 use crate::seen::{Notes, Seen, Target, short};
+use crate::tip::at_tip;
 
 /// All checks in order. What is on the remote already is a fact, whatever the working copy looks like by now; only what the
 /// tag itself must be is held against it once more. What hangs on a check that has failed is not looked at: it would be about
 /// something else.
 pub fn checks(settings: &Settings, target: &Target, seen: &Seen, message: &str) -> Checks {
-    let mut all = vec![
-        Check::pass("version", format!("{} is a version", target.version)),
-        facts(target, seen),
-        exists(target, seen),
-    ];
+    let mut all =
+        vec![Check::pass("version", format!("{} is a version", target.version)), facts(target, seen)];
+    // Before all that is about the tag: on a wrong base it is the wrong tag.
+    all.extend(hotfix_branch(settings, target));
+    all.extend(base(settings, target, seen));
+    all.push(exists(target, seen));
     if settings.act == Act::Candidate {
         all.push(number(settings, target, seen));
         all.push(style(settings, target, seen));
         all.push(sorting(settings, target));
     }
-    all.extend(hotfix_branch(settings, target));
     if target.there.is_none() {
         all.extend(fit_to_tag(settings, target, seen));
-        all.push(goes_up(settings, target, seen));
         all.push(notes(settings, seen));
     }
-    all.extend(base(settings, target, seen));
+    // A final that is there already may be an old one by now.
+    if target.there.is_none() || settings.act == Act::Final {
+        all.push(goes_up(settings, target, seen));
+    }
     all.extend(promotion(settings, target, seen));
     all.extend(tested(settings, target, seen));
     if target.there.is_none() {
@@ -65,13 +68,22 @@ fn promotion(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check>
     Some(seen.proof.check(&target.version.to_string(), without, &target.branch, &settings.remote))
 }
 
-/// A hotfix is what runs, and the fix.
+/// A hotfix is what runs, and the fix. Also of a final that is there already: an old one is never handed out.
 fn base(settings: &Settings, target: &Target, seen: &Seen) -> Option<Check> {
-    let base = target.base.as_ref().filter(|_| settings.act == Act::Hotfix && target.there.is_none())?;
+    if settings.act != Act::Hotfix {
+        return None;
+    }
+    if let Some(tag) = &target.there {
+        let none = Trailers::default();
+        let claims = seen.claims.as_ref().unwrap_or(&none);
+        let again = Again { tag, version: &target.version, branch: &target.branch, claims, run: &seen.run };
+        return Some(again.check(target.base.as_ref(), &seen.built, &seen.remote));
+    }
     let reason = settings.other_base.as_deref();
-    Some(match elsewhere(settings, target, seen) {
-        Some(out) => not_looked_at("base", out),
-        None => seen.built.check(base, &target.branch, reason, &settings.remote),
+    Some(match (elsewhere(settings, target, seen), &target.base) {
+        (Some(out), _) => not_looked_at("base", out),
+        (None, Some(base)) => seen.built.check(base, &target.branch, reason, &settings.remote),
+        (None, None) => Check::fail("base", no_final()),
     })
 }
 
@@ -85,12 +97,12 @@ fn number(settings: &Settings, target: &Target, seen: &Seen) -> Check {
                 "{} is on the remote, so --number must be higher than {}",
                 last.tag.name, last.number
             );
-            let next = format!(
-                "tag-rc candidate --release {} --number {}",
-                target.version,
-                last.number.saturating_add(1)
-            );
-            Check::fail(NAME, Failure::refused("candidate-number", message).next(next))
+            let (version, next) = (target.version.to_string(), last.number.saturating_add(1).to_string());
+            let failure = Failure::refused("candidate-number", message);
+            Check::fail(
+                NAME,
+                failure.command(["tag-rc", "candidate", "--release", &version, "--number", &next]),
+            )
         }
         (Some(number), _) => Check::pass(NAME, format!("{number}, as --number says")),
         (None, Some(last)) => Check::pass(NAME, format!("the remote's last candidate is {}", last.tag.name)),
@@ -231,7 +243,12 @@ fn goes_up(settings: &Settings, target: &Target, seen: &Seen) -> Check {
         let message = format!("a hotfix of {last} is {next}, not {version}");
         return Check::fail(
             NAME,
-            Failure::refused("hotfix-version", message).next(format!("tag-rc hotfix --release {next}")),
+            Failure::refused("hotfix-version", message).command([
+                "tag-rc",
+                "hotfix",
+                "--release",
+                &next.to_string(),
+            ]),
         );
     }
     if version < last {
@@ -307,38 +324,11 @@ fn on_branch(settings: &Settings, target: &Target, seen: &Seen) -> Check {
     match &seen.head.branch {
         Some(other) if other != branch && !settings.branch_given => {
             let message = format!("on branch {other}, but this is tagged on {branch}");
-            Check::fail(NAME, Failure::refused("branch", message).next(format!("git switch {branch}")))
+            Check::fail(NAME, Failure::refused("branch", message).command(["git", "switch", branch]))
         }
         Some(other) if other == branch => Check::pass(NAME, format!("{branch} is checked out")),
         Some(other) => Check::skip(NAME, format!("{other} is checked out; the tip of {branch} decides")),
         None => Check::skip(NAME, format!("no branch is checked out; the tip of {branch} decides")),
-    }
-}
-
-fn at_tip(settings: &Settings, target: &Target, seen: &Seen) -> Result<String, Failure> {
-    let (branch, remote) = (&target.branch, &settings.remote);
-    let here =
-        if seen.head.branch.as_ref() == Some(branch) { branch.as_str() } else { "what is checked out" };
-    let refused = |reason, message: String, next: String| Err(Failure::refused(reason, message).next(next));
-    let pull = format!("git pull --ff-only {remote} {branch}");
-    let push = format!("git push {remote} HEAD:refs/heads/{branch}");
-    match seen.relation {
-        Relation::Tip => Ok(format!("this is the tip of {branch} on {remote}")),
-        Relation::Behind if settings.allow_behind => {
-            Ok(format!("this is in the history of {branch} on {remote}, which has gone on"))
-        }
-        Relation::Behind => refused("behind", format!("{here} is behind {remote}/{branch}"), pull),
-        Relation::Ahead => {
-            refused("not-pushed", format!("{here} has commits that {remote}/{branch} does not have"), push)
-        }
-        Relation::Diverged => {
-            refused("diverged", format!("{here} and {remote}/{branch} have diverged"), pull)
-        }
-        Relation::Unknown => {
-            let message = format!("{remote}/{branch} is at a commit that is not known here");
-            refused("behind", message, format!("git fetch {remote} {branch}"))
-        }
-        Relation::NoBranch => refused("branch-missing", format!("{remote} has no branch {branch}"), push),
     }
 }
 
@@ -361,7 +351,12 @@ fn local(settings: &Settings, target: &Target, seen: &Seen, message: &str) -> Ch
     );
     Check::fail(
         NAME,
-        Failure::refused("local-tag", message).next(format!("git show {name}; git tag -d {name}")),
+        Failure::refused("local-tag", message).command([
+            "git",
+            "show",
+            "--no-patch",
+            &format!("refs/tags/{name}"),
+        ]),
     )
 }
 

@@ -14,6 +14,7 @@ mod questions;
 mod remote;
 mod seen;
 mod tagging;
+mod tip;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -147,6 +148,6 @@ fn taken(settings: &Settings, tag: &str) -> Failure {
         Failure::temporary("tag-taken", message)
     } else {
         Failure::failed("tag-taken", format!("{message}, for another commit"))
-            .next(format!("tag-rc verify {tag}"))
+            .command(["tag-rc", "verify", tag])
     }
 }

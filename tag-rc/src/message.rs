@@ -43,6 +43,9 @@ pub struct Trailers {
 pub fn compose(tag: &str, notes: Option<&str>, trailers: &Trailers) -> String {
     let mut text = format!("{tag}\n\n");
     let mut blank = true;
+    // Notes and names are anybody's words: whoever reads the tag, reads it in a terminal.
+    let notes = notes.map(|notes| step::plain(&notes.replace('\t', "    ")).into_owned());
+    let notes = notes.as_deref();
     for line in notes.unwrap_or_default().trim().lines().map(str::trim_end) {
         if !(blank && line.is_empty()) {
             let inset = if begins_signature(line) { " " } else { "" };
@@ -63,6 +66,7 @@ pub fn compose(tag: &str, notes: Option<&str>, trailers: &Trailers) -> String {
         (OTHER_BASE, other_base),
     ];
     for (name, value) in all.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        let value = step::plain_line(value);
         let _ = writeln!(text, "{name}: {}", value.split_whitespace().collect::<Vec<_>>().join(" "));
     }
     text

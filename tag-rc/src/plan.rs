@@ -9,7 +9,7 @@ use crate::base::{Base, next_patch, no_final};
 use crate::check::Checks;
 use crate::gates::{checks, sorts_wrongly};
 use crate::git::{Head, matches};
-use crate::message::Trailers;
+use crate::message::{Trailers, printable};
 use crate::name;
 use crate::promotion::Proof;
 use crate::remote::{Remote, Tag};
@@ -184,33 +184,74 @@ fn warnings(settings: &Settings, target: &Target, seen: &Seen) -> Vec<Warning> {
         );
         all.push(("other-base", text));
     }
-    all.extend(spelling(settings, target, seen));
+    all.extend(shared(target, seen));
+    all.extend(left_behind(target, seen));
+    all.extend(spelling(target, seen));
     all.extend(lightweight(settings, target));
     all.extend(seen.surroundings.iter().cloned());
     all
 }
 
+/// What cannot be told of a hotfix: its commits touch what unreleased work touches too, and are no copies of it.
+fn shared(target: &Target, seen: &Seen) -> Option<Warning> {
+    const SHOWN: usize = 5;
+    let paths = &seen.built.shared;
+    if paths.is_empty() || target.there.is_some() || needs_reason(target, seen) {
+        return None;
+    }
+    let more = if paths.len() > SHOWN { format!(" and {} more", paths.len() - SHOWN) } else { String::new() };
+    let text = format!(
+        "{} changes {}{more}, and so does work that is not released; whether some of that came along in another form cannot be told: look at \
+         git diff {}",
+        target.branch,
+        paths[..paths.len().min(SHOWN)].join(", "),
+        target.last_final_name()
+    );
+    Some(("shared-files", text))
+}
+
+/// This commit has a candidate, and a later commit has a later one.
+fn left_behind(target: &Target, seen: &Seen) -> Option<Warning> {
+    let last = target.candidate.as_ref().filter(|_| target.number.is_some() && target.there.is_some())?;
+    (last.name != target.name && last.commit != seen.head.commit).then(|| {
+        let text =
+            format!("{} is an old candidate: the last one is {}, of another commit", target.name, last.name);
+        ("old-candidate", text)
+    })
+}
+
 /// Tags of the version that are written in another way.
-fn spelling(settings: &Settings, target: &Target, seen: &Seen) -> Option<Warning> {
-    let names = |tags: Vec<&Tag>| tags.iter().map(|t| t.name.clone()).collect::<Vec<_>>().join(", ");
-    let otherwise = names(seen.remote.written_otherwise(&target.version));
-    if !otherwise.is_empty() {
+fn spelling(target: &Target, seen: &Seen) -> Vec<Warning> {
+    const CODE: &str = "other-spelling";
+    let mut all = Vec::new();
+    if let Some(otherwise) = listed(&seen.remote.written_otherwise(&target.version)) {
         let text = format!(
             "the remote has {otherwise} too, without a small v before it: it is counted, but {} is written as always",
             target.name
         );
-        return Some(("other-spelling", text));
-    }
-    if let Some((version, tag)) = seen.remote.highest_otherwise().filter(|(v, _)| *v > target.version) {
+        all.push((CODE, text));
+    } else if let Some((version, tag)) = seen.remote.highest_otherwise().filter(|(v, _)| *v > target.version)
+    {
         let text = format!(
             "the remote has {}, without a small v before it: is {version} released already?",
-            tag.name
+            printable(&tag.name)
         );
-        return Some(("other-spelling", text));
+        all.push((CODE, text));
     }
-    let like = names(seen.remote.like(&target.version, &settings.product));
-    let text = format!("the remote has {like}, which reads like this version: it is not counted");
-    (!like.is_empty()).then_some(("other-spelling", text))
+    if let Some(like) = listed(&seen.remote.like(&target.version)) {
+        let text = format!("the remote has {like}, which reads like {}: it is not counted", target.version);
+        all.push((CODE, text));
+    }
+    all
+}
+
+/// The first few names, and how many more there are.
+fn listed(tags: &[&Tag]) -> Option<String> {
+    const SHOWN: usize = 10;
+    let names: Vec<String> = tags.iter().take(SHOWN).map(|tag| printable(&tag.name)).collect();
+    let more = tags.len().saturating_sub(SHOWN);
+    let names = names.join(", ");
+    (!tags.is_empty()).then(|| if more > 0 { format!("{names} and {more} more") } else { names })
 }
 
 /// Tags by hand that say nothing of who made them.

@@ -77,8 +77,8 @@ impl Proof {
             Proof::Shallow(tag) => {
                 let message =
                     format!("the history here is cut off, so {branch} cannot be held against {tag}");
-                let next = format!("git fetch --unshallow {remote}");
-                Check::fail(NAME, Failure::refused("shallow", message).next(next))
+                let failure = Failure::refused("shallow", message);
+                Check::fail(NAME, failure.command(["git", "fetch", "--unshallow", remote]))
             }
             Proof::Compared { candidate, mode, differs, permitted } if differs.is_empty() => {
                 let but = if permitted.is_empty() {
@@ -99,16 +99,16 @@ fn no_candidate(version: &str) -> Failure {
     let message = format!(
         "{version} has no candidate, so nobody can have tested it; where that is meant, say --no-candidate REASON"
     );
-    Failure::refused("no-candidate", message).next(format!("tag-rc candidate --release {version}"))
+    Failure::refused("no-candidate", message).command(["tag-rc", "candidate", "--release", version])
 }
 
 fn differs_from(candidate: &str, paths: &[String], branch: &str) -> Failure {
-    let (count, word) = (paths.len(), if paths.len() == 1 { "path" } else { "paths" });
+    let (count, word) = (paths.len(), if paths.len() == 1 { "path differs" } else { "paths differ" });
     let message = format!(
-        "{branch} is not what {candidate} was: {count} {word} differ; make a candidate of what is to be released"
+        "{branch} is not what {candidate} was: {count} {word}; make a candidate of what is to be released"
     );
     let shown = paths.iter().take(10).fold(Failure::refused("not-the-candidate", message), Failure::cause);
-    shown.next(format!("git diff --stat {candidate} HEAD"))
+    shown.command(["git", "diff", "--stat", candidate, "HEAD", "--"])
 }
 
 #[cfg(test)]

@@ -132,8 +132,8 @@ impl Remote {
     }
 
     /// Tags that read like this version but are not counted.
-    pub fn like(&self, version: &Version, product: &str) -> Vec<&Tag> {
-        self.tags.values().filter(|t| name::resembles(&t.name, version, product)).collect()
+    pub fn like(&self, version: &Version) -> Vec<&Tag> {
+        self.tags.values().filter(|t| name::resembles(&t.name, version)).collect()
     }
 
     /// The tags whose names begin like this version's.
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(remote.final_of(&version).map(|t| t.name.as_str()), Some("v1.2.0"));
         assert_eq!(remote.final_of(&Version::new(1, 1, 0)).map(|t| t.name.as_str()), Some("V1.1.0"));
         assert_eq!(names(remote.written_otherwise(&version)), ["1.2.0", "1.2.0-rc0", "1.2.0-rc3"]);
-        assert_eq!(names(remote.like(&version, "shop")), ["release-1.2.0"]);
+        assert_eq!(names(remote.like(&version)), ["1.2.0-beta", "release-1.2.0"]);
         assert_eq!(
             remote.last_final(None).map(|f| f.0),
             Some(version),

@@ -5,6 +5,7 @@ use step::{Candidate, Failure};
 
 use crate::base::{Base, Built};
 use crate::git::{Head, Relation, TagObject};
+use crate::message::Trailers;
 use crate::name::Style;
 use crate::promotion::Proof;
 use crate::remote::{Remote, Tag};
@@ -63,6 +64,8 @@ pub struct Seen {
     pub has_last_final: Option<bool>,
     /// A hotfix against its base.
     pub built: Built,
+    /// What the tag says that a hotfix's commit has already.
+    pub claims: Option<Trailers>,
     /// What stands under the tag's name here.
     pub local: Option<TagObject>,
     /// The notes.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use semver::Version;
 use serde_json::{Value, json};
+use step::shell::command;
 use step::{Acted, Failure, Outcome, Permit, Run};
 
 use crate::args::{Act, Settings};
@@ -135,11 +136,20 @@ fn push(run: &Run, permit: &Permit, git: &Git, plan: &Plan, made: &Made) -> Resu
         let failure = failure.acted(Acted::Unknown);
         match &pushed {
             Pushed::Done => failure,
+            // One deadline ends both: once is enough.
+            Pushed::Unclear(why) if *why == failure.message => failure,
             Pushed::Declined(why) | Pushed::Busy(why) | Pushed::Unclear(why) => failure.cause(why),
         }
     })?;
+    if let (None, Pushed::Unclear(why)) = (&theirs, &pushed)
+        && let Some(closed) = git.closed(why)
+    {
+        forget()?;
+        return Err(closed);
+    }
     match (theirs, pushed) {
         (Some(tag), _) if tag.object == made.object => Ok(None),
+        (Some(other), Pushed::Done) => Err(moved(name, git.remote(), &other)),
         (Some(other), _) => {
             forget()?;
             Ok(Some(other))
@@ -166,6 +176,15 @@ fn push(run: &Run, permit: &Permit, git: &Git, plan: &Plan, made: &Made) -> Resu
     }
 }
 
+/// It was pushed, and something there has put another object under the name since: nobody else was faster.
+fn moved(name: &str, remote: &str, other: &Tag) -> Failure {
+    let message = format!(
+        "{name} was pushed, but {remote} has something else under this name now, at {}: a hook there or somebody has moved it",
+        short(&other.commit)
+    );
+    Failure::failed("tag-moved", message).acted(Acted::Yes).command(["tag-rc", "verify", name])
+}
+
 /// A host may refuse a name for ever, as GitHub does where a release that cannot be changed was deleted. A name is not taken twice
 /// then, so the way past it is said.
 fn declined(target: &Target, remote: &str, why: &str) -> Failure {
@@ -175,12 +194,13 @@ fn declined(target: &Target, remote: &str, why: &str) -> Failure {
     let (way, next) = match target.number {
         Some((number, _)) => {
             let other = number.saturating_add(1);
-            let next = format!("tag-rc candidate --release {version} --number {other}");
+            let (version, other_number) = (version.to_string(), other.to_string());
+            let next = command(["tag-rc", "candidate", "--release", &version, "--number", &other_number]);
             (format!("--number {other} takes the next number"), next)
         }
         None => {
             let other = Version::new(version.major, version.minor, version.patch + 1);
-            (format!("release {other} instead"), format!("tag-rc list {version}"))
+            (format!("release {other} instead"), command(["tag-rc", "list", &version.to_string()]))
         }
     };
     let message = format!(

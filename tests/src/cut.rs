@@ -1,13 +1,15 @@
 //! A wire that is cut when it hurts: a TCP proxy that lets a push through to the server and swallows the answer.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::listener::Listener;
+
 /// The proxy; it ends when it is dropped.
 pub struct Wire {
-    port: u16,
+    listener: Listener,
     shared: Arc<Shared>,
 }
 
@@ -17,7 +19,6 @@ struct Shared {
     armed: AtomicBool,
     /// No connection is taken any more.
     dead: AtomicBool,
-    stopped: AtomicBool,
     /// Nothing is taken after the cut either.
     stays_dead: AtomicBool,
 }
@@ -25,27 +26,19 @@ struct Shared {
 impl Wire {
     /// Leads to a port of this machine.
     pub fn start(to: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
         let shared = Arc::new(Shared::default());
         let ours = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if ours.stopped.load(Ordering::SeqCst) {
-                    break;
-                }
-                if !ours.dead.load(Ordering::SeqCst) {
-                    let ours = Arc::clone(&ours);
-                    std::thread::spawn(move || ours.connect(&client, to));
-                }
+        let listener = Listener::start(move |client| {
+            if !ours.dead.load(Ordering::SeqCst) {
+                ours.connect(&client, to);
             }
         });
-        Wire { port, shared }
+        Wire { listener, shared }
     }
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.port
+        self.listener.port()
     }
 
     /// The next push arrives, and its answer does not. With `for_good` nothing works after that.
@@ -57,14 +50,6 @@ impl Wire {
     /// It works again.
     pub fn mend(&self) {
         self.shared.dead.store(false, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener, so that it sees that it has been stopped.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 

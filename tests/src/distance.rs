@@ -2,15 +2,17 @@
 //! packets from a word on as a broken network does, or takes a session's settings away as a connection pooler does.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// The proxy; its threads end with the process.
+use crate::listener::Listener;
+
+/// The proxy; it ends when it is dropped.
 pub struct Distance {
-    port: u16,
+    listener: Listener,
     shared: Arc<Shared>,
 }
 
@@ -42,22 +44,14 @@ struct Shared {
 impl Distance {
     /// Leads to a port of this machine, without any delay yet.
     pub fn start(to: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
         let shared = Arc::new(Shared::default());
         let ours = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let ours = Arc::clone(&ours);
-                std::thread::spawn(move || ours.serve(&client, to));
-            }
-        });
-        Distance { port, shared }
+        Distance { listener: Listener::start(move |client| ours.serve(&client, to)), shared }
     }
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.port
+        self.listener.port()
     }
 
     /// Adds so much to each direction.
@@ -168,7 +162,9 @@ impl Shared {
                     bytes = without_options(&bytes);
                 }
             }
-            if !waiting.swap(true, Ordering::SeqCst) {
+            // A goodbye (`X`, four bytes of length) waits for nobody.
+            let goodbye = bytes == *b"X\0\0\0\x04";
+            if !goodbye && !waiting.swap(true, Ordering::SeqCst) {
                 self.count(child).fetch_add(1, Ordering::SeqCst);
             }
             if self.strikes(&bytes, up) {

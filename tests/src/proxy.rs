@@ -1,34 +1,31 @@
 //! A proxy that takes CONNECT, and remembers where to and with which credentials.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A running proxy; its threads end with the process.
+use crate::listener::Listener;
+
+/// A running proxy; it ends when it is dropped.
 pub struct Proxy {
-    port: u16,
+    listener: Listener,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Proxy {
     /// Starts.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
         let seen = Arc::<Mutex<Vec<String>>>::default();
         let ours = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let ours = Arc::clone(&ours);
-                std::thread::spawn(move || tunnel(stream, &ours));
-            }
+        let listener = Listener::start(move |stream| {
+            tunnel(stream, &ours);
         });
-        Proxy { port, seen }
+        Proxy { listener, seen }
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.listener.port()
     }
 
     /// The heads of all requests so far.

@@ -282,7 +282,7 @@ impl Sandbox {
             "\n[environment.{environment}]\nbranch = \"{branch}\"\npublic_urls = [\"{edge}/\", \"{edge}/sale\"]\nmarker = \"X-Release\"\n\
              \n[environment.{environment}.deploy-coolify]\nurl = \"{coolify}\"\ntoken_file = \"../secrets/coolify-token\"\n\
              applications = [\"{application}\"]\n{image}probe_urls = [\"{edge}/api/health\"]\ninterval = \"20ms\"\nsoak = \"0s\"\nhealth_timeout = \"2s\"\nbake = \"0s\"\n\
-             \n[environment.{environment}.cdn-purge]\ndriver = \"http\"\nendpoint = \"{edge}\"\norigin = \"{origin}\"\n\
+             \n[environment.{environment}.cdn-purge]\ndriver = \"http\"\nendpoint = \"{edge}\"\norigin = \"{origin}\"\nbake = \"60ms\"\n\
              tag.headers.xkey = \"{{tag}}\"\ntag.soft_headers.X-Soft = \"1\"\ncount_header = \"X-Purged\"\n\
              prefix.method = \"BAN\"\nprefix.headers.X-Ban-Prefix = \"{{path_regex}}\"\n\
              \n[environment.{environment}.db-restore]\nhost = \"{host}\"\nport = {port}\ndatabase = \"{database}\"\nuser = \"postgres\"\n\

@@ -193,7 +193,7 @@ fn without_the_remote_a_rollback_still_works_with_a_reason() {
     let phrase = sandbox.confirmation();
     sandbox.product.git(&["remote", "set-url", "origin", "/nowhere/origin.git"]);
     let (code, said) = run(sandbox.runbook("rollback").args(["--confirm", &phrase]));
-    assert_eq!(code, Some(75), "{said}");
+    assert_eq!(code, Some(78), "{said}");
     assert_eq!(live(&sandbox).0, 500, "{said}");
     let said = succeeds(sandbox.runbook("rollback").args([
         "--confirm",

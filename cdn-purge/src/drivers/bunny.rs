@@ -12,9 +12,9 @@ use url::Url;
 use super::{
     Driver, Limits, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy, names, refused, words,
 };
-use crate::batch::Size;
 use crate::coverage::{Checked, Covers};
 use crate::select::Kind;
+use crate::send::batch::Size;
 
 const NAME: &str = "Bunny";
 

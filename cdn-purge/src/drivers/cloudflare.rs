@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use step::{Failure, Secret, Settings};
 
 use super::{Driver, Limits, Mode, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy};
-use crate::batch::Size;
 use crate::coverage::{self, Checked, Covers};
 use crate::select::Kind;
+use crate::send::batch::Size;
 
 const NAME: &str = "Cloudflare";
 

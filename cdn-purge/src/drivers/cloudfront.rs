@@ -13,9 +13,9 @@ use url::Url;
 
 use super::sigv4::{self, Credentials, Request, sha256};
 use super::{Driver, Limits, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy};
-use crate::batch::Size;
 use crate::coverage::{Checked, Covers};
 use crate::select::{self, Kind};
+use crate::send::batch::Size;
 
 const NAME: &str = "CloudFront";
 const XMLNS: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";

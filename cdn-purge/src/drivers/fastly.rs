@@ -11,9 +11,9 @@ use step::{Failure, Secret, Settings};
 use super::{
     Driver, Limits, Mode, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy, refused, words,
 };
-use crate::batch::Size;
 use crate::coverage::{self, Checked, Covers};
 use crate::select::Kind;
+use crate::send::batch::Size;
 
 const NAME: &str = "Fastly";
 const AN_HOUR: f64 = 100_000.0;

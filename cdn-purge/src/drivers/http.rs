@@ -10,9 +10,9 @@ use url::Url;
 
 use super::{Driver, Limits, Mode, Order, Receipt, Verdict, asked, is_busy, words};
 use crate::args::base;
-use crate::batch::Size;
 use crate::coverage::{Checked, Covers};
 use crate::select::{self, Kind};
+use crate::send::batch::Size;
 
 /// The words that a template may hold between braces.
 const PLACES: [&str; 6] = ["url", "host", "path", "path_regex", "tag", "tag_regex"];
@@ -217,6 +217,10 @@ fn in_header(item: &str) -> usize {
 impl Driver for Http {
     fn whose(&self) -> &'static str {
         "the cache"
+    }
+
+    fn is_ours(&self) -> bool {
+        true
     }
 
     fn limits(&self, kind: Kind) -> Option<Limits> {

@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use step::{Acted, Failure, Settings};
 
-use crate::batch::Size;
 use crate::coverage::Checked;
 use crate::select::Kind;
+use crate::send::batch::Size;
 
 /// Whether copies are dropped, or served once more while the edge asks the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,10 @@ pub struct Receipt {
 pub trait Driver: Sync {
     /// Whose edge it is, for messages.
     fn whose(&self) -> &'static str;
+    /// Whether it is a cache of one's own: then every address of its name is told.
+    fn is_ours(&self) -> bool {
+        false
+    }
     /// What it takes of this kind; `None` when it has no such purge.
     fn limits(&self, kind: Kind) -> Option<Limits>;
     /// Whether it can purge this kind softly.

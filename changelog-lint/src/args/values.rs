@@ -34,6 +34,15 @@ impl TypedValueParser for Rules {
     }
 }
 
+/// A day, as every date of a changelog is written.
+pub fn day(text: &str) -> Result<jiff::civil::Date, String> {
+    let shaped =
+        text.len() == 10 && changelog_lint::date::shape(text) == Some(10) && text.as_bytes()[4] == b'-';
+    let day = text.parse().ok().filter(|_| shaped);
+    let why = if shaped { "there is no such day" } else { "write it as YYYY-MM-DD, such as 2025-10-14" };
+    day.ok_or_else(|| why.to_owned())
+}
+
 /// `FORMAT` or `FORMAT=PATH`.
 #[derive(Clone, Copy, Debug)]
 pub struct Reports;

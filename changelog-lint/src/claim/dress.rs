@@ -13,6 +13,8 @@ pub(crate) struct Dress {
     pub quoted: bool,
     /// `|`.
     pub row: bool,
+    /// A bullet that is none to Markdown: `•`, a dash.
+    pub dot: bool,
     /// A code span.
     pub code: bool,
 }
@@ -60,9 +62,15 @@ fn hashes<'t>(text: &'t str, dress: &mut Dress) -> Option<&'t str> {
         return Some(inner.trim_end_matches('#'));
     }
     let inner = text.trim_start_matches('=');
-    if inner.len() < text.len() && inner.trim_end().ends_with('=') {
+    // AsciiDoc writes them in front only.
+    if inner.len() < text.len() && (inner.trim_end().ends_with('=') || inner.starts_with(' ')) {
         dress.hash = true;
         return Some(inner.trim_end_matches('='));
+    }
+    let inner = text.trim_end_matches('#');
+    if inner.len() < text.len() && inner.ends_with(' ') {
+        dress.hash = true;
+        return Some(inner);
     }
     let textile = text
         .strip_prefix(['h', 'H'])?
@@ -75,15 +83,22 @@ fn hashes<'t>(text: &'t str, dress: &mut Dress) -> Option<&'t str> {
 /// `- `, `1. `, `1) `.
 fn bullet<'t>(text: &'t str, dress: &mut Dress) -> Option<&'t str> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let after = if digits > 0 && digits < 4 {
+    let after = if digits > 0 && digits < 4 && !dress.hash {
         text[digits..].strip_prefix(['.', ')'])
     } else {
         text.strip_prefix(['-', '*', '+', '•', '◦', '–', '—'])
     };
     let inner = after.filter(|rest| rest.starts_with(' ') && !rest.trim().is_empty())?;
-    // `--- 1.3.0 ---` and `- 1.3.0 -` are framed.
-    dress.item = true;
-    Some(inner)
+    // `--- 1.3.0 ---` and `- 1.3.0 -` are framed. Other bullets make a list to nobody but the reader.
+    let dot = text.starts_with(['•', '◦', '–', '—']);
+    dress.dot |= dot;
+    dress.item |= !dot;
+    Some(
+        ["[ ] ", "[x] ", "[X] "]
+            .iter()
+            .find_map(|mark| inner.trim_start().strip_prefix(mark))
+            .unwrap_or(inner),
+    )
 }
 
 /// `<h2>1.3.0</h2>`, `<b>1.3.0</b>`, `<summary>1.3.0</summary>`.
@@ -104,6 +119,15 @@ fn is_framed(text: &str) -> bool {
     let ends = text.len() - text.trim_start_matches(sign).len() >= 2
         && text.len() - text.trim_end_matches(sign).len() >= 2;
     ends && inner.starts_with(' ') && inner.ends_with(' ')
+}
+
+/// Whether words begin as a requirement does (`~1.3.0`, `^1.3.0`, `>=1.3.0`), or as a term's definition (`: 1.3.0`).
+pub(super) fn is_operator(words: &str) -> bool {
+    let glued = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit() || c == 'v');
+    words.starts_with(": ")
+        || ["~", "^", "=", ">=", "<=", "~>", "<"]
+            .iter()
+            .any(|sign| words.strip_prefix(sign).is_some_and(glued))
 }
 
 /// The words without the Markdown and the HTML in them: no images, of links what is seen of them.

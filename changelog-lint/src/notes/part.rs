@@ -54,8 +54,17 @@ fn in_footnote(log: &Changelog, used: &Use) -> bool {
     after.checked_sub(1).is_some_and(|at| used.span.start < log.footnotes[at].span.end)
 }
 
+/// With LF line ends, and without what a terminal obeys: notes are printed, and become tags and messages.
 fn unix(text: &str) -> String {
-    text.trim().replace("\r\n", "\n")
+    let text = text.trim().replace("\r\n", "\n").replace('\r', "\n");
+    // Each is replaced and none taken out: what stands behind it must not come to the beginning of its line.
+    if text.contains(is_obeyed) { text.replace(is_obeyed, "\u{fffd}") } else { text }
+}
+
+/// Control characters, and marks of the direction of writing.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A part of the file without definitions and comments.

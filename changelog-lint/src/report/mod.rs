@@ -32,6 +32,11 @@ impl Format {
         ("gitlab", Format::Gitlab),
     ];
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| name)
+    }
+
     /// By its name.
     pub fn named(name: &str) -> Option<Self> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
@@ -61,6 +66,27 @@ pub fn write(format: Format, subject: &Subject) -> String {
         Format::Github => github::write(subject),
         Format::Gitlab => gitlab::write(subject),
     }
+}
+
+/// Whether a text is a report of this format that this program has written, or nothing at all: only that may be replaced by one.
+pub fn is_one(format: Format, text: &str) -> bool {
+    let text = text.trim();
+    let value = || serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    text.is_empty()
+        || match format {
+            Format::Json => value()["tool"]["name"] == "changelog-lint",
+            Format::Sarif => value()["runs"][0]["tool"]["driver"]["name"] == "changelog-lint",
+            Format::Github => text.lines().all(|line| {
+                ["::error file=", "::warning file=", "changelog-lint: "]
+                    .iter()
+                    .any(|mark| line.starts_with(mark))
+            }),
+            Format::Gitlab => value().as_array().is_some_and(|items| {
+                items.iter().all(|item| {
+                    item["check_name"].as_str().is_some_and(|name| crate::rules::named(name).is_some())
+                })
+            }),
+        }
 }
 
 /// The sums in one sentence.

@@ -10,6 +10,8 @@ use crate::text::lines;
 
 /// An entry of which so many hundredths of the words are those of one that is gone was corrected, not added.
 const CORRECTED: usize = 60;
+/// Entries that are shorter are also compared by their letters, bytes.
+const SHORT: usize = 200;
 /// So many entries that are gone are compared, and no more.
 const COMPARED: usize = 200;
 
@@ -133,13 +135,23 @@ fn take(left: &mut HashMap<String, usize>, said: &Said) -> bool {
     left.get_mut(&said.words.join(" ")).filter(|left| **left > 0).map(|left| *left -= 1).is_some()
 }
 
+/// Whether an entry says what another one said: most of its words, nearly the same letters, or all of it and a little more.
+fn is_like(said: &[String], other: &[String]) -> bool {
+    let common = said.iter().filter(|word| other.contains(word)).count();
+    if common * 100 >= said.len().max(other.len()) * CORRECTED {
+        return true;
+    }
+    let mut left = said.iter();
+    let whole = other.len() > 1
+        && said.len() <= 2 * other.len() + 2
+        && other.iter().all(|word| left.any(|one| one == word));
+    let (one, two) = (said.join(" "), other.join(" "));
+    whole || one.len().max(two.len()) < SHORT && strsim::normalized_levenshtein(&one, &two) * 100.0 >= 60.0
+}
+
 /// Whether an entry is one that is gone, in better words; that one is used up.
 fn is_corrected(said: &Said, gone: &mut Vec<&Said>) -> bool {
-    let is_like = |other: &&Said| {
-        let common = said.words.iter().filter(|word| other.words.contains(word)).count();
-        common * 100 >= said.words.len().max(other.words.len()) * CORRECTED
-    };
-    let found = gone.iter().take(COMPARED).position(is_like);
+    let found = gone.iter().take(COMPARED).position(|other| is_like(&said.words, &other.words));
     found.map(|index| gone.remove(index)).is_some()
 }
 

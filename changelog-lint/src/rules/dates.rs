@@ -7,6 +7,7 @@ use crate::changelog::{Section, Span};
 use crate::date::{self, Reading};
 use crate::hit::Hit;
 use crate::manner::Style;
+use crate::text::quoted;
 use crate::version::Order;
 
 /// Each release with its date and what that says.
@@ -30,8 +31,9 @@ pub(super) fn missing(ask: &Ask) -> Vec<Hit> {
         let now = is_released(section);
         let heading = style.with_day(ask.log, section, "YYYY-MM-DD");
         let hit = Hit::new(ask.log.at(section), format!("{} has no date", section.name()));
-        (now || !undated_style)
-            .then(|| hit.help(format!("write `{heading}`, with the day of the release")).error_if(now))
+        (now || !undated_style).then(|| {
+            hit.help(format!("write {}, with the day of the release", quoted(&heading))).error_if(now)
+        })
     };
     undated.filter_map(hit).collect()
 }
@@ -72,7 +74,25 @@ pub(super) fn impossible(ask: &Ask) -> Vec<Hit> {
         let message = format!("{} is dated {}, a day that does not exist", section.name(), ask.text(&at));
         Hit::new(at, message).help("write the day of the release as YYYY-MM-DD")
     };
-    wrong.map(hit).collect()
+    wrong.map(hit).chain(two_days(ask)).collect()
+}
+
+/// Nobody knows which of two days counts.
+fn two_days(ask: &Ask) -> Vec<Hit> {
+    let hit = |section: &&Section| {
+        let day = section.date.clone()?;
+        let heading = ask.log.line_of(&ask.log.heading(section).span);
+        let behind = &ask.log.text[day.end.min(heading.end)..heading.end];
+        let other = date::find(behind)
+            .filter(|at| behind[..at.start].trim_matches([' ', '-', '/', ',', '–']).is_empty())?;
+        let version = section.version()?;
+        if behind[other.clone()] == *ask.text(&day) || version.at.start >= day.start {
+            return None;
+        }
+        let hit = Hit::new(day.start..day.end + other.end, format!("{} has two days", section.name()));
+        Some(hit.help("write the day of the release as YYYY-MM-DD"))
+    };
+    ask.releases.iter().filter_map(hit).collect()
 }
 
 pub(super) fn future(ask: &Ask) -> Vec<Hit> {

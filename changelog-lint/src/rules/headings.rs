@@ -3,11 +3,12 @@
 use super::groups::content;
 use super::{Ask, Profile};
 use crate::changelog::{Heading, Section};
-use crate::claim;
+use crate::claim::{self, Ways};
 use crate::date::{self, Reading};
 use crate::hit::Hit;
 use crate::lookalikes::{Lookalike, ReadAs};
 use crate::manner::Style;
+use crate::text::quoted;
 
 pub(super) fn not_understood(ask: &Ask) -> Vec<Hit> {
     let within = |heading: &Heading| {
@@ -21,25 +22,37 @@ pub(super) fn not_understood(ask: &Ask) -> Vec<Hit> {
     if strangers.clone().next().is_none() && ask.log.lookalikes.is_empty() {
         return Vec::new();
     }
-    let style = Style::of(ask.log);
-    let hits = strangers.map(|index| stranger(ask, &style, *index));
+    let (style, ways) = (Style::of(ask.log), Ways::of(&ask.log.sections));
+    let hits = strangers.map(|index| stranger(ask, &style, &ways, *index));
     hits.chain(ask.log.lookalikes.iter().map(|other| lookalike(ask, &style, other))).collect()
 }
 
-/// A heading on the level of releases. One that names a release is meant to be one.
-fn stranger(ask: &Ask, style: &Style, index: usize) -> Hit {
+/// A heading on the level of releases. One that names a release is meant to be one, and no advice takes it out of sight.
+fn stranger(ask: &Ask, style: &Style, ways: &Ways, index: usize) -> Hit {
     let heading = &ask.log.headings[index];
-    let names = claim::names_a_release(&heading.text);
-    let message = format!("`{}` is a heading among the releases and is read as none", heading.text.trim());
+    let text = heading.text.trim();
+    // `3.x` heads a series, and `0.2 and earlier` many.
+    let series =
+        claim::may_be_release(text).is_none() && [".x", ".X", ".*"].iter().any(|end| text.ends_with(end));
+    let like = || claim::like(text, ways).filter(|like| like.headed && !series).map(|like| like.version);
+    let meant = claim::may_be_release(text).or_else(like);
+    let names = meant.is_some() || claim::names_a_release(text);
+    let message = format!("`{text}` is a heading among the releases and is read as none");
     let hit = Hit::new(ask.log.line_of(&heading.span), message);
     let deeper = "#".repeat(usize::from(heading.level.max(style.level()) + 1).min(6));
-    let help = match claim::versions(&heading.text).first().filter(|_| names) {
-        Some(version) => format!(
-            "write `{}`, or put it on a deeper level (`{deeper}`); what is below it belongs to no version",
-            right(ask, style, version, &heading.text)
-        ),
+    let help = match meant {
+        Some(version) => {
+            format!("write `{}`; what is below it belongs to no version", right(ask, style, &version, text))
+        }
+        None if names => {
+            let day = claim::day(text).unwrap_or_else(|| "YYYY-MM-DD".to_owned());
+            let form = style.heading("1.2.0", Some(&day));
+            format!(
+                "write its version into it, as in `{form}`, or make it a line of words that are no heading"
+            )
+        }
         None if is_bare(ask, index) => "remove it".to_owned(),
-        None => format!("put it on a deeper level: `{deeper} {}`", heading.text.trim()),
+        None => format!("put it on a deeper level: `{deeper} {text}`"),
     };
     hit.help(help).warning_if(!names)
 }
@@ -60,6 +73,7 @@ fn lookalike(ask: &Ask, style: &Style, other: &Lookalike) -> Hit {
     let line = ask.text(&other.span);
     let read_as = match other.read_as {
         ReadAs::Text => "words".to_owned(),
+        ReadAs::Heading(level) if level == style.level() => "a heading without a version".to_owned(),
         ReadAs::Heading(level) => {
             format!("a heading of level {level}, and releases are on level {}", style.level())
         }
@@ -72,7 +86,7 @@ fn lookalike(ask: &Ask, style: &Style, other: &Lookalike) -> Hit {
     let message = format!("this looks like the heading of {}, but it is read as {read_as}", other.version);
     let right = right(ask, style, &other.version, line);
     Hit::new(other.span.clone(), message)
-        .help(format!("write `{right}` at the beginning of a line, with an empty line above it"))
+        .help(format!("write {} at the beginning of a line, with an empty line above it", quoted(&right)))
         .warning_if(other.read_as == ReadAs::Code)
 }
 

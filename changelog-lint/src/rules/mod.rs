@@ -8,6 +8,7 @@ mod file;
 mod groups;
 mod headings;
 mod links;
+mod said;
 mod tags;
 mod top;
 mod versions;
@@ -189,12 +190,17 @@ rules! {
     "CL209" "yanked-form" [WARN WARN OFF] headings::yanked, "a withdrawn release is not marked by `[YANKED]`",
         "Keep a Changelog writes `## [0.0.5] - 2014-12-13 [YANKED]`. Only where the file keeps to it.";
 
+    "CL210" "heading-words" [WARN WARN WARN] said::words, "the heading of the version that is released says more than version and date",
+        "With --release. A word that is not understood may say that it is a candidate or not released. A code name stands in quotation marks; files in which most headings have a title are left alone.";
+    "CL211" "version-withdrawn" [ERROR ERROR ERROR] said::withdrawn, "the version that is released is marked as withdrawn",
+        "With --release. What was withdrawn is not released again: release a newer version, or remove the mark.";
+
     "CL301" "date-missing" [WARN ERROR ERROR] dates::missing, "a released version has no date",
         "Readers want to know when. In the default profile only where other releases of the file have one. With --release it is an error for that version, and in the runbooks always.";
     "CL302" "date-format" [ERROR ERROR ERROR] dates::format, "a date is not written as YYYY-MM-DD",
         "05/06/2025 is two days. `--fix` rewrites it where only one day can be meant. In the default profile only where the file keeps to Keep a Changelog, or mixes forms.";
-    "CL303" "date-impossible" [ERROR ERROR ERROR] dates::impossible, "a date is no day of the calendar",
-        "2025-02-29 never was. Look at the tag's date.";
+    "CL303" "date-impossible" [ERROR ERROR ERROR] dates::impossible, "a date is no day of the calendar, or there are two",
+        "2025-02-29 never was, nor was anything released in the year 1. Look at the tag's date.";
     "CL304" "date-future" [ERROR ERROR ERROR] dates::future, "a date lies in the future",
         "It is later than tomorrow, UTC. A release that is planned is not released yet.";
     "CL305" "date-order" [WARN WARN WARN] dates::order, "a patch is dated before the one that it follows",

@@ -17,8 +17,13 @@ pub(super) fn before(text: &str, range: Range<usize>, title: &mut Title) -> Opti
             .filter(|at| date::is_day(&text[rest.clone()][at.clone()]))
     };
     if let Some(day) = date::find(&text[rest.clone()]).or_else(dotted) {
+        let first = trimmed(text, rest.start..rest.start + day.start);
         title.date = Some(rest.start + day.start..rest.start + day.end);
         rest = trimmed(text, rest.start + day.end..rest.end);
+        // `unreleased 2025-03-03 1.3.0`
+        if let Some(at) = words::not_released(&text[first.clone()], true) {
+            title.unreleased = Some(first.start + at.start..first.start + at.end);
+        }
     }
     if said(&text[rest.clone()], VERSION_WORDS) {
         return Some(());
@@ -65,6 +70,7 @@ fn starts_with_word(text: &str, word: &str) -> bool {
 
 /// What stands behind the version; whether there is more than a day and a status. `None` if it is talk.
 pub(super) fn after(text: &str, range: Range<usize>, title: &mut Title) -> Option<bool> {
+    let range_start = range.start;
     let mut rest = past_label(text, range);
     while let Some(at) = another(text, rest.clone()) {
         rest = at.end..rest.end;
@@ -77,6 +83,10 @@ pub(super) fn after(text: &str, range: Range<usize>, title: &mut Title) -> Optio
     }
     let words = &masked(words, title.date.as_ref(), rest.start);
     title.yanked = words::withdrawn(words).map(shift);
+    let struck = title.date.as_ref().filter(|day| {
+        text[..day.start].ends_with("~~") && text[..range_start].matches("~~").count().is_multiple_of(2)
+    });
+    title.unreleased = title.unreleased.take().or_else(|| struck.cloned());
     title.unreleased =
         title.unreleased.take().or_else(|| words::not_released(words, title.date.is_some()).map(shift));
     candidate(text, words, rest.start, title);
@@ -129,7 +139,54 @@ fn is_number(word: &str) -> bool {
     (1..=4).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn is_status(word: &str) -> bool {
+/// A word that says when or by whom, and nothing of the kind of the release.
+pub(super) fn is_remark(word: &str) -> bool {
+    const REMARKS: &[&str] = &[
+        "on",
+        "by",
+        "at",
+        "pada",
+        "oleh",
+        "codename",
+        "codenamed",
+        "code",
+        "name",
+        "named",
+        "security",
+        "patch",
+        "bugfix",
+        "fix",
+        "major",
+        "minor",
+        "breaking",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+        "senin",
+        "selasa",
+        "rabu",
+        "kamis",
+        "jumat",
+        "sabtu",
+        "minggu",
+        "utc",
+        "wib",
+    ];
+    REMARKS.iter().any(|known| word.eq_ignore_ascii_case(known)) || word.bytes().all(|b| b.is_ascii_digit())
+}
+
+pub(super) fn is_status(word: &str) -> bool {
     STATUS.iter().chain(&["ReleaseDate", "date"]).any(|s| word.eq_ignore_ascii_case(s))
 }
 

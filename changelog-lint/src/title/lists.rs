@@ -26,7 +26,7 @@ pub(super) const NOT_YET: &[&str] = &[
     "segera",
 ];
 /// Words before a version that are no package's name.
-pub(super) const VERSION_WORDS: &[&str] = &[
+pub(crate) const VERSION_WORDS: &[&str] = &[
     "version",
     "release",
     "ver",
@@ -91,12 +91,14 @@ pub(super) const TALK: &[&str] = &[
 pub(super) const STATUS: &[&str] = &[
     "lts",
     "stable",
-    "unstable",
+    "ga",
+    "generally",
+    "available",
+    "dirilis",
     "maintenance",
     "latest",
     "current",
     "skipped",
-    "unpublished",
     "security",
     "hotfix",
     "deprecated",

@@ -25,6 +25,8 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["prerelease"], "pre"),
     (&["prarilis"], "pre"),
     (&["pre"], "pre"),
+    (&["beta", "test"], "beta"),
+    (&["alpha", "test"], "alpha"),
     (&["alpha"], "alpha"),
     (&["alfa"], "alpha"),
     (&["α"], "alpha"),
@@ -54,6 +56,29 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["uji", "coba"], "test"),
     (&["experimental"], "experimental"),
     (&["eksperimental"], "experimental"),
+    (&["release", "candidates"], "rc"),
+    (&["candidates"], "rc"),
+    (&["cand"], "rc"),
+    (&["r", "c"], "rc"),
+    (&["r.c"], "rc"),
+    (&["rcs"], "rc"),
+    (&["betas"], "beta"),
+    (&["alphas"], "alpha"),
+    (&["eap"], "ea"),
+    (&["pilot"], "test"),
+    (&["trial"], "test"),
+    (&["staging"], "staging"),
+    (&["edge"], "edge"),
+    (&["unstable"], "unstable"),
+    (&["development"], "dev"),
+    (&["percobaan"], "test"),
+    (&["not", "final"], "pre"),
+    (&["not", "stable"], "pre"),
+    (&["not", "for", "production"], "pre"),
+    (&["not", "production", "ready"], "pre"),
+    (&["non-production"], "pre"),
+    (&["internal"], "internal"),
+    (&["next.1"], "next1"),
     (&["insider"], "insider"),
     (&["insiders"], "insider"),
 ];
@@ -111,6 +136,22 @@ const BESIDE: &[&str] = &[
     "internally",
     "publicly",
 ];
+/// Roman numbers and numbers in words, behind a kind.
+const COUNTED: &[(&str, &str)] = &[
+    ("one", "1"),
+    ("two", "2"),
+    ("three", "3"),
+    ("four", "4"),
+    ("five", "5"),
+    ("satu", "1"),
+    ("dua", "2"),
+    ("tiga", "3"),
+    ("i", "1"),
+    ("ii", "2"),
+    ("iii", "3"),
+    ("iv", "4"),
+    ("v", "5"),
+];
 /// Beside these a candidate is one that was.
 const WAS: &[&str] = &[
     "from",
@@ -143,11 +184,39 @@ pub(super) fn is_vocabulary(word: &str) -> bool {
 
 /// The candidate that is named in a text beside a version.
 pub(crate) fn candidate(text: &str) -> Option<Candidate> {
+    // Full-width letters say the same; the place is that of all words then.
+    let wide = text.chars().any(|c| ('\u{ff01}'..='\u{ff5e}').contains(&c));
+    if wide {
+        let narrow = |c: char| {
+            if ('\u{ff01}'..='\u{ff5e}').contains(&c) {
+                char::from_u32(c as u32 - 0xfee0).unwrap_or(c)
+            } else {
+                c
+            }
+        };
+        let joined: String = text.chars().map(narrow).collect();
+        return candidate(&joined).map(|found| Candidate { at: whole(text), name: found.name });
+    }
     if !text.bytes().any(|b| b.is_ascii_alphabetic() || !b.is_ascii()) {
         return None;
     }
     let segments: Vec<Vec<Word>> = segments(text).into_iter().map(|at| words(text, at)).collect();
     segments.iter().find_map(|words| alone(words)).or_else(|| segments.iter().find_map(|words| within(words)))
+}
+
+/// The candidate of a line that names one and says nothing else: `Release candidate 2.`, `**Beta**`.
+pub(crate) fn says_candidate(line: &str) -> Option<Candidate> {
+    let found = candidate(line)?;
+    let outside = |word: &Word| word.0.end <= found.at.start || word.0.start >= found.at.end;
+    let words = segments(line).into_iter().flat_map(|segment| words(line, segment));
+    let others = words.into_iter().filter(outside).any(|(_, word)| !is_beside(&word));
+    (!others).then_some(found)
+}
+
+/// The place of all words of a text.
+fn whole(text: &str) -> Range<usize> {
+    let start = text.len() - text.trim_start().len();
+    start..text.trim_end().len().max(start)
 }
 
 /// A segment that says this and nothing else.
@@ -209,9 +278,18 @@ fn kind_at(words: &[Word]) -> Option<Kind> {
             (digits && before).then(|| (*name, row.len(), glued.to_owned()))
         })
         .or_else(|| letter(&words.first()?.1))?;
-    let behind = words.get(count).filter(|(_, word)| glued.is_empty() && is_number(word));
-    let number = behind.map(|(_, word)| word.clone()).or((!glued.is_empty()).then_some(glued));
+    let behind = words.get(count).filter(|_| glued.is_empty()).and_then(|(_, word)| counted(word));
+    let number = behind.clone().or((!glued.is_empty()).then_some(glued));
     Some(Kind { name, words: count, length: count + usize::from(behind.is_some()), number })
+}
+
+/// A number behind a kind, the first of a range (`1-3`).
+fn counted(word: &str) -> Option<String> {
+    let first = word.split('-').next().unwrap_or(word);
+    if is_number(first) && word.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+        return Some(first.to_owned());
+    }
+    COUNTED.iter().find(|(name, _)| *name == word).map(|(_, number)| (*number).to_owned())
 }
 
 fn letter(word: &str) -> Option<(&'static str, usize, String)> {

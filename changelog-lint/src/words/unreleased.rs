@@ -21,9 +21,39 @@ const NOT_RELEASED: &[&[&str]] = &[
     &["belum", "terbit"],
     &["akan", "dirilis"],
     &["releasedate"],
+    &["un", "released"],
+    &["un-released"],
+    &["unpublished"],
+    &["not", "been", "released"],
+    &["not", "been", "released", "yet"],
+    &["not", "shipped"],
+    &["not", "yet", "shipped"],
+    &["not", "tagged"],
+    &["not", "yet", "tagged"],
+    &["not", "before"],
+    &["not", "yet"],
+    &["awaiting", "release"],
+    &["waiting", "for", "release"],
+    &["released", "soon"],
+    &["tanggal", "belum"],
 ];
 /// Words that say so where they stand alone.
 const ALONE_NOT_RELEASED: &[&[&str]] = &[
+    &["eta"],
+    &["expected"],
+    &["due"],
+    &["target"],
+    &["est"],
+    &["estimated"],
+    &["tentative"],
+    &["tentatively"],
+    &["scheduled"],
+    &["frozen"],
+    &["in", "qa"],
+    &["cancelled"],
+    &["canceled"],
+    &["dibatalkan"],
+    &["belum"],
     &["wip"],
     &["work", "in", "progress"],
     &["in", "progress"],
@@ -84,6 +114,21 @@ const BESIDE_NOT_RELEASED: &[&str] = &[
     "masih",
     "tanggal",
     "changes",
+    "has",
+    "have",
+    "been",
+    "will",
+    "be",
+    "are",
+    "not",
+    "soon",
+    "warning",
+    "note",
+    "important",
+    "caution",
+    "tip",
+    "ini",
+    "belum",
 ];
 /// Whether a word can be part of what says so.
 pub(super) fn is_vocabulary(word: &str) -> bool {
@@ -125,7 +170,8 @@ fn alone(words: &[Word], dated: bool) -> Option<Range<usize>> {
     let dateless = || phrase(words, DATELESS).filter(|_| !dated);
     let found = phrase(words, ALONE_NOT_RELEASED).or_else(dateless)?;
     let mut others = words[..found.start].iter().chain(&words[found.end..]);
-    others.all(|(_, word)| BESIDE_NOT_RELEASED.contains(&word.as_str())).then(|| place(words, &found))
+    let is_beside = |word: &str| BESIDE_NOT_RELEASED.contains(&word) || !word.contains(char::is_alphabetic);
+    others.all(|(_, word)| is_beside(word)).then(|| place(words, &found))
 }
 
 /// The same of a line that says this and nothing else: `Not yet released.`, `Release date: TBD`.
@@ -141,7 +187,15 @@ pub(crate) fn says_not_released(line: &str) -> Option<Range<usize>> {
 }
 
 fn is_row(row: &[&str], words: &[Word]) -> bool {
-    row.len() <= words.len() && row.iter().zip(words).all(|(one, (_, other))| one == other)
+    // A slip of the keyboard in a long word is none in what it says.
+    let is = |one: &str, other: &str| {
+        one == other
+            || one == "unreleased"
+                && other.starts_with("un")
+                && other.len().abs_diff(10) <= 2
+                && strsim::damerau_levenshtein(one, other) <= 2
+    };
+    row.len() <= words.len() && row.iter().zip(words).all(|(one, (_, other))| is(one, other))
 }
 
 /// `YYYY-MM-DD`, `2025-XX-XX`, `????-??-??`, `DD.MM.YYYY`, `XX`, `{{date}}`: where a date is still to be written.

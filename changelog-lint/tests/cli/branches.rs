@@ -188,6 +188,7 @@ fn an_entry_in_another_dress_is_no_new_one() {
         (before.replace("QRIS", "**QRIS**"), false, "bold"),
         (before.replace("rupiah everywhere", "rupiah everywhere."), false, "a full stop"),
         (before.replace("everywhere", "evrywhere"), false, "a letter less: corrected"),
+        (before.replace("everywhere", "everywhere. Thanks @bob!"), false, "somebody is thanked"),
         (format!("### Added\n\n{before}"), false, "a heading above what was there"),
         (before.replace("\n\nWords", "\n- mine\n\nWords"), true, "an entry of a branch"),
         (format!("{before}\n- mine\n"), true, "an entry at the end"),

@@ -53,9 +53,23 @@ fn whatever_fail_on_says_no_older_version_is_opened_for_a_newer_one() {
     let changelog = format!("# Changelog\n\n##1.3.0 - 2025-03-03{OLD}");
     let (code, reason, version, _) = opened(&changelog, &["--fail-on", "never"]);
     assert_eq!((code, reason.as_str(), version.as_str()), (1, "heading-not-understood", ""));
-    // Who looked at it and says so goes on; so does who names the older version.
-    let disabled = changelog.replace("##1.3.0", "<!-- changelog-lint-disable-next-line CL203 -->\n\n##1.3.0");
-    assert_eq!(opened(&disabled, &[]).2, "1.2.0");
+    // No setting and no comment opens the older one; who names it goes on.
+    let next = changelog.replace("##1.3.0", "<!-- changelog-lint-disable-next-line CL203 -->\n\n##1.3.0");
+    let file = format!("<!-- changelog-lint-disable-file -->\n\n{changelog}");
+    for (changelog, args) in [
+        (&next, vec![]),
+        (&file, vec![]),
+        (&changelog, vec!["--off", "CL203"]),
+        (&changelog, vec!["--warn", "CL203"]),
+    ] {
+        let (code, reason, version, stderr) = opened(changelog, &args);
+        assert_eq!(
+            (code, reason.as_str(), version.as_str()),
+            (1, "heading-not-understood", ""),
+            "{args:?}: {stderr}"
+        );
+        assert!(stderr.contains("--release 1.2.0"), "{stderr}");
+    }
     assert_eq!(opened(&changelog, &["--release", "1.2.0"]).0, 0);
     let asked = |changelog: &str, wanted: &str| {
         let folder = folder(changelog);
@@ -64,7 +78,10 @@ fn whatever_fail_on_says_no_older_version_is_opened_for_a_newer_one() {
     };
     let (code, notes, stderr) = asked(&changelog, "newest");
     assert!(code == 1 && notes.is_empty() && stderr.contains("CHANGELOG.md:3:1"), "{stderr}");
-    assert_eq!(asked(&disabled, "newest").1, "- OLD\n");
+    for changelog in [&next, &file] {
+        let (code, notes, stderr) = asked(changelog, "newest");
+        assert!(code == 1 && notes.is_empty() && stderr.contains("changelog-lint notes 1.2.0"), "{stderr}");
+    }
     assert_eq!(asked(&changelog, "1.2.0").1, "- OLD\n");
     let within = "# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- KEEP\n\n  ## 1.1.0\n\n- DROP\n";
     let (code, _, stderr) = asked(within, "1.2.0");
@@ -304,4 +321,153 @@ fn stdout_holds_one_report() {
     let run = lint(folder.path(), &["--report", "sarif=x", "--report", "json=x", "--fresh"]);
     assert_eq!(run.code(), 2, "{}", run.stderr());
     assert!(!folder.path().join("x").exists());
+}
+
+#[test]
+fn a_report_replaces_nothing_but_an_earlier_report() {
+    let changelog = "# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- OLD\n";
+    let folder = folder(changelog);
+    std::fs::write(folder.path().join("release.toml"), "[product]\nname = 'shop'\n").expect("written");
+    for format in ["json", "sarif", "github", "gitlab"] {
+        for path in ["CHANGELOG.md", "./CHANGELOG.md", "release.toml"] {
+            let before = std::fs::read(folder.path().join(path)).expect("read");
+            let run = lint(folder.path(), &["--fresh", "--report", &format!("{format}={path}")]);
+            assert_eq!(
+                (run.code(), run.json()["failure"]["reason"].as_str()),
+                (1, Some("report-unwritable")),
+                "{format}"
+            );
+            assert_eq!(std::fs::read(folder.path().join(path)).expect("read"), before, "{format} {path}");
+        }
+        let report = format!("{format}=lint.{format}");
+        assert_eq!(lint(folder.path(), &["--fresh", "-n", "--report", &report]).code(), 0);
+        assert!(!folder.path().join(format!("lint.{format}")).exists(), "plan mode writes nothing");
+        for _ in 0..2 {
+            assert_eq!(
+                lint(folder.path(), &["--fresh", "--report", &report]).code(),
+                0,
+                "an earlier report is replaced"
+            );
+        }
+        assert!(folder.path().join(format!("lint.{format}")).exists());
+    }
+    let other = lint(folder.path(), &["--fresh", "--report", "json=lint.sarif"]);
+    assert_eq!(other.code(), 1, "a report of another form is none of this one");
+}
+
+#[test]
+fn a_secret_is_in_no_report() {
+    let secret = "s3cr3tTokenValue99";
+    let folder = folder(format!("# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- o [1][{secret}]\n"));
+    for format in ["json", "sarif", "github", "gitlab"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
+        let file = format!("r.{format}");
+        command.current_dir(folder.path()).env("X_TOKEN", secret).args([
+            "--fresh",
+            "--report",
+            &format!("{format}={file}"),
+        ]);
+        command.stdin(std::process::Stdio::null()).output().expect("it runs");
+        let report = std::fs::read_to_string(folder.path().join(&file)).expect("a report");
+        assert!(!report.contains(secret) && report.contains("[redacted]"), "{report}");
+    }
+}
+
+#[test]
+fn notes_hold_nothing_that_a_terminal_obeys() {
+    let folder = folder(
+        "# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- a \u{1b}[31mred\u{1b}]0;t\u{7} \u{202e}back\r\n- b\tc\n",
+    );
+    let run = lint(folder.path(), &["notes", "1.2.0"]);
+    assert_eq!(run.code(), 0);
+    let notes = run.stdout();
+    assert!(
+        !notes.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']) && notes.contains("back\n- b\tc"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_withdrawn_version_is_not_released_and_an_odd_word_is_named() {
+    let file =
+        |heading: &str| format!("# Changelog\n\n## {heading}\n\n- N\n\n## 1.2.0 - 2025-01-01\n\n- O\n");
+    let (code, reason, ..) = opened(&file("1.3.0 - 2025-03-03 [YANKED]"), &["--release", "1.3.0"]);
+    assert_eq!((code, reason.as_str()), (1, "version-withdrawn"));
+    let (code, _, _, stderr) = opened(&file("1.3.0 - 2025-03-03 gamma"), &["--release", "1.3.0"]);
+    assert!(code == 0 && stderr.contains("`gamma`"), "{stderr}");
+    for words in ["RC II", "(not for production)", "pilot"] {
+        let (code, reason, ..) =
+            opened(&file(&format!("1.3.0 - 2025-03-03 {words}")), &["--release", "1.3.0"]);
+        assert_eq!((code, reason.as_str()), (1, "version-missing"), "{words}");
+    }
+}
+
+#[test]
+fn promote_wants_words_a_sound_version_and_no_heading_in_between() {
+    for (changelog, version, code, reason) in [
+        (
+            "# Changelog\n\n## Unreleased\n\n### Version1.3.0\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n",
+            "1.4.0",
+            1,
+            "heading-not-understood",
+        ),
+        (
+            "# Changelog\n\n## Unreleased\n\n- \n\n## 1.2.0 - 2025-01-01\n\n- o\n",
+            "1.3.0",
+            1,
+            "unreleased-empty",
+        ),
+        (
+            "# Changelog\n\n## Unreleased\n\n- TBD\n\n## 1.2.0 - 2025-01-01\n\n- o\n",
+            "1.3.0",
+            1,
+            "unreleased-empty",
+        ),
+        ("# Changelog\n\n## Unreleased\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n", "01.3.0", 2, "version"),
+        ("# Changelog\n\n## Unreleased\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n", "1.3.0", 0, ""),
+    ] {
+        let folder = folder(changelog);
+        let run = lint(folder.path(), &["promote", version, "--fresh"]);
+        let document = run.json();
+        assert_eq!(
+            (run.code(), document["failure"]["reason"].as_str().unwrap_or_default()),
+            (code, reason),
+            "{}",
+            run.stderr()
+        );
+        assert_eq!(text(folder.path()) == changelog, code != 0);
+    }
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_said_in_words_of_ours() {
+    let folder = folder("# Changelog\n\n## Unreleased\n\n- n\n");
+    for (args, words) in [
+        (vec!["promote", "1.3.0", "--date", "yyyy-01-01"], "write it as YYYY-MM-DD"),
+        (vec!["promote", "1.3.0", "--date", "2025-02-30"], "there is no such day"),
+        (vec!["--fresh", "--base", "-x"], "`-x` is no git reference"),
+    ] {
+        let run = lint(folder.path(), &args);
+        let stderr = run.stderr();
+        assert!(run.code() == 2 && stderr.contains(words), "{args:?}: {stderr}");
+        for word in ["parse", "digit", "'-- -x'"] {
+            assert!(!stderr.contains(word), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn the_help_for_a_missing_day_can_be_copied() {
+    for (heading, help) in [
+        ("1.3.0~rc2", None),
+        ("`1.3.0`", Some("`` ## `1.3.0` - YYYY-MM-DD ``")),
+        ("1.3.0", Some("`## 1.3.0 - YYYY-MM-DD`")),
+    ] {
+        let changelog = format!("# Changelog\n\n## {heading}\n\n- N\n\n## 1.2.0 - 2025-01-01\n\n- O\n");
+        let (_, _, _, stderr) = opened(&changelog, &[]);
+        assert!(!stderr.contains("DD~rc2"), "{stderr}");
+        if let Some(help) = help {
+            assert!(stderr.contains(help), "{stderr}");
+        }
+    }
 }

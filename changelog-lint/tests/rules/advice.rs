@@ -35,6 +35,9 @@ const FOR_A_PERSON: &[&str] = &[
     "write what the change does",
     "write one line for each change",
     "put it first",
+    "release a newer version",
+    "put a code name into quotation marks",
+    "write its version into it",
     "put changes into groups",
     "put it below one of",
     "write each change as an item",
@@ -187,7 +190,14 @@ fn advice_about_a_broken_heading_makes_it_one() {
             let options = Options::on(jiff::civil::date(2026, 11, 25));
             let found = findings::of(&parse(&text), &options);
             let told = found.iter().find(|f| f.rule.code == "CL203").unwrap_or_else(|| panic!("{text}"));
-            let after = obeyed(&text, told).unwrap_or_else(|| panic!("{:?}", told.help));
+            let Some(after) = obeyed(&text, told) else {
+                assert!(
+                    told.help.as_deref().is_some_and(|help| help.starts_with("write its version into it")),
+                    "{:?}",
+                    told.help
+                );
+                continue;
+            };
             let left = findings::of(&parse(&after), &options);
             // Where the place is wrong for this version its order is, and for that there is a rule.
             let others: Vec<_> = left
@@ -201,7 +211,7 @@ fn advice_about_a_broken_heading_makes_it_one() {
                 told.help
             );
             let now = parse(&after);
-            let named = now.sections.iter().any(|section| section.name().starts_with("9.9.9"));
+            let named = now.sections.iter().any(|section| section.name().starts_with("9.9."));
             assert!(
                 named
                     || !broken.contains('@')

@@ -93,6 +93,9 @@ pub(crate) fn cases() -> Vec<(&'static str, String, Options)> {
         "## 1.0.0 - 2025-01-01\n### Added\n- a\n@## 0.9.0 - 2024-01-01 - yanked\n### Added\n- a\n",
         options(),
     );
+    let asked = || Options { release: Some("1.1.0".to_owned()), ..options() };
+    case("CL210", "@## 1.1.0 - 2025-01-01 - Durian\n- a\n## 1.0.0 - 2024-01-01\n- b\n", asked());
+    case("CL211", "@## [1.1.0] - 2025-01-01 [YANKED]\n- a\n## [1.0.0] - 2024-01-01\n- b\n", asked());
     case("CL301", "## 1.1.0 - 2025-01-01\n- a\n@## 1.0.0\n- a\n", options());
     case("CL302", "## 1.1.0 - 2025-01-01\n- a\n@## 1.0.0 - 2024/12/31\n- a\n", options());
     case("CL303", "@## 1.0.0 - 2025-02-29\n- a\n", options());

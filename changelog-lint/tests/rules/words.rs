@@ -1,7 +1,9 @@
 //! What words in a heading say of its version, in every place of the heading.
 
 use changelog_lint::changelog::{Section, parse};
+use changelog_lint::findings;
 use changelog_lint::notes::{self, Miss};
+use changelog_lint::rules::Options;
 use changelog_lint::version;
 
 /// Twenty and more ways to say that a version is a candidate.
@@ -41,6 +43,25 @@ const CANDIDATES: &[&str] = &[
     "versi beta",
     "pra-rilis",
     "uji coba",
+    "RC two",
+    "RC II",
+    "R.C. 2",
+    "ＲＣ2",
+    "cand 2",
+    "EAP",
+    "beta-test",
+    "Betas",
+    "Release Candidates 1-3",
+    "pilot",
+    "development",
+    "staging",
+    "edge",
+    "unstable",
+    "percobaan",
+    "not final",
+    "not stable",
+    "not for production",
+    "internal",
 ];
 /// Twenty and more ways to say that a version is not released.
 const NOT_RELEASED: &[&str] = &[
@@ -80,6 +101,23 @@ const NOT_RELEASED: &[&str] = &[
     "segera",
     "tanggal menyusul",
     "draf",
+    "ETA",
+    "expected",
+    "due",
+    "target",
+    "est.",
+    "tentative",
+    "not before",
+    "unpublished",
+    "un-released",
+    "scheduled",
+    "Unrelesed",
+    "not shipped",
+    "not tagged",
+    "frozen",
+    "in QA",
+    "awaiting release",
+    "cancelled",
 ];
 
 /// The words behind the version, before and behind the day, in brackets of every kind, and before the version.
@@ -175,5 +213,98 @@ fn the_title_of_a_release_says_nothing_of_its_kind() {
         );
         let log = parse(&text);
         assert_eq!(notes::newest(&log).map(Section::name), Some("1.3.0"), "{words}");
+    }
+}
+
+/// The line below the heading says it too, in a quote, in bold, in HTML.
+#[test]
+fn the_line_below_the_heading_says_what_kind_of_release_it_is() {
+    let section = |line: &str| {
+        format!("# Changelog\n\n## 1.3.0 - 2025-03-03\n\n{line}\n\n- N\n\n## 1.2.0 - 2025-01-01\n\n- O\n")
+    };
+    for line in [
+        "This version has not been released yet.",
+        "Released: not yet",
+        "Versi ini belum dirilis.",
+        "Tanggal: belum",
+        "> **Unreleased**",
+        "> [!WARNING]\n> Not yet released",
+        "<p>Unreleased</p>",
+        "Will be released soon.",
+        "_Not released_",
+    ] {
+        let text = section(line);
+        assert_eq!(notes::newest(&parse(&text)).map(Section::name), Some("1.2.0"), "{line}");
+    }
+    for line in ["RC 2", "Release candidate 2", "**Beta**", "*Pre-release*", "> RC 1", "Kandidat rilis 2."] {
+        let text = section(line);
+        let log = parse(&text);
+        assert!(matches!(notes::find(&log, "1.3.0"), Err(Miss::Missing)), "{line} is read as 1.3.0");
+    }
+    for line in ["The RC 2 was fine.", "Stable.", "Words about the beta of payment.", "Released 2025-03-03."]
+    {
+        let text = section(line);
+        assert_eq!(notes::newest(&parse(&text)).map(Section::name), Some("1.3.0"), "{line}");
+    }
+}
+
+#[test]
+fn words_before_and_behind_the_day_count_as_well() {
+    for heading in [
+        "1.3.0 - ETA 2025-03-03",
+        "1.3.0 - expected 2025-03-03",
+        "1.3.0 - target: 2025-03-03",
+        "1.3.0 - not before 2025-03-03",
+        "1.3.0 - ~~2025-03-03~~",
+        "1.3.0 - 2025-03-03 planned 2025-03-03",
+        "1.3.0 - 2025-03-03 unpublished",
+        "unreleased 2025-03-03 1.3.0",
+    ] {
+        let text = format!("# Changelog\n\n## {heading}\n\n- N\n\n## 1.2.0 - 2025-01-01\n\n- O\n");
+        assert_eq!(notes::newest(&parse(&text)).map(Section::name), Some("1.2.0"), "{heading}");
+    }
+}
+
+/// What is not understood beside the version that is released is named; what is harmless is not.
+#[test]
+fn a_word_that_is_not_understood_is_named_when_its_version_is_released() {
+    let told = |heading: &str, other: &str| {
+        let text = format!(
+            "# Changelog\n\n## {heading}\n\n- N\n\n## {other}\n\n- O\n\n## 1.1.0 - 2024-01-01\n\n- P\n"
+        );
+        let options =
+            Options { release: Some("1.3.0".to_owned()), ..Options::on(jiff::civil::date(2026, 11, 25)) };
+        let found = findings::of(&parse(&text), &options);
+        found.iter().find(|f| f.rule.code == "CL210").map(|f| f.message.clone())
+    };
+    for words in ["gamma", "for the brave", "Qwerty", "half done"] {
+        for heading in [
+            format!("1.3.0 - 2025-02-01 {words}"),
+            format!("1.3.0 - {words} - 2025-02-01"),
+            format!("1.3.0 ({words}) - 2025-02-01"),
+        ] {
+            assert!(
+                told(&heading, "1.2.0 - 2025-01-01")
+                    .is_some_and(|message| message.contains(words.split(' ').next_back().unwrap_or(words))),
+                "{heading}"
+            );
+        }
+    }
+    for words in ["", "LTS", "\"Durian\"", "stable", "final", "hotfix", "(security)", "GA", "“Big Durian”"]
+    {
+        assert_eq!(told(&format!("1.3.0 - 2025-02-01 {words}"), "1.2.0 - 2025-01-01"), None, "{words}");
+    }
+    assert_eq!(
+        told("1.3.0 - Durian", "1.2.0 - Mango"),
+        Some("the heading of 1.3.0 also says `Durian`, which is not understood".to_owned())
+    );
+}
+
+#[test]
+fn a_day_that_cannot_be_that_of_a_release_is_an_error() {
+    for heading in ["1.3.0 - 2025-03-03 2025-03-04", "1.3.0 - 0001-01-01", "1.3.0 - 1900-01-01"] {
+        let text = format!("# Changelog\n\n## {heading}\n\n- N\n\n## 1.2.0 - 2025-01-01\n\n- O\n");
+        let found = findings::of(&parse(&text), &Options::on(jiff::civil::date(2026, 11, 25)));
+        assert!(found.iter().any(|f| f.rule.code == "CL303"), "{heading}");
     }
 }

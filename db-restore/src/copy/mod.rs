@@ -3,7 +3,12 @@
 //! to nothing. What needs a superuser and runs none of that code is done by one: extensions, then owners and rights.
 
 pub mod apply;
+pub mod parts;
 pub mod plain;
+pub mod properties;
+pub mod rights;
 pub mod role;
 pub mod script;
 pub mod side;
+pub mod tied;
+pub mod words;

@@ -5,17 +5,17 @@ use std::io::BufReader;
 use std::path::Path;
 
 use crate::copy::apply;
-use crate::copy::script::{END, Piece, Script};
+use crate::copy::script::{END, Piece, Script, Statement};
 
-/// Calls `each` with every line of a statement: no data, no comment.
-pub fn statements(path: &Path, each: &mut dyn FnMut(&str)) -> Result<bool, String> {
+/// Calls `each` with every statement, without the data. Gives whether the end of a whole dump is there.
+pub fn statements(path: &Path, each: &mut dyn FnMut(&Statement)) -> Result<bool, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let mut script = Script::new(BufReader::new(file));
     while let Some(piece) = script.next()? {
         match piece {
             Piece::Statement(statement) => {
                 apply::turn(&statement, u32::MAX)?;
-                format!("{};", statement.text).lines().for_each(&mut *each);
+                each(&statement);
             }
             Piece::Copy(_) => while script.data()?.is_some() {},
         }

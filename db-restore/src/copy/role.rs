@@ -23,13 +23,14 @@ pub struct TemporaryRole<'a> {
 }
 
 impl<'a> TemporaryRole<'a> {
-    /// Makes one for work on a database. `more` gives it rights, with `{}` for its name.
+    /// Makes one for work on a database. `rights` gives it what it may do, from its name.
     pub fn make(
         server: Server<'a>,
         permit: &'a Permit,
         keeper: &mut Session,
         database: &str,
         budget: Duration,
+        rights: impl FnOnce(&sql::Sql) -> sql::Sql,
     ) -> Result<Self, Failure> {
         let password = random(16)?;
         let login = Login { user: format!("{HEAD}{}", random(8)?), password: Secret::new(password.as_str()) };
@@ -39,24 +40,26 @@ impl<'a> TemporaryRole<'a> {
         let role = name(&login.user);
         let create = sql::fill(
             "create role {} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password {} valid until {};
-             comment on role {} is {}",
-            &[role.clone(), text(&verifier), text(&until.to_string()), role, text(&note(database))],
+             comment on role {} is {}; {}",
+            &[
+                role.clone(),
+                text(&verifier),
+                text(&until.to_string()),
+                role.clone(),
+                text(&note(database)),
+                rights(&role),
+            ],
         );
         keeper.batch(permit, create)?;
         Ok(TemporaryRole { server, permit, ended: false, login })
     }
-
-    /// Its name in SQL.
-    pub fn quoted(&self) -> sql::Sql {
-        name(&self.login.user)
-    }
 }
 
 impl TemporaryRole<'_> {
-    /// Drops it by a session that is there already.
-    pub fn end(mut self, keeper: &mut Session) -> Result<(), Failure> {
+    /// Drops it by a session that is there already, once something is done that takes away what it owns.
+    pub fn end(mut self, keeper: &mut Session, first: sql::Sql) -> Result<(), Failure> {
         self.ended = true;
-        drop_role(keeper, self.permit, &self.login.user)
+        drop_role(keeper, self.permit, &self.login.user, first)
     }
 }
 
@@ -67,7 +70,8 @@ impl Drop for TemporaryRole<'_> {
         }
         // The next run that holds the lock drops what cannot be dropped now.
         let session = self.server.connect_regardless(&self.server.maintenance());
-        let _ = session.and_then(|mut session| drop_role(&mut session, self.permit, &self.login.user));
+        let _ =
+            session.and_then(|mut session| drop_role(&mut session, self.permit, &self.login.user, "".into()));
     }
 }
 
@@ -75,10 +79,13 @@ fn note(database: &str) -> String {
     format!("db-restore, for a copy of {database}")
 }
 
-fn drop_role(session: &mut Session, permit: &Permit, role: &str) -> Result<(), Failure> {
-    let end = "select pg_terminate_backend(pid, 1000) from pg_stat_activity where usename = $1";
-    session.ask(end, &[&role])?;
-    session.change(permit, sql::fill("drop owned by {}; drop role {}", &[name(role), name(role)]))
+/// In one message, and one transaction.
+fn drop_role(session: &mut Session, permit: &Permit, role: &str, first: sql::Sql) -> Result<(), Failure> {
+    let gone = sql::fill(
+        "{}; select pg_terminate_backend(pid, 1000) from pg_stat_activity where usename = {}; drop owned by {}; drop role {}",
+        &[first, text(role), name(role), name(role)],
+    );
+    session.change(permit, gone)
 }
 
 /// Drops the roles that killed runs on this database have left: we hold its lock. What they own in copies goes with those copies first.
@@ -86,7 +93,7 @@ pub fn sweep(keeper: &mut Session, permit: &Permit, database: &str) -> Result<()
     let sql = "select rolname::text from pg_roles where starts_with(rolname, $1) and shobj_description(oid, 'pg_authid') = $2";
     for role in keeper.texts(sql, &[&HEAD, &note(database)])? {
         // One that still owns something elsewhere cannot be dropped, and cannot log in after its time.
-        let _ = drop_role(keeper, permit, &role);
+        let _ = drop_role(keeper, permit, &role, "".into());
     }
     Ok(())
 }

@@ -2,8 +2,15 @@
 //! which a dump can run commands on this machine and reach other databases (CVE-2025-8714). Here a backslash outside of a quoted text is an
 //! error, and the data of a COPY is nothing but data.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::BufRead;
 
+use super::words::{self, Word};
+
+/// Begins every plain dump.
+const BEGIN: &str = "-- PostgreSQL database dump";
 /// Ends every plain dump that is whole.
 pub const END: &str = "-- PostgreSQL database dump complete";
 
@@ -21,6 +28,9 @@ pub enum Piece {
 pub struct Statement {
     pub text: String,
     pub words: Vec<String>,
+    /// Where the dump is in another encoding than UTF-8 and the text is not ASCII: its bytes, and the encoding's name. A server knows what
+    /// they say; `text` holds as much of it as can be shown.
+    pub encoded: Option<(Vec<u8>, String)>,
 }
 
 impl Statement {
@@ -35,6 +45,9 @@ impl Statement {
     }
 }
 
+/// Encodings in whose characters there may be bytes that mean something in SQL. No database has one of them, but a dump may.
+const AMBIGUOUS: &[&str] = &["SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "UHC", "GB18030", "JOHAB"];
+
 /// A script being read.
 pub struct Script<R> {
     input: R,
@@ -44,6 +57,12 @@ pub struct Script<R> {
     pub number: u64,
     /// Whether the last thing that was read is the comment that ends a whole dump.
     pub whole: bool,
+    /// The encoding that the script says to be in, if it is not UTF-8.
+    pub encoding: Option<String>,
+    /// Whether a backslash means something in a text that does not begin with E.
+    escapes: bool,
+    /// Whether a dump has begun: where another one begins, it must have ended.
+    begun: bool,
 }
 
 /// Where in a statement we are.
@@ -63,12 +82,22 @@ struct Reading {
     word: Vec<u8>,
     parentheses: u32,
     blocks: u32,
+    escapes: bool,
 }
 
 impl<R: BufRead> Script<R> {
     /// Reads from the beginning.
     pub fn new(input: R) -> Self {
-        Script { input, line: Vec::new(), at: 0, number: 0, whole: false }
+        Script {
+            input,
+            line: Vec::new(),
+            at: 0,
+            number: 0,
+            whole: false,
+            encoding: None,
+            escapes: false,
+            begun: false,
+        }
     }
 
     /// The next part; nothing at the end. The error is one sentence.
@@ -80,6 +109,7 @@ impl<R: BufRead> Script<R> {
             word: Vec::new(),
             parentheses: 0,
             blocks: 0,
+            escapes: self.escapes,
         };
         loop {
             if self.at == self.line.len() && !self.line()? {
@@ -94,6 +124,7 @@ impl<R: BufRead> Script<R> {
             }
             if let Some(statement) = self.step(&mut reading)? {
                 self.whole = false;
+                self.heed(&statement)?;
                 return self.piece(statement).map(Some);
             }
         }
@@ -124,12 +155,16 @@ impl<R: BufRead> Script<R> {
         let line = self.line.trim_ascii_end();
         let key =
             |head: &[u8]| line.strip_prefix(head).is_some_and(|k| k.iter().all(u8::is_ascii_alphanumeric));
-        let skipped = if line == END.as_bytes() {
-            self.whole = true;
-            true
-        } else {
-            line.is_empty() || line.starts_with(b"--") || key(b"\\restrict ") || key(b"\\unrestrict ")
-        };
+        let mark = line == b"--" || line.is_empty() || key(b"\\unrestrict ");
+        let skipped = mark || line.starts_with(b"--") || key(b"\\restrict ");
+        if line == BEGIN.as_bytes() && std::mem::replace(&mut self.begun, true) && !self.whole {
+            return Err(format!(
+                "line {}: another dump begins, and the one before it is cut off",
+                self.number
+            ));
+        }
+        // Whatever comes after the end but the end's own marks begins something that must end too.
+        self.whole = line == END.as_bytes() || (self.whole && mark);
         if skipped {
             self.at = self.line.len();
         } else if line.starts_with(b"\\") {
@@ -166,13 +201,35 @@ impl<R: BufRead> Script<R> {
             self.at += 1;
             reading.word_ends();
             if reading.blocks == 0 {
-                return reading.statement().map(Some);
+                return reading.statement(self.encoding.as_deref(), self.number).map(Some);
             }
             reading.take(b";");
             return Ok(None);
         }
         self.at += reading.plain(rest);
         Ok(None)
+    }
+
+    /// What a script says of how it is written itself.
+    fn heed(&mut self, statement: &Statement) -> Result<(), String> {
+        if statement.begins(&["set", "standard_conforming_strings"]) {
+            self.escapes = statement.words.last().is_some_and(|word| word == "off");
+        }
+        if !statement.begins(&["set", "client_encoding"]) {
+            return Ok(());
+        }
+        let said = match words::of(&statement.text).pop() {
+            Some(Word::Text(name)) => name.to_ascii_uppercase(),
+            _ => String::new(),
+        };
+        if AMBIGUOUS.contains(&said.as_str()) {
+            return Err(format!(
+                "line {}: it is written in {said}: dump it with --encoding=UTF8",
+                self.number
+            ));
+        }
+        self.encoding = (!["UTF8", "UTF-8", "UNICODE"].contains(&said.as_str())).then_some(said);
+        Ok(())
     }
 
     fn piece(&self, statement: Statement) -> Result<Piece, String> {
@@ -195,10 +252,30 @@ impl Reading {
         matches!(self.state, State::Plain) && self.text.trim_ascii().is_empty()
     }
 
-    fn statement(&mut self) -> Result<Statement, String> {
-        let text = String::from_utf8(std::mem::take(&mut self.text));
-        let text = text.map_err(|_| "it has a statement that is no UTF-8: dump it with --encoding=UTF8")?;
-        Ok(Statement { text: text.trim().to_owned(), words: std::mem::take(&mut self.words) })
+    fn statement(&mut self, encoding: Option<&str>, line: u64) -> Result<Statement, String> {
+        let (bytes, words) = (std::mem::take(&mut self.text), std::mem::take(&mut self.words));
+        let bytes = bytes.trim_ascii();
+        let shown = || String::from_utf8_lossy(bytes).into_owned();
+        match encoding.filter(|_| !bytes.is_ascii()) {
+            None => {
+                let text = std::str::from_utf8(bytes);
+                let odd = |_| {
+                    format!("line {line}: it has a statement that is no UTF-8: dump it with --encoding=UTF8")
+                };
+                Ok(Statement { text: text.map_err(odd)?.to_owned(), words, encoded: None })
+            }
+            // Any bytes: those that are UTF-8 are taken for it, as the server itself does.
+            Some("SQL_ASCII") => match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Statement { text: text.to_owned(), words, encoded: None }),
+                Err(_) => Err(format!(
+                    "line {line}: it is in SQL_ASCII, and a statement has bytes that are no UTF-8: `{}`",
+                    step::excerpt(&shown(), 60)
+                )),
+            },
+            Some(name) => {
+                Ok(Statement { text: shown(), words, encoded: Some((bytes.to_vec(), name.to_owned())) })
+            }
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -267,7 +344,7 @@ impl Reading {
                 return 2;
             }
             b'\'' => {
-                let escapes = self.word.eq_ignore_ascii_case(b"e");
+                let escapes = self.escapes || self.word.eq_ignore_ascii_case(b"e");
                 self.state = State::Quoted { escapes };
                 self.word.clear();
                 self.take(b"'");
@@ -311,97 +388,4 @@ fn tag(rest: &[u8]) -> Option<&[u8]> {
     let name = &rest[1..end];
     let fits = |c: &u8| c.is_ascii_alphanumeric() || *c == b'_' || *c >= 0x80;
     (name.iter().all(fits) && !name.first().is_some_and(u8::is_ascii_digit)).then_some(&rest[..=end])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn all(text: &str) -> Result<Vec<String>, String> {
-        let mut script = Script::new(text.as_bytes());
-        let mut pieces = Vec::new();
-        while let Some(piece) = script.next()? {
-            match piece {
-                Piece::Statement(statement) => pieces.push(statement.text),
-                Piece::Copy(statement) => {
-                    let mut rows = 0;
-                    while script.data()?.is_some() {
-                        rows += 1;
-                    }
-                    pieces.push(format!("{} [{rows}]", statement.text));
-                }
-            }
-        }
-        Ok(pieces)
-    }
-
-    #[test]
-    fn statements_end_where_the_server_says_that_they_end() {
-        let one = |text: &str| assert_eq!(all(&format!("{text};\n")), Ok(vec![text.to_owned()]), "{text}");
-        one("select 'a;b', E'it\\'s; \\\\', \"x;y\", 'it''s;'");
-        one("create function f() returns int language sql as $$ select 1; select 2; $$");
-        one("create function f() returns int language sql as $body$ $$ ; $x$ $body$");
-        one(
-            "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END",
-        );
-        one("CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC select 1; END");
-        one("CREATE RULE r AS ON INSERT TO t DO (select 1; select 2)");
-        one("select a$b$c");
-        assert_eq!(all("select 1; -- x ; \\! y\nselect /* ; /* \\! */ ; */ 2;").map(|s| s.len()), Ok(2));
-        assert_eq!(all("begin; end;"), Ok(vec!["begin".into(), "end".into()]));
-    }
-
-    #[test]
-    fn data_is_data() {
-        let text = "COPY public.t (a) FROM stdin;\n\\N\n\\connect x\n;\n\\.\nselect 1;\n";
-        assert_eq!(all(text), Ok(vec!["COPY public.t (a) FROM stdin [3]".into(), "select 1".into()]));
-        assert!(all("COPY t (a) FROM stdin;\n1\n").expect_err("cut").contains("cut off"));
-        assert!(all("COPY t (a) FROM stdin; select 1;\n1\n\\.\n").is_err());
-        assert!(all("COPY t TO PROGRAM 'x';\n").is_err());
-        assert!(all("COPY (select 1) TO stdout;\n").is_err());
-    }
-
-    #[test]
-    fn psql_gets_no_orders() {
-        for order in [
-            "\\connect x\n",
-            " \\! touch PWN\n",
-            "select 1; \\! touch PWN\n",
-            "select 1 \\g |sh\n",
-            "select 1 \\gexec\n",
-            "\\restrict a b\n",
-            "\\restrict a; \\! x\n",
-            "\\unrestrict `x`\n",
-            "select 1;\\c po\\\\drop table t;\n",
-            "\\.\n",
-            "select \\\n1;\n",
-            "/* x */ \\! y\n",
-            "\\copy t from program 'x'\n",
-        ] {
-            assert!(all(order).expect_err(order).contains("gives psql the order"), "{order}");
-        }
-        assert_eq!(all("\\restrict abc123\nselect 1;\n\\unrestrict abc123\n"), Ok(vec!["select 1".into()]));
-        assert_eq!(all("select :'x', ':y', `1`;\n").map(|s| s.len()), Ok(1), "they mean nothing to a server");
-    }
-
-    #[test]
-    fn words_tell_what_a_statement_is() {
-        let mut script = Script::new(&b"ALTER TABLE public.\"Odd TO\" OWNER TO \"Some one\";\nGRANT ALL ON SCHEMA x TO y WITH GRANT OPTION;"[..]);
-        let Ok(Some(Piece::Statement(owner))) = script.next() else { panic!("a statement") };
-        assert!(owner.begins(&["alter", "table"]) && owner.has("owner", "to"), "{owner:?}");
-        let Ok(Some(Piece::Statement(grant))) = script.next() else { panic!("a statement") };
-        assert!(grant.begins(&["grant", "all", "on", "schema"]), "{grant:?}");
-    }
-
-    #[test]
-    fn only_the_last_thing_makes_a_dump_whole() {
-        let whole = |text: &str| {
-            let mut script = Script::new(text.as_bytes());
-            while script.next().expect("read").is_some() {}
-            script.whole
-        };
-        assert!(whole(&format!("select 1;\n--\n{END}\n--\n\n\\unrestrict k\n")));
-        assert!(!whole(&format!("select 1;\n{END}\nselect 2;\n")));
-        assert!(!whole("select 1;\n"));
-    }
 }

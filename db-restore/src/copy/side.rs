@@ -1,78 +1,37 @@
 //! The side database: made like the live one, filled from an archive, and given what belongs to the database itself.
 
 use std::cell::RefCell;
-use std::io::Write;
+use std::io::BufRead;
 use std::time::Instant;
 
 use step::{Context, Failure, Permit};
 
 use crate::copy::apply::Apply;
+use crate::copy::parts::{self, Parts};
+use crate::copy::rights;
 use crate::copy::role::{self, TemporaryRole};
 use crate::journal::{self, Note};
 use crate::plan::{self, Names};
 use crate::server::sql::{self, name, text};
-use crate::server::{Live, Login, Row, Server, Session, Sql, Value, get};
+use crate::server::{Live, Login, Row, Server, Session, Sql, get};
 use crate::settings::Settings;
 use crate::sources::archive::Dump;
 use crate::tools::Job;
 
 /// How a database is made. Its locale's provider has moved between versions: it is read by name.
 const LIKE: &str = "
-    select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_get_userbyid(d.datdba), t.spcname::text, d.datconnlimit,
+    select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_get_userbyid(d.datdba),
+           case when d.dattablespace <> (select dattablespace from pg_database where datname = 'template0') then t.spcname::text end, d.datconnlimit,
            j->>'datlocprovider', coalesce(j->>'datlocale', j->>'daticulocale', '')
     from pg_database d join pg_tablespace t on t.oid = d.dattablespace, to_jsonb(d) j
     where d.datname = $1";
-/// What pg_dump leaves out because it belongs to the database and not to what is in it: settings, by role or for all.
-const PROPERTIES: &str = "
-    select case s.setrole when 0 then null else pg_get_userbyid(s.setrole) end, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
-    from pg_database d join pg_db_role_setting s on s.setdatabase = d.oid, unnest(s.setconfig) c
-    where d.datname = $1";
-/// Who owns it, how many may come in, and whether rights were given at all.
-const OWNER: &str =
-    "select pg_get_userbyid(datdba), datconnlimit, datacl is not null from pg_database where datname = $1";
-/// Its rights: what, to whom (nobody in particular: everybody), and whether they may give it on.
-const GRANTS: &str = "
-    select a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
-    from pg_database d, aclexplode(d.datacl) a where d.datname = $1";
-
-/// The rights on what is in the live database: kind, name with its schema, privilege, grantee (nobody in particular: everybody), and
-/// whether they may give it on.
-const RIGHTS: &str = "
-    with grants as (
-        select 'schema' as kind, quote_ident(n.nspname) as what, n.nspacl as acl from pg_namespace n
-        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-        union all
-        select case c.relkind when 'S' then 'sequence' else 'table' end, format('%I.%I', n.nspname, c.relname), c.relacl
-        from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-        union all
-        select 'routine', p.oid::regprocedure::text, p.proacl from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-        where n.nspname !~ '^pg_' and n.nspname <> 'information_schema')
-    select g.kind, g.what, a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
-    from grants g, aclexplode(g.acl) a";
-
-/// What pg_restore is not to make: a superuser makes it, at the very end.
-const LAST: &[&str] = &[
-    "EVENT TRIGGER ",
-    "PUBLICATION",
-    "SUBSCRIPTION",
-    "COMMENT - EVENT TRIGGER",
-    "COMMENT - PUBLICATION",
-    "COMMENT - SUBSCRIPTION",
-];
-/// Tables of extensions, as the list names them.
-const EXTENSIONS: &str = "
-    select n.nspname || ' ' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e' where c.relkind = 'r'";
-
 /// Makes the empty side database, like the live one. Gives its oid.
 pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> Result<u32, Failure> {
     let rows = keeper.ask(LIKE, &[&names.live])?;
     let missing = || Failure::failed("database", format!("{} is not there any more", names.live));
     let create = like(rows.first().ok_or_else(missing)?, &names.side)?;
-    keeper.change(permit, create)?;
     let note = journal::first(&names.side, &Note::Filling { run: run.to_owned() })?;
-    keeper.change(permit, note)?;
+    keeper.change_all(permit, vec![create, note])?;
     oid(keeper, &names.side)
 }
 
@@ -85,15 +44,19 @@ fn like(row: &Row, side: &str) -> Result<Sql, Failure> {
         Some("b") => sql::fill("locale_provider builtin builtin_locale {}", &[text(&column(7)?)]),
         _ => "".into(),
     };
+    // Where it lies where every database does, nobody needs a right to put it there.
+    let tablespace = get::<Option<String>>(row, 4)?;
+    let tablespace =
+        tablespace.map_or_else(|| "".into(), |space| sql::fill(" tablespace {}", &[name(&space)]));
     Ok(sql::fill(
-        "create database {} template template0 encoding {} lc_collate {} lc_ctype {} owner {} tablespace {} connection limit {} {}",
+        "create database {} template template0 encoding {} lc_collate {} lc_ctype {} owner {}{} connection limit {} {}",
         &[
             name(side),
             text(&encoding),
             text(&column(1)?),
             text(&column(2)?),
             name(&column(3)?),
-            name(&column(4)?),
+            tablespace,
             sql::number(get::<i32>(row, 5)?),
             provider,
         ],
@@ -120,87 +83,23 @@ pub fn finish(keeper: &mut Session, permit: &Permit, copy: &str, remark: &Note) 
     keeper.change(permit, close)
 }
 
-/// Gives the side database what belongs to the live database itself and not to what is in it, as it is now.
-pub fn dress(keeper: &mut Session, permit: &Permit, live: &str, side: &str) -> Result<(), Failure> {
-    let answers = keeper.ask_all(&[
-        (OWNER.into(), &[&live]),
-        (PROPERTIES.into(), &[&live]),
-        (GRANTS.into(), &[&live]),
-    ])?;
-    let [owner, properties, grants] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
-    let missing = || Failure::failed("database", format!("{live} is not there any more"));
-    let owner = owner.first().ok_or_else(missing)?;
-    let mut statements = owned(owner, side)?;
-    for row in properties {
-        statements.push(property(row, side)?);
-    }
-    for row in grants {
-        let (privilege, on) = (privilege(&get::<String>(row, 0)?)?, name(side));
-        statements.push(grant(&privilege, "database".into(), on, get(row, 1)?, get(row, 2)?));
-    }
-    keeper.change(permit, sql::join(statements, ";\n"))
-}
-
-/// Owner, limit, and nobody's rights but what comes after.
-fn owned(row: &Row, side: &str) -> Result<Vec<Sql>, Failure> {
-    let (owner, limit, rights): (String, i32, bool) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
-    let mut statements = vec![
-        sql::fill("alter database {} owner to {}", &[name(side), name(&owner)]),
-        sql::fill("alter database {} connection limit {}", &[name(side), sql::number(limit)]),
-        sql::fill("alter database {} reset all", &[name(side)]),
-    ];
-    if rights {
-        statements.push(sql::fill("revoke all on database {} from public, {}", &[name(side), name(&owner)]));
-    }
-    Ok(statements)
-}
-
-/// The statement that gives a database one setting.
-fn property(row: &Row, side: &str) -> Result<Sql, Failure> {
-    let (role, setting, value): (Option<String>, String, String) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
-    // `app.mode` is one setting, and not a setting of `app`.
-    let parts = sql::join(setting.split('.').map(name), ".");
-    let value = sql::setting(&setting, &value);
-    Ok(match role {
-        None => sql::fill("alter database {} set {} to {}", &[name(side), parts, value]),
-        Some(role) => {
-            sql::fill("alter role {} in database {} set {} to {}", &[name(&role), name(side), parts, value])
-        }
-    })
-}
-
-/// A privilege by its word; one that is not known is none of ours.
-fn privilege(word: &str) -> Result<Sql, Failure> {
-    const KNOWN: &[&str] = &[
-        "SELECT",
-        "INSERT",
-        "UPDATE",
-        "DELETE",
-        "TRUNCATE",
-        "REFERENCES",
-        "TRIGGER",
-        "MAINTAIN",
-        "USAGE",
-        "CREATE",
-        "CONNECT",
-        "TEMPORARY",
-        "EXECUTE",
-        "SET",
-        "ALTER SYSTEM",
-    ];
-    let known = KNOWN.iter().find(|known| **known == word);
-    known.map(|word| Sql::from(*word)).ok_or_else(|| Failure::bug(format!("PostgreSQL knows a right {word}")))
-}
-
-fn grant(privilege: &Sql, kind: Sql, on: Sql, to: Option<String>, on_it_goes: bool) -> Sql {
-    let to = to.map_or_else(|| "public".into(), |role| name(&role));
-    let option = if on_it_goes { " with grant option" } else { "" };
-    sql::fill("grant {} on {} {} to {}{}", &[privilege.clone(), kind, on, to, option.into()])
-}
-
-/// Throws a side database away, with whoever is still in it.
+/// Throws a side database away, with whoever is still in it. A subscription in it, which came with a dump and does nothing, goes first.
 pub fn discard(keeper: &mut Session, permit: &Permit, side: &str) -> Result<(), Failure> {
-    keeper.change(permit, sql::fill("drop database if exists {} with (force)", &[name(side)]))
+    let drop = || sql::fill("drop database if exists {} with (force)", &[name(side)]);
+    let Err(failure) = keeper.change(permit, drop()) else { return Ok(()) };
+    if !failure.causes.iter().any(|cause| cause.contains("subscription")) {
+        return Err(failure);
+    }
+    keeper.change(permit, sql::fill("alter database {} allow_connections true", &[name(side)]))?;
+    let mut inside = keeper.server().connect(side)?;
+    let here = "select quote_ident(subname) from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())";
+    for subscription in inside.texts(here, &[])? {
+        let gone = sql::given(&subscription);
+        let end = "alter subscription {} disable; alter subscription {} set (slot_name = none); drop subscription {}";
+        inside.change(permit, sql::fill(end, &[gone.clone(), gone.clone(), gone]))?;
+    }
+    std::mem::drop(inside);
+    keeper.change(permit, drop())
 }
 
 /// Opens a copy to be looked at, in whose name, or closes it again: what nobody can enter nobody can change.
@@ -218,10 +117,18 @@ pub fn look(keeper: &mut Session, permit: &Permit, copy: &str, by: Option<&str>)
 
 /// Throws away what killed attempts have left: we hold the lock, so nobody is at work on them.
 pub fn sweep(keeper: &mut Session, permit: &Permit, live: &str) -> Result<(), Failure> {
+    let superuser = "select rolsuper from pg_roles where rolname = current_user";
+    let superuser = keeper.one(superuser, &[])? == Some(true);
     for beside in journal::beside(keeper, live)?.values() {
         let half = match &beside.remark {
             Some(Note::Filling { .. }) => true,
-            None => plan::is_beside(&beside.name, live, "dbr") || plan::is_beside(&beside.name, live, "snap"),
+            // One that a person has written a comment on is theirs to drop.
+            None if !beside.bare => false,
+            // Nor is a clone that says nothing dropped where it could say it in a comment only: that may have been taken away.
+            None => {
+                plan::is_beside(&beside.name, live, "dbr")
+                    || (superuser && plan::is_beside(&beside.name, live, "snap"))
+            }
             Some(_) => false,
         };
         if half {
@@ -242,7 +149,7 @@ pub struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// Restores a dump that will take about `bytes`; any error is one. A superuser's session runs nothing that the dump's makers wrote.
+    /// Restores a dump that will take about `bytes`; any error is one. Gives the extensions that cannot be made in a copy. A superuser's session runs nothing that the dump's makers wrote.
     pub fn fill(
         &self,
         permit: &Permit,
@@ -250,22 +157,18 @@ impl Side<'_> {
         live: &Live,
         dump: &Dump,
         bytes: u64,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<String>, Failure> {
         if !live.superuser {
             return self.fill_as(permit, None, live, dump, bytes);
         }
-        let budget = self.context.deadline.left();
-        let worker = TemporaryRole::make(self.server, permit, keeper, &self.settings.database, budget)?;
-        keeper.change(
-            permit,
-            sql::fill("alter database {} owner to {}", &[name(self.name), worker.quoted()]),
-        )?;
-        self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
-        let owner = "select pg_get_userbyid(datdba) from pg_database where datname = $1";
-        let owner: String = keeper.one(owner, &[&self.settings.database])?.unwrap_or_default();
-        keeper
-            .change(permit, sql::fill("alter database {} owner to {}", &[name(self.name), name(&owner)]))?;
-        worker.end(keeper)
+        let (budget, side) = (self.context.deadline.left(), name(self.name));
+        let rights =
+            |worker: &Sql| sql::fill("alter database {} owner to {}", &[side.clone(), worker.clone()]);
+        let worker =
+            TemporaryRole::make(self.server, permit, keeper, &self.settings.database, budget, rights)?;
+        let left_out = self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
+        worker.end(keeper, sql::fill("alter database {} owner to {}", &[side.clone(), name(&live.owner)]))?;
+        Ok(left_out)
     }
 
     fn fill_as(
@@ -275,24 +178,50 @@ impl Side<'_> {
         live: &Live,
         dump: &Dump,
         bytes: u64,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<String>, Failure> {
         let mut worker = login.map_or(self.server, |login| self.server.of(login)).connect(self.name)?;
         let mut superuser = self.server.connect(self.name)?;
-        let mut apply = Apply::new(permit, &mut worker, &mut superuser, live.major());
+        let user = login.map(|login| login.user.as_str());
+        let mut apply = Apply::new(permit, &mut worker, &mut superuser, live.major(), user);
         apply.begin()?;
-        let named = if dump.form == "plain" {
+        if dump.form == "plain" {
             let unreadable = |e| Failure::refused("corrupt", format!("{}: {e}", dump.path.display()));
             let file = std::fs::File::open(&dump.path).map_err(unreadable)?;
             apply.script(std::io::BufReader::new(file), false)?;
-            let named = apply.names_owners();
-            apply.finish()?;
-            named
         } else {
-            self.archive(&mut apply, login, dump, bytes)?
-        };
-        drop(worker);
-        let Some(login) = login else { return Ok(()) };
-        self.nothing_left(permit, &mut superuser, login, named)
+            self.archive(&mut apply, login, dump, bytes)?;
+        }
+        let (owners, rights) = (apply.names_owners, apply.names_rights);
+        apply.finish()?;
+        if let Some(login) = login {
+            self.nothing_left(permit, apply.superuser, login, owners)?;
+        }
+        if dump.foreign && !rights {
+            self.rights(permit, apply.superuser)?;
+        }
+        let left_out = std::mem::take(&mut apply.left_out);
+        apply.close()?;
+        left_out.iter().for_each(|(name, why)| {
+            self.context.voice.warn(&format!("the extension {name} cannot be made in a copy and is left out, with the rows of its own tables ({why}): make it again after the restore (create extension), and bring back its rows with pg_restore --data-only"));
+        });
+        Ok(left_out.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// An archive without rights gets those of the live database: an application that lived on them would read nothing, and what was taken from
+    /// everybody would be everybody's again.
+    fn rights(&self, permit: &Permit, copy: &mut Session) -> Result<(), Failure> {
+        let (voice, database) = (&self.context.voice, &self.settings.database);
+        let given = rights::give(permit, &mut self.server.connect(database)?, copy)?;
+        voice.warn(&format!(
+            "the archive holds no rights (--no-acl): those on {} objects were taken from {database}, and what is revoked there is revoked",
+            given.count
+        ));
+        for routine in given.unknown {
+            voice.warn(&format!(
+                "{routine} is not in {database}, so everybody may run it: revoke that if they must not"
+            ));
+        }
+        Ok(())
     }
 
     /// The definitions first: a role, a type or an extension that is missing is found in a moment, not after hours of copying. Then the
@@ -303,61 +232,39 @@ impl Side<'_> {
         login: Option<&Login>,
         dump: &Dump,
         bytes: u64,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         apply.script(self.script(dump, &["--section=pre-data"])?, false)?;
         apply.script(self.script(dump, &["--section=post-data"])?, true)?;
-        let (mut ours, mut extensions, mut large) = (Vec::new(), Vec::new(), Vec::new());
-        let of_extensions = apply.superuser.texts(EXTENSIONS, &[])?;
-        for line in self.list(dump)? {
-            let what =
-                line.split_once("; ").and_then(|(_, rest)| rest.splitn(3, ' ').nth(2)).unwrap_or_default();
-            if LAST.iter().any(|last| what.starts_with(last)) {
-                continue;
-            }
-            if of_extensions.iter().any(|table| what.starts_with(&format!("TABLE DATA {table} "))) {
-                extensions.push(line);
-                continue;
-            }
-            if what.starts_with("BLOB METADATA ") || what.starts_with("ACL - LARGE OBJECT") {
-                large.push(line.clone());
-            }
-            ours.push(line);
-        }
-        if !large.is_empty() {
-            let list = written(&large)?;
+        let parts = Parts::of(self.list(dump)?, apply)?;
+        if !parts.large.is_empty() {
+            let list = parts::written(&parts.large)?;
             let used = format!("--use-list={}", list.path().display());
             apply.script(self.script(dump, &[&used])?, true)?;
         }
-        let named = apply.names_owners();
         apply.own_routines()?;
-        self.restore(dump, login, &ours, bytes)?;
-        if !extensions.is_empty() {
-            self.restore(dump, None, &extensions, bytes)?;
+        self.restore(dump, login, &parts.ours, bytes)?;
+        if !parts.extensions.is_empty() {
+            self.restore(dump, None, &parts.extensions, bytes)?;
         }
-        apply.finish()?;
-        Ok(named)
+        if !parts.triggers.is_empty() {
+            self.restore(&dump.one_by_one(), login, &parts.triggers, bytes)?;
+        }
+        Ok(())
     }
 
     /// Part of an archive as pg_restore would run it.
-    fn script(&self, dump: &Dump, parts: &[&str]) -> Result<impl std::io::BufRead + use<>, Failure> {
-        let unwritable = |e: std::io::Error| {
-            Failure::temporary("temporary", format!("no temporary file can be used: {e}"))
-        };
-        let file = tempfile::NamedTempFile::new().map_err(unwritable)?;
-        let (to, path) = (format!("--file={}", file.path().display()), dump.path.display().to_string());
-        self.job(dump, "reading the schema").run(&[parts, &[&to, &path]].concat())?;
-        Ok(std::io::BufReader::new(file.reopen().map_err(unwritable)?))
+    fn script(&self, dump: &Dump, parts: &[&str]) -> Result<impl BufRead + use<>, Failure> {
+        dump.written(self.context, self.settings, "reading the schema", parts)
     }
 
-    /// The lines of the archive's list that have data or come after it.
-    fn list(&self, dump: &Dump) -> Result<Vec<String>, Failure> {
-        let mut lines = Vec::new();
-        let mut each =
-            |line: &str| lines.extend((!line.starts_with(';') && !line.is_empty()).then(|| line.to_owned()));
-        let path = dump.path.display().to_string();
-        let list = ["--list", "--section=data", "--section=post-data", &path];
-        self.job(dump, "listing the archive").lines(&list, Some(&mut each))?;
-        Ok(lines)
+    /// The lines of the archive's list that have data or come after it, in whatever encoding it is.
+    fn list(&self, dump: &Dump) -> Result<Vec<Vec<u8>>, Failure> {
+        let list = ["--list", "--section=data", "--section=post-data"];
+        let list = dump.written(self.context, self.settings, "listing the archive", &list)?;
+        let unreadable =
+            |e| Failure::temporary("temporary", format!("the archive's list cannot be read: {e}"));
+        let lines: Vec<Vec<u8>> = list.split(b'\n').collect::<Result<_, _>>().map_err(unreadable)?;
+        Ok(lines.into_iter().filter(|line| !line.starts_with(b";") && !line.is_empty()).collect())
     }
 
     /// Has pg_restore do these lines of the list, as whom.
@@ -365,11 +272,11 @@ impl Side<'_> {
         &self,
         dump: &Dump,
         login: Option<&Login>,
-        lines: &[String],
+        lines: &[Vec<u8>],
         bytes: u64,
     ) -> Result<(), Failure> {
         let objects = lines.len() as u64;
-        let list = written(lines)?;
+        let list = parts::written(lines)?;
         let (used, path) = (format!("--use-list={}", list.path().display()), dump.path.display().to_string());
         let doing = format!("restoring into {}", self.name);
         let session: RefCell<Option<Session>> = RefCell::new(None);
@@ -399,11 +306,17 @@ impl Side<'_> {
         named: bool,
     ) -> Result<(), Failure> {
         if !named {
-            return superuser.change(
-                permit,
-                sql::fill("reassign owned by {} to {}", &[name(&login.user), name(&self.settings.user)]),
-            );
+            let database = &self.settings.database;
+            let mut live = self.server.connect(database)?;
+            let (given, unknown) = rights::owners(permit, &mut live, superuser, (&login.user, database))?;
+            self.context.voice.warn(&format!(
+                "the archive names no owners (--no-owner): {given} objects have those of {database}, {} that are not there the database's own",
+                unknown.len()
+            ));
+            unknown.iter().for_each(|what| self.context.voice.detail(&format!("not in {database}: {what}")));
+            return Ok(());
         }
+        own_multiranges(permit, superuser, login)?;
         let sql = "select pg_describe_object(d.classid, d.objid, d.objsubid) from pg_shdepend d join pg_roles r on r.oid = d.refobjid
                    where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname = $1
                      and d.dbid = (select oid from pg_database where datname = current_database()) order by 1 limit 20";
@@ -418,57 +331,19 @@ impl Side<'_> {
     fn job<'b>(&'b self, dump: &'b Dump, doing: &'b str) -> Job<'b> {
         Job::new(self.context, self.settings, &dump.tool.path, doing)
     }
-
-    /// Grants in the side database what the live one grants, for archives that hold no rights. Gives how many there were.
-    pub fn grant(&self, permit: &Permit) -> Result<usize, Failure> {
-        let mut live = self.server.connect(&self.settings.database)?;
-        let mut side = self.server.connect(self.name)?;
-        let rows = live.ask(RIGHTS, &[])?;
-        let mut statements = Vec::new();
-        for row in &rows {
-            let column = |n| get::<String>(row, n);
-            let (kind, what) = (column(0)?, column(1)?);
-            let (look, kind, on): (_, Sql, Sql) = match kind.as_str() {
-                "schema" => {
-                    ("select true where to_regnamespace($1) is not null", "schema".into(), sql::given(&what))
-                }
-                "sequence" => {
-                    ("select true where to_regclass($1) is not null", "sequence".into(), sql::given(&what))
-                }
-                "table" => {
-                    ("select true where to_regclass($1) is not null", "table".into(), sql::given(&what))
-                }
-                _ => (
-                    "select true where to_regprocedure($1) is not null",
-                    "routine".into(),
-                    sql::signature(&what),
-                ),
-            };
-            let statement = grant(&privilege(&column(2)?)?, kind, on, get(row, 3)?, get(row, 4)?);
-            statements.push((look, what, statement));
-        }
-        // Two round trips, however many rights there are.
-        let there: Vec<[&dyn Value; 1]> =
-            statements.iter().map(|(_, what, _)| [what as &dyn Value]).collect();
-        let questions: Vec<_> =
-            statements.iter().zip(&there).map(|((look, ..), what)| (Sql::from(*look), &what[..])).collect();
-        let answers = side.ask_all(&questions)?;
-        let there = statements.into_iter().zip(answers).filter(|(_, rows)| !rows.is_empty());
-        let grants: Vec<Sql> = there.map(|((.., grant), _)| grant).collect();
-        let granted = grants.len();
-        if granted > 0 {
-            side.change(permit, sql::join(grants, ";\n"))?;
-        }
-        Ok(granted)
-    }
 }
 
-/// A list for pg_restore.
-fn written(lines: &[String]) -> Result<tempfile::NamedTempFile, Failure> {
-    let unwritable = |e| Failure::temporary("temporary", format!("no temporary file can be written: {e}"));
-    let mut file = tempfile::NamedTempFile::new().map_err(unwritable)?;
-    lines.iter().try_for_each(|line| writeln!(file, "{line}")).map_err(unwritable)?;
-    Ok(file)
+/// Before 17, a range's new owner does not get the multirange that was made with it, and no dump speaks of that.
+fn own_multiranges(permit: &Permit, superuser: &mut Session, login: &Login) -> Result<(), Failure> {
+    let sql = "select format('%I.%I', n.nspname, m.typname), pg_get_userbyid(t.typowner)
+               from pg_range r join pg_type t on t.oid = r.rngtypid join pg_type m on m.oid = r.rngmultitypid join pg_namespace n on n.oid = m.typnamespace
+               join pg_roles w on w.oid = m.typowner where w.rolname = $1 and t.typowner <> m.typowner";
+    let mut statements = Vec::new();
+    for row in superuser.ask(sql, &[&login.user])? {
+        let (multirange, owner): (String, String) = (get(&row, 0)?, get(&row, 1)?);
+        statements.push(sql::fill("alter type {} owner to {}", &[sql::given(&multirange), name(&owner)]));
+    }
+    if statements.is_empty() { Ok(()) } else { superuser.change(permit, sql::join(statements, ";")) }
 }
 
 /// How far a restore is, for people.

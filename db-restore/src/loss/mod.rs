@@ -1,148 +1,32 @@
 //! What a restore would lose, exactly, because both databases stand side by side. Where the old side descends from the very point that
 //! the snapshot holds, what was written since is enough (`since`); else every row of both sides is read (`rows`). Both say the same.
 
+mod large;
+mod report;
 mod rows;
 mod shape;
 mod since;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
 use step::Failure;
 
 use crate::server::{self, Server, Session, Sql, get, sql};
 use crate::snapshot::origin::Origin;
 use rows::{Bucket, Comparison, Differences, Side, comparison, count};
-use shape::{Shapes, shapes};
+use shape::{Shapes, others, shapes, shapes_of};
 use since::Counts;
 
-pub use shape::layouts;
+pub use report::{By, Lost, Report};
+pub use shape::{SHAPES, layouts};
 
-/// How many tables a report lists.
-const LISTED: usize = 50;
+/// How many rows were ever written in a database, `$1` its identity; nothing where nobody counts. Moves whenever anything is written.
+pub const WRITTEN: &str = "select case when current_setting('track_counts')::boolean then tup_inserted + tup_updated + tup_deleted end
+                           from pg_stat_database where datid = $1";
 
-/// How a table was compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum By {
-    /// By all of its rows.
-    Rows,
-    /// By the rows that were written since the snapshot.
-    Transactions,
-}
-
-impl By {
-    fn word(self) -> &'static str {
-        match self {
-            By::Rows => "rows",
-            By::Transactions => "transactions",
-        }
-    }
-}
-
-/// What a table would lose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    pub table: String,
-    /// `None` where it is not there.
-    pub rows_old: Option<u64>,
-    pub rows_new: Option<u64>,
-    pub only_in_old: u64,
-    pub only_in_new: u64,
-    pub changed: u64,
-    pub columns_lost: Vec<String>,
-    /// The newest row on the old side, by its own time.
-    pub newest_row_at: Option<String>,
-    pub by: By,
-}
-
-impl Lost {
-    fn is_nothing(&self) -> bool {
-        self.only_in_old == 0
-            && self.only_in_new == 0
-            && self.changed == 0
-            && self.columns_lost.is_empty()
-            && self.rows_old.is_some() == self.rows_new.is_some()
-    }
-
-    fn to_value(&self) -> Value {
-        let mut value = json!({ "table": self.table, "only_in_old": self.only_in_old, "only_in_new": self.only_in_new, "changed": self.changed, "by": self.by.word() });
-        for (key, rows) in [("rows_old", self.rows_old), ("rows_new", self.rows_new)] {
-            if let Some(rows) = rows {
-                value[key] = json!(rows);
-            }
-        }
-        if !self.columns_lost.is_empty() {
-            value["columns_lost"] = json!(self.columns_lost);
-        }
-        if let Some(at) = &self.newest_row_at {
-            value["newest_row_at"] = json!(at);
-        }
-        value
-    }
-
-    /// For people.
-    pub fn line(&self) -> String {
-        let mut text = format!(
-            "{}: {} rows only in the present data, {} changed, {} come back",
-            self.table, self.only_in_old, self.changed, self.only_in_new
-        );
-        if self.rows_new.is_none() {
-            text.push_str("; the table goes");
-        }
-        if !self.columns_lost.is_empty() {
-            text.push_str(&format!("; columns that go: {}", self.columns_lost.join(", ")));
-        }
-        if let Some(at) = &self.newest_row_at {
-            text.push_str(&format!("; newest row {at}"));
-        }
-        text
-    }
-}
-
-/// What the whole database would lose.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// Only tables that differ.
-    pub tables: Vec<Lost>,
-    /// How each table was compared.
-    by: BTreeMap<String, By>,
-    /// Tables in which the new side was written to before the last rows of the old side could be counted.
-    overtaken: BTreeSet<String>,
-    /// Rows of every table on the new side.
-    pub counts: BTreeMap<String, u64>,
-    old: Shapes,
-    origin: Option<Origin>,
-}
-
-impl Report {
-    /// Rows that only the old side has.
-    pub fn rows(&self) -> u64 {
-        self.tables.iter().map(|t| t.only_in_old).sum()
-    }
-
-    /// Rows that the old side has changed.
-    pub fn changed(&self) -> u64 {
-        self.tables.iter().map(|t| t.changed).sum()
-    }
-
-    /// For the record; the tables that lose most come first, and at most 50 of them.
-    pub fn to_value(&self) -> Value {
-        let mut tables: Vec<&Lost> = self.tables.iter().collect();
-        tables.sort_by_key(|t| std::cmp::Reverse(t.only_in_old + t.changed));
-        let listed: Vec<Value> = tables.iter().take(LISTED).map(|t| t.to_value()).collect();
-        let (rows, changed) = (self.rows(), self.changed());
-        let mut by = BTreeMap::new();
-        self.by.values().for_each(|b| *by.entry(b.word()).or_insert(0) += 1);
-        json!({ "exact": self.overtaken.is_empty(), "only_in_old": rows, "changed": changed, "by": by,
-                "tables_that_differ": tables.len(), "tables": listed })
-    }
-
-    fn put(&mut self, lost: Lost) {
-        self.by.insert(lost.table.clone(), lost.by);
-        self.tables.retain(|t| t.table != lost.table);
-        self.tables.extend((!lost.is_nothing()).then_some(lost));
-    }
-}
+/// The same of the database with this name.
+const WRITTEN_HERE: &str = "select case when current_setting('track_counts')::boolean then tup_inserted + tup_updated + tup_deleted end
+                            from pg_stat_database where datname = $1";
 
 /// The two databases.
 #[derive(Clone, Copy)]
@@ -159,8 +43,8 @@ pub fn report<T: Send>(
     sides: Sides,
     beside: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<(Report, T), Failure> {
-    let mut pair = Pair::open(sides, "true".into())?;
-    let (before, other) = (pair.before.clone(), shapes(&mut pair.new.session)?);
+    let (mut pair, other) = Pair::open(sides, "true".into())?;
+    let before = pair.before.clone();
     let names: BTreeSet<&String> = before.keys().chain(other.keys()).collect();
     let all: Vec<_> = names.iter().map(|t| comparison(t, before.get(*t), other.get(*t))).collect();
     let (losses, done) = std::thread::scope(|scope| {
@@ -168,34 +52,64 @@ pub fn report<T: Send>(
         (pair.losses(&all), joined(done.join()))
     });
     let (losses, done) = (losses?, done?);
-    let counts = losses.iter().filter_map(|l| Some((l.table.clone(), l.rows_new?))).collect();
-    let mut report = Report { counts, old: before, origin: sides.origin.cloned(), ..Report::default() };
+    let (derived, mut unread) = others(&mut pair.old.session)?;
+    let large = large::look(&mut pair.old.session)?;
+    unread.extend(
+        (large.count > 0 && !large.readable)
+            .then(|| format!("{} {}, which only a superuser may read", large.count, large::NAME)),
+    );
+    let counts = losses.iter().filter_map(|l| Some((l.table.clone(), l.rows_new?)));
+    let (extensions, counts) = counts.partition(|(table, _)| other.get(table).is_some_and(|s| s.extension));
+    let (origin, written) = (sides.origin.cloned(), pair.written);
+    let mut report = Report {
+        counts,
+        extensions,
+        derived,
+        unread,
+        old: before,
+        large,
+        origin,
+        written,
+        ..Report::default()
+    };
     losses.into_iter().for_each(|lost| report.put(lost));
+    large::lost(&mut pair.old, &mut pair.new)?.into_iter().for_each(|lost| report.put(lost));
     Ok((report, done))
 }
 
 /// Brings a report up to date now that the old side is quiet: only tables that were written to since are compared again. The new
 /// side is not quiet any more: rows that were written to it from transaction `from` on are not looked at.
-pub fn finish(sides: Sides, from: u64, report: &mut Report) -> Result<(), Failure> {
+pub fn finish(sides: Sides, (from, written): (u64, Option<i64>), report: &mut Report) -> Result<(), Failure> {
+    // Most of the time nothing has moved, and nobody need be asked.
+    if written.is_some() && written == report.written {
+        return Ok(());
+    }
     let first = from & 0xffff_ffff;
     let only = sql::fill("not (age(t.xmin) >= 0 and age(t.xmin) <= age('{}'::xid))", &[sql::number(first)]);
     let origin = report.origin.clone();
-    // Most of the time nothing has moved, and the other side need not be asked.
-    if shapes(&mut sides.server.connect(sides.old)?)? == report.old {
+    let mut quiet = sides.server.connect(sides.old)?;
+    let large = large::look(&mut quiet)?;
+    if shapes(&mut quiet)? == report.old && large == report.large {
         return Ok(());
     }
-    let mut pair = Pair::open(Sides { origin: origin.as_ref(), ..sides }, only)?;
+    drop(quiet);
+    let (mut pair, other) = Pair::open(Sides { origin: origin.as_ref(), ..sides }, only)?;
     let now = pair.before.clone();
     let names: BTreeSet<&String> = now.keys().chain(report.old.keys()).collect();
-    let moved: Vec<&String> = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t)).collect();
+    let moved = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t));
+    let moved: Vec<String> = moved.cloned().collect();
+    if large != report.large {
+        large::lost(&mut pair.old, &mut pair.new)?.into_iter().for_each(|lost| report.put(lost));
+        report.large = large;
+    }
     if moved.is_empty() {
         return Ok(());
     }
-    let other = shapes(&mut pair.new.session)?;
-    let all: Vec<_> = moved.into_iter().map(|t| comparison(t, now.get(t), other.get(t))).collect();
+    let all: Vec<_> = moved.iter().map(|t| comparison(t, now.get(t), other.get(t))).collect();
     for lost in pair.losses(&all)? {
         // One that it had and has no more may have been lost by the swap or by what came after it.
-        if lost.rows_new != report.counts.get(&lost.table).copied() {
+        let counted = report.counts.get(&lost.table).or_else(|| report.extensions.get(&lost.table));
+        if lost.rows_new != counted.copied() {
             report.overtaken.insert(lost.table.clone());
         }
         report.put(lost);
@@ -209,30 +123,59 @@ fn joined<T>(thread: std::thread::Result<Result<T, Failure>>) -> Result<T, Failu
     thread.unwrap_or_else(|_| Err(Failure::bug("a thread that compares has panicked")))
 }
 
+/// The old side's tables, and what [`WRITTEN`] says of it.
+type Before = (Shapes, Option<i64>);
+
 /// Both sides, each seen as it is at one instant.
 struct Pair<'a> {
     old: Side<'a>,
     new: Side<'a>,
     /// The old side's tables, looked at before that instant: who writes later is noticed.
     before: Shapes,
+    written: Option<i64>,
     /// What was written since is known by this.
     origin: Option<&'a Origin>,
 }
 
 impl<'a> Pair<'a> {
-    fn open(sides: Sides<'a>, only: Sql) -> Result<Self, Failure> {
-        let (mut old, mut new) = (sides.server.connect(sides.old)?, sides.server.connect(sides.new)?);
-        [&mut old, &mut new].into_iter().try_for_each(prepare)?;
-        let before = shapes(&mut old)?;
-        old.still()?;
-        new.still()?;
-        let doubt = sides.origin.map(|origin| origin.doubt(&mut old)).transpose()?.flatten();
+    /// Both sides are opened at the same time, and each is asked in as few round trips as there can be. Gives the new side's tables too.
+    fn open(sides: Sides<'a>, only: Sql) -> Result<(Self, Shapes), Failure> {
+        let (left, right) = std::thread::scope(|scope| {
+            let left = scope.spawn(|| Self::old_side(sides));
+            let right = Self::new_side(sides);
+            (joined(left.join()), right)
+        });
+        let ((old, (before, written), doubt), (new, other)) = (left?, right?);
         if let Some(doubt) = doubt {
             sides.server.detail(&format!("every row is compared: {doubt}"));
         }
         let origin = sides.origin.filter(|_| doubt.is_none());
         let (old, new) = (Side { session: old, only: "true".into() }, Side { session: new, only });
-        Ok(Pair { old, new, before, origin })
+        Ok((Pair { old, new, before, written, origin }, other))
+    }
+
+    fn old_side(sides: Sides<'a>) -> Result<(Session<'a>, Before, Option<&'static str>), Failure> {
+        let mut old = sides.server.connect(sides.old)?;
+        // Before the sight begins: who writes later is noticed.
+        let here: [&dyn server::Value; 1] = [&sides.old];
+        let answers = old.ask_all(&[(WRITTEN_HERE.into(), &here), (SHAPES.into(), &[])])?;
+        let [written, before] = answers.as_slice() else { return Err(Failure::bug("two answers")) };
+        let written = written.first().map(|row| get::<Option<i64>>(row, 0)).transpose()?.flatten();
+        let before = (shapes_of(before)?, written);
+        let question = sides.origin.map(Origin::question);
+        let values: Option<[&dyn server::Value; 2]> = question.as_ref().map(|q| [&q.xids as _, &q.ends as _]);
+        let mut questions: Vec<(Sql, &[&dyn server::Value])> = vec![(PREPARE.into(), &[])];
+        questions.extend(values.as_ref().map(|values| (Origin::QUESTION.into(), &values[..])));
+        let answers = old.still_and_ask(&questions)?;
+        let doubt = sides.origin.map(|origin| origin.doubt(answers.get(1).map_or(&[], Vec::as_slice)));
+        Ok((old, before, doubt.transpose()?.flatten()))
+    }
+
+    fn new_side(sides: Sides<'a>) -> Result<(Session<'a>, Shapes), Failure> {
+        let mut new = sides.server.connect(sides.new)?;
+        let answers = new.still_and_ask(&[(PREPARE.into(), &[]), (SHAPES.into(), &[])])?;
+        let shapes = shapes_of(answers.get(1).map_or(&[], Vec::as_slice))?;
+        Ok((new, shapes))
     }
 
     /// Asks both sides at the same time.
@@ -333,10 +276,8 @@ impl<'a> Pair<'a> {
 }
 
 /// A row is looked up by an index.
-fn prepare(session: &mut Session) -> Result<(), Failure> {
-    let sql = "select set_config(name, 'off', false) from (values ('enable_hashjoin'), ('enable_mergejoin')) s(name)";
-    session.ask(sql, &[]).map(|_| ())
-}
+const PREPARE: &str =
+    "select set_config(name, 'off', false) from (values ('enable_hashjoin'), ('enable_mergejoin')) s(name)";
 
 fn prints<'c>(
     side: &mut Side,
@@ -351,7 +292,7 @@ fn prints<'c>(
     Ok(prints)
 }
 
-/// Rows that were written since a transaction, by table: what an undo would lose.
+/// Rows, and large objects, that were written since a transaction, by table: what an undo would lose.
 pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String, u64>, Failure> {
     let mut written = BTreeMap::new();
     // Transaction numbers are compared in the 32 bits in which rows carry them.
@@ -363,6 +304,9 @@ pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String,
             &[sql::given(table)],
         )
     };
+    if let Some(objects) = large::written_since(session, xid)?.filter(|objects| *objects > 0) {
+        written.insert(large::NAME.to_owned(), objects);
+    }
     let xid: [&dyn server::Value; 1] = [&xid];
     let questions: Vec<(Sql, &[&dyn server::Value])> = tables.iter().map(|t| (one(t), &xid[..])).collect();
     for (table, rows) in tables.into_iter().zip(session.ask_all(&questions)?) {

@@ -51,7 +51,7 @@ pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comp
     let common: Vec<_> = left.iter().filter(|c| right.contains(c)).collect();
     let columns: Vec<&str> = common.iter().map(|(name, ..)| name.as_str()).collect();
     let plain = common.iter().all(|(.., plain)| *plain);
-    let row = hash(&columns, plain);
+    let row = hash(common.iter().map(|(name, kind, _)| (name.as_str(), kind.as_str())), plain);
     let key = old.zip(new).filter(|(o, n)| {
         o.key == n.key && !o.key.is_empty() && o.key.iter().all(|k| columns.contains(&k.as_str()))
     });
@@ -62,10 +62,7 @@ pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comp
     let keys = keys.collect();
     let alike = old.zip(new).filter(|(o, n)| o.columns == n.columns && o.key == n.key);
     let layouts = alike.map(|(o, n)| (o.layout.clone(), n.layout.clone()));
-    let key = key.map_or_else(
-        || row.clone(),
-        |(o, _)| hash(&o.key.iter().map(String::as_str).collect::<Vec<_>>(), plain),
-    );
+    let key = key.map_or_else(|| row.clone(), |(o, _)| identity(&o.key, &common));
     let bytes = old.or(new).map_or(0, |s| s.bytes);
     let buckets = (bytes / BYTES_A_BUCKET).next_power_of_two().clamp(1, BUCKETS);
     let lost = left
@@ -99,15 +96,45 @@ fn time(columns: &[(String, String, bool)]) -> Option<Sql> {
     (!times.is_empty()).then(|| sql::fill("greatest({})", &[sql::join(times, ", ")]))
 }
 
-fn hash(columns: &[&str], plain: bool) -> Sql {
-    if columns.is_empty() {
-        return "0::bigint".into();
-    }
-    let row = sql::join(columns.iter().map(|c| sql::fill("t.{}", &[sql::given(c)])), ", ");
+/// SQL for the hash of a row's key: of equal keys it is the same.
+fn identity(key: &[String], common: &[&(String, String, bool)]) -> Sql {
+    let plain = key.iter().all(|k| common.iter().any(|(name, _, plain)| name == k && *plain));
+    let row = sql::join(key.iter().map(|k| sql::fill("t.{}", &[sql::given(k)])), ", ");
+    digest(row, plain)
+}
+
+/// SQL for the hash of a row: two rows that read differently anywhere have different ones, also where PostgreSQL calls their values equal.
+fn hash<'c>(columns: impl Iterator<Item = (&'c str, &'c str)>, plain: bool) -> Sql {
+    let values: Vec<Sql> = columns
+        .map(|(name, kind)| if plain { exact(name, kind) } else { sql::fill("t.{}", &[sql::given(name)]) })
+        .collect();
+    if values.is_empty() { "0::bigint".into() } else { digest(sql::join(values, ", "), plain) }
+}
+
+fn digest(row: Sql, plain: bool) -> Sql {
     if plain {
         sql::fill("hash_record_extended(row({}), 0)", &[row])
     } else {
         sql::fill("hashtextextended(row({})::text, 0)", &[row])
+    }
+}
+
+/// SQL for a column of a plain type whose hash tells apart what can be told apart. Equal numbers may be written differently (1.0 and 1.00, 0 and
+/// -0), so may intervals (a day and 24 hours), and a collation may call different texts equal.
+fn exact(name: &str, kind: &str) -> Sql {
+    let column = sql::fill("t.{}", &[sql::given(name)]);
+    let base = kind.trim_end_matches("[]");
+    let base = base.split('(').next().unwrap_or_default().trim_end();
+    match base {
+        "text" | "character varying" => sql::fill("{} collate \"C\"", &[column]),
+        // A cast to text would take the blanks from its end.
+        "character" | "bpchar" if !kind.ends_with("[]") => {
+            sql::fill("textin(bpcharout({})) collate \"C\"", &[column])
+        }
+        "numeric" | "real" | "double precision" | "interval" | "jsonb" | "character" | "bpchar" => {
+            sql::fill("{}::text collate \"C\"", &[column])
+        }
+        _ => column,
     }
 }
 
@@ -235,7 +262,7 @@ fn pair(rows: &mut Rows) -> Result<Option<(i64, i64)>, Failure> {
 }
 
 /// Walks both sides in the order of their keys.
-fn merge(keyed: bool, mut old: Rows, mut new: Rows) -> Result<Differences, Failure> {
+pub fn merge(keyed: bool, mut old: Rows, mut new: Rows) -> Result<Differences, Failure> {
     let mut found = Differences::default();
     let (mut left, mut right) = (pair(&mut old)?, pair(&mut new)?);
     loop {
@@ -274,6 +301,7 @@ mod tests {
             columns,
             key: key.iter().map(|k| (*k).to_owned()).collect(),
             layout: "l".to_owned(),
+            extension: false,
         }
     }
 
@@ -292,8 +320,25 @@ mod tests {
         let c = comparison("public.orders", Some(&old), Some(&new));
         assert_eq!(c.key.as_str(), "hash_record_extended(row(t.id), 0)");
         assert_eq!(c.row.as_str(), "hash_record_extended(row(t.created_at, t.id), 0)");
+        assert_eq!(c.key.as_str(), "hash_record_extended(row(t.id), 0)");
         assert_eq!((c.keyed, c.columns_lost.as_slice(), c.buckets), (true, &["paid".to_owned()][..], 32));
         assert_eq!(c.time.as_ref().map(Sql::as_str), Some("greatest(t.created_at::timestamptz)"));
+    }
+
+    #[test]
+    fn what_postgresql_calls_equal_is_told_apart() {
+        let said = |kind: &str| exact("v", kind).as_str().to_owned();
+        for kind in ["numeric(10,2)", "interval", "double precision", "jsonb", "numeric[]", "character(3)[]"]
+        {
+            assert_eq!(said(kind), "t.v::text collate \"C\"", "{kind}");
+        }
+        assert_eq!(said("character varying(9)"), "t.v collate \"C\"");
+        assert_eq!(said("text[]"), "t.v collate \"C\"");
+        assert_eq!(said("character(8)"), "textin(bpcharout(t.v)) collate \"C\"");
+        assert_eq!(said("timestamp(3) without time zone"), "t.v");
+        let table = shape(&[("id", "numeric", true), ("mood", "mood", false)], &["id"]);
+        let c = comparison("t", Some(&table), Some(&table));
+        assert_eq!(c.key.as_str(), "hash_record_extended(row(t.id), 0)", "1.0 and 1.00 are one key");
     }
 
     #[test]

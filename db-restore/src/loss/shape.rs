@@ -1,4 +1,4 @@
-//! The tables of a database, as far as two of them are compared.
+//! The tables of a database, as far as two of them are compared; and what else there is that is not.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use step::Failure;
 
 use crate::server::{Row, Session, get};
 
-/// The tables of users, with what a comparison needs. A type is plain when equal values have equal hashes in any database: enums are
+/// The tables of users, and those of extensions that we may read, with what a comparison needs. A type is plain when equal values have equal hashes in any database: enums are
 /// not (they are hashed by their OID), nor is what has no hash at all.
 ///
 /// The last column is the layout: while it is the same, a row that was not written anew reads as it did. It names the table and its
 /// columns by what a renaming or a column that was dropped and added again does not keep. It is empty where rows can come to read
 /// differently though nobody writes them: generated columns, types that people have made (of an enum, its labels are in the layout).
-const SHAPES: &str = "
+pub const SHAPES: &str = "
     with columns as not materialized (
         select a.attrelid, a.attnum, a.attname, a.attgenerated, a.atttypid, a.atttypmod, a.attcollation,
                coalesce(e.oid, t.oid) as base,
@@ -36,12 +36,27 @@ const SHAPES: &str = "
                          (select string_agg(format('%s %I', l.oid, l.enumlabel), ',' order by l.oid) from pg_enum l where l.enumtypid = a.base)),
                          ',' order by a.attnum), 'UTF8')), 'hex')
                      from columns a where a.attrelid = c.oid and c.relam = (select oid from pg_am where amname = 'heap')
-                     having bool_and((a.plain or a.steady) and a.attgenerated = '')), '')
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                     having bool_and((a.plain or a.steady) and a.attgenerated = '')), ''),
+           e.extension
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace,
+         lateral (select exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e') as extension) e
     where c.relkind = 'r' and c.relpersistence <> 't'
       and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
-      and not exists (select from pg_depend d
-                      where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')";
+      and (not e.extension or has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))";
+/// What is not compared, in words; only what is there.
+const OTHERS: &str = "
+    with ours as (select c.* from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                  where n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)')
+    select format(w.words, w.n) from (values
+        ('the values of %s sequences', (select count(*) from ours where relkind = 'S')),
+        ('the rows of %s materialized views, which are derived', (select count(*) from ours where relkind = 'm')),
+        ('the rows behind %s foreign tables, which are elsewhere', (select count(*) from ours where relkind = 'f'))) w(words, n)
+    where w.n > 0";
+/// Tables of extensions that we may not read.
+const UNREADABLE: &str = "
+    select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    where c.relkind = 'r' and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')) order by 1";
 
 /// A table as it is on one side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +71,8 @@ pub struct Shape {
     pub key: Vec<String>,
     /// While it is the same, rows that were not written anew read as they did; empty where that cannot be said.
     pub layout: String,
+    /// Whether it belongs to an extension: a dump holds only what the extension has marked for it.
+    pub extension: bool,
 }
 
 /// Tables by name.
@@ -63,7 +80,11 @@ pub type Shapes = BTreeMap<String, Shape>;
 
 /// The tables of a session's database.
 pub fn shapes(session: &mut Session) -> Result<Shapes, Failure> {
-    let rows = session.ask(SHAPES, &[])?;
+    shapes_of(&session.ask(SHAPES, &[])?)
+}
+
+/// The same from the answer to [`SHAPES`].
+pub fn shapes_of(rows: &[Row]) -> Result<Shapes, Failure> {
     let one = |row: &Row| {
         let (names, types, plain): (Vec<String>, Vec<String>, Vec<bool>) =
             (get(row, 4)?, get(row, 5)?, get(row, 6)?);
@@ -78,14 +99,25 @@ pub fn shapes(session: &mut Session) -> Result<Shapes, Failure> {
                 columns,
                 key: get(row, 7)?,
                 layout: get(row, 8)?,
+                extension: get(row, 9)?,
             },
         ))
     };
     rows.iter().map(one).collect()
 }
 
-/// The layouts of the tables, for a snapshot's origin.
-pub fn layouts(session: &mut Session) -> Result<BTreeMap<String, String>, Failure> {
-    let all = shapes(session)?.into_iter().map(|(table, shape)| (table, shape.layout));
+/// What a comparison leaves out though it is there: what is no data of its own, and what we may not read.
+pub fn others(session: &mut Session) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let answers = session.ask_all(&[(OTHERS.into(), &[]), (UNREADABLE.into(), &[])])?;
+    let texts = |n: usize| {
+        answers.get(n).into_iter().flatten().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, _>>()
+    };
+    let unreadable = texts(1)?.into_iter().map(|table| format!("{table}, which we may not read"));
+    Ok((texts(0)?, unreadable.collect()))
+}
+
+/// The layouts of the tables, for a snapshot's origin, from the answer to [`SHAPES`].
+pub fn layouts(rows: &[Row]) -> Result<BTreeMap<String, String>, Failure> {
+    let all = shapes_of(rows)?.into_iter().map(|(table, shape)| (table, shape.layout));
     Ok(all.filter(|(_, layout)| !layout.is_empty()).collect())
 }

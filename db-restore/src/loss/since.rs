@@ -63,7 +63,10 @@ impl Origin {
     ) -> Result<Option<Differences>, Failure> {
         let mut found = Differences::default();
         if counts.newer > 0 {
-            let keys = c.keys.iter().map(|(key, _)| sql::fill("t.{}::text", &[sql::given(key)]));
+            // As bytes: where a database has no encoding, a key need not be text for us.
+            let keys = c.keys.iter().map(|(key, _)| {
+                sql::fill("convert_to(t.{}::text, getdatabaseencoding()::name)", &[sql::given(key)])
+            });
             let sql = sql::fill(
                 "select {}, array[{}] from only {} t where {}",
                 &[c.row.clone(), sql::join(keys, ", "), sql::given(&c.table), self.newer()],
@@ -71,7 +74,7 @@ impl Origin {
             let mut rows = old.session.rows(sql, &[])?;
             let mut batch = Vec::with_capacity(BATCH);
             while let Some(row) = rows.next()? {
-                batch.push((get::<i64>(&row, 0)?, get::<Vec<String>>(&row, 1)?));
+                batch.push((get::<i64>(&row, 0)?, get::<Vec<Vec<u8>>>(&row, 1)?));
                 if batch.len() == BATCH {
                     look_up(c, &batch, new, &mut found)?;
                     batch.clear();
@@ -88,7 +91,7 @@ impl Origin {
 /// Looks up rows of the old side by their keys.
 fn look_up(
     c: &Comparison,
-    batch: &[(i64, Vec<String>)],
+    batch: &[(i64, Vec<Vec<u8>>)],
     new: &mut Side,
     found: &mut Differences,
 ) -> Result<(), Failure> {
@@ -97,10 +100,11 @@ fn look_up(
     }
     let columns = 0..c.keys.len();
     let place = |n: usize| sql::number(i64::try_from(n).unwrap_or_default());
-    let arrays = columns.clone().map(|n| sql::fill("${}::text[]", &[place(n + 1)]));
+    let arrays = columns.clone().map(|n| sql::fill("${}::bytea[]", &[place(n + 1)]));
     let names = columns.clone().map(|n| sql::fill("k{}", &[place(n)]));
     let same = c.keys.iter().enumerate().map(|(n, (key, kind))| {
-        sql::fill("t.{} = c.k{}::{}", &[sql::given(key), place(n), sql::signature(kind)])
+        let text = sql::fill("convert_from(c.k{}, getdatabaseencoding()::name)", &[place(n)]);
+        sql::fill("t.{} = {}::{}", &[sql::given(key), text, sql::signature(kind)])
     });
     let sql = sql::fill(
         "select c.place, {} from unnest({}) with ordinality c({}, place) join only {} t on {} where {}",
@@ -113,8 +117,8 @@ fn look_up(
             new.only.clone(),
         ],
     );
-    let values: Vec<Vec<&str>> =
-        columns.map(|n| batch.iter().map(|(_, key)| key[n].as_str()).collect()).collect();
+    let values: Vec<Vec<Vec<u8>>> =
+        columns.map(|n| batch.iter().map(|(_, key)| key[n].clone()).collect()).collect();
     let values: Vec<&dyn Value> = values.iter().map(|v| v as _).collect();
     let mut there: Vec<Option<i64>> = vec![None; batch.len()];
     for row in new.session.ask(sql, &values)? {
@@ -146,6 +150,7 @@ mod tests {
             columns: vec![("id".into(), "integer".into(), true)],
             key: key.iter().map(|k| (*k).to_owned()).collect(),
             layout: layout.to_owned(),
+            extension: false,
         }
     }
 

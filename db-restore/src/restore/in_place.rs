@@ -20,8 +20,20 @@ use crate::sources::archive::Archive;
 use crate::sources::supabase::{self, Posted, Project};
 use crate::sources::{Source, Stamp};
 
-/// A row in it is of the present: where it is gone, the data went back.
-const WITNESS: &str = "public.db_restore_witness";
+/// A row in it is of the present: where it is gone, the data went back. It lies in a schema of its own, which no API shows, and nobody has a right
+/// on it. Its owner can remove it all the same: alone it proves nothing.
+const WITNESS: &str = "db_restore.witness";
+/// Makes it.
+const MAKE: &str = "
+    create schema if not exists db_restore;
+    revoke all on schema db_restore from public;
+    create table if not exists db_restore.witness (run text primary key, at timestamptz not null default now());
+    revoke all on table db_restore.witness from public;
+    alter table db_restore.witness enable row level security";
+/// Roles that have rights on it, by what others give to them by themselves.
+const OTHERS: &str = "
+    select distinct pg_get_userbyid(a.grantee)::text from pg_class c, aclexplode(c.relacl) a
+    where c.oid = 'db_restore.witness'::regclass and a.grantee not in (0, c.relowner)";
 
 /// What was asked for, kept on disk from just before the request: whoever finds it never asks again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,8 +57,8 @@ enum Seen {
     Silent(String),
     /// The row of the present is still there.
     Unchanged,
-    /// The row is gone, but the server was never restarted: something else removed it.
-    NotRestarted,
+    /// The row is gone, but the server's timeline is the same: somebody removed it, nothing went back.
+    SameTimeline,
     /// There is no table, or not one row.
     Empty,
     /// It went back.
@@ -191,19 +203,20 @@ impl Step<'_> {
     fn before(&self, permit: &Permit, chosen: &Snapshot, kept: &Snapshot) -> Result<Journal, Failure> {
         let mut session = self.operation.server.connect(&self.operation.settings.database)?;
         let run = sql::text(self.run.document.id());
-        session.change(
-            permit,
-            sql::fill(
-                "create table if not exists {} (run text primary key, at timestamptz not null default now());
-                 insert into {} (run) values ({}) on conflict do nothing",
-                &[sql::given(WITNESS), sql::given(WITNESS), run],
-            ),
-        )?;
+        session.change(permit, MAKE)?;
+        for role in session.texts(OTHERS, &[])? {
+            session.change(
+                permit,
+                sql::fill("revoke all on table db_restore.witness from {}", &[sql::name(&role)]),
+            )?;
+        }
+        let insert = "insert into db_restore.witness (run) values ({}) on conflict do nothing";
+        session.change(permit, sql::fill(insert, &[run]))?;
         let (started, timeline) = age(&mut session)?;
         Ok(Journal {
             run: self.run.document.id().to_owned(),
             target: chosen.taken_at.as_second(),
-            tables: session.counts()?,
+            tables: session.counts(&self.project.settings().schemas)?,
             asked_at: session.now()?,
             kept_in: kept.id.clone(),
             started,
@@ -270,7 +283,7 @@ impl Step<'_> {
         }
     }
 
-    /// Waits for evidence: the row of the present is gone, the server was started anew, and there is data.
+    /// Waits for evidence: the server is on another timeline, the row of the present is gone, and there is data.
     fn observe(&self, journal: &Journal, now: bool) -> Result<Ended, Failure> {
         let end = Instant::now() + self.project.settings().settle;
         let unknown =
@@ -309,11 +322,11 @@ impl Step<'_> {
                         return Ok(Seen::Unchanged);
                     }
                 }
-                let (started, timeline) = age(&mut session)?;
-                if started == journal.started && timeline == journal.timeline {
-                    return Ok(Seen::NotRestarted);
+                let (_, timeline) = age(&mut session)?;
+                if timeline == journal.timeline {
+                    return Ok(Seen::SameTimeline);
                 }
-                let tables = session.counts()?;
+                let tables = session.counts(&self.project.settings().schemas)?;
                 let empty = tables.values().sum::<u64>() == 0 && journal.tables.values().sum::<u64>() > 1;
                 Ok(if empty { Seen::Empty } else { Seen::Back(tables) })
             });
@@ -324,7 +337,7 @@ impl Step<'_> {
         let what = match seen {
             Seen::Silent(why) => format!("the database does not answer ({why})"),
             Seen::Unchanged => "the data is what it was before".into(),
-            Seen::NotRestarted => "the server was never restarted, so nothing went back".into(),
+            Seen::SameTimeline => "the server is on the same timeline as before, so nothing went back".into(),
             Seen::Empty | Seen::Back(_) => "the database is empty".into(),
         };
         let message = format!(
@@ -365,7 +378,7 @@ impl Step<'_> {
             kept_in: Some(journal.kept_in.clone()),
         };
         let text = format!(
-            "the project is as it was at {}; {rows} rows more than now are in {}",
+            "the project went back to {}: the server is on another timeline, the row of the present is gone; {rows} rows more than now are in {}",
             loss.from, journal.kept_in
         );
         let outcome = if now { Outcome::changed(text) } else { Outcome::unchanged(text) };
@@ -377,9 +390,10 @@ impl Step<'_> {
     }
 }
 
-/// When the server was started, and its timeline: a restore moves both.
+/// When the server was started, and the timeline it writes: point-in-time recovery always begins another one, and nothing that a user may do.
 fn age(session: &mut Session) -> Result<(String, i32), Failure> {
     let started = session.one("select pg_postmaster_start_time()::text", &[])?.unwrap_or_default();
-    let timeline = session.one("select timeline_id from pg_control_checkpoint()", &[])?.unwrap_or_default();
-    Ok((started, timeline))
+    // A log file's name begins with it; what the control file says may be from before.
+    let timeline = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int4";
+    Ok((started, session.one(timeline, &[])?.unwrap_or_default()))
 }

@@ -1,10 +1,13 @@
 //! Brings a snapshot back: into a database of its own beside the live one, verified there, then swapped in. The live data is
 //! not touched by it; it is kept under another name, readable.
 
+mod besides;
 pub mod demands;
+mod disk;
 pub mod in_place;
 pub mod preflight;
 pub mod rehearse;
+pub mod seal;
 pub mod stage;
 pub mod swap;
 pub mod undo;
@@ -13,17 +16,22 @@ pub mod verify;
 use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run, shell};
 
 use crate::args::RestoreArgs;
+use crate::copy::properties;
 use crate::copy::side;
-use crate::journal::{self, Note, Record};
+use crate::journal::{self, By, Note, Record};
 use crate::loss::{self, Report, Sides};
 use crate::operation::{Confirmation, Operation};
 use crate::plan::{self, Moment, Names, Snapshot};
+use crate::restore::besides::Besides;
 use crate::restore::stage::{Clock, Staging};
 use crate::restore::swap::Swap;
 use crate::server::sql::{self, name};
 use crate::server::{Live, Session, Sql};
 use crate::settings::Settings;
 use crate::sources::{self, SideDatabase, Source};
+
+/// How many tables are told one by one.
+const TOLD: usize = 12;
 
 /// What the document is told.
 pub struct Ended {
@@ -67,6 +75,7 @@ fn moment(run: &mut Run, wish: &RestoreArgs) -> Result<Moment, Failure> {
     let fact: Option<String> = run.fact("incident_at")?;
     let known = fact.as_deref().map(parse).transpose()?;
     let Some(at) = wish.incident_at.or(known) else { return Ok(Moment::Now) };
+    plan::has_been(at, jiff::Timestamp::now())?;
     if known != Some(at) {
         run.set("incident_at", plan::instant(at))?;
     }
@@ -88,7 +97,7 @@ struct Restore<'a> {
 impl Restore<'_> {
     fn go(&self, mut keeper: Session) -> Result<Ended, Failure> {
         let id = self.run.document.id();
-        match journal::of(&mut keeper, &self.names.live)? {
+        match journal::of_live(&mut keeper, &self.names.live, self.live.oid)? {
             Some(Note::Live(record)) if record.run == id => return self.done_before(keeper, &record),
             _ => {}
         }
@@ -102,11 +111,10 @@ impl Restore<'_> {
             names: self.names,
             run: id,
         };
-        way.preflight(&mut keeper, &chosen)?;
+        way.preflight(&mut keeper, &chosen, true)?;
         let Some(permit) = self.run.permit() else {
-            let message =
-                format!("would bring back {} ({age}) and keep the present data beside it", chosen.id);
-            return Ok(Ended { snapshot: chosen.fact(), loss: None, outcome: Outcome::planned(message) });
+            let text = format!("would bring back {} ({age}) and keep the present data beside it", chosen.id);
+            return Ok(Ended { snapshot: chosen.fact(), loss: None, outcome: Outcome::planned(text) });
         };
         let act = act(self.run, &self.operation, self.wish, &chosen, &age)?;
         self.operation.confirmable(&act, self.wish.sure.confirm.as_deref())?;
@@ -115,21 +123,21 @@ impl Restore<'_> {
         let (brought, report, proof) = way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
         let mut report = report.unwrap_or_default();
         self.tell(&chosen, &report);
+        let besides = self.besides(&mut keeper, &chosen)?;
         let confirmed = self.operation.confirm(&act, self.wish.sure.confirm.as_deref());
         confirmed.map_err(|f| {
             f.output("live_database", "not touched").output("staged_in", brought.name.as_str())
         })?;
-        let record = self.swap(&permit, keeper, &chosen, &brought, &report, &mut clock)?;
-        let loss = clock.time("finish", || self.finish(&permit, record, &mut report))?;
+        let refused = besides.give(&mut keeper, &permit, &brought.name)?;
+        refused.iter().for_each(|what| self.operation.context.voice.warn(what));
+        let (record, written) = self.swap(&permit, keeper, &chosen, &brought, &report, &mut clock)?;
+        let loss = clock.time("finish", || self.finish(&permit, record, written, &mut report))?;
         self.application(&loss)?;
         let ended = self.ended(&loss, true);
         let proof = proof.map(|p| p.to_value()).unwrap_or_default();
-        let outcome = ended
-            .outcome
-            .output("lost", report.to_value())
-            .output("ms", clock.into_value())
-            .output("proof", proof);
-        Ok(Ended { outcome, ..ended })
+        let outcome = ended.outcome.output("lost", report.to_value()).output("ms", clock.into_value());
+        let outcome = outcome.output("besides", besides.to_value(&refused)).output("proof", proof);
+        Ok(Ended { outcome: brought.told(outcome), ..ended })
     }
 
     fn choose(&self) -> Result<Snapshot, Failure> {
@@ -138,6 +146,9 @@ impl Restore<'_> {
             Some(id) => plan::named(&snapshots, id, self.moment, self.live.now)?,
             None => plan::newest(&snapshots, self.moment, self.live.now)?,
         };
+        if let Some(problem) = &chosen.problem {
+            self.operation.context.voice.warn(&format!("{} was named: {problem}", chosen.id));
+        }
         Ok(chosen.clone())
     }
 
@@ -145,27 +156,60 @@ impl Restore<'_> {
     fn tell(&self, chosen: &Snapshot, report: &Report) {
         let voice = &self.operation.context.voice;
         let from = plan::instant(chosen.taken_at);
-        let (rows, changed, tables) = (report.rows(), report.changed(), report.tables.len());
+        let (rows, changed, back, tables) =
+            (report.rows(), report.changed(), report.back(), report.tables.len());
         voice.say(&format!(
-            "since {from}: {rows} rows only in the present data and {changed} changed, in {tables} tables; all stay in {}",
+            "since {from}: {rows} rows only in the present data, {changed} changed, {back} come back, in {tables} tables; all stay in {}",
             self.names.old
         ));
         let mut tables: Vec<_> = report.tables.iter().collect();
         tables.sort_by_key(|t| std::cmp::Reverse(t.only_in_old + t.changed));
-        tables.iter().take(12).for_each(|table| voice.say(&format!("  {}", table.line())));
+        tables.iter().take(TOLD).for_each(|table| voice.say(&format!("  {}", table.line())));
+        let rest = tables.get(TOLD..).unwrap_or_default();
+        if !rest.is_empty() {
+            let sum = |of: fn(&loss::Lost) -> u64| rest.iter().map(|t| of(t)).sum::<u64>();
+            let (rows, changed, back) = (sum(|t| t.only_in_old), sum(|t| t.changed), sum(|t| t.only_in_new));
+            voice.say(&format!(
+                "  {} more tables: {rows} rows only in the present data, {changed} changed, {back} come back",
+                rest.len()
+            ));
+        }
+        if !report.is_exact() {
+            voice.warn("not everything could be compared: see not_compared in the document");
+        }
+    }
+
+    /// What the restore changes besides rows: settings and rights of the database itself. It is said before anybody confirms.
+    fn besides(&self, keeper: &mut Session, chosen: &Snapshot) -> Result<Besides, Failure> {
+        let before = properties::of(keeper, &self.names.live)?;
+        let then = match self.source.beside() {
+            Some(beside) => beside.properties(keeper, chosen)?,
+            None => None,
+        };
+        let besides = Besides::new(before, then);
+        let (voice, live) = (&self.operation.context.voice, &self.names.live);
+        if !besides.known {
+            voice.warn(&format!("the snapshot does not hold the settings and rights of {live} itself: they stay as they are now"));
+        }
+        for change in &besides.changes {
+            voice.warn(&format!("besides rows, {live} gets what the snapshot had: {change}"));
+        }
+        for role in &besides.stays {
+            voice.warn(&format!("not brought back, because other databases use it too: {role}"));
+        }
+        Ok(besides)
     }
 
     fn swap(
         &self,
         permit: &Permit,
-        mut keeper: Session,
+        keeper: Session,
         chosen: &Snapshot,
         brought: &SideDatabase,
         report: &Report,
         clock: &mut Clock,
-    ) -> Result<Record, Failure> {
+    ) -> Result<(Record, Option<i64>), Failure> {
         let Names { live, old, .. } = self.names;
-        side::dress(&mut keeper, permit, live, &brought.name)?;
         let swap = Swap {
             server: self.operation.server,
             permit,
@@ -175,6 +219,7 @@ impl Restore<'_> {
             kept: old,
             old: self.live.oid,
             new: brought.oid,
+            visitors: brought.visitors,
         };
         let mut record = Record {
             run: self.run.document.id().to_owned(),
@@ -189,27 +234,34 @@ impl Restore<'_> {
         let began = std::time::Instant::now();
         let swapped = swap.run(keeper, |keeper, swapped| {
             (record.frozen_at, record.from_xid) = (swapped.frozen_at, swapped.from_xid);
-            exchange(keeper, &record, live, swap.side)
+            exchange(keeper, &record, (live, swap.side), brought.oid)
         })?;
         clock.note("swap", began.elapsed());
         clock.note("outage", swapped.outage);
-        Ok(Record { frozen_at: swapped.frozen_at, ..record })
+        Ok((Record { frozen_at: swapped.frozen_at, ..record }, swapped.written))
     }
 
     /// The old database is quiet now: what was written between the report and the swap is counted too. That cannot fail a restore
     /// that is done.
-    fn finish(&self, permit: &Permit, mut record: Record, report: &mut Report) -> Result<Record, Failure> {
+    fn finish(
+        &self,
+        permit: &Permit,
+        mut record: Record,
+        written: Option<i64>,
+        report: &mut Report,
+    ) -> Result<Record, Failure> {
         let sides = Sides {
             server: self.operation.server,
             old: &record.kept_in,
             new: &self.names.live,
             origin: None,
         };
-        let counted = loss::finish(sides, record.from_xid, report).and_then(|()| {
+        let counted = loss::finish(sides, (record.from_xid, written), report).and_then(|()| {
             record.rows = Some(report.rows());
             self.remember(permit, &record)
         });
         if let Err(failure) = counted {
+            report.is_unfinished();
             let message =
                 format!("what was written just before the swap could not be counted: {}", failure.message);
             self.operation.context.voice.warn(&message);
@@ -227,11 +279,15 @@ impl Restore<'_> {
         let role = self.operation.settings.app_role.as_deref();
         verify::probe(&self.operation, &self.names.live, role).map(|_| ()).map_err(|mut failure| {
             "application".clone_into(&mut failure.reason);
-            let environment = self.operation.context.environment().unwrap_or_default();
-            let confirm = format!("{}@{}", self.names.live, record.kept_in);
-            let next = shell::command(["db-restore", "undo", "--env", environment, "--confirm", &confirm]);
-            failure.acted(Acted::Yes).next(next)
+            failure.acted(Acted::Yes).next(self.way_back(record))
         })
+    }
+
+    /// The command that undoes a restore.
+    fn way_back(&self, record: &Record) -> String {
+        let environment = self.operation.context.environment().unwrap_or_default();
+        let confirm = format!("{}@{}", self.names.live, record.kept_in);
+        shell::command(["db-restore", "undo", "--fresh", "--env", environment, "--confirm", &confirm])
     }
 
     fn done_before(&self, keeper: Session, record: &Record) -> Result<Ended, Failure> {
@@ -253,9 +309,10 @@ impl Restore<'_> {
             .rows
             .map_or_else(|| "rows that are only there".into(), |n| format!("{n} rows that are only there"));
         let since = plan::instant(record.taken_at);
+        let way_back = self.way_back(record);
         let text = format!(
-            "{} is as it was at {since}; the data before, with {rows}, is kept in {}",
-            self.names.live, record.kept_in
+            "{} holds the data of {since} (snapshot {}); the data before, with {rows}, is kept in {}; to undo it: {way_back}",
+            self.names.live, record.snapshot, record.kept_in
         );
         let outcome = if now { Outcome::changed(text) } else { Outcome::unchanged(text) };
         let snapshot = step::Snapshot {
@@ -263,17 +320,27 @@ impl Restore<'_> {
             id: record.snapshot.clone(),
             taken_at: plan::instant(record.taken_at),
         };
-        Ended { snapshot, loss: Some(loss), outcome: outcome.output("kept_in", record.kept_in.as_str()) }
+        Ended {
+            snapshot,
+            loss: Some(loss),
+            outcome: outcome.output("kept_in", record.kept_in.as_str()).output("undo", way_back),
+        }
     }
 }
 
 /// The statements that go with the renaming: what people have written stays with the public name, and what is kept is not
 /// written to by accident.
-fn exchange(keeper: &mut Session, record: &Record, live: &str, side: &str) -> Result<Vec<Sql>, Failure> {
+fn exchange(
+    keeper: &mut Session,
+    record: &Record,
+    (live, side): (&str, &str),
+    oid: u32,
+) -> Result<Vec<Sql>, Failure> {
     let sql = "select split_part(c, '=', 2) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
                where d.datname = $1 and s.setrole = 0 and c like 'default\\_transaction\\_read\\_only=%'";
     let read_only = keeper.texts(sql, &[&live])?.pop();
-    let kept = Note::Kept { run: record.run.clone(), since: record.frozen_at, read_only };
+    let by = Some(Box::new(By { live: oid, record: record.clone() }));
+    let kept = Note::Kept { run: record.run.clone(), since: record.frozen_at, read_only, by };
     Ok(vec![
         journal::replace(keeper, live, side, Some(&Note::Live(record.clone())))?,
         journal::replace(keeper, live, live, Some(&kept))?,

@@ -75,16 +75,19 @@ fn rehearse(
         Some(id) => plan::named(&snapshots, id, &Moment::Now, live.now)?,
         None => plan::newest(&snapshots, &Moment::Now, live.now)?,
     };
-    if let Some((copy, staged)) = stage::staged(&mut keeper, &names.live, &chosen.id)? {
-        let at = plan::instant(staged.staged_at);
-        return Ok((
-            chosen.fact(),
-            Some(staged.ms),
-            Outcome::unchanged(format!("{} holds {} since {at}", copy.name, chosen.id)),
-        ));
-    }
     let way = Staging { operation, source: &*source, live: &live, names: &names, run: run.document.id() };
-    way.preflight(&mut keeper, chosen)?;
+    let held = match run.permit() {
+        Some(permit) => way.still(&mut keeper, &permit, chosen)?,
+        None => stage::staged(&mut keeper, &names.live, &chosen.id)?,
+    };
+    if let Some((copy, staged)) = held {
+        let at = plan::instant(staged.staged_at);
+        let looked =
+            if run.permit().is_some() { "as it was verified then" } else { "if nobody has changed it" };
+        let text = format!("{} holds {} since {at}, {looked}", copy.name, chosen.id);
+        return Ok((chosen.fact(), Some(staged.ms), Outcome::unchanged(text)));
+    }
+    way.preflight(&mut keeper, chosen, false)?;
     let clock = std::time::Instant::now();
     let outcome = match run.permit() {
         Some(permit) => stage(&way, &permit, &mut keeper, chosen)?,
@@ -106,9 +109,15 @@ fn stage(
     let proof = proof.unwrap_or_default();
     let amcheck =
         proof.amcheck.map_or("without amcheck".to_owned(), |n| format!("{n} relations read by amcheck"));
-    let message =
-        format!("{} is restored and verified in {}: {} rows, {amcheck}", chosen.id, copy.name, proof.rows);
-    let outcome = Outcome::changed(message).output("staged_in", copy.name);
+    let without = match copy.left_out.is_empty() {
+        true => String::new(),
+        false => format!(", without the extensions {}", copy.left_out.join(", ")),
+    };
+    let message = format!(
+        "{} is restored and verified in {}: {} rows, {amcheck}{without}",
+        chosen.id, copy.name, proof.rows
+    );
+    let outcome = copy.told(Outcome::changed(message)).output("staged_in", copy.name);
     Ok(outcome.output("ms", clock.into_value()).output("proof", proof.to_value()))
 }
 

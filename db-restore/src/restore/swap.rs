@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use step::{Acted, Failure, Permit, shell};
 
+use crate::copy::side;
 use crate::journal;
+use crate::loss::WRITTEN;
+use crate::restore::seal;
 use crate::server::sql::{self, Sql, name};
-use crate::server::{Server, Session, get, instant};
+use crate::server::{Server, Session, Value, get, instant};
 
 /// How long sessions get to end after they were told to.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,6 +35,8 @@ pub struct Swap<'a> {
     pub kept: &'a str,
     pub old: u32,
     pub new: u32,
+    /// How many sessions the one that shall have it had when it was looked at, if that is known.
+    pub visitors: Option<i64>,
 }
 
 /// When and how it happened.
@@ -43,6 +48,8 @@ pub struct Swapped {
     pub from_xid: u64,
     /// How long nobody could come in, at most.
     pub outage: Duration,
+    /// How many rows were ever written in the old database, by the server's statistics, once nobody was in it any more.
+    pub written: Option<i64>,
 }
 
 /// Opens a database, and takes our note that it is closed from its comment.
@@ -54,16 +61,23 @@ pub fn open(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(),
     )
 }
 
-/// Ends every session of a database that nobody can enter any more.
-fn empty(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
+/// Closes a copy, and ends every session that is in it.
+fn empty(keeper: &mut Session, permit: &Permit, close: Sql, database: &str) -> Result<(), Failure> {
     let end = Instant::now() + PATIENCE;
+    if keeper.change_and_end_sessions(permit, close, database)? == 0 {
+        return Ok(());
+    }
     loop {
         let left = keeper.end_sessions(permit, database)?;
         if left == 0 {
             return Ok(());
         }
         if Instant::now() >= end {
-            return Err(busy(database, &format!("{left} sessions do not end")));
+            let there =
+                side::oid(keeper, database).and_then(|oid| keeper.sessions_of(oid)).unwrap_or_default();
+            return Err(there
+                .iter()
+                .fold(busy(database, &format!("{left} sessions do not end")), Failure::cause));
         }
         std::thread::sleep(PAUSE);
     }
@@ -105,7 +119,9 @@ pub fn without_sessions<T: Send>(
     worked.map_err(|failure| {
         let in_use = failure.causes.iter().any(|cause| cause.contains("(55006)"));
         if in_use {
-            failure.causes.iter().fold(busy(database, "it is in use"), Failure::cause)
+            let there = usher.sessions_of(oid).unwrap_or_default();
+            let busy = there.iter().fold(busy(database, "it is in use"), Failure::cause);
+            failure.causes.iter().fold(busy, Failure::cause)
         } else {
             failure
         }
@@ -121,11 +137,9 @@ impl Swap<'_> {
         more: impl FnOnce(&mut Session, &Swapped) -> Result<Vec<Sql>, Failure>,
     ) -> Result<Swapped, Failure> {
         // Our own sessions in the copy take a moment to end; the live database does not wait for them.
-        keeper.change(
-            self.permit,
-            sql::fill("alter database {} allow_connections false", &[name(self.side)]),
-        )?;
-        empty(&mut keeper, self.permit, self.side)?;
+        let close = sql::fill("alter database {} allow_connections false", &[name(self.side)]);
+        empty(&mut keeper, self.permit, close, self.side)?;
+        self.unvisited(&mut keeper)?;
         keeper.see_through();
         let (pid, mut swapped) = self.begin(&mut keeper)?;
         let more = more(&mut keeper, &swapped)?;
@@ -140,10 +154,13 @@ impl Swap<'_> {
         );
         swapped.outage = began.elapsed();
         // A session that breaks off during the commit says nothing: the names do. Where it did not, it can say them itself.
-        let here = exchanged.is_ok().then(|| Self::named(&mut keeper, self.live, 0).ok()).flatten();
+        let here = exchanged.is_ok().then(|| self.settled(&mut keeper).ok()).flatten();
         drop(keeper);
         let (behind, now) = match here {
-            Some((behind, now, _)) => (behind, now),
+            Some((behind, now, written)) => {
+                swapped.written = written;
+                (behind, now)
+            }
             None => self.behind(pid)?,
         };
         match exchanged {
@@ -154,6 +171,18 @@ impl Swap<'_> {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Nobody must have been in the copy since it was looked at: it is closed, but a person can open it.
+    fn unvisited(&self, keeper: &mut Session) -> Result<(), Failure> {
+        if self.visitors.is_none() || seal::visitors(keeper, self.new)? == self.visitors {
+            return Ok(());
+        }
+        let message = format!(
+            "somebody was in {} after it was verified, so nothing was swapped: the same command looks at it again",
+            self.side
+        );
+        Err(Failure::failed("unproven", message).next(self.again.as_str()))
     }
 
     /// Begins the transaction, which gives it its number. Nothing waits for it yet.
@@ -167,7 +196,10 @@ impl Swap<'_> {
             rows.ok_or_else(|| Failure::bug("no row about the transaction"))
         };
         let (pid, from_xid) = (get(row(1)?, 0)?, get::<i64>(row(1)?, 1)?.unsigned_abs());
-        Ok((pid, Swapped { frozen_at: instant(row(2)?, 0)?, from_xid, outage: Duration::ZERO }))
+        Ok((
+            pid,
+            Swapped { frozen_at: instant(row(2)?, 0)?, from_xid, outage: Duration::ZERO, written: None },
+        ))
     }
 
     /// The renaming comes last: whoever connects while it is not committed waits, and is then told that the database has just been
@@ -195,6 +227,22 @@ impl Swap<'_> {
             rows.ok_or_else(|| Failure::bug("no row about the database"))
         };
         Ok((get(row(0)?, 0)?, instant(row(1)?, 0)?, get(row(0)?, 1)?))
+    }
+
+    /// The same from the swap's own session, and how many rows were ever written in the old database: its last session has told.
+    fn settled(&self, keeper: &mut Session) -> Result<(Option<u32>, Timestamp, Option<i64>), Failure> {
+        let name: &[&dyn Value] = &[&self.live];
+        let old: &[&dyn Value] = &[&self.old];
+        let answers = keeper.ask_all(&[
+            ("select oid from pg_database where datname = $1".into(), name),
+            (Session::clock(), &[]),
+            (WRITTEN.into(), old),
+        ])?;
+        let row = |n: usize| answers.get(n).and_then(|rows| rows.first());
+        let clock = row(1).ok_or_else(|| Failure::bug("no row from the clock"))?;
+        let behind = row(0).map(|row| get(row, 0)).transpose()?;
+        let written = row(2).map(|row| get::<Option<i64>>(row, 0)).transpose()?.flatten();
+        Ok((behind, instant(clock, 0)?, written))
     }
 
     /// Which database is behind the public name, once the swap's own session is done, and the server's clock.

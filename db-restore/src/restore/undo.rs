@@ -42,7 +42,7 @@ struct Undo<'a> {
 impl Undo<'_> {
     fn go(&self, mut keeper: Session, sure: &ConfirmArgs) -> Result<(Outcome, Option<Loss>), Failure> {
         let database = &self.operation.settings.database;
-        let record = match journal::of(&mut keeper, database)? {
+        let record = match journal::of_live(&mut keeper, database, self.live.oid)? {
             Some(Note::Live(record)) => record,
             Some(Note::Back(record)) if record.run == self.run.document.id() => {
                 return Ok(self.ended(&record, false));
@@ -80,6 +80,7 @@ impl Undo<'_> {
             return Ok((Outcome::planned(message), None));
         };
         self.tell(&written, &record, &undone);
+        let aside = self.written_aside(&mut keeper, &permit, &record)?;
         self.operation.confirm(&self.confirmation(&record.kept_in)?, sure.confirm.as_deref())?;
         let (run, taken_at) = (self.run.document.id().to_owned(), record.frozen_at);
         let mut back = Record { run, taken_at, kept_in: undone, rows: Some(rows), ..record };
@@ -89,7 +90,22 @@ impl Undo<'_> {
         verify::probe(&self.operation, database, self.operation.settings.app_role.as_deref())
             .map_err(|failure| failure.acted(Acted::Yes))?;
         let (outcome, loss) = self.ended(&back, true);
-        Ok((outcome.output("ms", clock.into_value()).output("written", serde_json::json!(written)), loss))
+        let outcome = outcome.output("ms", clock.into_value()).output("written", serde_json::json!(written));
+        Ok((outcome.output("written_to_what_was_put_aside", aside), loss))
+    }
+
+    /// What was put aside is open to be read, and somebody may have written to it all the same: then it is not what it was.
+    fn written_aside(&self, keeper: &mut Session, permit: &Permit, record: &Record) -> Result<u64, Failure> {
+        // A swap that was killed has left it closed; whatever has, it will be open when it is live.
+        let open = sql::fill("alter database {} allow_connections true", &[name(&record.kept_in)]);
+        keeper.change(permit, open)?;
+        let mut kept = self.operation.server.connect(&record.kept_in)?;
+        let rows: u64 = loss::written_since(&mut kept, record.from_xid)?.values().sum();
+        if rows > 0 {
+            let kept = &record.kept_in;
+            self.operation.context.voice.warn(&format!("{rows} rows were written to {kept} since the restore: they come back with it (rows deleted there cannot be seen)"));
+        }
+        Ok(rows)
     }
 
     /// What the restore has put aside: its oid, and how it was set.
@@ -149,6 +165,8 @@ impl Undo<'_> {
             kept: undone,
             old: self.live.oid,
             new: old,
+            // It was open all the time: what was written to it is counted instead.
+            visitors: None,
         };
         let swapped = swap.run(keeper, |keeper, swapped| {
             back.frozen_at = swapped.frozen_at;
@@ -174,7 +192,7 @@ impl Undo<'_> {
     fn ended(&self, back: &Record, now: bool) -> (Outcome, Option<Loss>) {
         let rows = back.rows.unwrap_or_default();
         let text = format!(
-            "{} is what it was before the restore; {rows} rows written since are kept in {}",
+            "{} is the database from before the restore again, with its own settings; {rows} rows written since are kept in {}",
             self.operation.settings.database, back.kept_in
         );
         let outcome = if now { Outcome::changed(text) } else { Outcome::unchanged(text) };

@@ -1,30 +1,35 @@
 //! Whether a side database is what the snapshot holds, and whether it can be lived with: rows, objects, indexes, the files' own
 //! consistency, the marker and the team's own questions. Everything that is wrong is said at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use step::{Failure, Permit};
 
 use crate::copy::role::TemporaryRole;
 use crate::operation::Operation;
-use crate::plan;
 use crate::server::sql::{self, name};
-use crate::server::{Session, Sql};
+use crate::server::{Row, Session, Sql, get};
 use crate::snapshot::manifest::Manifest;
 
-/// How many relations, constraints, functions and triggers users have made, by kind.
+/// How many relations, constraints, functions and triggers users have made, by kind, as far as pg_dump writes them: no index that is not valid
+/// (`create index concurrently` that failed) but those of partitioned tables, and nothing that hangs on an extension's table.
 pub const OBJECTS: &str = "
     with ours as (select oid from pg_namespace n where nspname !~ '^pg_' and nspname <> 'information_schema'),
          of_extensions as (select classid, objid from pg_depend where deptype = 'e')
     select 'relation ' || c.relkind::text, count(*) from pg_class c
         where relnamespace in (select oid from ours) and relpersistence <> 't'
-          and (1259, c.oid) not in (select classid::int, objid from of_extensions) group by 1
+          and (1259, c.oid) not in (select classid::int, objid from of_extensions)
+          and not exists (select from pg_index i where i.indexrelid = c.oid
+                          and (not i.indisready or (not i.indisvalid and c.relkind = 'i') or (1259, i.indrelid) in (select classid::int, objid from of_extensions)))
+          and not exists (select from pg_type t where t.typrelid = c.oid and (1247, t.oid) in (select classid::int, objid from of_extensions)) group by 1
     union all select 'constraint ' || contype::text, count(*) from pg_constraint c join pg_class r on r.oid = c.conrelid
         where contype <> 'n' and r.relnamespace in (select oid from ours)
           and (1259, r.oid) not in (select classid::int, objid from of_extensions) group by 1
+    union all select 'large object', count(*) from pg_largeobject_metadata
     union all select 'trigger', count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid
         where not tgisinternal and c.relnamespace in (select oid from ours)
+          and (1259, c.oid) not in (select classid::int, objid from of_extensions)
     union all select 'routine', count(*) from pg_proc p
         where pronamespace in (select oid from ours) and (1255, p.oid) not in (select classid::int, objid from of_extensions)";
 
@@ -36,12 +41,37 @@ pub struct Proof {
     pub rows: u64,
     pub probes: usize,
     pub marker: bool,
+    /// Whether a copy that was verified before is still what it was, by its seal.
+    pub sealed: bool,
+    /// What the dump does not hold though the snapshot's database did.
+    pub missing: Vec<String>,
+    /// Whether there was a manifest to hold it against.
+    pub counted: bool,
 }
 
 impl Proof {
     /// For the record.
     pub fn to_value(&self) -> Value {
-        let mut value = json!({ "probes": self.probes, "marker": self.marker });
+        let mut compared = Vec::new();
+        if self.sealed {
+            compared.push(
+                "the seal of every table, catalog, sequence and large object with that of the verification",
+            );
+        }
+        if self.counted {
+            compared.push("rows of each table and objects of each kind with the manifest");
+        }
+        let mut value = json!({ "probes": self.probes, "marker": self.marker, "compared": compared });
+        if !self.sealed {
+            value["not_compared"] = json!([
+                "values of the restored rows (pg_restore's word)",
+                "values of sequences",
+                "definitions, rights and comments"
+            ]);
+        }
+        if !self.missing.is_empty() {
+            value["missing"] = json!(self.missing);
+        }
         if let Some(relations) = self.amcheck {
             value["amcheck"] = json!(relations);
         }
@@ -49,12 +79,9 @@ impl Proof {
     }
 }
 
-/// Objects by kind.
-pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> {
-    let rows = session.ask(OBJECTS, &[])?;
-    let one = |row: &crate::server::Row| {
-        Ok((crate::server::get(row, 0)?, crate::server::get::<i64>(row, 1)?.unsigned_abs()))
-    };
+/// Objects by kind, from the answer to [`OBJECTS`].
+pub fn objects_of(rows: &[Row]) -> Result<BTreeMap<String, u64>, Failure> {
+    let one = |row: &Row| Ok((get(row, 0)?, get::<i64>(row, 1)?.unsigned_abs()));
     rows.iter()
         .map(one)
         .filter(|r: &Result<(String, u64), Failure>| r.as_ref().map_or(true, |(_, n)| *n > 0))
@@ -65,22 +92,35 @@ pub fn objects(session: &mut Session) -> Result<BTreeMap<String, u64>, Failure> 
 pub fn verify(
     operation: &Operation,
     permit: &Permit,
-    side: &str,
-    manifest: Option<&Manifest>,
-    counts: &BTreeMap<String, u64>,
+    session: &mut Session,
+    (side, manifest): (&str, Option<&Manifest>),
+    (counts, extensions): (&BTreeMap<String, u64>, &BTreeMap<String, u64>),
     amcheck: Option<u64>,
 ) -> Result<Proof, Failure> {
-    let mut session = operation.server.connect(side)?;
-    let mut wrong = Vec::new();
+    let answers = session.ask_all(&[(OBJECTS.into(), &[]), (UNUSABLE.into(), &[]), (FOREIGN.into(), &[])])?;
+    let [objects, unusable, foreign] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
+    let foreign = foreign.first().map_or(Ok(false), |row| get(row, 0))?;
+    let (mut wrong, mut missing) = (Vec::new(), Vec::new());
     if let Some(manifest) = manifest {
-        wrong.extend(plan::differences(counts, &manifest.tables, "rows", "table"));
+        wrong.extend(differences(counts, &manifest.tables, "rows", "table"));
+        let mut found = objects_of(objects)?;
+        if manifest.schema < 2 {
+            found.remove("large object");
+        }
         if !manifest.objects.is_empty() {
-            wrong.extend(plan::differences(&objects(&mut session)?, &manifest.objects, "objects", "object"));
+            wrong.extend(differences(&found, &manifest.objects, "objects", "object"));
+        }
+        if manifest.schema >= 2 {
+            missing = differences(extensions, &manifest.extension_tables, "rows", "table");
         }
     }
-    let unusable =
-        "select 'index ' || indexrelid::regclass::text || ' is not valid' from pg_index where not indisvalid";
-    wrong.extend(session.texts(unusable, &[])?);
+    for table in &missing {
+        operation.context.voice.warn(&format!(
+            "{table}: it belongs to an extension, and pg_dump takes only what the extension has marked"
+        ));
+    }
+    let unusable: Vec<String> = unusable.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    wrong.extend(unusable);
     if !wrong.is_empty() {
         let failure =
             Failure::failed("unproven", "what was restored is not what the snapshot holds".to_owned());
@@ -88,9 +128,38 @@ pub fn verify(
     }
     operation.marker(side)?;
     let probes = probe(operation, side, None)?;
-    // Without statistics the first queries of the shop would be slow.
-    session.change(permit, "analyze")?;
-    Ok(Proof { amcheck, rows: counts.values().sum(), probes, marker: operation.settings.marker.is_some() })
+    analyze(session, permit, foreign)?;
+    let (rows, marker, counted) =
+        (counts.values().sum(), operation.settings.marker.is_some(), manifest.is_some());
+    Ok(Proof { amcheck, rows, probes, marker, sealed: false, missing, counted })
+}
+
+/// Indexes that answer nobody. That of a partitioned table is not valid as long as not every partition has one: it was so before.
+const UNUSABLE: &str = "
+    select 'index ' || indexrelid::regclass::text || ' is not valid' from pg_index i join pg_class c on c.oid = i.indexrelid
+    where not indisvalid and c.relkind = 'i'";
+/// Whether a table has foreign ones below it.
+const FOREIGN: &str =
+    "select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid where c.relkind = 'f')";
+
+/// Without statistics the first queries of the shop would be slow. Where a table has foreign ones below it, it would be asked of another
+/// server: such tables are left to whoever may reach it.
+fn analyze(session: &mut Session, permit: &Permit, foreign: bool) -> Result<(), Failure> {
+    if !foreign {
+        return session.change(permit, "analyze");
+    }
+    let own = "
+        with recursive above as (
+            select i.inhparent as oid from pg_inherits i join pg_class c on c.oid = i.inhrelid where c.relkind = 'f'
+            union select i.inhparent from pg_inherits i join above a on i.inhrelid = a.oid)
+        select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_toast' and c.oid not in (select oid from above)
+          and not (c.relkind = 'm' and not c.relispopulated)";
+    let tables = session.texts(own, &[])?;
+    session.change(
+        permit,
+        sql::fill("analyze {}", &[sql::join(tables.iter().map(|table| sql::given(table)), ", ")]),
+    )
 }
 
 /// Asks the team's own questions, as a role if one is given; each must answer with one row whose one value is true. What they call may be
@@ -107,18 +176,19 @@ pub fn probe(operation: &Operation, database: &str, role: Option<&str>) -> Resul
     }
     let permit = operation.context.permit().ok_or_else(|| Failure::bug("probes are asked in a plan"))?;
     let minutes = std::time::Duration::from_secs(3600);
-    let asker =
-        TemporaryRole::make(operation.server, &permit, &mut keeper, &operation.settings.database, minutes)?;
-    let rights = match role {
-        Some(role) => sql::fill("grant {} to {}", &[name(role), asker.quoted()]),
+    let rights = |asker: &Sql| match role {
+        Some(role) => sql::fill("grant {} to {}", &[name(role), asker.clone()]),
         None => sql::fill(
             "grant pg_read_all_data to {}; alter role {} bypassrls",
-            &[asker.quoted(), asker.quoted()],
+            &[asker.clone(), asker.clone()],
         ),
     };
-    keeper
-        .change(&permit, rights)
-        .map_err(|failure| wrong(database, role, "grant", &failure.causes.join(" ")))?;
+    let database_name = &operation.settings.database;
+    let asker = TemporaryRole::make(operation.server, &permit, &mut keeper, database_name, minutes, rights)
+        .map_err(|failure| match failure.reason.as_str() {
+        "query" | "rights" => wrong(database, role, "a role that asks", &failure.causes.join(" ")),
+        _ => failure,
+    })?;
     let mut session = operation.server.of(&asker.login).connect_for_the_team(database)?;
     ask(operation, &mut session, database, role)
 }
@@ -153,32 +223,40 @@ fn ask(
 
 /// Has amcheck read every table and every B-tree, in a transaction that leaves no trace of the extension. `None` when the server does
 /// not have it or does not let us.
-pub fn amcheck(operation: &Operation, permit: &Permit, side: &str) -> Result<Option<u64>, Failure> {
+pub fn amcheck(
+    operation: &Operation,
+    permit: &Permit,
+    side: &str,
+    session: &mut Session,
+) -> Result<Option<u64>, Failure> {
     if !operation.settings.amcheck {
         return Ok(None);
     }
-    let mut session = operation.server.connect(side)?;
     let there = "select coalesce((select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where extname = 'amcheck'), '')
                  from pg_available_extensions, pg_roles r where name = 'amcheck' and r.rolname = current_user and r.rolsuper";
-    let Some(schema) = session.one::<String>(there, &[])? else {
+    let triggers = "select quote_ident(evtname) from pg_event_trigger where evtenabled <> 'D'";
+    let answers = session.ask_all(&[(there.into(), &[]), (triggers.into(), &[])])?;
+    let [there, triggers] = answers.as_slice() else { return Err(Failure::bug("two answers")) };
+    let Some(schema) = there.first().map(|row| get::<String>(row, 0)).transpose()? else {
         operation
             .context
             .voice
             .warn("amcheck is not to be had on this server: the files of the copy are not checked");
         return Ok(None);
     };
-    let found = session.attempt(permit, |transaction| {
-        let schema = if schema.is_empty() {
-            transaction.change(
-                permit,
-                "create schema db_restore_amcheck; create extension amcheck schema db_restore_amcheck",
-            )?;
-            name("db_restore_amcheck")
-        } else {
-            sql::given(&schema)
-        };
-        check(transaction, &schema)
-    });
+    // What an event trigger says to our own extension matters to nobody: this is undone.
+    let off =
+        |row: &Row| Ok(sql::fill("alter event trigger {} disable", &[sql::given(&get::<String>(row, 0)?)]));
+    let mut first: Vec<Sql> = triggers.iter().map(off).collect::<Result<_, Failure>>()?;
+    let schema = if schema.is_empty() {
+        first.push(
+            "create schema db_restore_amcheck; create extension amcheck schema db_restore_amcheck".into(),
+        );
+        name("db_restore_amcheck")
+    } else {
+        sql::given(&schema)
+    };
+    let found = session.attempt(permit, &sql::join(first, ";"), |transaction| check(transaction, &schema));
     match found {
         Ok((checked, wrong)) if wrong.is_empty() => Ok(Some(checked)),
         Ok((_, wrong)) => Err(wrong.iter().fold(damaged(side), Failure::cause)),
@@ -212,8 +290,47 @@ fn check(transaction: &mut Session, schema: &Sql) -> Result<(u64, Vec<String>), 
         "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and {}",
         &[ours()],
     );
-    let wrong = transaction.texts(heaps, &[])?;
-    let mut count = |sql: Sql| transaction.one::<i64>(sql, &[]).map(Option::unwrap_or_default);
+    let answers = transaction.ask_all(&[(heaps, &[]), (trees, &[]), (tables, &[])])?;
+    let [wrong, trees, tables] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
+    let wrong = wrong.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    let count = |rows: &[Row]| rows.first().map_or(Ok(0), |row| get::<i64>(row, 0));
     let checked = count(trees)? + count(tables)?;
     Ok((checked.unsigned_abs(), wrong))
+}
+
+/// Where what was counted is not what was expected.
+fn differences(
+    found: &BTreeMap<String, u64>,
+    expected: &BTreeMap<String, u64>,
+    unit: &str,
+    thing: &str,
+) -> Vec<String> {
+    let said = |n: Option<&u64>| n.map_or_else(|| format!("no {thing}"), |n| format!("{n} {unit}"));
+    let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+    let differ = names.into_iter().filter(|t| found.get(*t) != expected.get(*t));
+    differ.map(|t| format!("{t}: {} instead of {}", said(found.get(t)), said(expected.get(t)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_held_against_each_other() {
+        let tables = |list: &[(&str, u64)]| {
+            list.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect::<BTreeMap<_, _>>()
+        };
+        let then = tables(&[("orders", 5), ("products", 3), ("gone", 1)]);
+        let now = tables(&[("orders", 7), ("products", 1), ("new", 2)]);
+        assert_eq!(
+            differences(&now, &then, "rows", "table"),
+            [
+                "gone: no table instead of 1 rows",
+                "new: 2 rows instead of no table",
+                "orders: 7 rows instead of 5 rows",
+                "products: 1 rows instead of 3 rows"
+            ]
+        );
+        assert!(differences(&then, &then, "rows", "table").is_empty());
+    }
 }

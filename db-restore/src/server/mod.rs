@@ -2,6 +2,7 @@
 //! names are looked up in `pg_catalog` alone, whatever a database or a role has set, and no row is hidden or written differently.
 
 mod error;
+mod questions;
 mod session;
 pub mod sql;
 pub mod tls;
@@ -15,9 +16,9 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::settings::{Settings, Tls};
+use crate::settings::{Met, Settings, Tls};
 use error::{distrusted, said};
-use session::Watch;
+use session::{Proof, Watch};
 
 pub use error::broken;
 pub use session::{Held, Rows, Session, Value};
@@ -26,14 +27,19 @@ pub use tokio_postgres::Row;
 
 /// A query's instant as RFC 3339 in UTC with whole milliseconds, never later than it was.
 const INSTANT_SQL: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'"#;
-/// The tables of users: not those of the system, of extensions, or of a session. Partitions count, their parents are empty.
+/// A query's position in the server's log, in bytes.
+const LOG_SQL: &str = "(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end - '0/0'::pg_lsn)::bigint";
+/// The tables of users in some schemas (`$1`; all if it is empty): not those of the system or of a session. Those of extensions are another
+/// list (`$2`), of what we may read. Partitions count, their parents are empty.
 const TABLES: &str = "
     select format('%I.%I', n.nspname, c.relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and c.relpersistence <> 't'
       and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
-      and not exists (select from pg_depend d
-                      where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+      and (cardinality($1) = 0 or n.nspname = any($1))
+      and $2 = exists (select from pg_depend d
+                       where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+      and (not $2 or has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
     order by 1";
 
 /// What every session begins with. They are told when the session is opened, which counts more than what a database or a role has set.
@@ -78,6 +84,8 @@ pub struct Live {
     pub skew: f64,
     /// The database's own identity, which a new name does not change.
     pub oid: u32,
+    /// Who owns it.
+    pub owner: String,
     /// Whether we are a superuser.
     pub superuser: bool,
     /// Whether we may create databases and rename this one.
@@ -86,6 +94,8 @@ pub struct Live {
     pub standby: bool,
     /// How much the database holds.
     pub bytes: u64,
+    /// Where its log stands, in bytes.
+    pub log: u64,
     /// Whether anybody can come in.
     pub open: bool,
     /// Whether one of our runs has closed it (those of 0.1 did).
@@ -93,6 +103,27 @@ pub struct Live {
 }
 
 impl Live {
+    /// One of so many bytes, of which nothing else matters.
+    #[cfg(test)]
+    pub fn of_bytes(bytes: u64) -> Self {
+        Live {
+            system_identifier: String::new(),
+            version: String::new(),
+            number: 150_000,
+            now: Timestamp::UNIX_EPOCH,
+            skew: 0.0,
+            oid: 0,
+            owner: String::new(),
+            log: 0,
+            superuser: true,
+            may_restore: true,
+            standby: false,
+            bytes,
+            open: true,
+            closed_by_us: false,
+        }
+    }
+
     /// The major version.
     pub fn major(&self) -> u32 {
         self.number / 10_000
@@ -170,11 +201,9 @@ impl<'a> Server<'a> {
             None => self.silent(),
         })?;
         let connection = runtime.spawn(connection);
-        let mut session = Session::new(client, connection, runtime, watch);
-        if beginning == BEGINNING {
-            self.begin(&mut session, &mark)?;
-        }
-        Ok(session)
+        let refusal = || self.pooler("it does not keep the settings of a session");
+        let proof = (beginning == BEGINNING).then(|| Proof { mark, refusal: refusal() });
+        Ok(Session::new(client, connection, runtime, (*self, watch), proof))
     }
 
     fn config(&self, database: &str, budget: Duration, mark: &str, beginning: &str) -> Config {
@@ -185,29 +214,16 @@ impl<'a> Server<'a> {
         config.keepalives_idle(Duration::from_secs(3)).keepalives_interval(Duration::from_secs(2));
         config.keepalives_retries(2).tcp_user_timeout(Duration::from_secs(8));
         let limit = budget.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
-        config.options(format!("{beginning} -c statement_timeout={limit} -c db_restore.session={mark}"));
+        // A login trigger that fails would keep us out, and no event trigger is to judge what we do in a copy.
+        let quiet = if self.login.is_none() { self.settings.quiet() } else { "" };
+        config
+            .options(format!("{beginning}{quiet} -c statement_timeout={limit} -c db_restore.session={mark}"));
         let password = self.login.map(|login| &login.password);
         if let Some(password) = password.or(self.settings.password.as_ref()) {
             config.password(password.expose());
         }
         config.ssl_mode(if self.settings.tls == Tls::Disable { SslMode::Disable } else { SslMode::Require });
         config
-    }
-
-    /// Proves that the settings of the session are in force: a pooler in front drops them, and hands another session to each transaction,
-    /// so that neither a lock nor a search path would hold. Then sets what only some versions know: no view may take a table's place between
-    /// two questions, and no transaction is ended for its age.
-    fn begin(&self, session: &mut Session, mark: &str) -> Result<(), Failure> {
-        let sql = "select current_setting('db_restore.session', true), current_setting('search_path'),
-                          (select count(set_config(name, case name when 'transaction_timeout' then '0' else 'view, foreign-table' end, false))
-                           from pg_settings where name in ('transaction_timeout', 'restrict_nonsystem_relation_kind'))";
-        let rows = session.ask(sql, &[])?;
-        let row = rows.first().ok_or_else(|| Failure::bug("no row about the session"))?;
-        let (theirs, path): (Option<String>, String) = (get(row, 0)?, get(row, 1)?);
-        if theirs.as_deref() == Some(mark) && path == "pg_catalog,pg_temp" {
-            return Ok(());
-        }
-        Err(self.pooler("it does not keep the settings of a session"))
     }
 
     fn pooler(&self, why: &str) -> Failure {
@@ -226,21 +242,29 @@ impl<'a> Server<'a> {
         )
     }
 
-    /// Asks the server who it is.
-    pub fn identity(&self, database: &str) -> Result<(Live, Session<'a>), Failure> {
+    /// Asks the server who it is, and more with it.
+    pub fn identity(
+        &self,
+        database: &str,
+        more: &[(Sql, &[&dyn Value])],
+    ) -> Result<(Live, Session<'a>, Vec<Vec<Row>>), Failure> {
         let sql = sql::fill(
             "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
-                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid), pg_is_in_recovery(), pg_database_size(d.oid),
-                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper
+                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
+                                                                     or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
+                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, {}, pg_get_userbyid(d.datdba)
              from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
-            &[INSTANT_SQL.into()],
+            &[INSTANT_SQL.into(), LOG_SQL.into()],
         );
         let mut session = self.connect(&self.settings.maintenance)?;
         let before = Timestamp::now();
-        let rows = session.ask(sql, &[&database])?;
+        let own: &[&dyn Value] = &[&database];
+        let mut answers = session.ask_all(&[&[(sql, own)], more].concat())?;
         let after = Timestamp::now();
-        let row = rows.first().ok_or_else(|| self.no_database(database))?;
+        let more = answers.split_off(1);
+        let row = answers.first().and_then(|rows| rows.first());
+        let row = row.ok_or_else(|| self.no_database(database))?;
         let now = instant(row, 3)?;
         // The server looked at its clock between our two looks: the middle is wrong by half of it at most.
         let middle = before + after.duration_since(before) / 2;
@@ -256,9 +280,13 @@ impl<'a> Server<'a> {
             bytes: get::<i64>(row, 7)?.unsigned_abs(),
             open: get(row, 8)?,
             superuser: get(row, 10)?,
+            log: get::<i64>(row, 11)?.unsigned_abs(),
+            owner: get(row, 12)?,
             closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
         };
-        Ok((live, session))
+        // Another session may have been first: it has learnt the same.
+        let _ = self.settings.met.set(Met { major: live.major(), superuser: live.superuser });
+        Ok((live, session, more))
     }
 
     fn no_database(&self, database: &str) -> Failure {

@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::{join_all, join4};
 use futures_util::{SinkExt, StreamExt};
 use jiff::Timestamp;
 use step::{Context, Failure, Permit};
@@ -16,12 +17,17 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
 
 use super::sql::{self, Sql};
-use super::{INSTANT_SQL, TABLES, broken, get, instant};
+use super::{INSTANT_SQL, LOG_SQL, Server, broken, get, instant};
 
 /// How often a wait looks whether it has to end.
 const TICK: Duration = Duration::from_millis(20);
 /// What was begun and must be ended gets so long; then nobody answers any more.
 pub const SEEN_THROUGH: Duration = Duration::from_secs(20);
+
+/// One transaction is one session also behind a pooler: in it names are looked up where nobody has made any.
+const PATH: &str = "set local search_path to pg_catalog, pg_temp";
+/// Begins a transaction whose sight does not change.
+const STILL: &str = "begin isolation level repeatable read, read only";
 
 /// How much of a COPY is sent at once.
 const CHUNK: usize = 64 << 10;
@@ -36,8 +42,15 @@ macro_rules! values {
     ($($rust:ty: $kind:ident),*) => { $(impl Value for $rust { fn kind(&self) -> Type { Type::$kind } })* };
 }
 
-values!(String: TEXT, &str: TEXT, bool: BOOL, i32: INT4, i64: INT8, u32: OID, Vec<String>: TEXT_ARRAY, Vec<&str>: TEXT_ARRAY, Vec<i64>: INT8_ARRAY);
+values!(Vec<u8>: BYTEA, Vec<Vec<u8>>: BYTEA_ARRAY, String: TEXT, &str: TEXT, bool: BOOL, i32: INT4, i64: INT8, u32: OID, Vec<String>: TEXT_ARRAY, Vec<&str>: TEXT_ARRAY, Vec<i64>: INT8_ARRAY);
 values!(&String: TEXT, &&str: TEXT, &Vec<String>: TEXT_ARRAY, &Vec<&str>: TEXT_ARRAY, &Vec<i64>: INT8_ARRAY);
+
+/// A question with the types of its values.
+type Typed<'q> = (&'q Sql, Vec<(&'q (dyn ToSql + Sync), Type)>);
+/// How many rows each table holds.
+pub type Counts = BTreeMap<String, u64>;
+/// An answer or an error to each question.
+type Answers = Vec<Result<Vec<Row>, tokio_postgres::Error>>;
 
 /// What a wait looks at.
 #[derive(Clone, Copy)]
@@ -82,6 +95,39 @@ pub struct Session<'a> {
     connection: Option<JoinHandle<()>>,
     runtime: Runtime,
     watch: Watch<'a>,
+    /// How it was opened; how others are.
+    server: Server<'a>,
+    /// What is still to be proven of it.
+    proof: Option<Proof>,
+}
+
+/// What proves that the settings of a session are in force: asked before anything is changed, and together with the first questions. A pooler
+/// in front drops the settings, and hands another session to each transaction, so that neither a lock nor a search path would hold.
+pub(super) struct Proof {
+    /// A value that nobody else has set.
+    pub mark: String,
+    /// What is said when it is not there.
+    pub refusal: Failure,
+}
+
+impl Proof {
+    /// No view may take a table's place between two questions, and no transaction is ended for its age: what only some versions know is set
+    /// where it is known.
+    const QUESTION: &'static str = "
+        select current_setting('db_restore.session', true), current_setting('search_path'),
+               (select count(set_config(name, case name when 'transaction_timeout' then '0' else 'view, foreign-table' end, false))
+                from pg_settings where name in ('transaction_timeout', 'restrict_nonsystem_relation_kind'))";
+    fn holds(self, answer: Result<Vec<Row>, tokio_postgres::Error>) -> Result<(), Failure> {
+        let rows = answer.map_err(|e| broken(&e))?;
+        let row = rows.first().ok_or_else(|| Failure::bug("no row about the session"))?;
+        let (theirs, path): (Option<String>, String) = (get(row, 0)?, get(row, 1)?);
+        let ours = theirs.as_deref() == Some(self.mark.as_str());
+        if ours && ["pg_catalog,pg_temp", "pg_catalog, pg_temp"].contains(&path.as_str()) {
+            Ok(())
+        } else {
+            Err(self.refusal)
+        }
+    }
 }
 
 impl Drop for Session<'_> {
@@ -101,9 +147,52 @@ impl<'a> Session<'a> {
         client: Client,
         connection: JoinHandle<()>,
         runtime: Runtime,
-        watch: Watch<'a>,
+        (server, watch): (Server<'a>, Watch<'a>),
+        proof: Option<Proof>,
     ) -> Self {
-        Session { client: Some(client), connection: Some(connection), runtime, watch }
+        Session { client: Some(client), connection: Some(connection), runtime, watch, server, proof }
+    }
+
+    /// The server, for another session.
+    pub fn server(&self) -> Server<'a> {
+        self.server
+    }
+
+    /// Proves the session now, if that is not done yet: before something is changed by it.
+    pub(super) fn prove(&mut self) -> Result<(), Failure> {
+        let Some(proof) = self.proof.take() else { return Ok(()) };
+        let (client, runtime, watch) = self.parts()?;
+        let answer = watch.wait(runtime, async { Ok(client.query_typed(Proof::QUESTION, &[]).await) })?;
+        proof.holds(answer)
+    }
+
+    /// Proves it together with the first questions, which are a transaction of their own, if they do not begin one themselves.
+    fn prove_and_ask(&mut self, proof: Proof, questions: &[Typed]) -> Result<Answers, Failure> {
+        let (client, runtime, watch) = self.parts()?;
+        // Questions that begin a transaction themselves begin it first.
+        let held = questions.first().filter(|(sql, _)| sql.as_str() == STILL);
+        let (begin, rest, end) = match held {
+            Some((sql, _)) => (format!("{}; {PATH}", sql.as_str()), &questions[1..], ""),
+            None => (format!("begin; {PATH}"), questions, "commit"),
+        };
+        let all = async {
+            let begun = client.batch_execute(&begin);
+            let proven = client.query_typed(Proof::QUESTION, &[]);
+            let asked = rest.iter().map(|(sql, values)| client.query_typed(sql.as_str(), values));
+            let over = client.batch_execute(end);
+            // They are sent in this order, and nobody waits in between.
+            Ok(join4(begun, proven, join_all(asked), over).await)
+        };
+        let (begun, proven, asked, over) = watch.wait(runtime, all)?;
+        begun.map_err(|e| broken(&e))?;
+        proof.holds(proven)?;
+        // What a question broke, its own answer says.
+        let first = held.map(|_| Ok(Vec::new()));
+        let asked: Answers = first.into_iter().chain(asked).collect();
+        if asked.iter().all(Result::is_ok) {
+            over.map_err(|e| broken(&e))?;
+        }
+        Ok(asked)
     }
 
     fn parts(&self) -> Result<(&Client, &Runtime, Watch<'a>), Failure> {
@@ -124,6 +213,9 @@ impl<'a> Session<'a> {
     /// Asks.
     pub fn ask(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Vec<Row>, Failure> {
         let sql = sql.into();
+        if self.proof.is_some() {
+            return self.ask_all(&[(sql, values)]).map(|mut answers| answers.pop().unwrap_or_default());
+        }
         let (client, runtime, watch) = self.parts()?;
         watch.wait(runtime, client.query_typed(sql.as_str(), &typed(values)))
     }
@@ -143,10 +235,14 @@ impl<'a> Session<'a> {
         &mut self,
         questions: &[(Sql, &[&dyn Value])],
     ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
-        let (client, runtime, watch) = self.parts()?;
         let typed: Vec<_> = questions.iter().map(|(sql, values)| (sql, typed(values))).collect();
+        if let Some(proof) = self.proof.take() {
+            let answers = self.prove_and_ask(proof, &typed)?;
+            return Ok(answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect());
+        }
+        let (client, runtime, watch) = self.parts()?;
         let all = typed.iter().map(|(sql, values)| client.query_typed(sql.as_str(), values));
-        let answers = watch.wait(runtime, async { Ok(futures_util::future::join_all(all).await) })?;
+        let answers = watch.wait(runtime, async { Ok(join_all(all).await) })?;
         Ok(answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect())
     }
 
@@ -156,6 +252,7 @@ impl<'a> Session<'a> {
         sql: &Sql,
         lines: &mut dyn FnMut() -> Result<Option<Vec<u8>>, Failure>,
     ) -> Result<(), Failure> {
+        self.prove()?;
         let (client, runtime, watch) = self.parts()?;
         watch.context.voice.detail(&flat(sql.as_str()));
         let sink = watch.wait(runtime, client.copy_in::<_, Bytes>(sql.as_str()))?;
@@ -191,6 +288,7 @@ impl<'a> Session<'a> {
     /// Asks for rows one after the other, so that a long answer is never held.
     pub fn rows(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Rows<'_>, Failure> {
         let sql = sql.into();
+        self.prove()?;
         let (client, runtime, watch) = self.parts()?;
         watch.context.voice.detail(&flat(sql.as_str()));
         let values: Vec<(&(dyn ToSql + Sync), Type)> = typed(values);
@@ -198,51 +296,34 @@ impl<'a> Session<'a> {
         Ok(Rows { rows: Box::pin(rows), runtime, watch, seen: 0 })
     }
 
-    /// Begins a transaction whose sight does not change, and in which we may be silent for as long as others take.
-    pub fn still(&mut self) -> Result<(), Failure> {
-        self.ask_only(&Sql::from("begin isolation level repeatable read, read only"))
+    /// Begins a transaction whose sight does not change, in which we may be silent for as long as others take, and asks in it.
+    pub fn still_and_ask(&mut self, questions: &[(Sql, &[&dyn Value])]) -> Result<Vec<Vec<Row>>, Failure> {
+        let first: [(Sql, &[&dyn Value]); 1] = [(STILL.into(), &[])];
+        self.ask_all(&[&first, questions].concat()).map(|mut answers| answers.split_off(1))
     }
 
-    /// Begins such a transaction, for others to share.
-    pub fn hold(&mut self) -> Result<Held, Failure> {
-        self.still()?;
-        let sql = sql::fill(
+    /// Begins such a transaction, for others to share, and asks the first questions in it.
+    pub fn hold(&mut self, questions: &[(Sql, &[&dyn Value])]) -> Result<(Held, Vec<Vec<Row>>), Failure> {
+        let sight = sql::fill(
             "select pg_export_snapshot(), to_char(statement_timestamp() at time zone 'UTC', {}), oid,
-                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+                    pg_snapshot_xmin(pg_current_snapshot())::text::bigint, {}
              from pg_database where datname = current_database()",
-            &[INSTANT_SQL.into()],
+            &[INSTANT_SQL.into(), LOG_SQL.into()],
         );
-        let rows = self.ask(sql, &[])?;
-        let row = rows.first().ok_or_else(|| Failure::bug("no row from pg_export_snapshot"))?;
-        let xmin = get::<i64>(row, 3)?.unsigned_abs();
-        Ok(Held { sight: get(row, 0)?, at: instant(row, 1)?, database: get(row, 2)?, xmin })
-    }
-
-    /// The question for the server's clock.
-    pub fn clock() -> Sql {
-        sql::fill("select to_char(clock_timestamp() at time zone 'UTC', {})", &[INSTANT_SQL.into()])
-    }
-
-    /// The server's clock.
-    pub fn now(&mut self) -> Result<Timestamp, Failure> {
-        let rows = self.ask(Self::clock(), &[])?;
-        rows.first().map_or_else(|| Err(Failure::bug("no row from the clock")), |row| instant(row, 0))
-    }
-
-    /// How many rows each user's table holds: two round trips, however many tables there are.
-    pub fn counts(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
-        let tables = self.texts(TABLES, &[])?;
-        let one = |table: &String| sql::fill("select count(*) from only {}", &[sql::given(table)]);
-        let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|t| (one(t), &[][..])).collect();
-        let answers = self.ask_all(&questions)?;
-        let count = |rows: &Vec<Row>| rows.first().map_or(Ok(0), |row| get::<i64>(row, 0));
-        let counts = answers.iter().map(|rows| Ok(count(rows)?.unsigned_abs()));
-        tables.into_iter().zip(counts).map(|(table, rows)| Ok((table, rows?))).collect()
+        let first: [(Sql, &[&dyn Value]); 2] = [(STILL.into(), &[]), (sight, &[])];
+        let mut answers = self.ask_all(&[&first, questions].concat())?;
+        let rest = answers.split_off(2);
+        let row = answers.pop().and_then(|mut rows| rows.pop());
+        let row = row.ok_or_else(|| Failure::bug("no row from pg_export_snapshot"))?;
+        let (xmin, log) = (get::<i64>(&row, 3)?.unsigned_abs(), get::<i64>(&row, 4)?.unsigned_abs());
+        let held = Held { sight: get(&row, 0)?, at: instant(&row, 1)?, database: get(&row, 2)?, xmin, log };
+        Ok((held, rest))
     }
 
     /// Runs statements in one go, with transactions of their own; gives the first column of all rows.
     pub fn batch(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<Vec<String>, Failure> {
         let sql = sql.into();
+        self.prove()?;
         let (client, runtime, watch) = self.parts()?;
         let answer = watch.wait(runtime, client.simple_query(sql.as_str()))?;
         let one = |message: &SimpleQueryMessage| match message {
@@ -252,36 +333,45 @@ impl<'a> Session<'a> {
         Ok(answer.iter().filter_map(one).collect())
     }
 
-    /// Tells all sessions of a database to end; gives how many there were.
-    pub fn end_sessions(&mut self, _permit: &Permit, database: &str) -> Result<usize, Failure> {
-        let sql = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()";
-        Ok(self.ask(sql, &[&database])?.len())
-    }
-
-    /// The same by the database's own identity, which a new name does not change.
-    pub fn end_sessions_of(&mut self, _permit: &Permit, database: u32) -> Result<usize, Failure> {
-        let sql = "select pg_terminate_backend(pid) from pg_stat_activity where datid = $1 and pid <> pg_backend_pid()";
-        Ok(self.ask(sql, &[&database])?.len())
-    }
-
     /// Changes something; several statements are one transaction.
     pub fn change(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<(), Failure> {
         self.ask_only(&sql.into())
     }
 
-    /// Tries something in a transaction that is always rolled back.
+    /// Changes several things, each by itself, in one round trip; gives what became of each. They are not said: values may be secret.
+    pub fn change_each(
+        &mut self,
+        _permit: &Permit,
+        statements: &[Sql],
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+        self.prove()?;
+        let all: Vec<(Sql, &[&dyn Value])> = statements.iter().map(|sql| (sql.clone(), &[][..])).collect();
+        Ok(self.ask_each(&all)?.into_iter().map(|answer| answer.map(|_| ())).collect())
+    }
+
+    /// Tries something in a transaction that begins with `first` and is always rolled back.
     pub fn attempt<T>(
         &mut self,
         _permit: &Permit,
+        first: &Sql,
         what: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.ask_only(&Sql::from("begin"))?;
-        let done = what(self);
+        let done =
+            self.ask_only(&sql::fill("begin; {}", std::slice::from_ref(first))).and_then(|()| what(self));
         self.ask_only(&Sql::from("rollback"))?;
         done
     }
 
+    /// Changes several things, one after the other, in one round trip. The first error counts.
+    pub fn change_all(&mut self, _permit: &Permit, statements: Vec<Sql>) -> Result<(), Failure> {
+        self.prove()?;
+        let all: Vec<(Sql, &[&dyn Value])> = statements.into_iter().map(|sql| (sql, &[][..])).collect();
+        all.iter().for_each(|(sql, _)| self.tell(sql));
+        self.ask_all(&all).map(|_| ())
+    }
+
     fn ask_only(&mut self, sql: &Sql) -> Result<(), Failure> {
+        self.prove()?;
         let (client, runtime, watch) = self.parts()?;
         watch.checkpoint()?;
         watch.context.voice.detail(&flat(sql.as_str()));
@@ -303,6 +393,8 @@ pub struct Held {
     pub database: u32,
     /// Every transaction before this one was over.
     pub xmin: u64,
+    /// Where the server's log stood, in bytes.
+    pub log: u64,
 }
 
 /// An answer as it comes in.

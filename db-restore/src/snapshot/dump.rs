@@ -1,20 +1,24 @@
 //! Takes a snapshot: everything from one instant of the database, read back, and only then given its name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use step::{Acted, Failure, Outcome, Permit, Run};
 
+use super::folder;
+use crate::copy::properties;
+use crate::copy::tied;
 use crate::loss;
 use crate::operation::{self, Operation};
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::verify;
-use crate::server::{Held, Live, Session};
+use crate::server::{Held, Live, Row, Session, Value, get};
 use crate::settings::Settings;
-use crate::snapshot::manifest::{self, Manifest};
+use crate::snapshot::manifest::{self, Log, Manifest};
 use crate::snapshot::origin::{self, Origin};
-use crate::sources::archive::{self, Archive};
+use crate::sources::archive::{Archive, Dump};
 use crate::sources::{self, Stamp};
-use crate::tools::{self, Job};
+use crate::tools::{self, Job, Tool};
 
 /// The step: takes a snapshot unless this run has a young one.
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
@@ -67,10 +71,12 @@ pub fn dump(archive: &Archive, permit: &Permit, live: &Live, stamp: &Stamp) -> R
     // What makes it impossible is found before a folder is made.
     let dump = tools::find(archive.settings, "pg_dump", live.major())?;
     let restore = tools::find(archive.settings, "pg_restore", dump.major)?;
-    let temporary = archive::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
+    let temporary = folder::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
     let tools = Tools { dump: &dump.path, restore: &restore.path };
     let made = fill(archive, permit, live, &temporary, stamp, &tools).and_then(|manifest| {
-        archive::publish(&temporary, &folder.join(&manifest.id), &manifest, permit).map_err(unwritable)?;
+        let key = archive.settings.manifest_key.as_ref();
+        folder::publish(&temporary, &folder.join(&manifest.id), (&manifest, key), permit)
+            .map_err(unwritable)?;
         Ok(manifest)
     });
     if made.is_err() {
@@ -102,35 +108,30 @@ fn fill(
     tools: &Tools,
 ) -> Result<Manifest, Failure> {
     let (context, settings) = (archive.context, archive.settings);
-    let folder = archive::dump_of(temporary);
-    let path = folder.display().to_string();
+    let folder = folder::dump_of(temporary);
     let mut session = archive.server.connect(&settings.database)?;
-    let held = session.hold()?;
-    let (tables, objects, origin) = std::thread::scope(|scope| {
+    let schemas = settings.supabase.as_ref().map(|s| s.schemas.clone()).unwrap_or_default();
+    let (held, answers) = Seen::ask(&mut session, &schemas)?;
+    let seen = Seen::of(&answers, schemas.is_empty())?;
+    restorable(archive, &seen)?;
+    let mut other = archive.server.connect(&settings.maintenance)?;
+    let origin = origin(permit, live, &mut other, &held, &seen)?;
+    let properties = properties::of(&mut other, &settings.database)?;
+    let (tables, extension_tables) = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
-        let counted = scope.spawn(|| {
-            let origin = origin(archive, permit, live, &mut session, &held)?;
-            Ok::<_, Failure>((session.counts()?, verify::objects(&mut session)?, origin))
-        });
+        let counting = scope.spawn(|| session.both_counts(&seen.tables, &seen.extension_tables));
         let dumped = write(archive, live, tools.dump, &folder, &held.sight);
         let counted =
-            counted.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
-        dumped.and(counted)
+            counting.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
+        // A count that fails takes the sight away from the dump: then that is only what came of it.
+        counted.and_then(|counted| dumped.map(|()| counted))
     })?;
     let taken_at = held.at;
-    let finished_at = archive.server.connect(&settings.maintenance)?.now()?;
-    let unreadable =
-        |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
-    let files = std::thread::scope(|scope| {
-        let files = scope.spawn(|| manifest::fingerprints(&folder));
-        // Reading it to its end finds what is cut off or cannot be unpacked.
-        let read = Job::new(context, settings, tools.restore, "reading the dump back")
-            .run(&["--file=/dev/null", &path]);
-        let files = files.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread has panicked")));
-        read.and(files.map_err(unreadable))
-    })?;
+    let (finished_at, to) = other.now_and_log()?;
+    let files = read_back(archive, &folder, tools.restore)?;
+    sayable(archive, live, &folder, (tools, &seen))?;
     Ok(Manifest {
-        schema: 1,
+        schema: manifest::SCHEMA,
         id: plan::id(&settings.database, taken_at, &stamp.document),
         product: context.settings.product("name")?,
         environment: context.environment()?.to_owned(),
@@ -143,26 +144,136 @@ fn fill(
         version: stamp.version.clone(),
         commit: stamp.commit.clone(),
         database_bytes: live.bytes,
+        tablespaces: seen.tablespaces,
         tables,
-        objects,
+        extension_tables,
+        objects: seen.objects,
+        properties: Some(properties),
+        log: Some(Log { from: held.log, to }),
         origin,
         files,
     })
 }
 
+/// How much lies in tablespaces of its tables' own.
+const TABLESPACES: &str = "
+    select t.spcname::text, sum(pg_relation_size(c.oid))::bigint from pg_class c join pg_tablespace t on t.oid = c.reltablespace
+    where c.relkind in ('r', 'i', 'm', 't', 'S') and t.spcname <> 'pg_global' group by 1";
+
+/// What was seen in the sight that is dumped, in one round trip.
+struct Seen {
+    tables: Vec<String>,
+    extension_tables: Vec<String>,
+    objects: BTreeMap<String, u64>,
+    layouts: BTreeMap<String, String>,
+    tablespaces: BTreeMap<String, u64>,
+    extensions: Vec<String>,
+    encoding: String,
+}
+
+impl Seen {
+    fn ask(session: &mut Session, schemas: &[String]) -> Result<(Held, Vec<Vec<Row>>), Failure> {
+        let (schemas, none): (Vec<String>, Vec<String>) = (schemas.to_vec(), Vec::new());
+        let (ours, theirs): ([&dyn Value; 2], [&dyn Value; 2]) = ([&schemas, &false], [&none, &true]);
+        session.hold(&[
+            (Session::tables(), &ours),
+            (verify::OBJECTS.into(), &[]),
+            (loss::SHAPES.into(), &[]),
+            (TABLESPACES.into(), &[]),
+            ("select extname::text from pg_extension order by 1".into(), &[]),
+            ("select current_setting('server_encoding')".into(), &[]),
+            (Session::tables(), &theirs),
+        ])
+    }
+
+    /// Of some schemas only tables are dumped, and it is they that are counted.
+    fn of(answers: &[Vec<Row>], whole: bool) -> Result<Self, Failure> {
+        let [tables, objects, shapes, spaces, extensions, encoding, theirs] = answers else {
+            return Err(Failure::bug("seven answers"));
+        };
+        let texts =
+            |rows: &[Row]| rows.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, _>>();
+        let space = |row: &Row| Ok((get(row, 0)?, get::<i64>(row, 1)?.unsigned_abs()));
+        Ok(Seen {
+            tables: texts(tables)?,
+            extension_tables: if whole { texts(theirs)? } else { Vec::new() },
+            objects: verify::objects_of(objects)?,
+            layouts: loss::layouts(shapes)?,
+            tablespaces: spaces.iter().map(space).collect::<Result<_, Failure>>()?,
+            extensions: texts(extensions)?,
+            encoding: texts(encoding)?.pop().unwrap_or_default(),
+        })
+    }
+}
+
+/// What cannot be brought back is no snapshot: better said now than when it is needed.
+fn restorable(archive: &Archive, seen: &Seen) -> Result<(), Failure> {
+    let tied: Vec<&str> =
+        seen.extensions.iter().map(String::as_str).filter(|e| tied::NEVER.contains(e)).collect();
+    if !tied.is_empty() {
+        let list = tied.join(", ");
+        let message = format!(
+            "a dump with {list} cannot be restored beside the live database: use source = \"database\", or the extension's own way to make backups"
+        );
+        return Err(Failure::refused("tied-extensions", message));
+    }
+    let left: Vec<&str> =
+        seen.extensions.iter().map(String::as_str).filter(|e| tied::LEFT_OUT.contains(e)).collect();
+    if !left.is_empty() {
+        let list = left.join(", ");
+        archive.context.voice.warn(&format!("{list} works in one database of a server only: a restore leaves it out, and says how to bring it back"));
+    }
+    Ok(())
+}
+
+/// Where a database has no encoding, bytes without a meaning can be data, but not a part of a statement.
+fn sayable(
+    archive: &Archive,
+    live: &Live,
+    folder: &Path,
+    (tools, seen): (&Tools, &Seen),
+) -> Result<(), Failure> {
+    if seen.encoding != "SQL_ASCII" {
+        return Ok(());
+    }
+    let tool = Tool { path: tools.restore.to_owned(), major: live.major() };
+    let (path, form) = (folder.to_owned(), "directory");
+    let dump = Dump { path, form, tool, parallel: true, lenient: false, foreign: false };
+    dump.statements(archive.context, archive.settings, &mut |_| ())
+        .map_err(|failure| Failure::refused("encoding", failure.message.clone()))
+}
+
+/// Reads a dump to its end, which finds what is cut off or cannot be unpacked; gives the fingerprints of its files.
+fn read_back(
+    archive: &Archive,
+    folder: &Path,
+    tool: &Path,
+) -> Result<BTreeMap<String, manifest::Fingerprint>, Failure> {
+    let path = folder.display().to_string();
+    let unreadable =
+        |e: std::io::Error| Failure::failed("unreadable", format!("{path} cannot be read back: {e}"));
+    std::thread::scope(|scope| {
+        let files = scope.spawn(|| manifest::fingerprints(folder));
+        let read = Job::new(archive.context, archive.settings, tool, "reading the dump back")
+            .run(&["--file=/dev/null", &path]);
+        let files = files.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread has panicked")));
+        read.and(files.map_err(unreadable))
+    })
+}
+
 /// Where the sight stands. The seal comes after it: where the seal is found again, so is everything that was seen.
 fn origin(
-    archive: &Archive,
     permit: &Permit,
     live: &Live,
-    session: &mut Session,
+    other: &mut Session,
     held: &Held,
+    seen: &Seen,
 ) -> Result<Option<Origin>, Failure> {
     if live.standby {
         return Ok(None);
     }
-    let seal = origin::seal(&mut archive.server.connect(&archive.settings.maintenance)?, permit)?;
-    let tables = Some(loss::layouts(session)?);
+    let seal = origin::seal(other, permit)?;
+    let tables = Some(seen.layouts.clone());
     Ok(Some(Origin { database: held.database, xmin: held.xmin, seal, tables, rows: None }))
 }
 
@@ -176,7 +287,7 @@ fn write(archive: &Archive, live: &Live, tool: &Path, folder: &Path, sight: &str
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let doing = format!("dumping {}", settings.database);
     let progress = |tables: u64| {
-        let written = archive::folder_size(folder).ok()? >> 20;
+        let written = folder::size(folder).ok()? >> 20;
         Some(format!("{tables} tables, {written} MiB written of a database of {} MiB", live.bytes >> 20))
     };
     let job = Job::new(archive.context, settings, tool, &doing);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use step::{Failure, Permit};
 
 use crate::server::sql::{self, Sql};
-use crate::server::{Session, get};
+use crate::server::{Row, Session, get};
 
 /// Rows carry 32 bits of a transaction's number: beyond half of that, old and new look alike. Half of it is enough for us.
 const REACH: i64 = 1 << 30;
@@ -67,14 +67,30 @@ fn read(seal: &str) -> Option<(Vec<String>, Vec<&'static str>)> {
     all.filter(|(xids, _)| xids.len() == BITS as usize)
 }
 
+/// The values of a question about a seal.
+pub struct Seal {
+    pub xids: Vec<String>,
+    pub ends: Vec<&'static str>,
+}
+
 impl Origin {
-    /// Why the database of a session cannot be told to descend from here; nothing if it does.
-    pub fn doubt(&self, session: &mut Session) -> Result<Option<&'static str>, Failure> {
-        let Some((xids, ends)) = read(&self.seal) else { return Ok(Some("the snapshot has no seal")) };
-        let sql = "select (select oid from pg_database where datname = current_database()), pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-                          (select count(*) from unnest($1::text[], $2::text[]) s(xid, ended)
-                           where case when xid::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(xid::xid8) end = ended)";
-        let rows = session.ask(sql, &[&xids, &ends])?;
+    /// What a session is asked about a seal, with the values of [`Origin::question`].
+    pub const QUESTION: &'static str = "
+        select (select oid from pg_database where datname = current_database()), pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+               (select count(*) from unnest($1::text[], $2::text[]) s(xid, ended)
+                where case when xid::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(xid::xid8) end = ended)";
+
+    /// The transactions of the seal, and how they ended; nothing of one that is none.
+    pub fn question(&self) -> Seal {
+        let (xids, ends) = read(&self.seal).unwrap_or_default();
+        Seal { xids, ends }
+    }
+
+    /// Why the database of the session that has answered cannot be told to descend from here; nothing if it does.
+    pub fn doubt(&self, rows: &[Row]) -> Result<Option<&'static str>, Failure> {
+        if read(&self.seal).is_none() {
+            return Ok(Some("the snapshot has no seal"));
+        }
         let row = rows.first().ok_or_else(|| Failure::bug("no row about the seal"))?;
         let (database, next, found): (u32, i64, i64) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
         let passed = i64::try_from(self.xmin).ok().map(|xmin| next - xmin);

@@ -11,13 +11,13 @@ use crate::args::ConfirmArgs;
 use crate::copy::side;
 use crate::journal::{self, Beside, Note};
 use crate::operation::{Confirmation, Operation};
-use crate::plan::{Moment, Snapshot};
+use crate::plan::{self, Moment, Snapshot};
 use crate::server::{Live, Session};
 use crate::settings::{Kind, Settings};
-use crate::snapshot::manifest;
-use crate::sources::{self, archive};
+use crate::snapshot::{folder, manifest};
+use crate::sources;
 
-/// A dump that was not finished is somebody's at operation for so long at most.
+/// A dump that was not finished is somebody's at work for so long after its last file was written to.
 const UNFINISHED: Duration = Duration::from_secs(86_400);
 
 /// What is to be removed.
@@ -66,17 +66,44 @@ fn find(operation: &Operation, live: &Live, keeper: &mut Session) -> Result<Old,
     let ours = |s: &Snapshot| {
         settings.source == Kind::Database || settings.snapshots.join(&s.id).join(manifest::FILE).is_file()
     };
-    old.snapshots =
-        too_old(&snapshots, live.now, settings.keep).filter(|s| ours(s)).map(|s| s.id.clone()).collect();
+    let newest = newest(operation, live, &snapshots)?;
+    let old_ones = too_old(&snapshots, newest.as_ref(), live.now, settings.keep);
+    old.snapshots = old_ones.filter(|s| ours(s)).map(|s| s.id.clone()).collect();
     old.leftovers = leftovers(&settings.snapshots);
     Ok(old)
 }
 
-/// Usable snapshots that are too old, but never the newest.
-fn too_old(snapshots: &[Snapshot], now: Timestamp, keep: Duration) -> impl Iterator<Item = &Snapshot> {
-    let good = || snapshots.iter().filter(|s| s.problem.is_none());
-    let newest = good().max_by_key(|s| s.taken_at).map(|s| s.id.clone());
-    good().filter(move |s| s.taken_at + keep < now && Some(&s.id) != newest.as_ref())
+/// The newest snapshot that proves itself now, and is not of the future. Those after it that do not are named: nothing counts on them.
+fn newest(operation: &Operation, live: &Live, snapshots: &[Snapshot]) -> Result<Option<Snapshot>, Failure> {
+    let source = sources::of(operation)?;
+    let mut good: Vec<&Snapshot> =
+        snapshots.iter().filter(|s| s.problem.is_none() && !plan::is_future(s, live.now)).collect();
+    good.sort_by_key(|s| std::cmp::Reverse(s.taken_at));
+    for snapshot in good {
+        match source.prove(live, snapshot) {
+            Ok(()) => return Ok(Some(snapshot.clone())),
+            Err(failure) if failure.reason == "corrupt" => {
+                operation
+                    .context
+                    .voice
+                    .warn(&format!("it proves nothing, and is left alone: {}", failure.message));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(None)
+}
+
+/// Usable snapshots that are too old and older than the newest that has proven itself; without one, none.
+fn too_old<'s>(
+    snapshots: &'s [Snapshot],
+    newest: Option<&Snapshot>,
+    now: Timestamp,
+    keep: Duration,
+) -> impl Iterator<Item = &'s Snapshot> {
+    let before = newest.map(|newest| newest.taken_at);
+    let older = move |s: &&Snapshot| before.is_some_and(|before| s.taken_at < before);
+    snapshots.iter().filter(|s| s.problem.is_none()).filter(older).filter(move |s| s.taken_at + keep < now)
 }
 
 fn is_old(beside: &Beside, now: Timestamp, keep: Duration) -> bool {
@@ -89,14 +116,24 @@ fn is_old(beside: &Beside, now: Timestamp, keep: Duration) -> bool {
 }
 
 fn leftovers(folder: &Path) -> Vec<String> {
-    let unfinished = |name: &String| [".tmp-", ".gone-"].iter().any(|head| name.starts_with(head));
-    let old = |name: &String| {
-        let written = std::fs::metadata(folder.join(name)).and_then(|m| m.modified());
-        name.starts_with(".gone-") || written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > UNFINISHED))
+    let idle = |name: &String| {
+        written(&folder.join(name)).is_some_and(|at| at.elapsed().is_ok_and(|age| age > UNFINISHED))
     };
+    let old = |name: &String| name.starts_with(".gone-") || (name.starts_with(".tmp-") && idle(name));
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
-    names.filter(unfinished).filter(old).collect()
+    entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(old).collect()
+}
+
+/// When anything in a folder was written to for the last time; nothing if that cannot be told.
+fn written(path: &Path) -> Option<std::time::SystemTime> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    let mut last = found.modified().ok()?;
+    if found.is_dir() {
+        for entry in std::fs::read_dir(path).ok()? {
+            last = last.max(written(&entry.ok()?.path())?);
+        }
+    }
+    Some(last)
 }
 
 fn remove(operation: &Operation, permit: &Permit, keeper: &mut Session, old: &Old) -> Result<(), Failure> {
@@ -110,7 +147,7 @@ fn remove(operation: &Operation, permit: &Permit, keeper: &mut Session, old: &Ol
         if operation.settings.source == Kind::Database {
             side::discard(keeper, permit, id)?;
         } else {
-            archive::remove(folder, id, permit).map_err(stuck)?;
+            folder::remove(folder, id, permit).map_err(stuck)?;
         }
     }
     old.leftovers.iter().try_for_each(|name| std::fs::remove_dir_all(folder.join(name)).map_err(stuck))
@@ -121,16 +158,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_good_snapshot_is_never_too_old() {
+    fn only_what_has_proven_itself_makes_others_replaceable() {
         let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
         let now = at("2026-11-24T12:00:00Z");
         let of = |id: &str, taken_at: &str| Snapshot::new("archive", id, "directory", at(taken_at));
         let broken = Snapshot { problem: Some("truncated".into()), ..of("broken", "2026-11-24T11:00:00Z") };
         let list = [of("a", "2026-10-01T00:00:00Z"), of("b", "2026-10-02T00:00:00Z"), broken];
-        let old =
-            |list: &[Snapshot]| too_old(list, now, UNFINISHED * 7).map(|s| s.id.clone()).collect::<Vec<_>>();
-        assert_eq!(old(&list), ["a"], "what is broken does not make b replaceable");
-        assert!(old(&list[1..]).is_empty());
-        assert_eq!(old(&[of("a", "2026-10-01T00:00:00Z"), of("c", "2026-11-24T11:00:00Z")]), ["a"]);
+        let old = |newest: Option<&Snapshot>| {
+            too_old(&list, newest, now, UNFINISHED * 7).map(|s| s.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(old(Some(&list[1])), ["a"]);
+        assert_eq!(old(Some(&list[0])), [""; 0], "b is damaged: a is all there is");
+        assert_eq!(old(None), [""; 0]);
+        assert_eq!(old(Some(&of("c", "2026-11-24T11:00:00Z"))), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_dump_is_at_work_while_anything_in_it_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dump = folder.path().join(".tmp-run/dump");
+        std::fs::create_dir_all(&dump).expect("made");
+        std::fs::write(dump.join("1.dat.gz"), "x").expect("written");
+        let aged = |path: &Path| {
+            let old = std::time::SystemTime::now() - UNFINISHED * 2;
+            std::fs::File::open(path).and_then(|f| f.set_modified(old)).expect("aged");
+        };
+        aged(&folder.path().join(".tmp-run"));
+        aged(&dump);
+        assert_eq!(leftovers(folder.path()), [""; 0], "a file of it was written just now");
+        aged(&dump.join("1.dat.gz"));
+        assert_eq!(leftovers(folder.path()), [".tmp-run"]);
     }
 }

@@ -10,19 +10,18 @@ use jiff::Timestamp;
 use step::{Context, Failure, Permit};
 
 use super::{Beside, Bringing, SideDatabase, Source, Stamp};
-use crate::copy::{plain, side};
+use crate::copy::properties::Properties;
+use crate::copy::script::{Piece, Script, Statement};
+use crate::copy::{plain, side, tied};
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::demands::Demands;
 use crate::server::{Live, Server, Session};
 use crate::settings::Settings;
-use crate::snapshot;
 use crate::snapshot::header::{self, Header};
 use crate::snapshot::manifest::{self, Manifest};
 use crate::snapshot::origin::Origin;
+use crate::snapshot::{self, folder};
 use crate::tools::{self, Job, Tool};
-
-/// The dump's name in a folder of ours.
-const DUMP: &str = "dump";
 
 /// Archives in the folder of the settings.
 pub struct Archive<'a> {
@@ -39,6 +38,7 @@ struct Foreign {
 }
 
 /// A dump and who can read it.
+#[derive(Clone, Debug)]
 pub struct Dump {
     pub path: PathBuf,
     pub form: &'static str,
@@ -47,6 +47,53 @@ pub struct Dump {
     pub parallel: bool,
     /// Whether pg_restore's one harmless complaint is none.
     pub lenient: bool,
+    /// Whether others have made it, perhaps without owners and rights.
+    pub foreign: bool,
+}
+
+impl Dump {
+    /// The same, of which one thing is restored after the other.
+    pub fn one_by_one(&self) -> Self {
+        Dump { parallel: false, ..self.clone() }
+    }
+
+    /// What pg_restore writes into a file when it is told so, such as a part of the archive as SQL.
+    pub fn written(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        doing: &str,
+        args: &[&str],
+    ) -> Result<BufReader<File>, Failure> {
+        let unusable = |e: std::io::Error| {
+            Failure::temporary("temporary", format!("no temporary file can be used: {e}"))
+        };
+        let file = tempfile::NamedTempFile::new().map_err(unusable)?;
+        let (to, path) = (format!("--file={}", file.path().display()), self.path.display().to_string());
+        Job::new(context, settings, &self.tool.path, doing).run(&[args, &[&to, &path]].concat())?;
+        Ok(BufReader::new(file.reopen().map_err(unusable)?))
+    }
+
+    /// Calls `each` with every statement of its schema.
+    pub fn statements(
+        &self,
+        context: &Context,
+        settings: &Settings,
+        each: &mut dyn FnMut(&Statement),
+    ) -> Result<(), Failure> {
+        let wrong = |why: String| Failure::refused("corrupt", format!("{}: {why}", self.path.display()));
+        if self.form == "plain" {
+            return plain::statements(&self.path, each).map(|_| ()).map_err(wrong);
+        }
+        let mut script =
+            Script::new(self.written(context, settings, "reading the schema", &["--schema-only"])?);
+        while let Some(piece) = script.next().map_err(wrong)? {
+            if let Piece::Statement(statement) = piece {
+                each(&statement);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Source for Archive<'_> {
@@ -73,7 +120,7 @@ impl Source for Archive<'_> {
         self.context.voice.say(&format!("reading {} to its end", snapshot.id));
         let path = self.settings.snapshots.join(&snapshot.id);
         if path.join(manifest::FILE).exists() {
-            unchanged(&snapshot.id, &path)
+            self.unchanged(&snapshot.id, &path)
         } else {
             self.readable(live, &path)
         }
@@ -89,6 +136,21 @@ impl Source for Archive<'_> {
 }
 
 impl Archive<'_> {
+    /// How much room it takes. Archives of others do not say it: what is compressed grows four times as a rule.
+    fn sizes(&self, dump: &Dump, folder: &Path, live: &Live) -> Demands {
+        let demands = Demands { restored: true, ..Demands::default() };
+        match self.manifest(folder) {
+            Ok(manifest) if manifest.database_bytes > 0 => {
+                Demands { bytes: Some(manifest.database_bytes), spaces: manifest.tablespaces, ..demands }
+            }
+            _ => {
+                let bytes = foreign(&dump.path).map_or(0, |found| found.bytes);
+                let grown = if dump.form == "plain" { bytes } else { bytes.saturating_mul(4) };
+                Demands { bytes: Some(grown.max(live.bytes)), ..demands }
+            }
+        }
+    }
+
     fn one(&self, name: &str, live: &Live) -> Snapshot {
         let path = self.settings.snapshots.join(name);
         if path.is_dir() && !path.join("toc.dat").is_file() {
@@ -101,18 +163,22 @@ impl Archive<'_> {
     }
 
     fn own(&self, path: &Path, name: &str, live: &Live) -> Snapshot {
-        let manifest = match manifest::read(path) {
+        let manifest = match self.manifest(path) {
             Ok(manifest) => manifest,
             Err(problem) => return Snapshot::unusable("archive", name, "directory", problem),
         };
-        let problem = self.of_another(&manifest, name, live).or_else(|| incomplete(path, &manifest));
+        let other = self.of_another(&manifest, name).or_else(|| folder::incomplete(path, &manifest));
+        let moved = manifest.system_identifier != live.system_identifier;
+        let problem = other.clone().or_else(|| moved.then(|| elsewhere(&manifest, live)));
         let bytes = manifest.files.values().map(|f| f.bytes).sum();
         let snapshot = Snapshot::new("archive", name, "directory", manifest.taken_at);
-        Snapshot { bytes, problem, document: Some(manifest.document), ..snapshot }
+        let remark = doubt(&manifest, live).map(str::to_owned);
+        let by_name = other.is_none();
+        Snapshot { bytes, problem, by_name, remark, document: Some(manifest.document), ..snapshot }
     }
 
     /// A snapshot of something else is never restored here.
-    fn of_another(&self, manifest: &Manifest, id: &str, live: &Live) -> Option<String> {
+    fn of_another(&self, manifest: &Manifest, id: &str) -> Option<String> {
         let product = self.context.settings.product("name").ok().flatten().unwrap_or_default();
         let environment = self.context.environment.clone().unwrap_or_default();
         let pairs = [
@@ -120,7 +186,6 @@ impl Archive<'_> {
             ("product", manifest.product.as_deref().unwrap_or_default(), &product),
             ("environment", &manifest.environment, &environment),
             ("database", &manifest.database, &self.settings.database),
-            ("cluster", &manifest.system_identifier, &live.system_identifier),
         ];
         let (what, theirs, ours) = pairs.into_iter().find(|(_, theirs, ours)| theirs != ours)?;
         Some(format!("it is of the {what} {theirs}, and this is {ours}"))
@@ -157,6 +222,28 @@ impl Archive<'_> {
         }
     }
 
+    /// The manifest of a snapshot of ours, which must be as it was written, and signed if the settings have a key.
+    fn manifest(&self, folder: &Path) -> Result<Manifest, String> {
+        manifest::read(folder, self.settings.manifest_key.as_ref())
+    }
+
+    /// Every file of ours must be what it was, and there must be no other.
+    fn unchanged(&self, id: &str, folder: &Path) -> Result<(), Failure> {
+        let corrupt = |why: String| Failure::refused("corrupt", format!("{id}: {why}"));
+        let manifest = self.manifest(folder).map_err(corrupt)?;
+        let there = names(&folder::dump_of(folder)).map_err(|e| corrupt(e.to_string()))?;
+        if let Some(other) = there.iter().find(|name| !manifest.files.contains_key(*name)) {
+            return Err(corrupt(format!("{other} is not one of its files")));
+        }
+        for (name, expected) in &manifest.files {
+            let found = manifest::fingerprint(&folder::dump_of(folder).join(name));
+            if found.map_err(|e| corrupt(format!("{name}: {e}")))? != *expected {
+                return Err(corrupt(format!("{name} is not what was dumped (its SHA-256 differs)")));
+            }
+        }
+        Ok(())
+    }
+
     /// The archive of others is read by who will restore it; a checksum beside it finds what pg_restore does not.
     fn readable(&self, live: &Live, path: &Path) -> Result<(), Failure> {
         let corrupt = |why: String| Failure::refused("corrupt", format!("{}: {why}", path.display()));
@@ -183,7 +270,8 @@ impl Archive<'_> {
 
     /// A dump with the program that can restore it into this server.
     pub fn open(&self, live: &Live, path: &Path) -> Result<Dump, Failure> {
-        let path = if path.join(manifest::FILE).exists() { path.join(DUMP) } else { path.to_owned() };
+        let ours = path.join(manifest::FILE).exists();
+        let path = if ours { folder::dump_of(path) } else { path.to_owned() };
         let found =
             foreign(&path).map_err(|e| Failure::refused("corrupt", format!("{}: {e}", path.display())))?;
         let needs = found.header.as_ref().map_or(0, Header::needs);
@@ -200,6 +288,7 @@ impl Archive<'_> {
             form: found.form,
             parallel: matches!(found.form, "directory" | "custom"),
             lenient,
+            foreign: !ours,
             tool,
         })
     }
@@ -208,24 +297,23 @@ impl Archive<'_> {
 impl Beside for Archive<'_> {
     fn demands(&self, live: &Live, snapshot: &Snapshot) -> Result<Demands, Failure> {
         let dump = self.open(live, &self.settings.snapshots.join(&snapshot.id))?;
-        let mut demands = Demands { restored: true, ..Demands::default() };
-        let path = dump.path.display().to_string();
-        let mut each = |line: &str| demands.line(line);
-        if dump.form == "plain" {
-            let wrong = |e: String| Failure::refused("corrupt", format!("{path}: {e}"));
-            plain::statements(&dump.path, &mut each).map_err(wrong)?;
-        } else {
-            let job = Job::new(self.context, self.settings, &dump.tool.path, "reading the schema");
-            job.lines(&["--schema-only", "--file=-", &path], Some(&mut each))?;
-        }
+        let mut demands = self.sizes(&dump, &self.settings.snapshots.join(&snapshot.id), live);
+        dump.statements(self.context, self.settings, &mut |statement| demands.statement(statement))?;
+        // A copy does without them.
+        demands.extensions.retain(|name| !tied::LEFT_OUT.contains(&name.as_str()));
         Ok(demands)
     }
 
     fn origin(&self, _keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
-        let Ok(manifest) = manifest::read(&self.settings.snapshots.join(&snapshot.id)) else {
+        let Ok(manifest) = self.manifest(&self.settings.snapshots.join(&snapshot.id)) else {
             return Ok(None);
         };
         Ok(manifest.origin.map(|origin| Origin { rows: Some(manifest.tables), ..origin }))
+    }
+
+    fn properties(&self, _keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Properties>, Failure> {
+        let manifest = self.manifest(&self.settings.snapshots.join(&snapshot.id)).ok();
+        Ok(manifest.and_then(|manifest| manifest.properties))
     }
 
     fn bring(&self, bringing: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
@@ -238,12 +326,27 @@ impl Beside for Archive<'_> {
             server: self.server,
             name: &bringing.names.side,
         };
-        let expected = manifest::read(&folder).ok();
+        let expected = if folder.join(manifest::FILE).exists() {
+            let corrupt = |why: String| Failure::refused("corrupt", format!("{}: {why}", snapshot.id));
+            Some(self.manifest(&folder).map_err(corrupt)?)
+        } else {
+            None
+        };
         let bytes =
             expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(bringing.live.bytes);
-        side.fill(bringing.permit, bringing.keeper, bringing.live, &dump, bytes)?;
-        Ok(SideDatabase { name: bringing.names.side.clone(), oid, manifest: expected, proven: false })
+        let left_out = side.fill(bringing.permit, bringing.keeper, bringing.live, &dump, bytes)?;
+        let (name, manifest) = (bringing.names.side.clone(), expected);
+        Ok(SideDatabase { name, oid, manifest, proven: false, seal: None, visitors: None, left_out })
     }
+}
+
+/// After a pg_upgrade, or on a server that takes the place of a lost one, nothing but the cluster is another: a person decides.
+fn elsewhere(manifest: &Manifest, live: &Live) -> String {
+    let (theirs, ours) = (&manifest.system_identifier, &live.system_identifier);
+    format!(
+        "it is of the cluster {theirs}, and this is {ours}: after pg_upgrade, or if that server was lost, name it to use it all the same (--snapshot {})",
+        manifest.id
+    )
 }
 
 /// The file that stands for an archive.
@@ -260,7 +363,7 @@ fn sidecar(path: &Path) -> PathBuf {
 /// What an archive is, from its first bytes.
 fn foreign(path: &Path) -> std::io::Result<Foreign> {
     let mut file = File::open(witness(path))?;
-    let bytes = if path.is_dir() { folder_size(path)? } else { file.metadata()?.len() };
+    let bytes = if path.is_dir() { folder::size(path)? } else { file.metadata()?.len() };
     let form = if path.is_dir() { "directory" } else { form(&mut file)? };
     let header = match form {
         "plain" => None,
@@ -292,76 +395,18 @@ fn form(file: &mut File) -> std::io::Result<&'static str> {
     }
 }
 
-/// The size of all files of a folder.
-pub fn folder_size(folder: &Path) -> std::io::Result<u64> {
-    std::fs::read_dir(folder)?.map(|entry| entry?.metadata().map(|m| m.len())).sum()
+/// What is in a folder.
+fn names(folder: &Path) -> std::io::Result<Vec<String>> {
+    std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-fn incomplete(folder: &Path, manifest: &Manifest) -> Option<String> {
-    if manifest.files.is_empty() {
-        return Some("it holds no files".to_owned());
+/// What a snapshot of ours cannot prove.
+fn doubt(manifest: &Manifest, live: &Live) -> Option<&'static str> {
+    if manifest.schema < 2 {
+        return Some(
+            "made by db-restore 0.1: its manifest has no hash of its own, and it holds no settings of the database",
+        );
     }
-    manifest.files.iter().find_map(|(name, expected)| match std::fs::metadata(folder.join(DUMP).join(name)) {
-        Err(error) => Some(format!("{name}: {error}")),
-        Ok(found) if found.len() != expected.bytes => {
-            Some(format!("{name} has {} bytes instead of {}", found.len(), expected.bytes))
-        }
-        Ok(_) => None,
-    })
-}
-
-/// Every file of ours must be what it was.
-fn unchanged(id: &str, folder: &Path) -> Result<(), Failure> {
-    let corrupt = |why: String| Failure::refused("corrupt", format!("{id}: {why}"));
-    let manifest = manifest::read(folder).map_err(corrupt)?;
-    for (name, expected) in &manifest.files {
-        let found = manifest::fingerprint(&folder.join(DUMP).join(name));
-        if found.map_err(|e| corrupt(format!("{name}: {e}")))? != *expected {
-            return Err(corrupt(format!("{name} is not what was dumped (its SHA-256 differs)")));
-        }
-    }
-    Ok(())
-}
-
-/// An empty folder for a dump that is not finished, which nobody but us may read; one that a killed attempt of the same run left
-/// is thrown away.
-pub fn temporary(snapshots: &Path, document: &str, _permit: &Permit) -> std::io::Result<PathBuf> {
-    use std::os::unix::fs::DirBuilderExt;
-    let path = snapshots.join(format!(".tmp-{document}"));
-    if path.exists() {
-        std::fs::remove_dir_all(&path)?;
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-    Ok(path)
-}
-
-/// The folder of a snapshot's dump.
-pub fn dump_of(folder: &Path) -> PathBuf {
-    folder.join(DUMP)
-}
-
-/// Makes a finished dump a snapshot: the manifest, everything on disk, then the name.
-pub fn publish(
-    temporary: &Path,
-    folder: &Path,
-    manifest: &Manifest,
-    _permit: &Permit,
-) -> std::io::Result<()> {
-    let text = serde_json::to_string_pretty(manifest).map_err(std::io::Error::other)?;
-    std::fs::write(temporary.join(manifest::FILE), text)?;
-    for entry in std::fs::read_dir(dump_of(temporary))? {
-        File::open(entry?.path())?.sync_all()?;
-    }
-    for path in [&temporary.join(manifest::FILE), &dump_of(temporary), temporary] {
-        File::open(path)?.sync_all()?;
-    }
-    std::fs::rename(temporary, folder)?;
-    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-/// Removes a snapshot of ours: its name first, so that what is half gone is none.
-pub fn remove(snapshots: &Path, id: &str, _permit: &Permit) -> std::io::Result<()> {
-    let gone = snapshots.join(format!(".gone-{id}"));
-    std::fs::rename(snapshots.join(id), &gone)?;
-    std::fs::remove_dir_all(gone)
+    let later = manifest.log.is_some_and(|log| log.to > live.log);
+    later.then_some("the server's log ends before this snapshot's: the server was set back since")
 }

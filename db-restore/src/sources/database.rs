@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use step::{Context, Failure, Permit};
 
 use super::{Beside, Bringing, SideDatabase, Source, Stamp};
+use crate::copy::properties::{self, Properties};
 use crate::copy::side;
 use crate::journal::{self, Note, Sibling};
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::demands::Demands;
-use crate::restore::swap;
+use crate::restore::{seal, swap};
 use crate::server::sql::{self, name};
 use crate::server::{Live, Server, Session};
 use crate::settings::Settings;
@@ -32,7 +33,15 @@ impl Source for Siblings<'_> {
         let mut keeper = self.server.connect(&self.settings.maintenance)?;
         let mut list = Vec::new();
         for (id, beside) in journal::beside(&mut keeper, &self.settings.database)? {
-            let Some(Note::Snapshot(sibling)) = beside.remark else { continue };
+            let sibling = match beside.remark {
+                Some(Note::Snapshot(sibling)) => sibling,
+                None if plan::is_beside(&id, &self.settings.database, "snap") => {
+                    let problem = "it does not say any more what it is (its comment was written over, and its setting db_restore.note is gone); it is left alone";
+                    list.push(Snapshot::unusable("database", &id, "database", problem));
+                    continue;
+                }
+                _ => continue,
+            };
             let problem = self.of_another(&sibling)?.or_else(|| {
                 (beside.open && !beside.noted)
                     .then(|| "somebody has opened it, and may have written to it".to_owned())
@@ -45,9 +54,20 @@ impl Source for Siblings<'_> {
         Ok(list)
     }
 
-    /// It is closed since it was made: nobody can have changed it, and the server reads its pages as it reads its own.
-    fn prove(&self, _live: &Live, _snapshot: &Snapshot) -> Result<(), Failure> {
-        Ok(())
+    /// It is read to its end: it must hold what it held when it was made. To be read it must be opened, so whoever may change nothing can
+    /// only say that it is closed.
+    fn prove(&self, _live: &Live, snapshot: &Snapshot) -> Result<(), Failure> {
+        let Some(permit) = self.context.permit() else { return Ok(()) };
+        let mut keeper = self.server.connect(&self.settings.maintenance)?;
+        let Some(Note::Snapshot(sibling)) = journal::of(&mut keeper, &snapshot.id)? else { return Ok(()) };
+        if self.seal(&mut keeper, &permit, &snapshot.id, &sibling.run)? == sibling.seal {
+            return Ok(());
+        }
+        let message = format!(
+            "{} is not what was cloned: somebody has written to it since, or a crash has emptied its unlogged tables",
+            snapshot.id
+        );
+        Err(Failure::refused("corrupt", message))
     }
 
     fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
@@ -71,6 +91,22 @@ impl Source for Siblings<'_> {
 }
 
 impl Siblings<'_> {
+    /// What a clone holds; it is opened for that, and closed again.
+    fn seal(
+        &self,
+        keeper: &mut Session,
+        permit: &Permit,
+        id: &str,
+        run: &str,
+    ) -> Result<Option<String>, Failure> {
+        side::look(keeper, permit, id, Some(run))?;
+        let seal = self.server.connect(id).and_then(|mut session| seal::of(&mut session));
+        keeper.see_through();
+        let closed = side::look(keeper, permit, id, None);
+        keeper.heed();
+        seal.and_then(|seal| closed.map(|()| Some(seal)))
+    }
+
     fn of_another(&self, sibling: &Sibling) -> Result<Option<String>, Failure> {
         let product = self.context.settings.product("name")?.unwrap_or_default();
         let environment = self.context.environment()?;
@@ -114,7 +150,8 @@ impl Siblings<'_> {
         created?;
         // Nobody can come in between: if it was too quick to be seen, the end of it is as good.
         let taken_at = alone_at.map_or_else(|| keeper.now(), Ok)?;
-        let remark = Note::Snapshot(Sibling {
+        let then = properties::of(keeper, database)?;
+        let mut sibling = Sibling {
             run: stamp.document.clone(),
             of: database.clone(),
             product: self.context.settings.product("name")?,
@@ -128,8 +165,15 @@ impl Siblings<'_> {
                 tables: None,
                 rows: None,
             }),
-        });
-        side::mark(keeper, permit, id, &remark)?;
+            seal: None,
+        };
+        // What belongs to the database itself is not cloned.
+        let refused = then.give(keeper, permit, id, &then)?;
+        refused.iter().for_each(|what| self.context.voice.warn(what));
+        // Until it was read it is none: the next run drops what a killed one has left.
+        side::mark(keeper, permit, id, &Note::Filling { run: stamp.document.clone() })?;
+        sibling.seal = self.seal(keeper, permit, id, &stamp.document)?;
+        side::mark(keeper, permit, id, &Note::Snapshot(sibling))?;
         Ok(taken_at)
     }
 }
@@ -154,8 +198,23 @@ impl Beside for Siblings<'_> {
         })
     }
 
+    /// A clone has them itself, but for those that an older db-restore has made.
+    fn properties(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Properties>, Failure> {
+        let whole = matches!(journal::of(keeper, &snapshot.id)?, Some(Note::Snapshot(sibling)) if sibling.seal.is_some());
+        let mut then = properties::of(keeper, &snapshot.id)?;
+        // What roles have everywhere is not kept in a clone.
+        let now = properties::of(keeper, &self.settings.database)?;
+        (then.of_roles, then.roles) = (now.of_roles, now.roles);
+        Ok(whole.then_some(then))
+    }
+
     fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
         let oid = side::oid(work.keeper, &snapshot.id)?;
-        Ok(SideDatabase { name: snapshot.id.clone(), oid, manifest: None, proven: true })
+        let seal = match journal::of(work.keeper, &snapshot.id)? {
+            Some(Note::Snapshot(sibling)) => sibling.seal,
+            _ => None,
+        };
+        let (name, left_out) = (snapshot.id.clone(), Vec::new());
+        Ok(SideDatabase { name, oid, manifest: None, proven: true, seal, visitors: None, left_out })
     }
 }

@@ -5,8 +5,9 @@ pub mod archive;
 pub mod database;
 pub mod supabase;
 
-use step::{Failure, Permit};
+use step::{Failure, Outcome, Permit};
 
+use crate::copy::properties::Properties;
 use crate::operation::Operation;
 use crate::plan::{Moment, Names, Snapshot};
 use crate::restore::demands::Demands;
@@ -36,6 +37,8 @@ pub trait Beside {
     fn demands(&self, live: &Live, snapshot: &Snapshot) -> Result<Demands, Failure>;
     /// Where in the cluster's history it stands, if it says so.
     fn origin(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure>;
+    /// What belonged to the database itself then, if the snapshot says so; and in `keeper`'s cluster.
+    fn properties(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Properties>, Failure>;
     /// Makes a database of it, called as `names.side` says, or already there under a name of its own. It is not verified yet.
     fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure>;
 }
@@ -66,6 +69,19 @@ pub struct SideDatabase {
     pub manifest: Option<Manifest>,
     /// Whether it was verified before, or is a copy of the files themselves.
     pub proven: bool,
+    /// Extensions that it was restored without.
+    pub left_out: Vec<String>,
+    /// What it held when it was verified or made.
+    pub seal: Option<String>,
+    /// How many sessions it ever had when it was closed after the last look: one more, and it is not what was looked at.
+    pub visitors: Option<i64>,
+}
+
+impl SideDatabase {
+    /// Says in the record what it was restored without.
+    pub fn told(&self, outcome: Outcome) -> Outcome {
+        if self.left_out.is_empty() { outcome } else { outcome.output("left_out", self.left_out.clone()) }
+    }
 }
 
 /// The source of the settings.

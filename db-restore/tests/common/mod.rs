@@ -94,6 +94,12 @@ impl Bench {
     }
 }
 
+/// The folder of PostgreSQL's programs.
+pub fn bin() -> PathBuf {
+    postgres_bin()
+        .unwrap_or_else(|| testkit::postgres::program("postgres").parent().expect("a folder").to_owned())
+}
+
 /// The programs of another PostgreSQL than the system's: `scripts/matrix` says where they are.
 fn postgres_bin() -> Option<PathBuf> {
     std::env::var_os("POSTGRES_BIN").map(PathBuf::from)
@@ -104,12 +110,15 @@ pub fn opened(id: &str) -> Value {
             "facts": { "product": "shop", "environment": "production" }, "steps": [] })
 }
 
-/// Rewrites a manifest.
-pub fn edit(folder: &std::path::Path, change: impl Fn(&mut Value)) {
-    let path = folder.join("manifest.json");
-    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("JSON");
-    change(&mut manifest);
-    std::fs::write(path, manifest.to_string()).expect("written");
+/// Some of many, evenly from the first on, or all of them with `SWEEP=all` (`make sweep-db`).
+pub fn some<T>(all: &[T], how_many: usize) -> impl Iterator<Item = &T> {
+    let step = if is_sweep() { 1 } else { all.len().div_ceil(how_many).max(1) };
+    all.iter().step_by(step)
+}
+
+/// Whether everything is to be tried, however long it takes.
+pub fn is_sweep() -> bool {
+    std::env::var_os("SWEEP").is_some()
 }
 
 pub fn minutes_ago(minutes: i64) -> String {

@@ -9,6 +9,8 @@ use step::Failure;
 
 use super::words::sentence;
 
+/// The longest that Coolify can want to be left alone, in seconds: whoever says more is mistaken, or means harm.
+const LONGEST: u64 = 60 * 60;
 /// The most of an answer that is read, in bytes.
 const BODY: usize = 32 << 20;
 
@@ -92,10 +94,12 @@ pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// `Retry-After` in seconds; a proxy may say it as an instant.
+/// `Retry-After` in seconds; a proxy may say it as an instant. No time at all is as good as nothing: it must not take the pause away that
+/// we make by ourselves.
 pub fn retry_after(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get("retry-after")?.to_str().ok()?.trim();
-    text.parse().ok().or_else(|| seconds_until(text, Timestamp::now()))
+    let seconds = text.parse().ok().or_else(|| seconds_until(text, Timestamp::now()))?;
+    (seconds > 0).then_some(seconds.min(LONGEST))
 }
 
 fn seconds_until(text: &str, now: Timestamp) -> Option<u64> {
@@ -176,6 +180,7 @@ mod tests {
             retry_after(&headers)
         };
         assert_eq!((of("47"), of(" 60 "), of("soon"), of("-1")), (Some(47), Some(60), None, None));
+        assert_eq!((of("0"), of("18446744073709551615")), (None, Some(LONGEST)));
         let now = "2026-11-27T20:00:00Z".parse().expect("a time");
         assert_eq!(seconds_until("Fri, 27 Nov 2026 20:00:30 GMT", now), Some(30));
         assert_eq!(seconds_until("Fri, 27 Nov 2026 19:59:30 GMT", now), None);

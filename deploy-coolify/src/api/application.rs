@@ -216,14 +216,20 @@ impl Application {
             && more.custom_internal_name.is_empty()
     }
 
+    /// The addresses as Coolify has them.
+    pub fn addresses(&self) -> Vec<url::Url> {
+        self.fqdn.split(',').filter_map(|text| url::Url::parse(text.trim()).ok()).collect()
+    }
+
     /// The public addresses; the port in Coolify's own is the container's.
     pub fn urls(&self) -> Vec<String> {
-        let urls = self.fqdn.split(',').filter_map(|text| url::Url::parse(text.trim()).ok());
-        urls.filter_map(|mut url| {
-            url.set_port(None).ok()?;
-            Some(url.to_string())
-        })
-        .collect()
+        self.addresses()
+            .into_iter()
+            .filter_map(|mut url| {
+                url.set_port(None).ok()?;
+                Some(url.to_string())
+            })
+            .collect()
     }
 
     /// What Coolify says of it, as far as that can be believed: right after a deployment it calls what runs unhealthy for some
@@ -236,7 +242,8 @@ impl Application {
         match (state, health) {
             _ if crashes => Opinion::Down,
             ("exited" | "degraded" | "restarting" | "dead", _) | ("running", "unhealthy") => Opinion::Down,
-            ("running", _) => Opinion::Up,
+            // Without a health check nothing more is known; a word that Coolify is not known to say tells nothing.
+            ("running", "" | "healthy" | "unknown" | "excluded") => Opinion::Up,
             _ => Opinion::Unclear,
         }
     }
@@ -268,6 +275,9 @@ mod tests {
             ("degraded:excluded", Opinion::Down),
             ("restarting:unknown", Opinion::Down),
             ("starting:unknown", Opinion::Unclear),
+            ("running:starting", Opinion::Unclear),
+            ("running:glowing", Opinion::Unclear),
+            ("running", Opinion::Up),
             ("glowing", Opinion::Unclear),
             ("", Opinion::Unclear),
         ] {

@@ -1,7 +1,10 @@
 //! The HTTP underneath: one connection pool, no redirects, what is safe is asked again, what is not is sent once.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response, redirect};
@@ -13,12 +16,14 @@ use super::answer::{
     bare, cause, is_no_route, is_throttle, message, number, parse, refusal, retry_after, text, unreachable,
 };
 use crate::settings::Settings;
-use crate::wait::pause;
+use crate::wait::{pause, stopping};
 
 /// How long a request on the way out may take.
 pub(super) const LAST: Duration = Duration::from_secs(5);
 /// How near the end of the step is the end: a timer does not fire to the microsecond.
 const OVER: Duration = Duration::from_millis(20);
+/// What is left of a patience that is used up: enough for an answer that is there.
+const LEAST: Duration = Duration::from_millis(300);
 /// Coolify's own limit, until an answer names another.
 const REQUESTS_A_MINUTE: u32 = 200;
 
@@ -26,10 +31,34 @@ const REQUESTS_A_MINUTE: u32 = 200;
 pub struct Net {
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
+    /// By host and port.
+    places: RefCell<HashMap<String, Rc<Places>>>,
     /// How many requests a minute the token's owner has, as Coolify said last.
     limit: Cell<u32>,
     /// Until when Coolify wants to be left alone: all requests of a minute are used up, by whoever has used them.
     closed: Cell<Option<Instant>>,
+    /// How long what is not needed may take altogether, where somebody waits for the way back.
+    hurry: Cell<Hurry>,
+    /// The images of which a registry was asked already on the way back.
+    asked: RefCell<HashSet<String>>,
+}
+
+/// The servers behind a page's name: each address may be another one. Behind a proxy, which looks the name up by itself, they are all the same.
+pub struct Places {
+    /// A client for each address that this machine can reach.
+    pub clients: Vec<reqwest::Client>,
+    /// How many it has no way to (IPv6, most often): nothing is known of them.
+    unrouted: usize,
+}
+
+/// Whether somebody waits for the way back.
+#[derive(Clone, Copy, Debug)]
+enum Hurry {
+    No,
+    /// And nothing optional was asked yet.
+    Yes,
+    /// Until then.
+    Until(Instant),
 }
 
 impl Net {
@@ -37,8 +66,6 @@ impl Net {
     pub fn new() -> Result<Self, Failure> {
         // Somebody else may have installed it: it is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder().redirect(redirect::Policy::none());
-        let builder = builder.user_agent(concat!("deploy-coolify/", env!("CARGO_PKG_VERSION")));
         let none = |e| {
             let message = format!(
                 "there is no HTTPS: {}; are the system's certificates there (ca-certificates), or does SSL_CERT_FILE lead nowhere?",
@@ -46,10 +73,18 @@ impl Net {
             );
             Failure::config("tls", message)
         };
-        let client = builder.build().map_err(none)?;
+        let client = builder().build().map_err(none)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::temporary("runtime", format!("no event loop: {e}")))?;
-        Ok(Net { runtime, client, limit: Cell::new(REQUESTS_A_MINUTE), closed: Cell::new(None) })
+        Ok(Net {
+            runtime,
+            client,
+            places: RefCell::default(),
+            limit: Cell::new(REQUESTS_A_MINUTE),
+            closed: Cell::new(None),
+            hurry: Cell::new(Hurry::No),
+            asked: RefCell::default(),
+        })
     }
 
     /// Waits for a piece of work.
@@ -62,6 +97,46 @@ impl Net {
         &self.client
     }
 
+    /// A client for each address of a page's host. A name that is not found now is looked up again: what is asked then says why.
+    pub async fn places(&self, page: &str) -> Rc<Places> {
+        let Some((host, port)) = host_of(page).filter(|_| !behind_a_proxy()) else {
+            return Rc::new(self.anywhere());
+        };
+        let key = format!("{host}:{port}");
+        let name = host.clone();
+        if let Some(known) = self.places.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let found = tokio::task::spawn_blocking(move || web_page::places(&host, port)).await;
+        let Ok(Ok(found)) = found else { return Rc::new(self.anywhere()) };
+        let pinned = |address: &SocketAddr| builder().resolve(&name, *address).build();
+        let clients = match found.reached.as_slice() {
+            [] | [_] => Ok(vec![self.client.clone()]),
+            several => several.iter().map(pinned).collect(),
+        };
+        // One that cannot be made is not left out in silence: then they are asked as anybody would, and counted as one.
+        let Ok(clients) = clients else { return Rc::new(self.anywhere()) };
+        let places = Rc::new(Places { clients, unrouted: found.unrouted.len() });
+        self.places.borrow_mut().insert(key, Rc::clone(&places));
+        places
+    }
+
+    /// Of all pages: how many addresses were asked, and how many this machine has no way to.
+    pub fn addresses(&self, pages: &[String]) -> (usize, usize) {
+        let keys: BTreeSet<String> = pages
+            .iter()
+            .filter_map(|page| host_of(page))
+            .map(|(host, port)| format!("{host}:{port}"))
+            .collect();
+        let known = self.places.borrow();
+        let places = keys.iter().filter_map(|key| known.get(key));
+        places.fold((0, 0), |sum, places| (sum.0 + places.clients.len(), sum.1 + places.unrouted))
+    }
+
+    fn anywhere(&self) -> Places {
+        Places { clients: vec![self.client.clone()], unrouted: 0 }
+    }
+
     /// How often each of `many` may be asked, so that four fifths of the owner's requests are left at most.
     pub fn interval(&self, wished: Duration, many: usize) -> Duration {
         let many = u32::try_from(many).unwrap_or(u32::MAX);
@@ -71,11 +146,55 @@ impl Net {
 }
 
 impl Net {
+    /// From now on all that is not needed has one patience together: nothing may hold the way back.
+    pub fn hurry(&self) {
+        self.hurry.set(Hurry::Yes);
+    }
+
+    /// The way back has begun.
+    pub fn relax(&self) {
+        self.hurry.set(Hurry::No);
+    }
+
+    /// How much of this patience is left for a question that nothing hangs on.
+    pub fn patience(&self, whole: Duration) -> Duration {
+        let end = match self.hurry.get() {
+            Hurry::No => return whole,
+            Hurry::Yes => Instant::now() + whole,
+            Hurry::Until(end) => end,
+        };
+        self.hurry.set(Hurry::Until(end));
+        end.saturating_duration_since(Instant::now()).max(LEAST)
+    }
+
+    /// Remembers that a registry was asked for an image; whether it is the first time.
+    pub fn asks(&self, image: &str) -> bool {
+        self.asked.borrow_mut().insert(image.to_owned())
+    }
+
     /// How much longer Coolify wants to be left alone.
-    fn closed(&self) -> Option<Duration> {
+    pub fn closed(&self) -> Option<Duration> {
         let left = self.closed.get()?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
+}
+
+/// Whether a proxy may look names up by itself: then nobody here knows how many addresses are asked.
+fn behind_a_proxy() -> bool {
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+/// A page's host and port.
+fn host_of(page: &str) -> Option<(String, u16)> {
+    let page = url::Url::parse(page).ok()?;
+    Some((page.host_str()?.to_owned(), page.port_or_known_default().unwrap_or(443)))
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().redirect(redirect::Policy::none());
+    builder.user_agent(concat!("deploy-coolify/", env!("CARGO_PKG_VERSION")))
 }
 
 /// A read that did not succeed.
@@ -151,7 +270,8 @@ impl<'a> Api<'a> {
     pub(super) async fn peek_json<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Trouble> {
         self.turn().await.map_err(Trouble::lost)?;
         let timeout = self.context.deadline.request().map_err(Trouble::lost)?;
-        let Some(text) = self.read(path, timeout).await? else { return Ok(None) };
+        let read = stopping(self.context, Duration::ZERO, self.read(path, timeout)).await;
+        let Some(text) = read.map_err(Trouble::lost)?? else { return Ok(None) };
         parse(path, &text).map(Some).map_err(Trouble::lost)
     }
 
@@ -167,7 +287,7 @@ impl<'a> Api<'a> {
         loop {
             self.turn().await?;
             let timeout = self.context.deadline.request()?;
-            let trouble = match self.read(path, timeout).await {
+            let trouble = match stopping(self.context, Duration::ZERO, self.read(path, timeout)).await? {
                 Ok(found) => return Ok(found),
                 Err(trouble) => trouble,
             };
@@ -221,17 +341,17 @@ impl<'a> Api<'a> {
         let answer = answer.map_err(|e| {
             self.over().filter(|_| e.is_timeout()).unwrap_or_else(|| unreachable(&self.base, &cause(&e)))
         })?;
-        self.heed(&answer);
+        self.heed(&method, &answer);
         Ok(answer)
     }
 
-    /// Keeps what an answer says of how often Coolify may be asked.
-    fn heed(&self, answer: &Response) {
-        let headers = answer.headers();
+    /// Keeps what an answer says of how often Coolify may be asked. Only what wants into a full queue is about itself alone.
+    fn heed(&self, method: &Method, answer: &Response) {
+        let (headers, status) = (answer.headers(), answer.status().as_u16());
         if let Some(limit) = number(headers, "x-ratelimit-limit") {
             self.net.limit.set(u32::try_from(limit).unwrap_or(u32::MAX));
         }
-        if is_throttle(answer.status().as_u16(), headers) {
+        if is_throttle(status, headers) || status == 503 || (status == 429 && *method == Method::GET) {
             let Some(seconds) = retry_after(headers) else { return };
             if self.net.closed().is_none() {
                 self.context

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::log::{clean, first, lines};
-use super::words::{flag, id, loose_text, whole, word};
+use super::log::{Line, clean, first, lines};
+use super::words::{flag, id, loose_bool, loose_text, whole, word};
 use super::{Application, Kind};
 
 /// A deployment.
@@ -38,6 +38,9 @@ pub struct Row {
     rollback: bool,
     #[serde(default, deserialize_with = "flag")]
     is_webhook: bool,
+    /// Whether the API has started it; `None` when this version does not say.
+    #[serde(default, deserialize_with = "loose_bool")]
+    is_api: Option<bool>,
     #[serde(default, deserialize_with = "flag")]
     only_this_server: bool,
     #[serde(default, rename = "pull_request_id", deserialize_with = "whole")]
@@ -69,8 +72,9 @@ impl Row {
     /// With what only its application tells.
     pub(super) fn of(mut self, app: &Application) -> Self {
         self.revision = match app.kind() {
-            Kind::Image => first(self.logs(), |line| deployed_tag(&line.output)),
-            Kind::Git => self.commit.clone().filter(|c| is_commit(c)),
+            Kind::Image => first(self.logs(), |line| deployed(&line.output, app.image())),
+            // A deployment is called by what was asked for; its log says what came of it.
+            Kind::Git => first(self.logs(), read_commit).or(self.commit.clone().filter(|c| is_commit(c))),
             Kind::Inline => None,
         };
         self.is_from_git = app.kind() == Kind::Git && self.shows_commit();
@@ -145,8 +149,12 @@ impl Row {
     fn shows_commit(&self) -> bool {
         let Some(commit) = self.revision.as_ref().filter(|_| self.is_finished()) else { return false };
         self.commit_message.as_ref().is_some_and(|message| !message.trim().is_empty())
-            || self.says(&format!("(commit sha {commit})"))
-            || self.says(&format!(":{commit}) with the same Git Commit SHA"))
+            || first(self.logs(), read_commit).as_ref() == Some(commit)
+    }
+
+    /// Whether somebody else has started it: a push, or a person in the browser.
+    pub fn is_of_others(&self) -> bool {
+        self.is_webhook || self.is_api == Some(false)
     }
 
     /// The path of its page.
@@ -175,10 +183,25 @@ impl Row {
 }
 
 /// `Starting deployment of registry/shop:1.2.0 to localhost.` names the tag that no field names. A digest has a tag's form too:
-/// `sha256-...` is how Coolify is told to deploy one.
-fn deployed_tag(line: &str) -> Option<String> {
+/// `sha256-...` is how Coolify is told to deploy one. The image of another repository is no tag of this one: it is named as a whole.
+fn deployed(line: &str, repository: &str) -> Option<String> {
     let image = line.strip_prefix("Starting deployment of ")?.split_once(" to ")?.0;
-    crate::image::split(image).map(|(_, tag)| tag)
+    let (name, tag) = crate::image::split(image)?;
+    Some(if name == repository { tag } else { crate::image::join(name, &tag) })
+}
+
+/// The commit that was read from the repository, or whose image was taken: `Importing a/b:main (commit sha SHA) to /artifacts/x.`, or
+/// `No build configuration changed & image found (NAME:SHA) with the same Git Commit SHA. Build step skipped.`
+fn read_commit(line: &Line) -> Option<String> {
+    let text = line.output.trim_start();
+    let commit = if text.starts_with("Importing ") {
+        text.split_once("(commit sha ")?.1.split_once(')')?.0
+    } else if text.contains("image found (") {
+        text.split_once(") with the same Git Commit SHA")?.0.rsplit_once(':')?.1
+    } else {
+        return None;
+    };
+    (!line.hidden && is_commit(commit)).then(|| commit.to_owned())
 }
 
 /// A whole commit; a short one or a branch's name would not find its image.
@@ -196,17 +219,21 @@ mod tests {
 
     #[test]
     fn the_tag_is_read_from_the_first_line() {
-        let tag = |line| deployed_tag(line);
         assert_eq!(
-            tag("Starting deployment of r.example:5000/shop:1.2.0 to localhost."),
+            deployed("Starting deployment of r.example:5000/shop:1.2.0 to localhost.", "r.example:5000/shop"),
             Some("1.2.0".into())
         );
         assert_eq!(
-            tag("Starting deployment of r.example/shop@sha256:ab12 to localhost."),
+            deployed("Starting deployment of r.example/shop@sha256:ab12 to localhost.", "r.example/shop"),
             Some("sha256-ab12".into())
         );
-        assert_eq!(tag("Starting deployment of r.example:5000/shop to localhost."), None);
-        assert_eq!(tag("Something else"), None);
+        assert_eq!(
+            deployed("Starting deployment of r.example:5000/shop to localhost.", "r.example:5000/shop"),
+            None
+        );
+        assert_eq!(deployed("Something else", "r.example/shop"), None);
+        let other = deployed("Starting deployment of r.example/other:1.2.0 to localhost.", "r.example/shop");
+        assert_eq!(other.as_deref(), Some("r.example/other:1.2.0"), "the same tag of another repository");
     }
 
     fn row(value: Value) -> Row {
@@ -233,5 +260,24 @@ mod tests {
         assert_eq!(of("nixpacks", sha).as_deref(), Some(sha));
         assert_eq!(of("nixpacks", "HEAD"), None);
         assert_eq!(of("dockerimage", sha), None);
+        // What the log says that was read goes before what was asked for.
+        let app: Application =
+            serde_json::from_value(json!({ "uuid": "a", "build_pack": "nixpacks", "git_repository": "a/b" }))
+                .expect("an application");
+        let other = "d".repeat(40);
+        for (line, brought) in [
+            (format!("Importing a/b:main (commit sha {other}) to /artifacts/x."), other.as_str()),
+            (
+                format!("image found (x:{other}) with the same Git Commit SHA. Build step skipped."),
+                other.as_str(),
+            ),
+            ("Importing a/b:main (commit sha HEAD) to /artifacts/x.".to_owned(), sha),
+            // What a build prints is no word of Coolify's.
+            (format!("echo (commit sha {other})"), sha),
+        ] {
+            let logs = json!([{ "output": line }]).to_string();
+            let row = row(json!({ "deployment_uuid": "d", "commit": sha, "logs": logs })).of(&app);
+            assert_eq!(row.revision.as_deref(), Some(brought), "{line}");
+        }
     }
 }

@@ -1,14 +1,20 @@
 //! The log of a deployment: JSON in a string, in the order of its array. It may shrink while it is written, and it may hold
 //! what nobody should see.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use step::{Lines, plain, scrub};
+use step::{Lines, plain, redact_cut, scrub};
 
 use super::words::flag;
+
+/// The longest line that is looked through, in bytes: a command may have a whole file in it.
+const LONG: usize = 64 << 10;
+/// How much of a longer one is kept.
+const HEAD: usize = 2000;
 
 /// An entry; it may be several lines, or part of one.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,8 +35,18 @@ fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 impl Line {
     /// Its lines without colours and cursor movements, which would let a log write anywhere on the terminal.
     fn texts(&self) -> Vec<String> {
-        plain(&self.output).lines().map(str::to_owned).collect()
+        let lines: Vec<Cow<'_, str>> = self.output.lines().map(short).collect();
+        plain(&lines.join("\n")).lines().map(str::to_owned).collect()
     }
+}
+
+/// A line of megabytes is no line for people, and to look through it takes its time: what is left of it is its beginning.
+fn short(line: &str) -> Cow<'_, str> {
+    if line.len() <= LONG {
+        return line.into();
+    }
+    let cut = (0..=HEAD).rev().find(|at| line.is_char_boundary(*at)).unwrap_or_default();
+    format!("{} ... ({} bytes)", redact_cut(&line[..cut]), line.len()).into()
 }
 
 /// The lines of entries as people may see them: no secrets of ours nor of others, also where one goes over several entries.
@@ -177,6 +193,17 @@ mod tests {
         let last = log(&[("b", false), ("secret command", true), ("a\nc", false), ("d", false)]);
         assert_eq!(cursor.fresh(Some(&last), false), ["d"]);
         assert!(cursor.fresh(None, false).is_empty() && cursor.fresh(Some("no JSON"), false).is_empty());
+    }
+
+    #[test]
+    fn a_line_of_megabytes_is_told_by_its_beginning() {
+        let told =
+            Cursor::default().fresh(Some(&log(&[(&"x".repeat(5_000_000), false), ("y", false)])), false);
+        assert!(
+            told[0].len() < 2100 && told[0].ends_with("(5000000 bytes)") && told[1] == "y",
+            "{}",
+            told[0]
+        );
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub use send::{Ability, Sent};
 pub use version::{Pins, Version};
 pub use words::{is_id, sentence};
 
+/// How far back the deployments of an application are looked at.
+const MOST: usize = 200;
+
 impl Api<'_> {
     /// Coolify's version.
     pub async fn version(&self) -> Result<Version, Failure> {
@@ -73,13 +76,43 @@ impl Api<'_> {
 
     /// The newest deployments, asked once.
     pub async fn peek_history(&self, app: &Application, take: usize) -> Result<Vec<Row>, Trouble> {
-        let page: Page = self.peek_json(&history_path(app, 0, take)).await?.unwrap_or_default();
-        Ok(sorted(page, app))
+        let mut rows = Vec::new();
+        for skip in (0..MOST).step_by(take) {
+            let page: Page = self.peek_json(&history_path(app, skip, take)).await?.unwrap_or_default();
+            let came = page.len();
+            rows.extend(sorted(page, app));
+            if came < take || rows.len() >= take {
+                break;
+            }
+        }
+        Ok(rows)
     }
 
     /// The newest deployments of an application, newest first, without previews; those on other servers are among them.
     pub async fn history(&self, app: &Application, take: usize) -> Result<Vec<Row>, Failure> {
-        self.rows(app, 0, take).await.map(|(_, rows)| rows)
+        self.whole_history(app, take).await.map(|(rows, _)| rows)
+    }
+
+    /// The same, and whether there are no others. Previews may fill a page, and another one: then the next one is asked for.
+    pub async fn whole_history(&self, app: &Application, take: usize) -> Result<(Vec<Row>, bool), Failure> {
+        let mut rows = Vec::new();
+        for skip in (0..MOST).step_by(take) {
+            let (came, page) = self.rows(app, skip, take).await?;
+            rows.extend(page);
+            if came < take {
+                return Ok((rows, true));
+            }
+            if rows.len() >= take {
+                break;
+            }
+        }
+        Ok((rows, false))
+    }
+
+    /// The newest deployments on the way out.
+    pub async fn last_history(&self, app: &Application) -> Vec<Row> {
+        let page: Option<Page> = self.last_json(&history_path(app, 0, 10)).await;
+        page.map(|page| sorted(page, app)).unwrap_or_default()
     }
 
     /// As many deployments as `enough` asks for, at most 200, without their logs: previews and restarts may fill a page.
@@ -89,7 +122,7 @@ impl Api<'_> {
         enough: impl Fn(&[Row]) -> bool,
     ) -> Result<Vec<Row>, Failure> {
         let mut rows = Vec::new();
-        for skip in (0..200).step_by(20) {
+        for skip in (0..MOST).step_by(20) {
             let (came, page) = self.rows(app, skip, 20).await?;
             rows.extend(page.into_iter().map(Row::without_log));
             if came < 20 || enough(&rows) {
@@ -141,8 +174,7 @@ impl Api<'_> {
         if let Some(row) = self.last_json::<Row>(&format!("/deployments/{uuid}")).await {
             return Some(row.of(app));
         }
-        let page: Page = self.last_json(&history_path(app, 0, 10)).await?;
-        sorted(page, app).into_iter().find(|row| row.uuid == uuid)
+        self.last_history(app).await.into_iter().find(|row| row.uuid == uuid)
     }
 
     /// An application on the way out.

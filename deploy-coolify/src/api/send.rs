@@ -8,9 +8,12 @@ use step::{Again, Failure, Permit, again};
 
 use super::answer::{message, refusal, remedy, retry_after, text};
 use super::client::{Api, LAST};
+use crate::wait::stopping;
 
 /// Attempts after which the wait for a full queue or for the next minute grows no more.
 const SETTLED: u32 = 6;
+/// How long an answer that is on its way is waited for when a signal has come.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How a request that changes something has ended.
 pub enum Sent {
@@ -67,7 +70,7 @@ impl Api<'_> {
         loop {
             self.turn().await?;
             let timeout = self.context.deadline.request()?;
-            let Turned { wait, sent } = self.once(&method, path, body, timeout).await;
+            let Turned { wait, sent } = self.unless_stopped(&method, path, body, timeout).await;
             let Some(wait) = wait else { return Ok(sent) };
             match again(Some(429), wait, attempt, false, self.context.deadline.left()) {
                 Again::Stop => return Ok(sent),
@@ -84,6 +87,15 @@ impl Api<'_> {
     /// Sends once more although a signal came or the time is over, to leave things as they were.
     pub(super) async fn send_last(&self, _: &Permit, method: Method, path: &str, body: &Value) -> Sent {
         self.once(&method, path, body, LAST).await.sent
+    }
+
+    /// Sends once. Whoever wants us to stop does not wait until nobody answers; but an answer that is nearly there tells more than none.
+    async fn unless_stopped(&self, method: &Method, path: &str, body: &Value, timeout: Duration) -> Turned {
+        let sent = self.once(method, path, body, timeout);
+        match stopping(self.context, GRACE, sent).await {
+            Ok(turned) => turned,
+            Err(stopped) => Turned::no(Sent::Unknown(format!("{}, before the answer came", stopped.message))),
+        }
     }
 
     async fn once(&self, method: &Method, path: &str, body: &Value, timeout: Duration) -> Turned {
@@ -109,29 +121,37 @@ impl Api<'_> {
 
     /// Whether the token may deploy, asked without deploying: the ability is looked at before the (missing) words are.
     pub async fn may_deploy(&self) -> Ability {
-        self.may(Method::GET, "/deploy", None, &[400, 405]).await
+        let yes =
+            [(400, "You must provide uuid or tag."), (405, "This endpoint has changed to a POST request.")];
+        self.may(Method::GET, "/deploy", None, &yes).await
     }
 
     /// Whether the token may write into an application, asked without writing: a request with nothing in it is refused for that,
     /// but only after the ability was looked at.
     pub async fn may_write(&self, uuid: &str) -> Ability {
-        self.may(Method::PATCH, &format!("/applications/{uuid}"), Some(&json!({})), &[400]).await
+        self.may(
+            Method::PATCH,
+            &format!("/applications/{uuid}"),
+            Some(&json!({})),
+            &[(400, "Invalid request. Empty JSON.")],
+        )
+        .await
     }
 
-    /// Asked once; what is neither one of these statuses nor a refusal tells nothing.
-    async fn may(&self, method: Method, path: &str, body: Option<&Value>, yes: &[u16]) -> Ability {
+    /// Asked once; what is neither one of these statuses with Coolify's own words nor a refusal tells nothing: something in front of
+    /// Coolify knows them too.
+    async fn may(&self, method: Method, path: &str, body: Option<&Value>, yes: &[(u16, &str)]) -> Ability {
         let Ok(timeout) = self.context.deadline.request() else { return Ability::Unknown };
         if self.turn().await.is_err() {
             return Ability::Unknown;
         }
-        let Ok(answer) = self.request(method.clone(), path, body, timeout).await else {
-            return Ability::Unknown;
+        let asked = async {
+            let answer = self.request(method.clone(), path, body, timeout).await.ok()?;
+            Some((answer.status().as_u16(), text(answer).await.and_then(|text| message(&text))?))
         };
-        let status = answer.status().as_u16();
-        let said = text(answer).await.and_then(|text| message(&text)).unwrap_or_default();
-        match status {
-            403 => remedy(&said).map_or(Ability::Unknown, Ability::No),
-            status if yes.contains(&status) => Ability::Yes,
+        match stopping(self.context, Duration::ZERO, asked).await {
+            Ok(Some((403, said))) => remedy(&said).map_or(Ability::Unknown, Ability::No),
+            Ok(Some((status, said))) if yes.contains(&(status, said.as_str())) => Ability::Yes,
             _ => Ability::Unknown,
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use semver::{Prerelease, Version as Semver};
 
-/// A version; one that cannot be read is taken for the newest.
+/// A version; of one that cannot be read nothing is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     shown: String,
@@ -20,6 +20,8 @@ pub enum Pins {
     Ignored,
     /// It deploys that commit, and calls it the branch's head.
     Mislabelled,
+    /// Nobody knows.
+    Unknown,
 }
 
 impl Version {
@@ -30,15 +32,20 @@ impl Version {
         Version { shown, parsed }
     }
 
-    /// Whether it is this one or a later one.
+    /// One that Coolify has not told.
+    pub fn unknown() -> Self {
+        Version { shown: "unknown".into(), parsed: None }
+    }
+
+    /// Whether it is this one or a later one; not known is no.
     fn since(&self, major: u64, minor: u64, patch: u64) -> bool {
-        self.parsed.as_ref().is_none_or(|v| *v >= Semver::new(major, minor, patch))
+        self.parsed.as_ref().is_some_and(|v| *v >= Semver::new(major, minor, patch))
     }
 
     fn since_beta(&self, number: u32) -> bool {
         let mut beta = Semver::new(4, 0, 0);
         beta.pre = Prerelease::new(&format!("beta.{number}")).unwrap_or_default();
-        self.parsed.as_ref().is_none_or(|v| *v >= beta)
+        self.parsed.as_ref().is_some_and(|v| *v >= beta)
     }
 
     /// `POST /applications/{uuid}/rollback` deploys exactly one commit.
@@ -49,6 +56,7 @@ impl Version {
     /// What becomes of a pinned commit.
     pub fn pins(&self) -> Pins {
         match () {
+            () if self.parsed.is_none() => Pins::Unknown,
             () if self.since(4, 2, 0) => Pins::Honoured,
             () if self.since_beta(464) => Pins::Ignored,
             () => Pins::Mislabelled,
@@ -77,7 +85,11 @@ mod tests {
             ("4.0.0-beta.464", false, Pins::Ignored),
             ("4.0.0-beta.460", false, Pins::Mislabelled),
             ("4.0.0-beta.402", false, Pins::Mislabelled),
-            ("nightly", true, Pins::Honoured),
+            ("4.3.11-nightly.5", true, Pins::Honoured),
+            ("nightly", false, Pins::Unknown),
+            ("OK", false, Pins::Unknown),
+            ("null", false, Pins::Unknown),
+            ("5", false, Pins::Unknown),
         ] {
             let version = Version::parse(text);
             assert_eq!((version.has_rollback(), version.pins()), (rollback, pins), "{text}");

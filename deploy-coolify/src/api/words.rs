@@ -13,9 +13,9 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && !hidden(*c)).collect()
 }
 
-/// The same of a sentence, which need not be a book.
+/// The same of a sentence, which need not be a book. What is cut is never a secret: those are taken out first.
 pub fn sentence(text: &str) -> String {
-    plain(text).chars().take(LONG).collect()
+    step::excerpt(&plain(text), LONG)
 }
 
 /// Null is as good as nothing.
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn what_is_told_writes_nowhere_else() {
         assert_eq!(plain("shop\u{1b}[2J\u{7}\u{202e}evil\n"), "shop[2Jevil");
-        assert_eq!(sentence(&"x".repeat(1000)).len(), LONG);
+        assert_eq!(sentence(&"x".repeat(1000)).chars().count(), LONG + 1);
     }
 
     #[test]

@@ -22,9 +22,9 @@ pub(super) fn foretell(world: &World<'_>, seen: &Seen) {
 
 /// Switches auto-deploy off where a push would bring the bad build back, and says so; where that does not work, or not soon, a
 /// person has to: the rollback is worth more.
-pub(super) async fn switch_off(world: &World<'_>, permit: &Permit, seen: &Seen) {
-    let on = seen.targets.iter().filter(|t| t.app.auto_deploys() == Some(true));
-    let switched = join_all(on.map(async |target: &Target| {
+pub(super) async fn switch_off(world: &World<'_>, permit: &Permit, targets: &[&Target]) {
+    let on = targets.iter().filter(|t| t.app.auto_deploys() == Some(true));
+    let switched = join_all(on.map(async |target: &&Target| {
         let off = within(world.patience(), off(world, permit, &target.app)).await;
         (&target.app, off.unwrap_or_else(|| Err("Coolify has not answered in time".into())))
     }));
@@ -44,7 +44,7 @@ pub(super) async fn switch_off(world: &World<'_>, permit: &Permit, seen: &Seen) 
         }
     }
     // Before 4.2.0 Coolify does not tell, so that nothing could be proven.
-    for target in seen.targets.iter().filter(|t| t.app.auto_deploys().is_none()) {
+    for target in targets.iter().filter(|t| t.app.auto_deploys().is_none()) {
         voice.warn(&format!("if auto-deploy is on in Coolify, {}: look there", danger(&target.app)));
     }
 }

@@ -10,7 +10,7 @@ use super::begin::begin;
 use super::finish::finish;
 use super::start::Intent;
 use crate::api::Net;
-use crate::look::look;
+use crate::look::{Aim, look};
 use crate::next::Next;
 use crate::settings::Settings;
 use crate::wanted;
@@ -31,12 +31,13 @@ pub(super) fn after_failure(
 ) -> Failure {
     let wants = purpose == (Purpose::Deploy { auto_rollback: true });
     if !wants || replaced.is_empty() {
-        return if failure.reason == "not-live" { with_way_back(run, failure) } else { failure };
+        return if failure.reason == "not-live" { with_way_back(run, settings, failure) } else { failure };
     }
     let previous: Option<Previous> = run.fact("previous").unwrap_or_default();
     let Some(previous) = previous else {
         return with_way_back(
             run,
+            settings,
             failure.cause("not rolled back: the document does not say what ran before"),
         );
     };
@@ -59,7 +60,7 @@ fn go_back(
     run.context.deadline = Deadline::after(WAY_BACK);
     let world = World::new(&run.context, settings, net);
     let back = net.block(async {
-        let seen = look(&world, &before, false).await?.only(replaced);
+        let seen = look(&world, &before, Aim::Back).await?.only(replaced);
         let intent = Intent { back: true, ours: true, ..Intent::default() };
         let purpose = Purpose::Rollback { keep_auto_deploy: true };
         let begun = begin(&world, permit, purpose, &seen, &intent).await?;
@@ -69,12 +70,12 @@ fn go_back(
     match back {
         Ok((proof, reports)) => {
             let message = format!("{}; {name} runs again: {proof}", failure.message);
-            with_way_back(run, renamed(failure, "rolled-back", message).output("rollback", reports))
+            with_way_back(run, settings, renamed(failure, "rolled-back", message).output("rollback", reports))
         }
         Err(second) => {
             let message = format!("{}; and going back to {name} failed: {}", failure.message, second.message);
             let both = renamed(failure, "rollback-failed", message);
-            with_way_back(run, second.causes.iter().fold(both, Failure::cause))
+            with_way_back(run, settings, second.causes.iter().fold(both, Failure::cause))
         }
     }
 }
@@ -86,13 +87,13 @@ fn renamed(mut failure: Failure, reason: &str, message: String) -> Failure {
 }
 
 /// Names the way back, if there is one: in a run of a runbook that is the other runbook, because the data may have to go back too.
-fn with_way_back(run: &Run, failure: Failure) -> Failure {
+fn with_way_back(run: &Run, settings: &Settings, failure: Failure) -> Failure {
     let back = failure.reason == "rolled-back";
     let Ok(Some(previous)) = run.fact::<Previous>("previous") else { return failure };
     match run.document.procedure() {
         // It decides itself what becomes of the data.
         "release" | "hotfix" => failure.next(Next::runbook(&run.context)),
-        "manual" if !back => failure.next(Next::rollback(&run.context, &previous)),
+        "manual" if !back => failure.next(Next::rollback(&run.context, settings, &previous)),
         _ => failure,
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
-use step::{Deployment, Failure, Kind, Permit};
+use step::{Acted, Deployment, Failure, Kind, Permit};
 
-use super::start::{Intent, Started, start_all};
+use super::restore::taken_back;
+use super::start::{Intent, Started, ran_before, start_all};
 use super::{Purpose, auto_deploy};
 use crate::look::{Seen, Target};
-use crate::plan::{Act, Way};
+use crate::plan::{Act, Way, reachable};
 use crate::previous::kept;
 use crate::registry::Images;
 use crate::wait::within;
@@ -35,12 +36,51 @@ pub(super) async fn begin(
     seen: &Seen,
     intent: &Intent,
 ) -> Result<Begun, Failure> {
-    // A rollback's image was there before: nothing will bring it back.
-    image_is_there(world, seen, !intent.back).await?;
-    if let Purpose::Rollback { keep_auto_deploy: false } = purpose {
-        auto_deploy::switch_off(world, permit, seen).await;
+    if let Err(failure) = may_begin(world, seen, intent).await {
+        return Err(left(world, permit, seen, intent, failure).await);
     }
-    Ok(Begun(start_all(world, permit, &seen.targets, intent).await))
+    let started = start_all(world, permit, &seen.targets, intent).await;
+    world.net.relax();
+    if let Purpose::Rollback { keep_auto_deploy: false } = purpose {
+        // Where nothing was started nothing is changed; and what is started does not wait for it.
+        let begun = |started: &Result<Started, Failure>| match started {
+            Ok(_) => true,
+            Err(failure) => failure.acted == Acted::Unknown,
+        };
+        let each = seen.targets.iter().zip(&started);
+        let targets: Vec<&Target> = each.filter(|(_, s)| begun(s)).map(|(target, _)| target).collect();
+        auto_deploy::switch_off(world, permit, &targets).await;
+    }
+    Ok(Begun(started))
+}
+
+/// Whether there is something to deploy, and somewhere to deploy it to.
+async fn may_begin(world: &World<'_>, seen: &Seen, intent: &Intent) -> Result<(), Failure> {
+    servers_are_there(seen)?;
+    // A rollback's image was there before: nothing will bring it back.
+    image_is_there(world, seen, !intent.back).await
+}
+
+/// Whether Coolify reaches the servers of whatever is to be started.
+pub(super) fn servers_are_there(seen: &Seen) -> Result<(), Failure> {
+    let starts = |t: &&Target| matches!(t.act, Act::Start(_));
+    seen.targets.iter().filter(starts).try_for_each(|target| reachable(&target.app))
+}
+
+/// Nothing was begun; but an earlier run may have written the tag and died.
+async fn left(
+    world: &World<'_>,
+    permit: &Permit,
+    seen: &Seen,
+    intent: &Intent,
+    mut failure: Failure,
+) -> Failure {
+    let written = |t: &&Target| matches!(t.act, Act::Start(Way::Tag { set: false })) && !intent.back;
+    for target in seen.targets.iter().filter(written) {
+        let old = ran_before(target, &intent.ran);
+        failure = taken_back(world, permit, target, &old, failure).await;
+    }
+    failure
 }
 
 /// The image is in the registry, or comes there in time (`patiently`). On the way back a registry that cannot be asked stops nothing:
@@ -57,6 +97,9 @@ pub(super) async fn image_is_there(world: &World<'_>, seen: &Seen, patiently: bo
         world.context.voice.progress_done();
         return Ok(());
     }
+    // On the way back nobody is asked twice.
+    let names: Vec<_> =
+        names.into_iter().filter(|(name, tag)| world.net.asks(&crate::image::join(name, tag))).collect();
     let asked =
         join_all(names.iter().map(async |(name, tag)| {
             (*name, *tag, within(world.patience(), images.digest(name, tag)).await)

@@ -4,7 +4,7 @@
 use step::{Acted, Failure, Permit};
 
 use super::follow::Follower;
-use super::restore::{Advice, State, advice, kept, put_back};
+use super::restore::{Advice, Old, State, advice, kept, put_back, unknown};
 use crate::api::{Kind, Row, Sent};
 use crate::next::Next;
 
@@ -22,7 +22,19 @@ impl Follower<'_> {
         } else {
             failure
         };
-        failure.acted(Acted::Unknown).next(self.attach_command())
+        self.blind(failure.acted(Acted::Unknown).next(self.attach_command()))
+    }
+
+    /// Whoever takes it up later with this token sees as little: that is said now.
+    fn blind(&self, failure: Failure) -> Failure {
+        if !self.told.mute || self.target.named || self.target.app.kind() != Kind::Image {
+            return failure;
+        }
+        let text = format!(
+            "neither this token (it lacks read:sensitive) nor a page shows which build {} runs: attach follows the deployment, and cannot prove it",
+            self.target.app.name
+        );
+        failure.cause(text)
     }
 
     pub(super) fn stalled(&self) -> Failure {
@@ -30,7 +42,8 @@ impl Follower<'_> {
             "the deployment {} of {} has shown no progress for {:?}",
             self.started.deployment, self.target.app.name, self.world.settings.stall
         );
-        Failure::temporary("deployment-stalled", message).acted(Acted::Unknown).next(self.attach_command())
+        let failure = Failure::temporary("deployment-stalled", message).acted(Acted::Unknown);
+        self.blind(failure.next(self.attach_command()))
     }
 
     pub(super) fn ended_badly(&self, row: &Row) -> Failure {
@@ -53,7 +66,7 @@ impl Follower<'_> {
         } else {
             failure.cause("the old container was stopped first: perhaps nothing runs now")
         };
-        row.last_lines().iter().fold(failure.next(Next::status(self.world.context)), Failure::cause)
+        row.last_lines().iter().fold(failure.next(Next::status(self.world)), Failure::cause)
     }
 
     /// Cancels what this run has started and does not wait for any longer, if that is wanted. That Coolify says 500 is no proof: some
@@ -89,6 +102,13 @@ impl Follower<'_> {
         let failure = failure.cause(format!("{} was cancelled", self.started.deployment));
         // Coolify stops its worker, and leaves what it has started.
         let beside = row.is_some_and(|row| row.says("New container started"));
+        let failure = match row.filter(|row| row.is_open()) {
+            Some(row) => failure.cause(format!(
+                "Coolify says that it has cancelled {}, and shows it as {} all the same: look again soon",
+                row.uuid, row.status
+            )),
+            None => failure,
+        };
         let failure = if beside {
             failure.cause(
                 "its new container may still run beside the old one: look at the containers in Coolify",
@@ -96,17 +116,17 @@ impl Follower<'_> {
         } else {
             failure
         };
-        failure.next(Next::status(self.world.context))
+        failure.next(Next::status(self.world))
     }
 
     /// It may have ended between the last look and this one.
     fn meanwhile(&self, state: State, failure: Failure) -> Failure {
         match state {
             State::Finished => self.reworded(failure, "has finished meanwhile, and was not proven"),
-            State::Ended => self
-                .reworded(failure, "has failed or was cancelled meanwhile")
-                .next(Next::status(self.world.context)),
-            State::Open { .. } | State::Unknown => failure,
+            State::Ended => {
+                self.reworded(failure, "has failed or was cancelled meanwhile").next(Next::status(self.world))
+            }
+            State::Other | State::Open { .. } | State::Unknown => failure,
         }
     }
 
@@ -126,9 +146,11 @@ impl Follower<'_> {
     /// Sees to it that the application is not left with a build that does not run. What was seen last may be old by now: it is looked at
     /// once more.
     pub(super) async fn restored(&mut self, permit: &Permit, failure: Failure) -> Failure {
-        let Some(before) = &self.started.before else { return failure };
+        if matches!(self.started.old, Old::Same) {
+            return failure;
+        }
         let state = match self.state {
-            Some(state @ (State::Ended | State::Finished)) => state,
+            Some(state @ (State::Ended | State::Finished | State::Other)) => state,
             _ => {
                 let row = self.world.api.last_look(&self.target.app, &self.started.deployment).await;
                 row.as_ref().map_or(State::Unknown, state_of)
@@ -148,15 +170,18 @@ impl Follower<'_> {
         } else {
             failure
         };
-        match advice(app.kind(), state, self.intent.back, others) {
-            Advice::Put => put_back(self.world, permit, self.target, before, failure).await.1,
-            Advice::Keep(why) => kept(self.target, before, why, failure),
-            Advice::Right => failure,
+        match (&self.started.old, advice(app.kind(), state, self.intent.back, others)) {
+            (Old::Known(before), Advice::Put) => {
+                put_back(self.world, permit, self.target, before, failure).await.1
+            }
+            (Old::Known(before), Advice::Keep(why)) => kept(self.target, before, why, failure),
+            (Old::Unknown, Advice::Put) => unknown(self.target, failure),
+            (Old::Same, _) | (_, Advice::Keep(_) | Advice::Right) => failure,
         }
     }
 
     fn attach_command(&self) -> String {
-        Next::attach(self.world.context).with("--deployment", &self.started.deployment).line()
+        Next::attach(self.world).with("--deployment", &self.started.deployment).line()
     }
 }
 

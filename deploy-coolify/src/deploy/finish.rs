@@ -9,6 +9,7 @@ use step::{Acted, Failure, Kind, Permit};
 use super::begin::Begun;
 use super::confirm::{confirm, shown};
 use super::follow::{Ended, Unfinished, follow_all};
+use super::restore::{Old, still};
 use super::start::{Intent, Started};
 use crate::api;
 use crate::image::join;
@@ -68,7 +69,11 @@ pub(super) async fn finish(
         Ok(proof) => proof,
         Err(unproven) => {
             let replaced = if unproven.sick { finished } else { HashSet::new() };
-            return Done::failed(reports, unproven.failure, replaced);
+            let failure = match unproven.other {
+                true if !intent.back => still_written(&on_their_way, unproven.failure),
+                _ => unproven.failure,
+            };
+            return Done::failed(reports, failure, replaced);
         }
     };
     let result = async {
@@ -78,6 +83,12 @@ pub(super) async fn finish(
     };
     let result = result.await;
     Done { reports, result, replaced: HashSet::new() }
+}
+
+/// Another build answers, and what is configured is ours: whoever restarts it brings that.
+fn still_written(all: &[(&Target, &Started)], failure: Failure) -> Failure {
+    let written = all.iter().filter(|(t, s)| t.app.kind() == api::Kind::Image && !matches!(s.old, Old::Same));
+    written.fold(failure, |failure, (target, started)| still(target, &started.old, failure))
 }
 
 fn report(world: &World<'_>, target: &Target, ended: &Result<Ended, Unfinished>) -> Value {
@@ -147,7 +158,7 @@ fn all_acted(each: impl Iterator<Item = Acted>, touched: bool) -> Acted {
 
 /// The command that takes up what is still on its way. It names the build, because not every token may read which one that is.
 fn attach(world: &World<'_>, seen: &Seen, unfinished: &[&Unfinished]) -> String {
-    let mut next = Next::attach(world.context);
+    let mut next = Next::attach(world);
     if let Some(version) = &seen.wanted.build.version {
         next = next.with("--release", version);
     }

@@ -16,6 +16,9 @@ use crate::next::Next;
 use crate::plan::{Act, Way};
 use crate::world::World;
 
+/// The most of a line of a log that is shown, in characters.
+const WIDE: usize = 2000;
+
 /// A deployment that has brought its build.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -52,7 +55,7 @@ pub async fn follow_all(
     intent: &Intent,
 ) -> Vec<Result<Ended, Unfinished>> {
     let board = Board::new(world.context, targets.iter().map(|(t, _)| t.app.name.clone()));
-    let interval = world.net.interval(world.settings.interval, targets.len());
+    let interval = world.interval(targets.len());
     if interval > world.settings.interval {
         let message = format!(
             "{} applications are asked every {} s each, so that Coolify's limit of requests is kept",
@@ -103,7 +106,7 @@ pub(super) struct Follower<'a> {
 pub(super) struct Told {
     pub(super) unreachable: bool,
     odd: bool,
-    mute: bool,
+    pub(super) mute: bool,
 }
 
 /// When what moved last.
@@ -193,7 +196,7 @@ impl<'a> Follower<'a> {
     /// A pin goes back when the deployment has ended well, too.
     async fn pin_back(&self, permit: &Permit) -> Option<String> {
         let pinned = matches!(self.target.act, Act::Start(Way::Pin { .. }));
-        let before = self.started.before.as_ref().filter(|_| pinned)?;
+        let before = self.started.old.before().filter(|_| pinned)?;
         let left = take_back(self.world, permit, self.target, before).await?;
         self.world.context.voice.warn(&left);
         Some(left)
@@ -202,7 +205,10 @@ impl<'a> Follower<'a> {
     async fn until_ended(&mut self, offset: Duration) -> Result<Ended, Failure> {
         self.wait(offset).await?;
         let row = self.primary().await?;
-        self.check(&row)?;
+        if let Err(wrong) = self.check(&row) {
+            self.state = Some(State::Other);
+            return Err(wrong);
+        }
         let servers = self.others(&row).await?;
         Ok(self.clocks.ended(row, servers))
     }
@@ -264,6 +270,7 @@ impl<'a> Follower<'a> {
             lines.extend(self.cursor.rest());
         }
         for line in lines {
+            let line = step::excerpt(&line, WIDE);
             self.world.context.voice.say(&format!("{} | {line}", self.target.app.name));
         }
     }
@@ -305,11 +312,12 @@ impl<'a> Follower<'a> {
         );
         Err(Failure::temporary("deployment-lost", message)
             .acted(Acted::Unknown)
-            .next(Next::status(self.world.context)))
+            .next(Next::status(self.world)))
     }
 
     /// Coolify restarts, or wants to be asked less often: both pass. While nobody can be asked nothing stalls.
     fn trouble(&mut self, trouble: Trouble) -> Result<Duration, Failure> {
+        self.world.context.checkpoint().map_err(|stopped| self.stopped(stopped))?;
         if !trouble.passes() {
             return Err(self.stopped(trouble.failure));
         }
@@ -328,9 +336,7 @@ impl<'a> Follower<'a> {
             Some(brought) if brought != wanted && !labels_lie => {
                 let message =
                     format!("{}: Coolify deployed {brought}, and {wanted} was wanted", self.target.app.name);
-                Err(Failure::failed("wrong-build", message)
-                    .acted(Acted::Yes)
-                    .next(Next::status(self.world.context)))
+                Err(Failure::failed("wrong-build", message).acted(Acted::Yes).next(Next::status(self.world)))
             }
             _ => Ok(()),
         }

@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 use step::{Deployment, Failure, Outcome, Previous, Run};
 
 use crate::api::{Kind, Net};
-use crate::look::{Seen, look};
+use crate::look::{Aim, Seen, look};
 use crate::plan::{Act, Wanted, Way};
 use crate::settings::Settings;
 use crate::world::World;
 use back::after_failure;
-use begin::{begin, image_is_there};
+use begin::{begin, image_is_there, servers_are_there};
 use finish::finish;
 use start::Intent;
 
@@ -47,7 +47,8 @@ pub fn bring(
 ) -> Result<Outcome, Failure> {
     let seen = {
         let world = World::new(&run.context, settings, net);
-        net.block(look(&world, wanted, false))?
+        let aim = if matches!(purpose, Purpose::Rollback { .. }) { Aim::Back } else { Aim::Start };
+        net.block(look(&world, wanted, aim))?
     };
     carry_out(run, settings, net, purpose, &seen)
 }
@@ -136,6 +137,7 @@ fn planned(
     purpose: Purpose,
     seen: &Seen,
 ) -> Result<Outcome, Failure> {
+    servers_are_there(seen)?;
     {
         let world = World::new(&run.context, settings, net);
         net.block(async {

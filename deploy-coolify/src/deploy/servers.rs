@@ -56,9 +56,7 @@ impl Follower<'_> {
             self.target.app.name,
             rows.iter().filter(|r| r.is_finished()).count()
         );
-        Failure::temporary("deployment-stalled", message)
-            .acted(Acted::Yes)
-            .next(Next::status(self.world.context))
+        Failure::temporary("deployment-stalled", message).acted(Acted::Yes).next(Next::status(self.world))
     }
 
     fn server_failed(&self, row: &Row) -> Failure {
@@ -67,9 +65,8 @@ impl Follower<'_> {
             "{} was deployed on its first server, but on {server} the deployment {} ended as {}",
             self.target.app.name, row.uuid, row.status
         );
-        let failure = Failure::failed("server-failed", message)
-            .acted(Acted::Yes)
-            .next(Next::status(self.world.context));
+        let failure =
+            Failure::failed("server-failed", message).acted(Acted::Yes).next(Next::status(self.world));
         row.last_lines().iter().fold(failure, Failure::cause)
     }
 }

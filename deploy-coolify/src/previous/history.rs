@@ -11,6 +11,8 @@ pub enum Missing {
     Current,
     /// There was nothing before it.
     Before,
+    /// What came between it and the one before cannot be told.
+    Between,
 }
 
 impl Missing {
@@ -22,6 +24,10 @@ impl Missing {
                 "Coolify does not say what its last deployment brought (an image's tag stands in the log, which needs read:sensitive)"
             }
             Missing::Before => "Coolify knows no build before the one that runs",
+            Missing::Between => {
+                "between the build that runs and the one that is known before it there was a deployment of which Coolify does not say \
+                 what it brought"
+            }
         }
     }
 }
@@ -49,10 +55,13 @@ pub fn current_and_before(rows: &[Row]) -> Result<(&Row, &Row), Missing> {
     if last.revision.is_none() {
         return Err(Missing::Current);
     }
-    match stack(rows)[..] {
-        [.., before, current] => Ok((current, before)),
-        _ => Err(Missing::Before),
+    let [.., before, current] = stack(rows)[..] else { return Err(Missing::Before) };
+    // A build that nobody names may be the one to go back to.
+    let since = rows.iter().take_while(|r| r.uuid != before.uuid);
+    if since.clone().any(|r| r.is_primary && r.is_finished() && r.revision.is_none()) {
+        return Err(Missing::Between);
     }
+    Ok((current, before))
 }
 
 /// What ran directly before what runs, in time: the newest other build that had finished before it came.
@@ -70,6 +79,17 @@ pub fn drifted(rows: &[Row], now: &Row) -> Option<bool> {
         r.is_primary && r.is_finished() && r.uuid != now.uuid && r.revision.as_ref() == Some(revision)
     })?;
     Some(then.configuration_hash.as_ref()? != now.configuration_hash.as_ref()?)
+}
+
+/// Whether anything may run: where the old container is stopped first (`keeps_old` is false), a deployment that did not finish may have left
+/// half of its build, or nothing.
+pub fn is_in_doubt(rows: &[Row], keeps_old: bool) -> bool {
+    !keeps_old && rows.iter().find(|r| r.is_primary && !r.is_open()).is_some_and(|r| !r.is_finished())
+}
+
+/// The deployment that is on its way, and will replace what ours has brought.
+pub fn coming<'a>(rows: &'a [Row], ours: &Row) -> Option<&'a Row> {
+    rows.iter().filter(|r| r.is_primary && r.is_open() && r.id > ours.id).max_by_key(|r| r.id)
 }
 
 /// The newest deployment that has finished after ours.
@@ -146,6 +166,10 @@ mod tests {
         assert_eq!(ways(&rows(&[("A", "failed")])), Err(Missing::History));
         assert_eq!(ways(&finished(&["A"])), Err(Missing::Before));
         assert_eq!(ways(&finished(&["?", "B", "A"])), Err(Missing::Current));
+        // One that nobody names may have been the one before.
+        assert_eq!(ways(&finished(&["C", "?", "A"])), Err(Missing::Between));
+        assert_eq!(ways(&finished(&["C", "?", "C", "B"])), Err(Missing::Between));
+        assert_eq!(ways(&finished(&["C", "B", "?"])), Ok(("C".into(), "B".into())));
         let mut elsewhere = finished(&["B", "A"]);
         elsewhere[0].is_primary = false;
         assert_eq!(ways(&elsewhere), Err(Missing::Before));
@@ -172,6 +196,13 @@ mod tests {
         let mut failed = self::rows(&[("A", "finished"), ("A", "failed")]);
         (0..2).for_each(|at| hash(&mut failed, at, "x"));
         assert_eq!(drifted(&failed, &failed[0]), None);
+    }
+
+    #[test]
+    fn what_is_on_its_way_will_replace_what_runs() {
+        let rows = rows(&[("C", "in_progress"), ("B", "finished"), ("A", "queued")]);
+        assert_eq!(coming(&rows, &rows[1]).map(|r| r.uuid.as_str()), Some("0"));
+        assert!(coming(&rows[1..], &rows[1]).is_none(), "what was queued before it comes before it");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use step::{Failure, Previous};
 
 use crate::api::{Application, Kind};
-use crate::image::split;
+use crate::image::{join, split};
 use crate::wait::within;
 use crate::world::World;
 
@@ -40,6 +40,8 @@ async fn in_registry(world: &World<'_>, image: &str) -> Kept {
     let Some((name, tag)) = split(image) else {
         return Kept::Unknown(unknown(&format!("{image} has no tag")));
     };
+    // Whoever goes back at once does not ask again.
+    world.net.asks(&join(name, &tag));
     match within(world.patience(), images.digest(name, &tag)).await {
         Some(Ok(Some(_))) => Kept::Yes("the registry has its image".into()),
         Some(Ok(None)) => Kept::No(format!("the registry does not have {image} any more")),

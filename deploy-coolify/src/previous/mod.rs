@@ -60,6 +60,8 @@ pub struct Found {
     pub previous: Previous,
     /// The deployment that brought it.
     row: Option<Row>,
+    /// Whether it was this one: where nobody can read what a deployment brought, a newer one may have brought it.
+    is_its_own: bool,
     /// Whether somebody has seen it: its pages name it, or, where it has none, Coolify shows the build and says that it is well.
     pub runs: bool,
 }
@@ -67,7 +69,7 @@ pub struct Found {
 impl Found {
     /// When it had come. An older Coolify says only when the deployment was last heard of.
     pub fn finished(&self) -> Option<Timestamp> {
-        let row = self.row.as_ref()?;
+        let row = self.row.as_ref().filter(|_| self.is_its_own)?;
         row.finished_at.as_ref().unwrap_or(&row.updated_at).parse().ok()
     }
 }
@@ -101,18 +103,29 @@ pub async fn what_is_there(world: &World<'_>) -> Result<There, Failure> {
             world.api.history_until(app, |rows| rows.iter().any(|r| r.is_primary && r.is_finished())).await?;
         // Of a worker without pages its log tells more than the shop's page.
         let covered =
-            world.is_covered(app, apps.len(), &pages) || rows.first().is_none_or(|r| r.revision.is_none());
+            world.is_covered(app, &apps, &pages) || rows.first().is_none_or(|r| r.revision.is_none());
         let previous = running(world, app, &rows, says.as_deref().filter(|_| covered))?;
-        let runs = if world.is_covered(app, apps.len(), &pages) {
+        let runs = if world.is_covered(app, &apps, &pages) {
             says.is_some()
         } else {
             app.opinion() == Opinion::Up && shows(app, &rows)
         };
+        let newest = rows.iter().find(|r| r.is_primary).is_none_or(Row::is_finished);
         let row = rows.into_iter().find(|r| r.is_primary && r.is_finished());
-        Ok(Found { app: app.clone(), previous, row, runs })
+        let is_its_own = newest || row.as_ref().is_some_and(|row| brought(app, row, &previous));
+        Ok(Found { app: app.clone(), previous, row, is_its_own, runs })
     };
     let found = each(&apps, one).await?;
     Ok(There { found, pages, says })
+}
+
+/// Whether a deployment is known to have brought what runs.
+fn brought(app: &Application, row: &Row, previous: &Previous) -> bool {
+    let runs = match app.kind() {
+        Kind::Image => previous.image.as_deref().and_then(split).map(|(_, tag)| tag),
+        Kind::Git | Kind::Inline => previous.commit.clone(),
+    };
+    row.revision.is_some() && row.revision == runs
 }
 
 /// Whether Coolify shows the build that it has deployed last, and does not only repeat what it was asked for.
@@ -151,10 +164,8 @@ fn running(
     rows: &[Row],
     says: Option<&str>,
 ) -> Result<Previous, Failure> {
-    let mut ours = rows.iter().filter(|r| r.is_primary);
-    let last = ours.clone().find(|r| r.is_finished());
-    // Where the old container is stopped first, a deployment that did not finish may have left anything.
-    let doubt = !app.keeps_old() && ours.find(|r| !r.is_open()).is_some_and(|r| !r.is_finished());
+    let last = rows.iter().find(|r| r.is_primary && r.is_finished());
+    let doubt = history::is_in_doubt(rows, app.keeps_old());
     let deployment =
         last.map(|row| Deployment { application: app.uuid.clone(), deployment: row.uuid.clone() });
     let known = last.and_then(|r| r.revision.clone()).filter(|_| !doubt || says.is_some());

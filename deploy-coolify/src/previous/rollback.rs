@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use step::{Build, Deployment, Failure, Outcome, Previous, Replaces, Run};
+use step::{Build, Deployment, Failure, Kind as FailureKind, Outcome, Previous, Replaces, Run};
 
 use super::choose::{Choice, Outside, Told, choose};
 use super::history::{self, current_and_before};
@@ -103,15 +103,40 @@ async fn can_be_had(world: &World<'_>, target: &Previous) -> Result<(), Failure>
 /// What runs is what the rollback leaves, or already what it goes back to. Whatever came in between was not planned for: the
 /// migrations between the builds, and the writes that would be lost, are others.
 async fn planned_for(world: &World<'_>, target: &Previous, left: &Replaces) -> Result<(), Failure> {
-    let trusted = world.api.version().await?.pins() != Pins::Mislabelled;
     let apps = world.applications().await?;
+    let git = apps.iter().any(|app| app.kind() == Kind::Git);
+    let trusted = git && is_trusted(world).await;
     let one = async |app: &Application| {
-        let rows = world.api.history(app, 20).await?;
+        let Some(rows) = soon(world, app).await? else { return Ok(()) };
         let running = rows.iter().find(|r| r.is_primary && r.is_finished()).and_then(|r| r.revision.clone());
         let running = running.filter(|_| trusted || app.kind() == Kind::Image);
         running.map_or(Ok(()), |running| is_planned(app, &running, target, left))
     };
     each(&apps, one).await.map(|_| ())
+}
+
+/// Whether the name of a deployment of a commit is believed: not where the version is not known.
+async fn is_trusted(world: &World<'_>) -> bool {
+    let version = within(world.patience(), world.api.version()).await;
+    version
+        .is_some_and(|version| version.is_ok_and(|v| !matches!(v.pins(), Pins::Mislabelled | Pins::Unknown)))
+}
+
+/// The newest deployments, if Coolify shows them soon: whoever knows where to go back to can do without.
+async fn soon(world: &World<'_>, app: &Application) -> Result<Option<Vec<Row>>, Failure> {
+    match within(world.patience(), world.api.history(app, 20)).await {
+        Some(Err(failure)) if failure.kind != FailureKind::Temporary => Err(failure),
+        Some(Ok(rows)) => Ok(Some(rows)),
+        _ => {
+            world.context.checkpoint()?;
+            let message = format!(
+                "Coolify has not shown the deployments of {} in time: whether somebody has deployed in between is not known (going on)",
+                app.name
+            );
+            world.context.voice.warn(&message);
+            Ok(None)
+        }
+    }
 }
 
 fn is_planned(app: &Application, running: &str, target: &Previous, left: &Replaces) -> Result<(), Failure> {
@@ -325,7 +350,7 @@ async fn deployed_at(world: &World<'_>, facts: &Map<String, Value>) -> Result<Op
     let tag = text("image").and_then(split).map(|(_, tag)| tag);
     let apps = world.applications().await?;
     let one = async |app: &Application| {
-        let rows = world.api.history(app, 20).await?;
+        let rows = soon(world, app).await?.unwrap_or_default();
         let wanted = if app.kind() == Kind::Image { tag.as_deref() } else { text("commit") };
         let named = |row: &&Row| deployments.iter().any(|d| d.deployment == row.uuid);
         // Deployed twice, it is there since the first time.
@@ -343,7 +368,7 @@ async fn from_history(world: &World<'_>) -> Result<(Previous, Replaces), Failure
     let says = within(world.patience(), world.probe.build(&pages)).await.flatten();
     let one = async |app: &Application| {
         let rows = world.api.history_until(app, |rows| history::stack(rows).len() > 1).await?;
-        let covered = world.is_covered(app, apps.len(), &pages);
+        let covered = world.is_covered(app, &apps, &pages);
         from_stack(app, &rows, says.as_deref().filter(|_| covered))
     };
     let found = each(&apps, one).await?;

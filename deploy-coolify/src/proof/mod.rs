@@ -17,7 +17,7 @@ use crate::look;
 use crate::next::Next;
 use crate::wait::within;
 use crate::world::World;
-use probe::Seen;
+use probe::{Seen, Text};
 use verdict::{Evidence, Watch, round};
 
 /// A build that was not proven.
@@ -26,11 +26,13 @@ pub struct Unproven {
     pub failure: Failure,
     /// It is plainly sick, and it is what answers: only then may something be done about it.
     pub sick: bool,
+    /// A page calls itself another build.
+    pub other: bool,
 }
 
 impl From<Failure> for Unproven {
     fn from(failure: Failure) -> Self {
-        Unproven { failure, sick: false }
+        Unproven { failure, sick: false, other: false }
     }
 }
 
@@ -52,7 +54,7 @@ pub async fn prove(world: &World<'_>, seen: &look::Seen) -> Result<String, Unpro
 struct Judge<'a> {
     world: &'a World<'a>,
     seen: &'a look::Seen,
-    text: Option<String>,
+    text: Option<Text>,
     /// Whether a build that a page names is the wanted one by its digest, as far as the registry has said.
     same: HashMap<String, bool>,
 }
@@ -78,7 +80,7 @@ impl Judge<'_> {
             if !watch.is_right() && Instant::now() >= end {
                 return Err(self.verdict(&watch, &look).await);
             }
-            self.world.pause(settings.interval).await.map_err(|f| self.stopped(f))?;
+            self.world.pause(self.world.interval(look.silent.len())).await.map_err(|f| self.stopped(f))?;
         }
     }
 
@@ -91,13 +93,13 @@ impl Judge<'_> {
     }
 
     async fn look(&mut self) -> Look {
-        let pages = self.world.probe.all(&self.seen.pages, self.text.as_deref()).await;
+        let pages = self.world.probe.all(&self.seen.pages, self.text.as_ref()).await;
         let mut evidence = Vec::with_capacity(pages.len());
         for page in &pages {
             evidence.push(self.evidence(page).await);
         }
         // What cannot be asked now is not known now.
-        let silent = self.seen.targets.iter().filter(|t| !self.is_covered(&t.app));
+        let silent = self.seen.targets.iter().filter(|t| !t.covered);
         let silent = silent.map(async |target| {
             let app = self.world.api.peek_application(&target.app.uuid).await;
             app.unwrap_or_else(|| Application::unheard(&target.app.name))
@@ -111,7 +113,8 @@ impl Judge<'_> {
     async fn evidence(&mut self, page: &Seen) -> Evidence {
         let evidence = page.evidence(&self.seen.wanted.build);
         let Seen::Says(build) = page else { return evidence };
-        if evidence != Evidence::Wrong {
+        let nameless = evidence == Evidence::Unclear && self.world.images().is_some();
+        if evidence != Evidence::Wrong && !nameless {
             return evidence;
         }
         if let Some(same) = self.same.get(build) {
@@ -144,10 +147,6 @@ impl Judge<'_> {
         Some(false)
     }
 
-    fn is_covered(&self, app: &Application) -> bool {
-        self.world.is_covered(app, self.seen.targets.len(), &self.seen.pages)
-    }
-
     /// What Coolify says of some applications, as far as it says so soon: nothing hangs on it.
     async fn asked(&self, which: impl Fn(&look::Target) -> bool) -> Vec<Application> {
         let apps = self
@@ -162,7 +161,7 @@ impl Judge<'_> {
 
     /// Coolify may see what the pages do not show yet; it may also be minutes behind.
     async fn second_opinion(&self) {
-        for app in self.asked(|t| self.is_covered(&t.app)).await {
+        for app in self.asked(|t| t.covered).await {
             if app.opinion() == Opinion::Down {
                 let message = format!(
                     "the pages are right, but Coolify says that {} is {}; its word may be minutes old: look again soon",
@@ -183,24 +182,21 @@ impl Judge<'_> {
         }
         if !sick {
             let failure = self.unknown("nobody has said how it is", &shown);
-            return Unproven { failure, sick };
+            return Unproven { failure, sick, other: false };
         }
         let name = self.seen.wanted.name();
         let failure =
             Failure::failed("not-live", format!("{name} was deployed, but {why}")).acted(Acted::Yes);
         // Where the previous build still answers, the new one has not replaced it.
-        let other = |page: &Seen| {
-            matches!(page, Seen::Says(_)) && page.evidence(&self.seen.wanted.build) == Evidence::Wrong
-        };
-        let sick = !look.pages.iter().any(other);
-        Unproven { failure: shown.into_iter().fold(failure, Failure::cause), sick }
+        let other = look.pages.iter().any(|page| page.is_other(&self.seen.wanted.build));
+        Unproven { failure: shown.into_iter().fold(failure, Failure::cause), sick: !other, other }
     }
 
     fn unknown(&self, why: &str, shown: &[String]) -> Failure {
         let name = self.seen.wanted.name();
         let message = format!("{name} was deployed, but it is not known whether it is healthy: {why}");
         let failure = Failure::temporary("health-unknown", message).acted(Acted::Yes);
-        shown.iter().fold(failure, Failure::cause).next(Next::status(self.world.context))
+        shown.iter().fold(failure, Failure::cause).next(Next::status(self.world))
     }
 
     fn shown(&self, look: &Look) -> Vec<String> {
@@ -212,10 +208,37 @@ impl Judge<'_> {
 
     fn proof(&self) -> String {
         let times = self.world.settings.successes;
-        match self.seen.pages.len() {
-            0 => "by Coolify's word alone".to_owned(),
+        let pages = match self.seen.pages.len() {
+            0 => return "by Coolify's word alone".to_owned(),
             1 => format!("1 page said so {times} times in a row"),
             pages => format!("{pages} pages said so {times} times in a row"),
-        }
+        };
+        pages + &at(self.world.net.addresses(&self.seen.pages))
+    }
+}
+
+/// At how many addresses, and what was not looked at.
+fn at((asked, unrouted): (usize, usize)) -> String {
+    let asked = if asked > 1 { format!(" at each of {asked} addresses") } else { String::new() };
+    match unrouted {
+        0 => asked,
+        1 => format!("{asked}; 1 address cannot be reached from this machine and was not asked"),
+        many => format!("{asked}; {many} addresses cannot be reached from this machine and were not asked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at;
+
+    #[test]
+    fn a_proof_says_how_many_addresses_it_rests_on() {
+        assert_eq!(at((1, 0)), "");
+        assert_eq!(at((3, 0)), " at each of 3 addresses");
+        assert_eq!(
+            at((2, 1)),
+            " at each of 2 addresses; 1 address cannot be reached from this machine and was not asked"
+        );
+        assert_eq!(at((1, 2)), "; 2 addresses cannot be reached from this machine and were not asked");
     }
 }

@@ -2,16 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{A, B, C, D, IMAGE, Rig, at_once, busy, signal, until};
+use crate::support::{A, B, C, COMMIT, D, DEPLOY, IMAGE, Rig, at_once, busy, signal, until, with};
 use serde_json::json;
 use testkit::http::{Fault, Reply};
-
-const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
-const COMMIT: &[&str] = &["deploy", "--env", "staging", "--commit", C];
-
-fn with<'a>(words: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
-    [words, more].concat()
-}
 
 #[test]
 fn every_way_to_deploy_a_commit_deploys_that_commit_and_leaves_no_pin() {
@@ -64,13 +57,8 @@ fn what_coolify_calls_a_duplicate_is_followed_under_its_real_id() {
     rig.coolify.pace(Duration::from_millis(200), Duration::from_millis(100));
     // Somebody deploys the same commit between our look and our request.
     rig.coolify.set(&rig.apps[0], "name", json!("shop"));
-    let (coolify, app) = (std::sync::Arc::clone(&rig.coolify), rig.apps[0].clone());
-    let race = std::thread::spawn(move || {
-        until("the pin", || coolify.pin(&app) == C);
-        coolify.push(&app, C);
-    });
+    rig.coolify.push_when_pinned(&rig.apps[0], C);
     let (document, stderr) = rig.works(COMMIT, None);
-    race.join().expect("pushed");
     let id = document["facts"]["deployments"][0]["deployment"].as_str().expect("an id").to_owned();
     let states = rig.coolify.states(&rig.apps[0]);
     assert!(states.iter().any(|(known, _)| *known == id), "{id} is a real one: {states:?} {stderr}");
@@ -316,78 +304,6 @@ fn while_waiting_each_interval_has_one_question_and_a_signal_ends_them() {
 }
 
 #[test]
-fn health_is_what_the_pages_say_and_coolify_is_a_second_opinion() {
-    // A false alarm of Coolify's is waited out by nobody who has better evidence.
-    let rig = Rig::image();
-    rig.coolify.false_alarm(Duration::from_secs(60));
-    let (_, stderr) = rig.works(DEPLOY, None);
-    assert!(stderr.contains("Coolify says that shop is running:unhealthy"), "{stderr}");
-    // Coolify is content, and the page is broken.
-    let rig = Rig::image();
-    rig.breaks_with("1.2.0");
-    let (document, _) = rig.fails(DEPLOY, None, 1, "not-live");
-    assert!(document["failure"]["causes"].to_string().contains("HTTP 500"));
-    // Who is turned away, or not heard at all, has seen nothing: it is not known.
-    for seen in [403, 302] {
-        let rig = Rig::image();
-        rig.page(move |_| Reply::text(seen, "text/plain", "no"));
-        let (document, _) = rig.fails(DEPLOY, None, 75, "health-unknown");
-        assert_eq!(document["failure"]["acted"], "yes");
-    }
-    // Nobody is heard, and Coolify says that nothing runs.
-    let rig = Rig::image();
-    rig.coolify.say_status(&rig.apps[0], "exited:unhealthy");
-    rig.page(|_| Reply::text(403, "text/plain", "no"));
-    rig.fails(DEPLOY, None, 1, "not-live");
-}
-
-#[test]
-fn a_page_that_flaps_is_not_healthy_and_one_that_needs_time_gets_it() {
-    let rig = Rig::image();
-    rig.settings("successes = 3");
-    let times = std::sync::atomic::AtomicUsize::new(0);
-    rig.page(move |revision| {
-        let n = times.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        if n.is_multiple_of(2) {
-            Reply::text(502, "text/plain", "x")
-        } else {
-            Reply::text(200, "text/plain", "x").with("X-Release", revision)
-        }
-    });
-    rig.fails(DEPLOY, None, 1, "not-live");
-
-    let rig = Rig::image();
-    rig.settings("bake = \"700ms\"");
-    let begun = std::time::Instant::now();
-    rig.works(DEPLOY, None);
-    assert!(begun.elapsed() >= Duration::from_millis(700));
-}
-
-#[test]
-fn a_text_can_prove_a_page_too_and_without_any_proof_nothing_is_begun() {
-    let rig = Rig::image();
-    let plain = |marker: &str, more: &str| {
-        rig.settings(more);
-        let path = rig.write("x", "").with_file_name("release.toml");
-        let text =
-            std::fs::read_to_string(&path).expect("settings").replace("marker = \"X-Release\"\n", marker);
-        std::fs::write(path, text).expect("written");
-    };
-    plain("", "");
-    rig.fails(DEPLOY, None, 78, "no-proof");
-    assert_eq!(rig.coolify.server().changes(), 0);
-    plain("", "body = \"shop {version}\"");
-    rig.works(DEPLOY, None);
-    plain("", "body = \"shop {versoin}\"");
-    rig.fails(&["deploy", "--env", "staging", "--release", "1.3.0"], None, 78, "setting");
-    plain("", "proof = \"coolify\"");
-    let (document, _) = rig.works(&["deploy", "--env", "staging", "--release", "1.4.0"], None);
-    assert!(document["steps"][0]["summary"].as_str().expect("one").contains("Coolify's word alone"));
-    rig.coolify.say_status(&rig.apps[0], "exited:unhealthy");
-    rig.fails(&["deploy", "--env", "staging", "--release", "1.5.0"], None, 1, "not-live");
-}
-
-#[test]
 fn the_log_is_shown_in_its_order_without_what_is_hidden_or_secret() {
     let rig = Rig::image();
     for (line, hidden) in [
@@ -432,43 +348,6 @@ fn a_build_that_somebody_has_replaced_meanwhile_is_no_success() {
     });
     let (document, _) = rig.fails(COMMIT, None, 1, "superseded");
     assert!(document["failure"]["message"].as_str().expect("one").contains(D));
-}
-
-#[test]
-fn attach_waits_for_the_deployment_of_a_push() {
-    let rig = Rig::git();
-    rig.settings("attach_window = \"10s\"");
-    let child = rig.spawn(&["attach", "--env", "staging", "--commit", C]);
-    until("questions", || rig.coolify.server().count("GET", "/api/v1/deployments/applications") > 3);
-    rig.coolify.push(&rig.apps[0], C);
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(rig.coolify.server().changes(), 0, "it only follows");
-
-    let rig = Rig::git();
-    let (document, _) = rig.fails(&["attach", "--env", "staging", "--commit", C], None, 1, "no-deployment");
-    assert_eq!((document["failure"]["acted"].as_str(), rig.coolify.server().changes()), (Some("no"), 0));
-    rig.works(&["attach", "--env", "staging", "--commit", C, "--or-start"], None);
-    assert_eq!((rig.starts(), rig.coolify.running(&rig.apps[0]).as_deref()), (1, Some(C)));
-    // It is there already; an old version can be attached to as well.
-    rig.coolify.version("4.1.2");
-    rig.works(&["attach", "--env", "staging", "--commit", C], None);
-    assert_eq!(rig.starts(), 1);
-}
-
-#[test]
-fn attach_takes_up_what_an_earlier_run_has_left() {
-    let rig = Rig::image();
-    rig.coolify.pace(Duration::ZERO, Duration::from_millis(4500));
-    let (document, _) = rig.fails(&with(DEPLOY, &["--timeout", "2s"]), None, 75, "deployment-timeout");
-    let next = document["failure"]["next"].as_str().expect("a command").to_owned();
-    let words: Vec<&str> = next.split(' ').skip(1).collect();
-    let (document, _) = rig.works(&words, None);
-    assert_eq!(
-        (rig.starts(), document["facts"]["image"].as_str()),
-        (1, Some("registry.luxima.id/shop:1.2.0"))
-    );
-    rig.fails(&["attach", "--env", "staging", "--deployment", "nothing"], None, 1, "no-deployment");
 }
 
 #[test]

@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::http::{Fault, Reply};
 
-use crate::support::{C, IMAGE, Rig, at_once, told, until};
-
-const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
+use crate::support::{C, DEPLOY, IMAGE, Rig, at_once, told, until};
 
 fn causes(document: &Value) -> Vec<String> {
     let causes = document["failure"]["causes"].as_array().cloned().unwrap_or_default();

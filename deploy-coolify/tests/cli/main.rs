@@ -1,8 +1,11 @@
 //! The real program against the stand-in Coolify.
 
+mod attach;
 mod check;
 mod deploy;
 mod endings;
+mod lies;
+mod pages;
 mod patience;
 mod proof;
 mod restore;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::http::{Fault, Reply};
 
-use crate::support::{A, B, C, IMAGE, Rig, at_once, told};
+use crate::support::{A, B, C, DEPLOY, IMAGE, Rig, at_once, told};
 
 /// A commit that exists nowhere.
 const NOWHERE: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -15,8 +15,6 @@ const ABILITIES: &[&[&str]] = &[
     &["read", "deploy", "write"],
     &["read", "deploy", "write", "read:sensitive"],
 ];
-
-const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
 
 fn inline() -> Rig {
     Rig::with(|coolify| vec![coolify.inline_application("own")])

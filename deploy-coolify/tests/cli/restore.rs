@@ -5,14 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::http::{Fault, Reply};
 
-use crate::support::{C, IMAGE, Rig, at_once, signal, told, until};
+use crate::support::{C, DEPLOY, IMAGE, Rig, at_once, signal, told, until, with};
 
-const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
 const OLD: &str = "1.1.4";
-
-fn with<'a>(words: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
-    [words, more].concat()
-}
 
 /// Somebody restarts the application in Coolify: of an image that is a deployment of what is configured.
 fn restarted(rig: &Rig) -> Option<String> {
@@ -91,7 +86,7 @@ fn what_is_given_up_or_stopped_leaves_the_old_tag_too() {
 
 #[test]
 fn a_signal_leaves_the_old_tag_too() {
-    let cases = ["TERM", "INT"].map(|name| [(&[][..], false, name), (&["--cancel"], true, name)]);
+    let cases = ["TERM", "INT", "HUP"].map(|name| [(&[][..], false, name), (&["--cancel"], true, name)]);
     at_once(cases.as_flattened(), |&(more, cancelled, name)| {
         let rig = Rig::image();
         rig.coolify.stall_next_deployment();

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::support::registry::registry;
-use crate::support::{C, Rig, until};
+use crate::support::{C, DEPLOY, Rig, until};
 use serde_json::json;
 use testkit::http::{Fault, Reply, Server};
-
-const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
 
 #[test]
 fn several_are_deployed_together_and_reported_one_by_one() {

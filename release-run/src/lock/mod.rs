@@ -91,8 +91,8 @@ fn busy(environment: &str, lock: &Lock, left: Duration) -> Failure {
 
 /// The command that opens a lock.
 pub fn unlock(environment: &str) -> String {
-    let environment = step::shell::quoted(environment);
-    format!("release-run unlock --env {environment} --reason \"why nobody is at work there\"")
+    let words = ["release-run", "unlock", "--env", environment, "--reason", "why nobody is at work there"];
+    step::shell::command(words)
 }
 
 /// Whether a run still has the lock.

@@ -173,8 +173,15 @@ fn piece(text: &[u8]) -> Piece {
         b'\\' => backslash(text),
         b'&' => entity(text).unwrap_or(Piece::byte(b'&', 1)),
         0x1b => colour(text),
+        b'\n' => Piece::none(1 + indentation(&text[1..])),
         _ => Piece::none(1), // quotes and line ends
     }
+}
+
+/// Blanks that set a line in, as lists and YAML do with what they have broken; a single one may be a word's.
+fn indentation(line: &[u8]) -> usize {
+    let blanks = line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    if blanks > 1 { blanks } else { 0 }
 }
 
 /// A run of backslashes counts as one: JSON in JSON doubles them.
@@ -304,6 +311,8 @@ mod tests {
             r#"'pä'\''ss w"ord/&'"#,
             r"p\303\244ss\x20w\x22ord/\x26",
             "pä\u{1b}[01;31mss w\u{1b}[0m\"ord/\n&",
+            "pä\r\n    ss w\n \tord\n\t\t/&",
+            "päss\n word/&",
             r"p%25C3%25A4ss%2520w%2522ord%252F%2526",
             r#"{\"a\":\"pä\\\"ss w"#,
             r"p\\u00e4ss w\\\\u0022ord/&",

@@ -106,8 +106,10 @@ fn percent_decoded(part: &str) -> Option<String> {
 
 /// Base64 and hex of these bytes, wherever they begin in what was encoded: without the letters that depend on what stands around.
 pub(super) fn encoded(bytes: &[u8]) -> Vec<String> {
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    let mut forms = vec![hex.to_uppercase(), hex];
+    let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    // As printf, openssl and od write it.
+    let mut forms: Vec<String> = ["", ":", " "].iter().map(|between| hex.join(between)).collect();
+    forms.extend(forms.clone().iter().map(|form| form.to_uppercase()));
     for before in 0..3 {
         let core = base64_core(bytes, before);
         forms.push(core.replace('+', "-").replace('/', "_"));

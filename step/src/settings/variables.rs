@@ -8,6 +8,9 @@ pub(super) fn programs() -> impl Iterator<Item = &'static str> {
     include_str!("../../../scripts/programs").lines()
 }
 
+/// What the runbooks and the jobs for CI use themselves, without `RILIS_`.
+const OF_SCRIPTS: [&str; 5] = ["ARCHIVE", "KEEPER", "PUSH_URL", "RUNBOOK", "SHA256"];
+
 /// The beginning of the variables of a program.
 fn prefix(program: &str) -> String {
     format!("RILIS_{}_", spelt(program))
@@ -17,35 +20,63 @@ fn spelt(key: &str) -> String {
     key.to_uppercase().replace(['-', '.'], "_")
 }
 
-/// Complains about a variable that means to be a setting of this step and is none, or that nearly has a program's name.
+/// Complains about a variable that means to be a setting and is none: of this step, of a program that is nearly named, or of nothing.
 pub(super) fn check(name: &str, step: &str, keys: &[&str]) -> Result<(), Failure> {
-    if !name.starts_with("RILIS_") {
-        return Ok(());
-    }
+    let Some(rest) = name.strip_prefix("RILIS_") else { return Ok(()) };
     let own = prefix(step);
     if let Some(key) = name.strip_prefix(&own) {
-        if keys.iter().any(|known| matches(known, key)) {
-            return Ok(());
-        }
-        let known: Vec<String> = keys.iter().filter(|key| !key.contains('*')).map(|key| spelt(key)).collect();
-        let advice = match closest(key, known.iter().map(String::as_str), 0.6) {
-            Some(best) => format!("did you mean {own}{best}?"),
-            None => format!("{step} has no such setting"),
+        return if keys.iter().any(|known| matches(known, key)) {
+            Ok(())
+        } else {
+            Err(unknown(name, &advice(&own, key, step, keys)))
         };
-        return Err(unknown(name, &advice));
     }
-    if programs().any(|program| name.starts_with(&prefix(program))) {
-        return Ok(());
+    let is_known = OF_SCRIPTS.contains(&rest) || programs().any(|program| name.starts_with(&prefix(program)));
+    if is_known { Ok(()) } else { Err(unknown(name, &meant(name, step, keys))) }
+}
+
+fn advice(own: &str, key: &str, step: &str, keys: &[&str]) -> String {
+    let known: Vec<String> = keys.iter().filter(|key| !key.contains('*')).map(|key| spelt(key)).collect();
+    match closest(key, known.iter().map(String::as_str), 0.6) {
+        Some(best) => format!("did you mean {own}{best}?"),
+        None => format!("{step} has no such setting"),
     }
-    // Its first words are compared with each program's, as many as that has.
-    let meant = programs().find_map(|program| {
-        let own = prefix(program);
-        let words = own.matches('_').count();
-        let cut = name.match_indices('_').nth(words - 1).map_or(name.len(), |(at, _)| at + 1);
-        (strsim::normalized_damerau_levenshtein(&name[..cut], &own) > 0.85)
-            .then(|| format!("{own}{}", &name[cut..]))
-    });
-    meant.map_or(Ok(()), |meant| Err(unknown(name, &format!("did you mean {meant}?"))))
+}
+
+/// What a variable that begins like no program's was meant to be.
+fn meant(name: &str, step: &str, keys: &[&str]) -> String {
+    if let Some(meant) = programs().find_map(|program| of_program(name, program)) {
+        return format!("did you mean {meant}?");
+    }
+    // The program's name is left out: RILIS_BRANCH.
+    let key = name.trim_start_matches("RILIS_");
+    if keys.iter().any(|known| matches(known, key)) {
+        return format!("did you mean {}{key}?", prefix(step));
+    }
+    let shape = "a setting is RILIS_PROGRAM_KEY, such as RILIS_TAG_RC_BRANCH";
+    format!("no program of rilis reads it ({shape}); give it another name if it is yours")
+}
+
+/// The variable of this program that this one nearly is: its first words are compared, as many as the program has, or fewer where
+/// an underscore is missing.
+fn of_program(name: &str, program: &str) -> Option<String> {
+    let own = prefix(program);
+    let bare = |text: &str| text.replace('_', "");
+    let words = own.matches('_').count();
+    let cuts = name.match_indices('_').map(|(at, _)| at + 1).chain([name.len()]);
+    let cuts: Vec<usize> = cuts.collect();
+    let same = cuts.iter().copied().find(|cut| bare(&name[..*cut]) == bare(&own));
+    let cut = cuts.get(words - 1).copied().unwrap_or(name.len());
+    let near = || strsim::normalized_damerau_levenshtein(&name[..cut], &own) > 0.85;
+    let nearer = || {
+        let cut = cuts
+            .iter()
+            .copied()
+            .find(|cut| strsim::normalized_damerau_levenshtein(&bare(&name[..*cut]), &bare(&own)) > 0.87);
+        cut.filter(|cut| *cut > "RILIS_".len())
+    };
+    let cut = same.or_else(|| near().then_some(cut)).or_else(nearer)?;
+    Some(format!("{own}{}", &name[cut..]))
 }
 
 fn unknown(name: &str, advice: &str) -> Failure {
@@ -67,8 +98,11 @@ fn matches(known: &str, key: &str) -> bool {
 mod tests {
     use super::*;
 
+    const NOBODYS: &str = "no program of rilis reads it (a setting is RILIS_PROGRAM_KEY, such as RILIS_TAG_RC_BRANCH); give it another name \
+                           if it is yours";
+
     #[test]
-    fn a_misspelt_variable_is_an_error_and_others_are_left_alone() {
+    fn a_misspelt_variable_or_unknown_variable_is_an_error_and_those_of_others_are_left_alone() {
         let keys = &["endpoint", "settle", "channels.*.kind"];
         for (name, said) in [
             ("RILIS_CDN_PURGE_ENDPOINT", None),
@@ -81,8 +115,22 @@ mod tests {
             ("RILIS_NOTIFY_WHATEVER", None),
             ("RILIS_ARCHIVE", None),
             ("RILIS_PUSH_URL", None),
-            ("RILIS_VERSION", None),
-            ("RILIS_", None),
+            ("RILIS_SHA256", None),
+            ("RILIS_TAGRC_BRANCH", Some("did you mean RILIS_TAG_RC_BRANCH?")),
+            ("RILIS_TAG_R_C_BRANCH", Some("did you mean RILIS_TAG_RC_BRANCH?")),
+            ("RILIS_TAGRCBRANCH", Some(NOBODYS)),
+            ("RILIS_CDNPURGE_ENDPOINT", Some("did you mean RILIS_CDN_PURGE_ENDPOINT?")),
+            ("RILIS_CDNPRUGE_ENDPOINT", Some("did you mean RILIS_CDN_PURGE_ENDPOINT?")),
+            ("RILIS_DEPLOYCOOLIFY_STALL", Some("did you mean RILIS_DEPLOY_COOLIFY_STALL?")),
+            ("RILIS_DBRESTORE_SOURCE", Some("did you mean RILIS_DB_RESTORE_SOURCE?")),
+            ("RILIS_CHANGELOGLINT_PROFILE", Some("did you mean RILIS_CHANGELOG_LINT_PROFILE?")),
+            ("RILIS_NOTFY_X", Some("did you mean RILIS_NOTIFY_X?")),
+            ("RILIS_ENDPOINT", Some("did you mean RILIS_CDN_PURGE_ENDPOINT?")),
+            ("RILIS_VERSION", Some(NOBODYS)),
+            ("RILIS_FOO", Some(NOBODYS)),
+            ("RILIS_", Some(NOBODYS)),
+            ("rilis_foo", None),
+            ("RILISH", None),
             ("PATH", None),
         ] {
             let found = check(name, "cdn-purge", keys).err().map(|failure| failure.message.clone());

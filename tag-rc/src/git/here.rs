@@ -87,8 +87,7 @@ impl<'a> Repo<'a> {
 
     /// What is checked out.
     pub fn head(&self) -> Result<Head, Failure> {
-        let none = || Failure::refused("no-commit", "nothing is checked out: HEAD leads to no commit");
-        let commit = self.commit.clone().ok_or_else(none)?;
+        let Some(commit) = self.commit.clone() else { return Err(self.no_commit()) };
         // Where refs are kept in tables, or HEAD is a link as long ago, git is asked.
         let file = self.folder.join("HEAD");
         let text = std::fs::read_to_string(&file).unwrap_or_default();
@@ -99,6 +98,20 @@ impl<'a> Repo<'a> {
             None => self.program.run(&["symbolic-ref", "--quiet", "HEAD"], b"")?.text(),
         };
         Ok(Head { commit, branch: name.strip_prefix("refs/heads/").map(str::to_owned) })
+    }
+
+    /// Why HEAD leads to no commit: none was made yet, or it is not here.
+    fn no_commit(&self) -> Failure {
+        let named = self.program.run(&["rev-parse", "--verify", "--quiet", "HEAD"], b"");
+        let id = named.ok().filter(|said| said.status.success()).map(|said| said.text()).unwrap_or_default();
+        if id.is_empty() {
+            return Failure::refused("no-commit", "nothing is checked out: HEAD leads to no commit");
+        }
+        let message = format!(
+            "the commit that is checked out ({}) is missing in this repository, or cannot be read: fetch it again, or clone anew",
+            crate::seen::short(&id)
+        );
+        Failure::refused("commit-missing", message).next("git fsck --connectivity-only")
     }
 
     /// Paths that differ from the commit, as git says so, untracked ones included, but those that match `ignore`.
@@ -161,6 +174,7 @@ fn unusable(said: &Said) -> Failure {
         return Failure::refused("no-repository", "the working directory is in no git repository");
     }
     if words.contains("dubious ownership") {
+        // Git has quoted the folder's name for a shell.
         let command = words.lines().map(str::trim).find(|line| line.starts_with("git config "));
         let next = command.unwrap_or("git config --global --add safe.directory \"$PWD\"");
         let message = "this repository belongs to another user, so git does not trust it";

@@ -3,6 +3,7 @@
 //! filter, hook and signing setting works as it does by hand. libgit2 reads objects and nothing else: it knows no filters, half of
 //! the settings, and reports a declined push as done.
 
+mod changes;
 mod here;
 mod lock;
 mod objects;
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::remote::{Remote, Tag};
 
+pub use changes::Change;
 pub use here::{Head, Repo};
 pub use lock::Lock;
 pub use objects::{Commit, Relation, TagObject, matches};
@@ -23,6 +25,8 @@ pub use objects::{Commit, Relation, TagObject, matches};
 /// The git program, in the working directory, against one remote.
 pub struct Git<'a> {
     program: git_program::Git<'a>,
+    /// The same for what only looks: a signal ends it at once.
+    looking: git_program::Git<'a>,
     place: Place,
 }
 
@@ -63,7 +67,8 @@ impl<'a> Git<'a> {
     pub fn new(context: &'a Context, remote: &str) -> Result<Self, Failure> {
         let program = git_program::Git::new(context);
         let place = program.place(remote)?;
-        Ok(Git { program: program.at(&place), place })
+        let program = program.at(&place);
+        Ok(Git { looking: program.clone().looking(), program, place })
     }
 
     /// The remote's name or URL.
@@ -90,13 +95,13 @@ impl<'a> Git<'a> {
 
     /// Reads all branches and tags of the remote in one request.
     pub fn look(&self) -> Result<Remote, Failure> {
-        self.ls_remote(&[]).map(|lines| Remote::parse(&lines))
+        self.ls_remote(&self.looking, &[]).map(|lines| Remote::parse(&lines))
     }
 
-    /// What the remote has under a tag's name.
+    /// What the remote has under a tag's name. It is asked after a push, so a signal leaves it the time to answer.
     pub fn remote_tag(&self, tag: &str) -> Result<Option<Tag>, Failure> {
         let name = format!("refs/tags/{tag}");
-        Ok(Remote::parse(&self.ls_remote(&[&name, &format!("{name}^{{}}")])?).tags.remove(tag))
+        Ok(Remote::parse(&self.ls_remote(&self.program, &[&name, &format!("{name}^{{}}")])?).tags.remove(tag))
     }
 
     /// Who the tag would be by, as git itself sees it (settings and environment).
@@ -123,12 +128,8 @@ impl<'a> Git<'a> {
         args.extend(["--no-recurse-submodules", "--no-auto-maintenance"]);
         args.extend(["--", self.place.source()]);
         args.extend(refs.iter().map(String::as_str));
-        let said = self.run(&args, "", Some((&aside, objects)))?;
-        if said.status.success() {
-            return Ok(aside);
-        }
-        let message = format!("{} cannot be fetched from {}", refs.join(", "), self.remote());
-        Err(Failure::temporary("remote-unreachable", message).cause(&said.stderr))
+        let said = beside(&self.looking, Some((&aside, objects))).run(&args, b"")?;
+        if said.status.success() { Ok(aside) } else { Err(self.place.unreadable(&self.program, &said)) }
     }
 
     /// Makes an annotated tag; signed if asked for, else if git is configured so.
@@ -154,7 +155,7 @@ impl<'a> Git<'a> {
         let judges =
             |l: &&str| ["Good ", "Bad ", "BAD ", "Can't ", "No "].iter().any(|word| l.starts_with(word));
         let line = lines.clone().find(judges).or(lines.next_back()).unwrap_or_default();
-        Ok(Signature { good: said.status.success(), said: line.trim().to_owned() })
+        Ok(Signature { good: said.status.success(), said: judgement(said.status.success(), line.trim()) })
     }
 
     /// Pushes exactly one tag: nothing follows it, nothing is forced, no submodule goes with it.
@@ -182,17 +183,38 @@ impl<'a> Git<'a> {
     }
 
     /// Branches and tags alone: code hosts keep many more refs.
-    fn ls_remote(&self, patterns: &[&str]) -> Result<String, Failure> {
+    fn ls_remote(&self, program: &git_program::Git, patterns: &[&str]) -> Result<String, Failure> {
         let args = [&["ls-remote", "--heads", "--tags", "--", self.place.source()], patterns].concat();
-        let said = self.run(&args, "", None)?;
+        let said = program.run(&args, b"")?;
         if said.status.success() { Ok(said.text()) } else { Err(self.place.unreadable(&self.program, &said)) }
     }
 
     fn run(&self, args: &[&str], input: &str, aside: Option<(&Aside, &Path)>) -> Result<Said, Failure> {
-        let Some((aside, objects)) = aside else { return self.program.run(args, input.as_bytes()) };
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let program = self.program.clone().with("GIT_OBJECT_DIRECTORY", text(aside.path()));
-        program.with("GIT_ALTERNATE_OBJECT_DIRECTORIES", text(objects)).run(args, input.as_bytes())
+        beside(&self.program, aside).run(args, input.as_bytes())
+    }
+
+    /// Why a push failed, where no second run cures it.
+    pub fn closed(&self, why: &str) -> Option<Failure> {
+        self.place.closed(why)
+    }
+}
+
+/// A git that sees objects which are kept aside, beside the repository's.
+fn beside<'a>(program: &git_program::Git<'a>, aside: Option<(&Aside, &Path)>) -> git_program::Git<'a> {
+    let Some((aside, objects)) = aside else { return program.clone() };
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let program = program.clone().with("GIT_OBJECT_DIRECTORY", text(aside.path()));
+    program.with("GIT_ALTERNATE_OBJECT_DIRECTORIES", text(objects))
+}
+
+/// A signature whose key is right and belongs to nobody who is known here is called good by ssh all the same.
+fn judgement(good: bool, line: &str) -> String {
+    match line {
+        "" => "git verify-tag says nothing about it: is the program that checks signatures (gpg.program, gpg.ssh.program) the right one?".to_owned(),
+        line if !good && line.starts_with("Good ") => {
+            format!("nobody who is known here has this key (gpg.ssh.allowedSignersFile names those who are): {line}")
+        }
+        line => line.to_owned(),
     }
 }
 

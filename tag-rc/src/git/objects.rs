@@ -258,7 +258,12 @@ impl Objects {
         Ok(walk)
     }
 
-    fn commit(&self, id: &str) -> Result<git2::Commit<'_>, Failure> {
+    /// The objects themselves, for what else is read of them.
+    pub(super) fn database(&self) -> &Repository {
+        &self.database
+    }
+
+    pub(super) fn commit(&self, id: &str) -> Result<git2::Commit<'_>, Failure> {
         self.database.find_commit(oid(id)?).map_err(unreadable)
     }
 }
@@ -299,11 +304,11 @@ fn kind(object: &git2::Object) -> &'static str {
     }
 }
 
-fn oid(hex: &str) -> Result<Oid, Failure> {
+pub(super) fn oid(hex: &str) -> Result<Oid, Failure> {
     Oid::from_str(hex).map_err(unreadable)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn unreadable(error: git2::Error) -> Failure {
+pub(super) fn unreadable(error: git2::Error) -> Failure {
     Failure::refused("repository", format!("the git repository cannot be read: {}", error.message()))
 }

@@ -1,15 +1,18 @@
 //! What production runs, and how the commit here came from it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use step::Failure;
 
 use super::{Look, full};
 use crate::args::Act;
 use crate::base::{Base, Built, Runs, newest};
-use crate::git::{Aside, Commit};
+use crate::git::{Aside, Change, Commit, matches};
 use crate::remote::Tag;
 use crate::seen::Target;
+
+/// Commits that came along, and from which branch.
+type Strange = Vec<(Commit, String)>;
 
 impl Look<'_> {
     /// The final that a hotfix has to be built on, if there is any. What has to be looked into for it is fetched aside.
@@ -44,14 +47,14 @@ impl Look<'_> {
         Ok((base, aside))
     }
 
-    /// The branches on which work comes together and the finals, as far as they are not here.
+    /// All branches, because work that is not released may have been copied from any of them, and the finals, as far as they are not here.
     fn fetch_line(&self) -> Result<Option<Aside>, Failure> {
         // With a cut-off history more commits would not tell what lies between them.
         if self.repo.is_shallow() {
             return Ok(None);
         }
-        let stations = self.stations().into_iter().filter(|(_, tip)| !self.has(tip));
-        let mut missing: Vec<String> = stations.map(|(name, _)| format!("refs/heads/{name}")).collect();
+        let heads = self.remote.heads.iter().filter(|(_, tip)| !self.has(tip));
+        let mut missing: Vec<String> = heads.map(|(name, _)| format!("refs/heads/{name}")).collect();
         let finals = self.remote.finals().into_iter().filter(|(_, tag)| !self.has(&tag.commit));
         missing.extend(finals.map(|(_, tag)| full(&tag.name)));
         self.fetch_aside(&missing)
@@ -67,9 +70,7 @@ impl Look<'_> {
 
     /// What the commit here has besides its base, and where that came from.
     pub fn built(&self, target: &Target) -> Result<Built, Failure> {
-        let Some(base) = target.base.as_ref().filter(|_| target.there.is_none()) else {
-            return Ok(Built::default());
-        };
+        let Some(base) = &target.base else { return Ok(Built::default()) };
         // In a cut-off history nobody can tell what else came along.
         let needed = self.stations().into_iter().map(|(_, tip)| tip).chain([&base.tag.commit]);
         if self.repo.is_shallow() || !needed.into_iter().all(|id| self.has(id)) {
@@ -89,7 +90,53 @@ impl Look<'_> {
         };
         let lost = if lost.is_empty() || holds() { Vec::new() } else { lost };
         let commits = objects.between(&head, &known)?;
-        Ok(Built { strange: self.strange(&commits, &known, branch)?, unknown: false, commits, lost })
+        let mut strange = self.strange(&commits, &known, branch)?;
+        let own = commits.iter().filter(|c| !c.merge && !strange.iter().any(|(s, _)| s.id == c.id));
+        let (copies, shared) = self.copies(&own.cloned().collect::<Vec<_>>(), &known, branch)?;
+        strange.extend(copies);
+        Ok(Built { strange, unknown: false, commits, lost, shared })
+    }
+
+    /// Those of the hotfix's own commits that bring what a branch with unreleased work has: by another id, as a cherry-pick, a squash
+    /// and a rebase leave it. Also the paths that both have changed, where it cannot be told.
+    fn copies(
+        &self,
+        own: &[Commit],
+        known: &[String],
+        branch: &str,
+    ) -> Result<(Strange, Vec<String>), Failure> {
+        let objects = &self.repo.objects;
+        let own: Vec<(&Commit, Change)> =
+            own.iter().map(|c| Ok((c, objects.change(&c.id)?))).collect::<Result<_, Failure>>()?;
+        let released = [known, std::slice::from_ref(&self.head.commit)].concat();
+        let (mut found, mut shared) = (Strange::new(), BTreeSet::new());
+        let mut looked_at = HashSet::new();
+        for (name, tip) in self.others(branch) {
+            for theirs in objects.between(std::slice::from_ref(tip), &released)? {
+                if theirs.merge || !looked_at.insert(theirs.id.clone()) {
+                    continue;
+                }
+                let change = objects.change(&theirs.id)?;
+                for (commit, mine) in &own {
+                    shared.extend(mine.shared(&change));
+                    let is_new = !found.iter().any(|(copy, _)| copy.id == commit.id);
+                    if is_new && objects.is_copy(mine, &change) {
+                        found.push(((*commit).clone(), name.clone()));
+                    }
+                }
+            }
+        }
+        Ok((found, shared.into_iter().collect()))
+    }
+
+    /// The other branches that are here: first those on which work comes together. Another hotfix branch may have the same fix.
+    fn others(&self, branch: &str) -> Vec<(&String, &String)> {
+        let stations = self.stations();
+        let is_station = |name: &String| stations.iter().any(|(station, _)| *station == name);
+        let is_hotfix = |name: &str| matches(&self.settings.strategy.hotfixes, name).unwrap_or(false);
+        let rest = self.remote.heads.iter().filter(|(name, _)| !is_station(name) && !is_hotfix(name));
+        let all = stations.iter().copied().chain(rest);
+        all.filter(|(name, tip)| *name != branch && self.has(tip)).collect()
     }
 
     /// The base, and what holds the same as it: what it was tested as (before a merge or a squash), and where a branch has taken it up.
@@ -108,14 +155,9 @@ impl Look<'_> {
 
     /// The commits that came along from elsewhere: whatever lies below a commit that was once the tip of a branch on which work
     /// comes together, or is the tip of any other branch.
-    fn strange(
-        &self,
-        commits: &[Commit],
-        known: &[String],
-        branch: &str,
-    ) -> Result<Vec<(Commit, String)>, Failure> {
+    fn strange(&self, commits: &[Commit], known: &[String], branch: &str) -> Result<Strange, Failure> {
         let ids: HashSet<&String> = commits.iter().map(|c| &c.id).collect();
-        let mut found: Vec<(Commit, String)> = Vec::new();
+        let mut found = Strange::new();
         let mut along = |tips: Vec<String>, from: &str| -> Result<(), Failure> {
             for commit in self.repo.objects.between(&tips, known)? {
                 if !found.iter().any(|(known, _)| known.id == commit.id) {

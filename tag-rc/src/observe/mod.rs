@@ -8,7 +8,7 @@ use step::{Failure, Run};
 
 use crate::args::{Act, Settings};
 use crate::git::{Aside, Git, Head, Relation, Repo};
-use crate::message;
+use crate::message::{self, Trailers};
 use crate::name;
 use crate::plan::target;
 use crate::promotion::{Mode, Proof};
@@ -34,6 +34,7 @@ pub fn observe(run: &Run, git: &Git, repo: &Repo, settings: &Settings) -> Result
         proof: look.proof(&target)?,
         has_last_final: look.has_last_final(&target),
         built: look.built(&target)?,
+        claims: look.claims(&target),
         local: if there { None } else { repo.tag(&target.name)? },
         notes: look.notes()?,
         identity: if there { Ok(String::new()) } else { git.identity() },
@@ -103,8 +104,9 @@ impl Look<'_> {
             let commits = candidate.into_iter().chain(last).filter(|t| !self.has(&t.commit));
             missing.extend(commits.map(|t| full(&t.name)));
         }
-        let signed = target.there.as_ref().filter(|t| self.settings.require_signed && !self.has(&t.object));
-        missing.extend(signed.map(|t| full(&t.name)));
+        let read = self.settings.require_signed || self.settings.act == Act::Hotfix;
+        let there = target.there.as_ref().filter(|t| read && !self.has(&t.object));
+        missing.extend(there.map(|t| full(&t.name)));
         self.fetch_aside(&missing)
     }
 
@@ -156,6 +158,13 @@ impl Look<'_> {
 
     fn has(&self, object: &str) -> bool {
         self.repo.objects.has(object)
+    }
+
+    /// What the tag of a hotfix says that is there already.
+    fn claims(&self, target: &Target) -> Option<Trailers> {
+        let there = target.there.as_ref().filter(|_| self.settings.act == Act::Hotfix)?;
+        let message = self.repo.objects.tag(&there.object).ok()?.message?;
+        Some(message::trailers(&message))
     }
 
     fn notes(&self) -> Result<Notes, Failure> {

@@ -36,7 +36,6 @@ fn settings(act: Act) -> Settings {
         sign: false,
         require_signed: false,
         production: "main".into(),
-        product: "shop".into(),
         strategy: Strategy {
             main: "main".into(),
             staging: "staging".into(),
@@ -62,7 +61,8 @@ fn seen(act: Act, tags: &[(&str, &str)]) -> Seen {
         remote: remote(tags),
         proof: Proof::NoCandidate,
         has_last_final: Some(true),
-        built: Built::default(),
+        built: Built { commits: vec![fix()], ..Built::default() },
+        claims: None,
         local: None,
         notes: Notes::ByHand,
         identity: Ok("Rina <rina@luxima.example>".into()),
@@ -72,6 +72,10 @@ fn seen(act: Act, tags: &[(&str, &str)]) -> Seen {
         surroundings: Vec::new(),
         run: "shop-1".into(),
     }
+}
+
+fn fix() -> Commit {
+    Commit { id: HEAD.into(), subject: "fix prices".into(), merge: false }
 }
 
 fn planned(settings: &Settings, version: Option<&str>, seen: &Seen) -> Result<Plan, Failure> {
@@ -273,7 +277,13 @@ fn a_hotfix_is_the_next_patch_of_the_last_final() {
     let commit = Commit { id: OTHER.into(), subject: "qris".into(), merge: false };
     seen.built.lost = vec![commit.clone()];
     assert_eq!(of(None, &seen), Err("hotfix-base".into()));
-    seen.built = Built { strange: vec![(commit, "develop".into())], ..Built::default() };
+    seen.built.commits = Vec::new();
+    assert_eq!(of(None, &seen), Err("hotfix-base".into()));
+    seen.built = Built {
+        strange: vec![(commit.clone(), "develop".into())],
+        commits: vec![commit],
+        ..Built::default()
+    };
     assert_eq!(of(None, &seen), Err("hotfix-base".into()));
     let reason = Settings { other_base: Some("tested by hand".into()), ..settings.clone() };
     let plan = planned(&reason, None, &seen).expect("a reason was given");
@@ -285,14 +295,31 @@ fn a_hotfix_is_the_next_patch_of_the_last_final() {
     seen.built = Built { unknown: true, ..Built::default() };
     assert_eq!(of(None, &seen), Err("shallow".into()));
     seen.built = Built::default();
+    assert_eq!(of(None, &seen), Err("nothing-to-fix".into()));
+    seen.built = Built { commits: vec![fix()], ..Built::default() };
     let plan = planned(&reason, None, &seen).expect("a plan");
     assert!(!plan.message.contains("tested by hand"), "a reason that nobody needed is not kept");
+}
+
+#[test]
+fn a_hotfix_is_on_its_own_branch_and_made_once() {
+    let settings = settings(Act::Hotfix);
+    let of = |version: Option<&str>, seen: &Seen| {
+        planned(&settings, version, seen).map(|p| p.target.name).map_err(|f| f.reason.clone())
+    };
+    let mut seen = seen(Act::Hotfix, &[("v1.9.0", OTHER), ("v1.10.3", OTHER)]);
     seen.head.branch = Some("main".into());
     assert_eq!(of(None, &seen), Err("branch".into()));
     seen.head.branch = None;
     assert_eq!(of(None, &seen), Ok("v1.10.4".into()), "the one hotfix branch whose tip it is");
     seen.remote = remote(&[("v1.10.4", HEAD), ("v1.10.3", OTHER)]);
+    assert_eq!(of(None, &seen), Err("nothing-to-fix".into()), "nobody says that this branch has made it");
+    seen.claims =
+        Some(Trailers { run: Some("shop-1".into()), base: Some("v1.10.3".into()), ..Trailers::default() });
     assert_eq!(of(None, &seen), Ok("v1.10.4".into()), "a second run does not take the next patch");
+    seen.remote = remote(&[("v1.10.4", HEAD), ("v1.10.3", OTHER), ("v1.11.0", OTHER)]);
+    assert_eq!(of(None, &seen), Err("old-final".into()), "a newer one is out");
+    seen.claims = None;
     seen.remote = remote(&[]);
     assert_eq!(of(None, &seen), Err("no-final".into()));
 }
@@ -328,7 +355,16 @@ fn what_others_have_made_is_counted_or_said() {
     assert_eq!(codes(&[("1.2.0-rc3", HEAD)]), make("v1.2.0-rc4", &["other-spelling"]));
     assert_eq!(codes(&[("release-1.2.0", OTHER)]), make("v1.2.0-rc1", &["other-spelling"]));
     assert_eq!(codes(&[("v1.1.0", OTHER), ("1.3.0", OTHER)]), make("v1.2.0-rc1", &["other-spelling"]));
-    assert_eq!(codes(&[("2026.11.27", OTHER), ("web-1.2.0", OTHER)]), make("v1.2.0-rc1", &[]));
+    assert_eq!(codes(&[("2026.11.27", OTHER), ("web-1.2.1", OTHER)]), make("v1.2.0-rc1", &[]));
+    assert_eq!(codes(&[("web-1.2.0", OTHER)]), make("v1.2.0-rc1", &["other-spelling"]));
+    assert_eq!(
+        codes(&[("1.2.0-rc3", OTHER), ("v1.2", OTHER)]),
+        make("v1.2.0-rc4", &["other-spelling", "other-spelling"])
+    );
+    assert_eq!(
+        codes(&[("v1.2.0-rc2", HEAD), ("v1.2.0-rc3", OTHER)]),
+        make("v1.2.0-rc2", &["old-candidate", "lightweight-tag"])
+    );
     assert_eq!(codes(&[("v1.2.0-rc2", HEAD)]), make("v1.2.0-rc2", &["lightweight-tag"]));
     assert_eq!(candidate(&[("1.2.0", OTHER)]), Err("already-final".into()));
     assert_eq!(candidate(&[("V1.2.0", HEAD)]), Err("already-final".into()));

@@ -40,9 +40,12 @@ pub fn answer(context: &Context, remote: &str) -> Result<Answer, Failure> {
     let (repo, git) = crate::here(context, remote)?;
     if repo.is_shallow() {
         let message = "the history here is cut off, so branches cannot be held against each other";
-        return Err(
-            Failure::refused("shallow", message).next(format!("git fetch --unshallow {}", git.remote()))
-        );
+        return Err(Failure::refused("shallow", message).command([
+            "git",
+            "fetch",
+            "--unshallow",
+            git.remote(),
+        ]));
     }
     let remote = git.look()?;
     let missing = missing(&repo, &remote);

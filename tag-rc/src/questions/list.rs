@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use step::{Answer, Failure};
 
 use crate::git::Git;
+use crate::message::printable;
 use crate::name;
 use crate::remote::{Candidate, Remote, Tag};
 use crate::seen::short;
@@ -15,8 +16,22 @@ pub fn answer(git: &Git, version: Option<&str>) -> Result<Answer, Failure> {
     let remote = git.look()?;
     let mut versions = remote.versions();
     versions.retain(|v| wanted.as_ref().is_none_or(|w| w == v));
-    let value: Vec<Value> = versions.iter().map(|v| entry(&remote, v)).collect();
-    let text: Vec<String> = versions.iter().map(|v| lines(&remote, v)).collect();
+    let mut value: Vec<Value> = versions.iter().map(|v| entry(&remote, v)).collect();
+    let mut text: Vec<String> = versions.iter().map(|v| lines(&remote, v)).collect();
+    // What reads like the version that was asked for, and counts nowhere.
+    if let Some(version) = &wanted {
+        let like = remote.like(version);
+        if let (Some(entry), false) = (value.first_mut(), like.is_empty()) {
+            entry["like"] = json!(like.iter().map(|tag| &tag.name).collect::<Vec<_>>());
+        }
+        text.extend(like.iter().map(|tag| {
+            format!(
+                "{:<18} {}  reads like it, and is not counted\n",
+                printable(&tag.name),
+                short(&tag.commit)
+            )
+        }));
+    }
     let text = if text.is_empty() { format!("{} has no such tag", git.remote()) } else { text.concat() };
     Ok(Answer::new(text, value))
 }

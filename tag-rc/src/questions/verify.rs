@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use step::{Answer, Context, Failure};
 
+use super::claims;
 use crate::args::Strategy;
 use crate::git::{Aside, Git, Repo, Signature, TagObject};
 use crate::message::{self, Trailers, printable};
@@ -17,6 +18,8 @@ struct Found {
     tag: Tag,
     object: TagObject,
     trailers: Trailers,
+    /// What its message claims and the remote does not bear out.
+    claims: Vec<(&'static str, String)>,
     signature: Option<Signature>,
     branches: Vec<String>,
     /// A cut-off history may hide branches.
@@ -60,26 +63,33 @@ fn absent(git: &Git, repo: &Repo, remote: &Remote, name: &str) -> Failure {
     let here = matches!(repo.tag(name), Ok(Some(_)));
     let but = if here { "; it is only here" } else { "" };
     let message = format!("{} has no tag {}{but}", git.remote(), printable(name));
-    match meant(remote, name) {
-        Some(tag) => Failure::refused("tag-missing", format!("{message}; did you mean {}?", tag.name))
-            .next(format!("tag-rc verify {}", tag.name)),
-        None => Failure::refused("tag-missing", message).next("tag-rc list"),
+    if let Some(tag) = meant(remote, name) {
+        let message = format!("{message}; did you mean {}?", printable(&tag.name));
+        return Failure::refused("tag-missing", message).command(["tag-rc", "verify", &tag.name]);
     }
+    let Some(name) = Name::parse(name) else {
+        return Failure::refused("tag-missing", message).next("tag-rc list");
+    };
+    let version = name.version();
+    let message = match last_candidate(remote, version) {
+        Some(last) => format!("{message}; the last candidate of {version} is {}", last.name),
+        None => message,
+    };
+    Failure::refused("tag-missing", message).command(["tag-rc", "list", &version.to_string()])
 }
 
-/// The tag that was meant: of the same version, or one that is written nearly so.
+/// The tag that was meant: the same written otherwise, or, where the name is no version, one that is written nearly so. Another version,
+/// or a candidate for its final, is not what was meant.
 fn meant<'r>(remote: &'r Remote, name: &str) -> Option<&'r Tag> {
-    let same = match Name::parse(name) {
-        Some(Name::Final(version)) => remote.final_of(&version).or_else(|| last_candidate(remote, &version)),
+    match Name::parse(name) {
+        Some(Name::Final(version)) => return remote.final_of(&version),
         Some(Name::Candidate(version, _, number)) => {
-            remote.candidates(&version).into_iter().find(|c| c.number == number).map(|c| c.tag)
+            return remote.candidates(&version).into_iter().find(|c| c.number == number).map(|c| c.tag);
         }
-        _ => None,
-    };
+        _ => {}
+    }
     let score = |tag: &&Tag| strsim::jaro_winkler(name::bare(name), name::bare(&tag.name));
-    let near =
-        || remote.tags.values().max_by(|a, b| score(a).total_cmp(&score(b))).filter(|tag| score(tag) > 0.85);
-    same.or_else(near)
+    remote.tags.values().max_by(|a, b| score(a).total_cmp(&score(b))).filter(|tag| score(tag) > 0.85)
 }
 
 fn last_candidate<'r>(remote: &'r Remote, version: &semver::Version) -> Option<&'r Tag> {
@@ -93,8 +103,9 @@ fn fetch(git: &Git, repo: &Repo, remote: &Remote, tag: &Tag) -> Result<Option<As
         refs.push(format!("refs/tags/{}", tag.name));
     }
     if !repo.is_shallow() {
-        let candidate = candidate(remote, tag).filter(|c| !repo.objects.has(&c.commit));
-        refs.extend(candidate.map(|c| format!("refs/tags/{}", c.name)));
+        let candidates = candidate(remote, tag).into_iter().chain(claims::named(remote, tag));
+        let missing = candidates.filter(|c| !repo.objects.has(&c.commit));
+        refs.extend(missing.map(|c| format!("refs/tags/{}", c.name)));
         let heads = remote.heads.iter().filter(|(_, tip)| !repo.objects.has(tip));
         refs.extend(heads.map(|(branch, _)| format!("refs/heads/{branch}")));
     }
@@ -128,8 +139,10 @@ fn find(
     let rank = |branch: &String| stations.iter().position(|s| *s == branch).unwrap_or(stations.len());
     branches.sort_by_key(rank);
     let here = repo.tag(&tag.name)?.filter(|here| here.object != tag.object);
+    let trailers = message::trailers(&text);
     Ok(Found {
-        trailers: message::trailers(&text),
+        claims: claims::untrue(repo, remote, &tag, &trailers),
+        trailers,
         proof: proof(context, repo, remote, &tag)?,
         shallow: repo.is_shallow(),
         object,
@@ -167,7 +180,7 @@ fn problems(found: &Found, require_signed: bool) -> Vec<(&'static str, String)> 
     match &found.signature {
         // Unless it is required, a signature by a key that is not known here is no evidence against the tag.
         Some(signature) if !signature.good && (require_signed || bad(signature)) => {
-            all.push(("signature", format!("the signature of {name} is not good: {}", signature.said)));
+            all.push(("signature", format!("the signature of {name} is not proven: {}", signature.said)));
         }
         None if require_signed => all.push(("unsigned", format!("{name} is not signed"))),
         _ => {}
@@ -178,6 +191,7 @@ fn problems(found: &Found, require_signed: bool) -> Vec<(&'static str, String)> 
         let text = format!("{name} is not what {candidate} was: {}", differs.join(", "));
         all.push(("not-the-candidate", text));
     }
+    all.extend(found.claims.iter().cloned());
     if found.branches.is_empty() && !found.shallow {
         all.push(("no-branch", format!("{name} is on no branch of the remote")));
     }
@@ -227,11 +241,11 @@ fn text(found: &Found, problems: &[(&str, String)]) -> String {
     let cut = if found.shallow { " (the history here is cut off: there may be more)" } else { "" };
     lines.push(format!("on {branches}{cut}"));
     let claims = [
-        ("from", &found.trailers.candidate),
-        ("without a candidate:", &found.trailers.no_candidate),
-        ("a hotfix of", &found.trailers.base),
-        ("built on something else too:", &found.trailers.other_base),
-        ("run", &found.trailers.run),
+        ("its message says: from", &found.trailers.candidate),
+        ("its message says: without a candidate:", &found.trailers.no_candidate),
+        ("its message says: a hotfix of", &found.trailers.base),
+        ("its message says: built on something else too:", &found.trailers.other_base),
+        ("its message says: run", &found.trailers.run),
     ];
     lines.extend(
         claims.iter().filter_map(|(word, claim)| Some(format!("{word} {}", printable(claim.as_ref()?)))),

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use testkit::exchange;
 use testkit::git::Repo;
 
+use crate::old_finals::two_finals;
 use crate::team::{Team, changed, failed, fingerprint, no, opened_for, output, tagged, unchanged};
 
 /// v1.2.0 is released from main, develop has gone on with two features, staging with one that has a candidate of 1.3.0.
-fn released() -> Team {
+pub fn released() -> Team {
     let team = Team::start();
     team.go_on("qris");
     assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));
@@ -24,18 +25,18 @@ fn released() -> Team {
     team
 }
 
-fn push(team: &Team, refs: &[&str]) {
+pub fn push(team: &Team, refs: &[&str]) {
     team.ours.git(&[&["push", "--quiet", "origin"], refs].concat());
 }
 
 /// A branch from somewhere with one commit of its own, on the remote.
-fn branch(team: &Team, name: &str, from: &str) {
+pub fn branch(team: &Team, name: &str, from: &str) {
     team.ours.git(&["switch", "--quiet", "--no-track", "--create", name, from]);
     team.go_on(&name.replace('/', "-"));
 }
 
 /// A document of the hotfix procedure, in which production runs something.
-fn document(previous: Option<Value>) -> Value {
+pub fn document(previous: Option<Value>) -> Value {
     let mut document = opened_for(None);
     document["procedure"] = json!("hotfix");
     if let Some(previous) = previous {
@@ -44,7 +45,7 @@ fn document(previous: Option<Value>) -> Value {
     document
 }
 
-fn fix(team: &Team, args: &[&str], previous: Option<Value>) -> (i32, Value, String) {
+pub fn fix(team: &Team, args: &[&str], previous: Option<Value>) -> (i32, Value, String) {
     exchange(&mut team.command(&[&["hotfix"], args].concat()), Some(&document(previous)))
 }
 
@@ -167,15 +168,6 @@ const ROWS: &[Row] = &[
         Ok(&["hotfix-x"]),
     ),
     (
-        "with a fix that was picked from develop",
-        |team| {
-            branch(team, "hotfix/x", "v1.2.0");
-            team.ours.git(&["cherry-pick", "origin/develop"]);
-            push(team, &["HEAD"]);
-        },
-        Ok(&["feature-2", "hotfix-x"]),
-    ),
-    (
         "beside another hotfix",
         |team| {
             branch(team, "hotfix/y", "v1.2.0");
@@ -257,13 +249,8 @@ fn a_reason_overrides_and_the_tag_keeps_it() {
 
 #[test]
 fn what_runs_is_what_the_step_that_looked_has_seen() {
-    let team = released();
     // 1.3.0 was released and rolled back: production runs 1.2.0, built as its candidate.
-    team.ours.git(&["switch", "--quiet", "staging"]);
-    push(&team, &["staging:main"]);
-    team.on("main");
-    let last = exchange(&mut team.command(&["final"]), Some(&opened_for(Some("1.3.0"))));
-    assert_eq!(tagged(last), changed("v1.3.0"));
+    let team = two_finals();
     let commit = team.ours.git(&["rev-parse", "v1.2.0^{commit}"]);
     let previous = json!({ "version": "1.2.0-rc1", "commit": commit });
     branch(&team, "hotfix/old", "v1.2.0");

@@ -192,7 +192,7 @@ const ROWS: &[Row] = &[
         "a URL where nothing is",
         "git remote set-url origin /nowhere/at/all.git",
         "",
-        Refused(75, "remote-unreachable", "origin"),
+        Refused(78, "remote-missing", "correct the URL"),
     ),
     // What proves nothing.
     ("itself", "", ".", Refused(78, "remote-is-here", "this very repository")),
@@ -389,9 +389,9 @@ fn credentials_in_a_url_are_shown_by_nobody() {
     for (n, (fetch, push, code)) in [
         (&right, &[][..], 0),
         (&mirror, &[&right], 0),
-        (&wrong, &[], 75),
-        (&mirror, &[&wrong], 75),
-        (&token, &[], 75),
+        (&wrong, &[], 78),
+        (&mirror, &[&wrong], 78),
+        (&token, &[], 78),
         (&right, &[&wrong, &right], 78),
     ]
     .into_iter()

@@ -270,12 +270,19 @@ fn a_tag_that_is_not_there_leads_to_the_one_that_was_meant() {
         ("1.1.0", "v1.1.0"),
         ("v1.1", "v1.1.0"),
         ("v1.0.0", "1.0.0"),
-        ("v2.0.0", "v2.0.0-rc1"),
-        ("v1.2.0", "v1.2.0-rc2"),
     ] {
         let (code, text) = says(&team, &["verify", asked]);
         assert!(code == 1 && text.contains(&format!("did you mean {meant}?")), "{asked}: {text}");
         assert!(text.contains(&format!("next: tag-rc verify {meant}")), "{asked}: {text}");
+    }
+    // A candidate is not its final.
+    for (asked, last) in [("v2.0.0", "v2.0.0-rc1"), ("v1.2.0", "v1.2.0-rc2"), ("v1.2.0-rc9", "v1.2.0-rc2")] {
+        let (code, text) = says(&team, &["verify", asked]);
+        assert!(
+            code == 1 && !text.contains("did you mean") && text.contains("the last candidate of"),
+            "{asked}: {text}"
+        );
+        assert!(text.contains(last) && text.contains("next: tag-rc list "), "{asked}: {text}");
     }
     for nothing in ["nightly", "\u{1b}[31mred"] {
         let (code, text) = says(&team, &["verify", nothing]);
@@ -284,6 +291,42 @@ fn a_tag_that_is_not_there_leads_to_the_one_that_was_meant() {
     assert_eq!(says(&team, &["list", "V1.2.0"]).0, 0);
     let (_, text) = says(&team, &["list"]);
     assert!(text.contains("written without v; lightweight"), "{text}");
+}
+
+#[test]
+fn what_a_message_claims_is_held_against_the_remote() {
+    let team = Team::start();
+    for tag in ["v1.2.0-rc1", "v1.2.0", "v5.0.1-rc1", "v5.0.0"] {
+        team.ours.git(&["tag", tag]);
+    }
+    let commit = team.go_on("more");
+    team.ours.git(&["tag", "v5.0.1-rc2"]);
+    team.ours.git(&["push", "--quiet", "--tags", "origin"]);
+    let trailer = |name: &str, value: &str| format!("x\n\nRilis-Run: r\nRilis-{name}: {value}\n");
+    for (n, (name, value, sound)) in [
+        ("Candidate", "v5.0.0-rc1", false),
+        ("Candidate", "v5.0.0-rc1 (merge)", false),
+        ("Candidate", "v1.2.0-rc1 (same-commit)", false),
+        ("Candidate", "v1.2.0", false),
+        ("Candidate", "v5.0.1-rc2 (same-commit)", true),
+        ("Candidate", "v5.0.1-rc1 (fast-forward)", true),
+        ("Base", "v5.0.9", false),
+        ("Base", "v1.2.0", false),
+        ("Base", "v5.0.1-rc1", false),
+        ("Base", "v5.0.1", false),
+        ("Base", "v5.0.0", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        team.ours.git(&["tag", "--force", "-a", "-m", &trailer(name, value), "v5.0.1", &commit]);
+        team.ours.git(&["push", "--quiet", "--force", "origin", "v5.0.1"]);
+        let (code, answer) = team.ask(&["verify", "v5.0.1"]);
+        assert_eq!(code, i32::from(!sound), "{n} {name} {value}: {answer}");
+        assert_eq!(codes(&answer), if sound { vec![] } else { vec!["claim"] }, "{name} {value}: {answer}");
+        let (_, text) = says(&team, &["verify", "v5.0.1"]);
+        assert!(text.contains("its message says: "), "{text}");
+    }
 }
 
 #[test]

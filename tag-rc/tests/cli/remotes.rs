@@ -107,11 +107,7 @@ fn a_door_that_is_shut_is_no_way_in_and_nobody_is_asked_for_a_password() {
     let [_, _, http, ssh] = Way::all(&team);
     let shut = |clone: &Repo| {
         let (code, document, stderr) = team.run_in(clone.path(), &["candidate"]);
-        assert_eq!(
-            (code, document["failure"]["reason"].as_str()),
-            (75, Some("remote-unreachable")),
-            "{stderr}"
-        );
+        assert_eq!((code, document["failure"]["reason"].as_str()), (78, Some("remote-denied")), "{stderr}");
         assert!(!stderr.contains(HTTP_USER.1), "{stderr}");
         stderr
     };
@@ -132,9 +128,17 @@ fn a_url_will_do_for_a_remote_but_not_with_a_password_in_it() {
     let team = Team::start();
     let url = team.remote.path().display().to_string();
     assert_eq!(team.tags(&["candidate", "--remote", &url]), changed("v1.2.0-rc1"));
-    for secret in
-        ["https://rina:canary-8Hq2@git.example/shop.git", "https://ghp_canary8Hq2@git.example/shop.git"]
-    {
+    for secret in [
+        "https://rina:canary-8Hq2@git.example/shop.git",
+        "https://ghp_canary8Hq2@git.example/shop.git",
+        "rina:canary-8Hq2@git.example/shop.git",
+        "https:/rina:canary-8Hq2@git.example/shop.git",
+        "https:rina:canary-8Hq2@git.example/shop.git",
+        "https:///rina:canary-8Hq2@git.example/shop.git",
+        "//rina:canary-8Hq2@git.example/shop.git",
+        "htps://rina:canary-8Hq2@git.example/shop.git",
+        "https://rina:canary/8Hq2@git.example/shop.git",
+    ] {
         let (code, document, stderr) = team.run(&["candidate", "--remote", secret]);
         assert_eq!((code, document["failure"]["reason"].as_str()), (78, Some("setting")), "{stderr}");
         assert!(!stderr.contains("canary") && !document.to_string().contains("canary"), "{stderr}");

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::State;
 use super::answer::message;
 use super::describe::{self, Within};
+use super::row;
 use crate::http::{Reply, Request};
 
 /// What Coolify calls the repository of an application that has none.
@@ -191,6 +192,23 @@ impl Application {
 }
 
 impl State {
+    pub(super) fn push(&mut self, application: &str, commit: &str) {
+        let mut deploys = false;
+        self.change(application, |app| {
+            app.head = commit.into();
+            app.commits.insert(commit.into());
+            deploys = app.auto_deploy && app.is_git();
+        });
+        if deploys {
+            let commit = Some(commit.to_owned());
+            self.start(application, row::Order { commit, webhook: true, ..row::Order::default() });
+        }
+    }
+
+    pub(super) fn change(&mut self, application: &str, change: impl FnOnce(&mut Application)) {
+        change(self.applications.get_mut(application).expect("an application"));
+    }
+
     pub(super) fn show(&self, uuid: &str, sensitive: bool) -> Reply {
         let told = |app| describe::application(app, uuid, &self.profile, sensitive, Within::Itself);
         match self.applications.get(uuid) {
@@ -250,14 +268,21 @@ impl State {
             let text = value.as_str().unwrap_or_default();
             match key.as_str() {
                 // What is empty is stored as nothing, and deployed as `latest`.
-                "docker_registry_image_tag" => app.tag = Some(text.to_owned()).filter(|t| !t.is_empty()),
+                "docker_registry_image_tag" => {
+                    let text = self.stores.take().unwrap_or_else(|| text.to_owned());
+                    app.tag = Some(text).filter(|t| !t.is_empty());
+                }
                 "docker_registry_image_name" => app.image = text.to_owned(),
                 "git_commit_sha" => app.pin = text.to_owned(),
                 _ => app.auto_deploy = value == &json!(true),
             }
         }
         app.updated = Timestamp::now();
-        Reply::json(200, json!({ "uuid": uuid }))
+        let pin = app.pin.clone();
+        if let Some((_, commit)) = self.race.take_if(|(app, commit)| app == uuid && *commit == pin) {
+            self.push(uuid, &commit);
+        }
+        self.mask.take().unwrap_or_else(|| Reply::json(200, json!({ "uuid": uuid })))
     }
 }
 

@@ -7,6 +7,7 @@ mod answer;
 mod application;
 mod deploy;
 mod describe;
+mod lies;
 mod log;
 mod profile;
 mod row;
@@ -56,6 +57,14 @@ struct State {
     /// What a build is said to be made from, whatever it is made from.
     wrong_build: Option<String>,
     hook: Option<Arc<Hook>>,
+    /// An application whose commit somebody pushes in the moment in which it is pinned to it.
+    race: Option<(String, String)>,
+    /// What the next change of an application is answered with by something in front of Coolify, although it was made.
+    mask: Option<crate::http::Reply>,
+    /// What is stored of the next tag that is written.
+    stores: Option<String>,
+    /// What a log says instead of something.
+    said_instead: Option<(String, String)>,
 }
 
 /// The stand-in.
@@ -90,6 +99,10 @@ impl Coolify {
             door: Door::Open,
             wrong_build: None,
             hook: None,
+            race: None,
+            mask: None,
+            stores: None,
+            said_instead: None,
         };
         let state = Arc::new(Mutex::new(state));
         let ours = Arc::clone(&state);
@@ -373,17 +386,12 @@ impl Coolify {
 
     /// Somebody pushes a commit to the application's branch; where auto-deploy is on, it is deployed.
     pub fn push(&self, application: &str, commit: &str) {
-        let mut state = self.lock();
-        let mut deploys = false;
-        state.change(application, |app| {
-            app.head = commit.into();
-            app.commits.insert(commit.into());
-            deploys = app.auto_deploy && app.is_git();
-        });
-        if deploys {
-            let commit = Some(commit.to_owned());
-            state.start(application, row::Order { commit, webhook: true, ..row::Order::default() });
-        }
+        self.lock().push(application, commit);
+    }
+
+    /// Somebody pushes this commit as soon as the application is pinned to it.
+    pub fn push_when_pinned(&self, application: &str, commit: &str) {
+        self.lock().race = Some((application.to_owned(), commit.to_owned()));
     }
 
     /// Somebody presses Deploy, or restarts an image's application, in the browser.
@@ -432,12 +440,6 @@ impl Coolify {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("Coolify's state")
-    }
-}
-
-impl State {
-    fn change(&mut self, application: &str, change: impl FnOnce(&mut Application)) {
-        change(self.applications.get_mut(application).expect("an application"));
     }
 }
 

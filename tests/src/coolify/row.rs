@@ -52,6 +52,8 @@ pub(super) struct Order {
     pub(super) webhook: bool,
     pub(super) api: bool,
     pub(super) force: bool,
+    /// Of a pull request.
+    pub(super) preview: bool,
     /// On which of its servers; `None` is the first.
     pub(super) server: Option<usize>,
 }
@@ -187,7 +189,7 @@ impl State {
             "deployment_uuid": row.uuid, "destination_id": row.server.to_string(),
             "finished_at": finished, "force_rebuild": row.order.force, "git_type": null,
             "horizon_job_id": begun.then_some("82fb81d3-e584-46ed-b420-ba400a06276c"), "horizon_job_worker": begun.then_some("vm"),
-            "is_api": row.order.api, "is_webhook": row.order.webhook, "only_this_server": false, "pull_request_id": 0,
+            "is_api": row.order.api, "is_webhook": row.order.webhook, "only_this_server": false, "pull_request_id": u8::from(row.order.preview) * 5,
             "restart_only": false, "rollback": row.order.rollback, "server_id": row.server, "server_name": server_name(row.server),
             "status": row.status, "created_at": time(row.created), "updated_at": time(row.updated()),
         });
@@ -198,7 +200,11 @@ impl State {
             value["docker_registry_image_tag"] = Value::Null;
         }
         if with_logs {
-            value["logs"] = json!(log::stored(&row.written()));
+            let mut lines = row.written();
+            if let Some((from, to)) = &self.said_instead {
+                lines.iter_mut().for_each(|(_, line)| line.text = line.text.replace(from.as_str(), to));
+            }
+            value["logs"] = json!(log::stored(&lines));
         }
         value
     }

@@ -16,6 +16,10 @@ pub const IMAGE: &str = "registry.luxima.id/shop";
 pub const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1";
 pub const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2";
 pub const C: &str = "ccccccccccccccccccccccccccccccccccccccc3";
+/// An image, by its version.
+pub const DEPLOY: &[&str] = &["deploy", "--env", "staging", "--release", "1.2.0"];
+/// A commit.
+pub const COMMIT: &[&str] = &["deploy", "--env", "staging", "--commit", C];
 pub const D: &str = "ddddddddddddddddddddddddddddddddddddddd4";
 
 type Page = dyn Fn(&str) -> Reply + Send + Sync;
@@ -220,6 +224,11 @@ pub fn busy(message: &str) -> Reply {
 pub fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
     assert!(status.expect("kill").success());
+}
+
+/// Words of a command line, and more of them.
+pub fn with<'a>(words: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [words, more].concat()
 }
 
 /// The message and the causes of a failure.

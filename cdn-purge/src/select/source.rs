@@ -11,7 +11,7 @@ use quick_xml::events::{BytesRef, Event};
 use step::Failure;
 use url::Url;
 
-use crate::list::Lists;
+use crate::select::list::Lists;
 use crate::select::{self, Kind};
 
 /// No address is longer, and a file without line ends is no list.
@@ -37,7 +37,7 @@ impl Source<'_> {
         let mut file = BufReader::new(file);
         let head = file.fill_buf().map_err(|e| unreadable(&name, &e.to_string()))?;
         if head.starts_with(&[0x1f, 0x8b]) {
-            return Err(unreadable(&name, "it is compressed").next(format!("gunzip --keep {name}")));
+            return Err(unreadable(&name, "it is compressed").command(["gunzip", "--keep", &name]));
         }
         let head = head.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(head);
         match head.trim_ascii_start().first() {

@@ -1,22 +1,26 @@
 //! Sends a list to the vendor: in batches, by a few threads that share one token bucket, again where that is right, in halves
 //! where the vendor finds a batch too large. It stops at the first failure, and knows what is left.
 
+pub mod batch;
+pub mod pace;
+
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http_client::{Call, Client, Reply};
+use http_client::{Call, Client, Lost, Reply};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use step::{Acted, Again, Context, Failure, Permit, again};
 
-use crate::batch::Batches;
 use crate::drivers::{self, Driver, Limits, Mode, Order, Receipt, Verdict};
-use crate::list::{List, SHOWN};
-use crate::pace::{self, Bucket};
+use crate::page::node::Nodes;
 use crate::plan;
 use crate::select::Kind;
+use crate::select::list::{List, SHOWN};
+use crate::send::batch::Batches;
+use crate::send::pace::Bucket;
 
 /// The longest wait between two questions whether a purge is done.
 const ASK: Duration = Duration::from_secs(10);
@@ -75,6 +79,8 @@ pub struct Sender<'a> {
     pub mode: Mode,
     /// The run, and which time in it.
     pub reference: &'a str,
+    /// The addresses of the pages' own hosts.
+    pub nodes: &'a Nodes,
 }
 
 /// What the threads share.
@@ -159,17 +165,26 @@ impl Sender<'_> {
         let cost = if self.limits.per_item { items.len() } else { 1 };
         let calls = |reference: &str| {
             let now = Timestamp::now();
-            self.driver.calls(&Order { kind, mode: self.mode, items, reference, now })
+            self.everywhere(self.driver.calls(&Order { kind, mode: self.mode, items, reference, now }))
         };
         for step in 0..calls(&reference).len() {
-            let mut attempt = 0;
+            let (mut attempt, mut unheard) = (0, None);
             loop {
                 attempt += 1;
-                self.wait_for_turn(feed, cost)?;
                 // Written anew each time: a signature carries the time.
                 let Some(call) = calls(&reference).into_iter().nth(step) else { break };
-                requests += 1;
-                match self.once(permit, &call, attempt, feed)? {
+                let turn = self.wait_for_turn(feed, cost);
+                let answer = turn.and_then(|()| {
+                    requests += 1;
+                    self.once(permit, &call, attempt, feed, &mut unheard)
+                });
+                let acted = |failure: Failure| match (&unheard, receipts.is_empty()) {
+                    (_, false) => failure.acted(Acted::Yes),
+                    // An earlier request went out, and may have been carried out.
+                    (Some(lost), true) => self.unanswered(&call, lost, &failure),
+                    (None, true) => failure,
+                };
+                match answer.map_err(acted)? {
                     // An earlier try of the same run: it was carried out before we asked, so it is none of ours.
                     Some(Verdict::Accepted(receipt)) if attempt == 1 && self.is_earlier(&receipt) => {
                         reference.push('+');
@@ -180,12 +195,37 @@ impl Sender<'_> {
                         break;
                     }
                     Some(Verdict::TooLarge(_)) if items.len() > 1 => return Ok(Delivered::Halve(requests)),
-                    Some(Verdict::TooLarge(failure) | Verdict::Refused(failure)) => return Err(failure),
+                    Some(Verdict::TooLarge(failure) | Verdict::Refused(failure)) => {
+                        let failure = failure.cause(format!("the purge went to {}", call.place()));
+                        return Err(if receipts.is_empty() { failure } else { failure.acted(Acted::Yes) });
+                    }
                     Some(Verdict::Busy(_)) | None => {}
                 }
             }
         }
         Ok(Delivered::All(requests, receipts))
+    }
+
+    /// A cache of one's own is told at every address that its name has: each is another cache.
+    fn everywhere(&self, calls: Vec<Call>) -> Vec<Call> {
+        if !self.driver.is_ours() {
+            return calls;
+        }
+        let each = |call: Call| {
+            let addresses = self.nodes.addresses(self.client, call.url());
+            if addresses.is_empty() {
+                return vec![call];
+            }
+            addresses.into_iter().map(|address| call.clone().at(Some(address))).collect()
+        };
+        calls.into_iter().flat_map(each).collect()
+    }
+
+    /// The failure of a purge that was sent, and of which nothing was heard.
+    fn unanswered(&self, call: &Call, lost: &Lost, then: &Failure) -> Failure {
+        let whose = format!("{} ({})", self.driver.whose(), call.place());
+        let failure = drivers::unanswered(lost, &whose);
+        if then.reason == failure.reason { failure } else { failure.cause(&then.message) }
     }
 
     /// Sends a request once; `None` when it is to be sent again.
@@ -195,11 +235,16 @@ impl Sender<'_> {
         call: &Call,
         attempt: u32,
         feed: &Mutex<Feed<I>>,
+        unheard: &mut Option<Lost>,
     ) -> Result<Option<Verdict>, Failure> {
         let left = self.context.deadline.left();
         let reply = match self.client.send(call)? {
             Ok(reply) => reply,
             Err(lost) => {
+                // Of several, the one that may have been carried out counts.
+                if lost.sent || unheard.is_none() {
+                    *unheard = Some(lost.clone());
+                }
                 return match again(None, None, attempt, true, left) {
                     Again::After(wait) => self.context.pause(wait).map(|()| None),
                     Again::Stop => Err(drivers::unanswered(&lost, self.driver.whose())),
@@ -208,7 +253,9 @@ impl Sender<'_> {
         };
         let told = pace::told(reply.retry_after(), |name| reply.header(name), Timestamp::now());
         match self.driver.verdict(&reply) {
-            Verdict::Busy(said) => self.back_off(&reply, &said, told.wait, attempt, feed).map(|()| None),
+            Verdict::Busy(said) => {
+                self.back_off(call, &reply, &said, told.wait, attempt, feed).map(|()| None)
+            }
             verdict => {
                 if let (true, Some(wait)) = (told.empty, told.wait) {
                     feed.lock().unwrap_or_else(PoisonError::into_inner).bucket.close(wait, Instant::now());
@@ -221,6 +268,7 @@ impl Sender<'_> {
     /// The vendor says "not now": nobody asks before it said, and nobody waits for what will not come in time.
     fn back_off<I>(
         &self,
+        call: &Call,
         reply: &Reply,
         said: &str,
         told: Option<Duration>,
@@ -241,6 +289,7 @@ impl Sender<'_> {
             return self.context.pause(wait);
         }
         let status = reply.status;
+        let place = call.place();
         let failure = if rated {
             let at = (Timestamp::now() + wait).strftime("%Y-%m-%dT%H:%M:%SZ");
             let (wait, left) = (plan::spoken(wait), plan::spoken(left));
@@ -251,7 +300,7 @@ impl Sender<'_> {
         } else {
             Failure::temporary("purge-refused", format!("{whose} answers with HTTP {status}"))
         };
-        Err(failure.cause(said))
+        Err(failure.cause(said).cause(format!("the purge went to {place}")))
     }
 
     /// A vendor that takes its time is never done at once.

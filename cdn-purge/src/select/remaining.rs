@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use step::Failure;
 use tempfile::NamedTempFile;
 
-use crate::list::List;
 use crate::select::Kind;
+use crate::select::list::List;
 
 /// The file, while it is being written; without one, what remains is only counted.
 pub struct Remaining {

@@ -1,6 +1,11 @@
 //! What can be purged, and how people write it: pages, prefixes, hosts, tags. Pure. Everything but a tag lies on a host of the
 //! environment: an edge says yes to a purge of a host that it does not have, and does nothing.
 
+pub mod gather;
+pub mod list;
+pub mod remaining;
+pub mod source;
+
 use step::Failure;
 use url::Url;
 
@@ -75,6 +80,10 @@ pub fn url(text: &str, hosts: &[String]) -> Result<Url, Failure> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Failure::usage("url", "a page's address must not hold a user or password"));
     }
+    if text.contains('*') || text.to_ascii_lowercase().contains("%2a") {
+        let why = "vendors read `*` as many pages; use --prefix (or `prefix URL` in a file) for all below an address";
+        return Err(wrong(why));
+    }
     // It never reaches a server.
     url.set_fragment(None);
     let own = host(&url);
@@ -82,13 +91,13 @@ pub fn url(text: &str, hosts: &[String]) -> Result<Url, Failure> {
 }
 
 fn prefix(text: &str, hosts: &[String]) -> Result<String, Failure> {
-    let url = url(text, hosts)?;
     let wrong = |why: &str| Failure::usage("prefix", format!("`{}` is no prefix: {why}", short(text)));
-    if url.query().is_some() {
-        return Err(wrong("it must not have a query"));
-    }
     if text.contains('*') {
         return Err(wrong("write it without the `*`"));
+    }
+    let url = url(text, hosts)?;
+    if url.query().is_some() {
+        return Err(wrong("it must not have a query"));
     }
     Ok(url.into())
 }
@@ -180,6 +189,9 @@ mod tests {
             (Kind::Url, "https://shop.example:8443/", Err("host-mismatch")),
             (Kind::Url, "https://other.example/", Err("host-mismatch")),
             (Kind::Url, "/sale", Err("url")),
+            (Kind::Url, "https://shop.example/*", Err("url")),
+            (Kind::Url, "https://shop.example/a*b?c", Err("url")),
+            (Kind::Url, "https://shop.example/%2A", Err("url")),
             (Kind::Url, "ftp://shop.example/", Err("url")),
             (Kind::Url, "https://u:p@shop.example/", Err("url")),
             (Kind::Prefix, "https://shop.example/blog/", Ok("https://shop.example/blog/")),

@@ -151,12 +151,6 @@ impl Lists {
         self.full().find(|list| list.kind == Kind::Url)
     }
 
-    /// Whether these pages are all that is to be purged.
-    pub fn are(&self, probes: &[Url]) -> bool {
-        let pages = |list: &List| list.kind == Kind::Url && list.count == probes.len() as u64;
-        self.full().all(pages)
-    }
-
     /// Whether a page goes for certain when all of them are purged.
     pub fn cover(&self, page: &Url) -> bool {
         let one = |list: &List| match list.kind {

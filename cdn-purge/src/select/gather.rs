@@ -6,9 +6,9 @@ use step::{Failure, Run};
 use url::Url;
 
 use crate::args::{Args, Settings};
-use crate::list::{Lists, SHOWN};
+use crate::select::list::{List, Lists, SHOWN};
+use crate::select::source::Source;
 use crate::select::{self, Kind};
-use crate::source::Source;
 
 /// What a run is about.
 pub struct Work {
@@ -30,7 +30,7 @@ pub fn gather(run: &Run, settings: &Settings, args: &Args, client: &Client) -> R
     } else {
         standing(settings, &hosts, fact.as_deref(), &mut lists)?;
     }
-    lists.full_mut().for_each(crate::list::List::seal);
+    lists.full_mut().for_each(List::seal);
     if lists.full().next().is_none() {
         return Err(Failure::usage(
             "no-urls",
@@ -74,12 +74,13 @@ fn named(
     if args.everything {
         lists.push(Kind::Everything, "everything")?;
     }
-    let mut source = Source { client, hosts, origin: settings.origin.as_ref(), lists };
+    let mut source = Source { client, hosts, origin: settings.origins.first(), lists };
     args.urls_from.iter().try_for_each(|path| source.file(path))?;
     args.sitemap.iter().try_for_each(|url| source.fetched(url, true))
 }
 
-/// What is purged when nobody names anything: the cheapest that the settings have, else the pages.
+/// What is purged when nobody names anything: all that the settings have, and always the pages. That one of them looks right already
+/// says nothing of other nodes and other copies.
 fn standing(
     settings: &Settings,
     hosts: &[String],
@@ -90,9 +91,6 @@ fn standing(
         [(Kind::Tag, &settings.tags), (Kind::Prefix, &settings.prefixes), (Kind::Host, &settings.hosts)];
     for (kind, texts) in groups {
         add(lists, kind, texts, hosts)?;
-    }
-    if lists.full().next().is_some() {
-        return Ok(());
     }
     add(lists, Kind::Url, fact.unwrap_or(&settings.public_urls), hosts)
 }
