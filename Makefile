@@ -7,9 +7,11 @@ RUNBOOKS = candidate release hotfix rollback rehearse status abandon
 # The product that candidate, release, rollback and plan act on, and what they are told.
 PRODUCT =
 VERSION =
+RUN =
+REASON =
 ARGS =
 
-.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status plan clean
+.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn sweep-run demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status abandon plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -55,6 +57,9 @@ sweep-db: setup ## db-restore killed at every line of every command, every fault
 sweep-cdn: setup ## cdn-purge on 1,000 generated fleets of real caches (FLEETS=N)
 	FLEETS=$${FLEETS:-1000} $(CARGO) test -p cdn-purge --test fleet -- --nocapture
 
+sweep-run: setup ## ten machines race for one release and one rollback (RACES=N rounds)
+	RACES=$${RACES:-50} $(CARGO) test -p release-run --test cli race
+
 demo: setup ## a release and a rollback before your eyes, on real parts
 	$(CARGO) build --workspace
 	@scripts/demo
@@ -79,6 +84,10 @@ candidate release hotfix: ## make candidate PRODUCT=DIR VERSION=1.2.0 (and relea
 rollback rehearse status: ## make rollback PRODUCT=DIR (and rehearse, status); options go into ARGS='...'
 	@test -n "$(PRODUCT)" || { echo "say which product: make $@ PRODUCT=DIR" >&2; exit 2; }
 	@scripts/$@ -C "$(PRODUCT)" $(ARGS)
+
+abandon: ## close a run that nobody goes on with: make abandon PRODUCT=DIR RUN=NAME REASON='...'
+	@test -n "$(PRODUCT)" && test -n "$(RUN)" && test -n "$(REASON)" || { echo "say make abandon PRODUCT=DIR RUN=NAME REASON='why'" >&2; exit 2; }
+	@scripts/abandon -C "$(PRODUCT)" "$(RUN)" "$(REASON)"
 
 plan: ## what a release would do: make plan PRODUCT=DIR VERSION=1.2.0
 	@test -n "$(PRODUCT)" || { echo "say which product: make plan PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }

@@ -101,6 +101,16 @@ path() { release-run path "$1"; }
 anew() { release-run anew; }
 finish() { release-run finish; }
 
+# shellcheck disable=SC2154 # the version is read by the runbook
+# could WORDS...: whether what lies here could be tagged so, as far as it can be seen here.
+could() { tag-rc "$@" --ready --env "$environment" --release "$version" >/dev/null; }
+# What is older than settings allow is removed, where they say so; a run does not fail because of it.
+tidy() {
+    [ -n "$snapshot" ] || return 0
+    db-restore prune --by-settings --fresh --env "$environment" ${plan:+"$plan"} >/dev/null ||
+        say "what is older than it may be was not removed (see above); later: db-restore prune --fresh --env $environment"
+}
+
 # The way back: what runs now, the data as it is now and proven to be restorable (unless there is none), an edge that can be
 # purged, a team that can be told. Without all of it nothing is changed for customers.
 way_back() {

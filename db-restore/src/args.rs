@@ -37,7 +37,17 @@ pub enum Command {
     /// Swap back what the last restore has put aside; the database that is live now is kept
     Undo(ConfirmArgs),
     /// Remove what is too old: snapshots, staged copies, databases that a restore has kept; never the newest snapshot that proves itself now
-    Prune(ConfirmArgs),
+    Prune(PruneArgs),
+}
+
+/// What may be removed.
+#[derive(Debug, clap::Args)]
+pub struct PruneArgs {
+    /// Ask nobody, because the settings say it: remove only where `keep` or `keep_databases` is set (for runbooks)
+    #[arg(long, conflicts_with = "confirm")]
+    pub by_settings: bool,
+    #[command(flatten)]
+    pub sure: ConfirmArgs,
 }
 
 /// What shall be restored.

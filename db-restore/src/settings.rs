@@ -152,6 +152,8 @@ pub struct Settings {
     pub shrink: f64,
     /// How long snapshots are kept.
     pub keep: Duration,
+    /// Whether `keep` or `keep_databases` is set.
+    pub says_what_is_kept: bool,
     /// How long databases beside the live one are kept.
     pub keep_databases: Duration,
     pub supabase: Option<Supabase>,
@@ -199,6 +201,7 @@ impl Settings {
             room: room(settings)?,
             shrink: settings.number("shrink")?.unwrap_or(0.5),
             keep: days("keep", 7)?,
+            says_what_is_kept: settings.text("keep")?.is_some() || settings.text("keep_databases")?.is_some(),
             keep_databases: days("keep_databases", 3)?,
             supabase: (source == Kind::Supabase).then(|| supabase(settings)).transpose()?,
             met: OnceLock::new(),

@@ -133,7 +133,8 @@ impl<'a> Images<'a> {
         let answer = stopping(self.context, Duration::ZERO, request.send()).await?;
         let answer = answer.map_err(|e| self.unreachable(&cause(&e)))?;
         let status = answer.status().as_u16();
-        let value: serde_json::Value = answer.json().await.unwrap_or_default();
+        let body = crate::api::text(answer).await.unwrap_or_default();
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
         let token =
             value.get("token").or_else(|| value.get("access_token")).and_then(serde_json::Value::as_str);
         match token {

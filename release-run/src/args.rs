@@ -9,9 +9,10 @@ use step::{Common, Context, Failure, parse_duration};
 
 use crate::plan::When;
 use crate::record::Changes;
+use crate::remote::Signing;
 
 /// The keys of `[release-run]`.
-pub const KEYS: &[&str] = &["remote", "lease"];
+pub const KEYS: &[&str] = &["remote", "lease", "require_signed", "allowed_signers"];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -191,6 +192,8 @@ pub struct Settings {
     pub remote: String,
     /// A lock that nobody renews may be taken over after this long.
     pub lease: Duration,
+    /// Runs on the remote count only when they are signed.
+    pub signing: Option<Signing>,
 }
 
 impl Settings {
@@ -200,6 +203,7 @@ impl Settings {
         Ok(Settings {
             remote: settings.text("remote")?.unwrap_or_else(|| "origin".to_owned()),
             lease: settings.duration("lease")?.unwrap_or(Duration::from_secs(300)),
+            signing: Signing::read(context)?,
         })
     }
 }

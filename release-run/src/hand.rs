@@ -35,7 +35,7 @@ impl<'a> Hand<'a> {
     pub fn open(context: &'a Context, settings: &'a Settings, environment: &str) -> Result<Self, Failure> {
         let product = context.settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned());
         let scope = Scope::new(&product, environment);
-        let remote = Remote::open(context, &settings.remote)?;
+        let remote = Remote::open(context, settings)?;
         Ok(Hand { context, settings, remote, environment: environment.to_owned(), scope })
     }
 
@@ -239,7 +239,8 @@ pub fn fetch(remote: &Remote, like: &str) -> Result<Answer, Failure> {
     let index = remote.look()?;
     let places = Places::open(&remote.own)?;
     let mut names = Vec::new();
-    for (tip, record) in index.records().filter(|(_, record)| record.run.contains(like)) {
+    let (runs, _) = remote.evidence(&index, None)?;
+    for (tip, record) in runs.into_iter().filter(|(_, record)| record.run.contains(like)) {
         let folder = places.run(&record.run, false);
         folder.make()?;
         for (name, content) in remote.documents(&tip.id)? {
@@ -258,7 +259,7 @@ pub fn fetch(remote: &Remote, like: &str) -> Result<Answer, Failure> {
 /// Closes a run that nobody goes on with.
 pub fn abandon(context: &Context, settings: &Settings, run: &str, reason: &str) -> Result<Answer, Failure> {
     let name = Path::new(run).file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
-    let remote = Remote::open(context, &settings.remote)?;
+    let remote = Remote::open(context, settings)?;
     let places = Places::open(&remote.own)?;
     let index = remote.look()?;
     let theirs =

@@ -67,7 +67,7 @@ impl Program for Args {
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = Settings::read(context)?;
-        let remote = Remote::open(context, &settings.remote)?;
+        let remote = Remote::open(context, &settings)?;
         let entries = remote.look()?.tips.len();
         let text = if entries > 0 {
             format!("{} has {entries} entries below refs/rilis/", settings.remote)
@@ -137,8 +137,8 @@ fn by_hand(context: &Context, command: &Command) -> Result<Answer, Failure> {
         }
         Command::Hold { reason } => hand(context.environment()?)?.hold(true, reason),
         Command::Lift { reason } => hand(context.environment()?)?.hold(false, reason),
-        Command::Fetch { like } => hand::fetch(&Remote::open(context, &settings.remote)?, like),
-        Command::Probe => hand::probe(context, &Remote::open(context, &settings.remote)?),
+        Command::Fetch { like } => hand::fetch(&Remote::open(context, &settings)?, like),
+        Command::Probe => hand::probe(context, &Remote::open(context, &settings)?),
         Command::Abandon { run, reason } => hand::abandon(context, &settings, run, reason),
         _ => Err(Failure::bug("a command that nobody carries out")),
     }
@@ -147,13 +147,14 @@ fn by_hand(context: &Context, command: &Command) -> Result<Answer, Failure> {
 /// One look at the remote; one that cannot be asked is said, and no reason to show nothing.
 fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
     let settings = Settings::read(context)?;
-    let remote = Remote::open(context, &settings.remote)?;
+    let remote = Remote::open(context, &settings)?;
     let (index, unseen) = match remote.look() {
         Ok(index) => (index, None),
         Err(failure) => (remote.index()?, Some(failure)),
     };
     let mut runs = keeper::folder::Places::open(&remote.own)?.records();
-    for (_, record) in index.records() {
+    let (theirs, refused) = remote.evidence(&index, None)?;
+    for (_, record) in theirs {
         match runs.iter_mut().find(|known| known.run == record.run) {
             Some(known) if known.serial < record.serial => *known = record,
             Some(_) => {}
@@ -168,6 +169,7 @@ fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
         environment: context.environment.as_deref(),
         last,
         unseen: unseen.as_ref(),
+        refused,
     };
     Ok(picture.show(Timestamp::now()))
 }

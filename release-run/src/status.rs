@@ -29,6 +29,8 @@ pub struct Picture<'a> {
     pub last: usize,
     /// Why the remote could not be asked.
     pub unseen: Option<&'a Failure>,
+    /// Runs on the remote that are not signed by anybody who may, where that is needed.
+    pub refused: usize,
 }
 
 impl Picture<'_> {
@@ -53,12 +55,19 @@ impl Picture<'_> {
             if place.runs.len() > self.last {
                 more.push(format!("  and {} older (--last N)", place.runs.len() - self.last));
             }
+            if let Some((sentence, back)) = place.runs.iter().find_map(|record| way_back(record, now)) {
+                more.insert(1, format!("{name}: {sentence}"));
+                value["way_back"] = back;
+            }
             lines.extend(more);
             values.push(value);
         }
         let old = self.index.tips.iter().filter(|tip| matches!(tip.name, Name::OldRun(_))).count();
         if old > 0 {
             lines.push(format!("{old} runs of an earlier version are on the remote, as they were"));
+        }
+        if self.refused > 0 {
+            lines.push(crate::remote::unsigned(self.refused, "the remote"));
         }
         if !self.index.skipped.is_empty() {
             lines.push(format!(
@@ -123,6 +132,24 @@ fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value
             json!({ "since": hold.since.to_string(), "by": hold.who.holder, "reason": hold.reason });
     }
     (lines, value)
+}
+
+/// What the newest run that changed what customers see wrote down as its way back, and how old that is.
+fn way_back(record: &Record, now: Timestamp) -> Option<(String, Value)> {
+    if !record.changed_customers() || ["rollback", "rehearsal"].contains(&record.procedure.as_str()) {
+        return None;
+    }
+    let of = |fact: &str, key: &str| record.facts.get(fact)?.get(key)?.as_str().map(str::to_owned);
+    let build = of("previous", "version").or(of("previous", "image")).or(of("previous", "commit"))?;
+    let data = of("snapshot", "id").map(|id| {
+        let age = of("snapshot", "taken_at").and_then(|at| at.parse().ok()).map(|at| ago(at, now));
+        format!("{id}{}", age.map(|age| format!(", {age}")).unwrap_or_default())
+    });
+    let sentence = format!(
+        "the way back of its last change was {build}, {}",
+        data.as_ref().map_or("without data".to_owned(), |data| format!("data {data}"))
+    );
+    Some((sentence, json!({ "run": record.run, "build": build, "snapshot": of("snapshot", "id") })))
 }
 
 /// One run: its name, one sentence, what to type next.
@@ -233,6 +260,20 @@ mod tests {
             Some(Last { step: "cdn-purge".into(), said: "old page".into(), failed: Some("yes".into()) });
         let expected = "shop 1.2.0: failed at cdn-purge: old page (that step has changed something)";
         assert_eq!(sentence(&failed, false, at(1)), ("failed", expected.into()));
+    }
+
+    #[test]
+    fn the_way_back_of_the_last_change_is_said_with_its_age() {
+        let mut run = stopped("release");
+        run.facts.insert("previous".into(), json!({ "version": "1.1.4", "image": "shop:1.1.4" }));
+        assert_eq!(way_back(&run, at(0)), None, "it changed nothing");
+        run.begin("deploy", crate::record::Changes::Customers, at(1));
+        let said = |run: &Record| way_back(run, at(7200)).map(|(sentence, _)| sentence);
+        assert_eq!(said(&run).as_deref(), Some("the way back of its last change was 1.1.4, without data"));
+        run.facts.insert("snapshot".into(), json!({ "id": "shop-9f", "taken_at": at(0).to_string() }));
+        let expected = "the way back of its last change was 1.1.4, data shop-9f, 2 h ago";
+        assert_eq!(said(&run).as_deref(), Some(expected));
+        assert_eq!(said(&Record { procedure: "rollback".into(), ..run }), None);
     }
 
     #[test]

@@ -120,6 +120,9 @@ pub struct How {
     /// Sign, and push only if `git verify-tag` accepts the signature
     #[arg(long)]
     require_signed: bool,
+    /// Tag nothing: only say whether what lies here could be tagged, without asking the remote
+    #[arg(long)]
+    ready: bool,
     #[command(flatten)]
     remote: RemoteName,
 }
@@ -219,6 +222,16 @@ impl Args {
             Command::Final { .. } => Some(Act::Final),
             Command::Hotfix { .. } => Some(Act::Hotfix),
             _ => None,
+        }
+    }
+
+    /// Whether it is only asked if what lies here could be tagged.
+    pub fn is_only_ready(&self) -> bool {
+        match &self.command {
+            Some(
+                Command::Candidate { how, .. } | Command::Final { how, .. } | Command::Hotfix { how, .. },
+            ) => how.ready,
+            _ => false,
         }
     }
 

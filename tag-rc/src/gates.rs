@@ -278,24 +278,33 @@ fn notes(settings: &Settings, seen: &Seen) -> Check {
 
 /// Nothing going on, clean, on the branch, and at its tip on the remote.
 fn fit_to_tag(settings: &Settings, target: &Target, seen: &Seen) -> [Check; 4] {
-    let settled = match seen.busy {
-        Some(busy) => {
-            Err(Failure::refused("busy", format!("a {busy} is going on here; finish or abort it first")))
-        }
-        None => Ok("no merge or rebase is going on".to_owned()),
-    };
-    let clean = if seen.dirty.is_empty() {
-        Ok("nothing differs from the commit".to_owned())
-    } else {
-        let shown =
-            seen.dirty.iter().take(10).fold(Failure::refused("dirty", dirty(&seen.dirty)), Failure::cause);
-        Err(shown.next("git status"))
-    };
     let tip = match elsewhere(settings, target, seen) {
         Some(out) => not_looked_at("tip", out),
         None => Check::of("tip", at_tip(settings, target, seen)),
     };
-    [Check::of("settled", settled), Check::of("clean", clean), on_branch(settings, target, seen), tip]
+    [settled(seen.busy), clean(&seen.dirty), on_branch(settings, &target.branch, seen.head.branch.as_deref()), tip]
+}
+
+/// No merge or rebase is going on.
+pub fn settled(busy: Option<&str>) -> Check {
+    Check::of(
+        "settled",
+        match busy {
+            Some(busy) => {
+                Err(Failure::refused("busy", format!("a {busy} is going on here; finish or abort it first")))
+            }
+            None => Ok("no merge or rebase is going on".to_owned()),
+        },
+    )
+}
+
+/// What lies here is what the commit has.
+pub fn clean(paths: &[String]) -> Check {
+    if paths.is_empty() {
+        return Check::pass("clean", "nothing differs from the commit");
+    }
+    let failure = paths.iter().take(10).fold(Failure::refused("dirty", dirty(paths)), Failure::cause);
+    Check::fail("clean", failure.next("git status"))
 }
 
 fn dirty(paths: &[String]) -> String {
@@ -318,10 +327,9 @@ fn hotfix_branch(settings: &Settings, target: &Target) -> Option<Check> {
 }
 
 /// A detached head, as CI has it, is proven by the tip alone; so is whatever `--branch` names.
-fn on_branch(settings: &Settings, target: &Target, seen: &Seen) -> Check {
+pub fn on_branch(settings: &Settings, branch: &str, out: Option<&str>) -> Check {
     const NAME: &str = "branch";
-    let branch = &target.branch;
-    match &seen.head.branch {
+    match out {
         Some(other) if other != branch && !settings.branch_given => {
             let message = format!("on branch {other}, but this is tagged on {branch}");
             Check::fail(NAME, Failure::refused("branch", message).command(["git", "switch", branch]))

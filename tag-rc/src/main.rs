@@ -11,6 +11,7 @@ mod observe;
 mod plan;
 mod promotion;
 mod questions;
+mod ready;
 mod remote;
 mod seen;
 mod tagging;
@@ -56,7 +57,7 @@ impl Program for Args {
     }
 
     fn is_question(&self) -> bool {
-        self.command.is_some() && self.act().is_none()
+        self.command.is_some() && (self.act().is_none() || self.is_only_ready())
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
@@ -73,6 +74,9 @@ impl Program for Args {
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
+        if let (Some(act), true) = (self.act(), self.is_only_ready()) {
+            return ready::answer(context, &self.settings(context, act)?);
+        }
         match &self.command {
             Some(Command::List { version, remote }) => {
                 list::answer(&Git::new(context, &args::remote(context, remote)?)?, version.as_deref())

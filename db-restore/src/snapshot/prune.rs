@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use step::{Failure, Outcome, Permit, Run, shell};
 
-use crate::args::ConfirmArgs;
+use crate::args::PruneArgs;
 use crate::copy::side;
 use crate::journal::{self, Beside, Note};
 use crate::operation::{Confirmation, Operation};
@@ -35,7 +35,10 @@ impl Old {
 }
 
 /// The step.
-pub fn run(run: &Run, settings: &Settings, sure: &ConfirmArgs) -> Result<Outcome, Failure> {
+pub fn run(run: &Run, settings: &Settings, args: &PruneArgs) -> Result<Outcome, Failure> {
+    if args.by_settings && !settings.says_what_is_kept {
+        return Ok(Outcome::unchanged("no setting says what is too old (keep, keep_databases): all is kept"));
+    }
     let operation = Operation::new(&run.context, settings);
     let (live, mut keeper) = operation.live_and_lock()?;
     let old = find(&operation, &live, &mut keeper)?;
@@ -47,8 +50,9 @@ pub fn run(run: &Run, settings: &Settings, sure: &ConfirmArgs) -> Result<Outcome
     let phrase = format!("{}@prune", settings.database);
     let environment = run.context.environment()?;
     let next = shell::command(["db-restore", "prune", "--fresh", "--env", environment, "--confirm", &phrase]);
+    let confirmed = if args.by_settings { Some(phrase.clone()) } else { args.sure.confirm.clone() };
     operation
-        .confirm(&Confirmation { what: format!("removing {list}"), phrase, next }, sure.confirm.as_deref())?;
+        .confirm(&Confirmation { what: format!("removing {list}"), phrase, next }, confirmed.as_deref())?;
     remove(&operation, &permit, &mut keeper, &old)?;
     Ok(Outcome::changed(format!("removed {list}"))
         .output("removed", old.names().cloned().collect::<Vec<_>>()))

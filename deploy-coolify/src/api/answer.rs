@@ -78,7 +78,7 @@ pub(super) fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Fa
 }
 
 /// The body, as far as it is not absurdly large; `None` when it did not come whole.
-pub(super) async fn text(mut answer: Response) -> Option<String> {
+pub async fn text(mut answer: Response) -> Option<String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await.ok()? {
         bytes.extend_from_slice(&chunk);

@@ -15,7 +15,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use step::{Failure, Permit};
 
-pub use answer::{cause, retry_after};
+pub use answer::{cause, retry_after, text};
 pub use application::{Application, Kind, Opinion};
 pub use client::{Api, Net, Trouble};
 pub use deployment::{Row, is_commit};

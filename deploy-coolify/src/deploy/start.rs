@@ -334,15 +334,15 @@ pub async fn written(world: &World<'_>, permit: &Permit, target: &Target) -> Res
     Err(taken_back(world, permit, target, &Old::Known(before), failure).await)
 }
 
-/// The id that Coolify promises, `None` when it calls the deployment a duplicate; an error is its refusal with status 200.
+/// The id that Coolify promises, `None` when it calls the deployment a duplicate; an error is its refusal with status 200. The id decides,
+/// not the words: they may be other ones in another version, and an id is read back before it is believed.
 fn queued(body: &Value) -> Result<Option<String>, String> {
     let item = body.get("deployments").and_then(|d| d.get(0)).unwrap_or(body);
     let text = |key| item.get(key).and_then(Value::as_str);
     match (text("message"), text("deployment_uuid")) {
-        (Some(said), Some(id)) if said.ends_with("deployment queued.") && is_id(id) => {
-            Ok(Some(id.to_owned()))
-        }
+        // Here the id is one that Coolify has never stored.
         (Some(said), _) if said.contains("already queued") => Ok(None),
+        (_, Some(id)) if is_id(id) => Ok(Some(id.to_owned())),
         (said, _) => Err(crate::api::sentence(said.unwrap_or("no reason given"))),
     }
 }
@@ -357,8 +357,12 @@ mod tests {
         let body = |message: &str| json!({ "deployments": [{ "message": message, "deployment_uuid": "d" }] });
         assert_eq!(queued(&body("Application web deployment queued.")), Ok(Some("d".into())));
         assert_eq!(queued(&body("Deployment already queued for this commit.")), Ok(None));
-        assert!(queued(&body("Unauthorized to deploy this application.")).is_err());
-        assert!(queued(&body("Service x started. It could take a while, be patient.")).is_err());
+        // In other words, or in none, it is the id that counts.
+        assert_eq!(queued(&body("Penerapan masuk antrean.")), Ok(Some("d".into())));
+        assert_eq!(queued(&json!({ "deployment_uuid": "d" })), Ok(Some("d".into())));
+        let refused = |message: &str| json!({ "deployments": [{ "message": message }] });
+        assert!(queued(&refused("Unauthorized to deploy this application.")).is_err());
+        assert!(queued(&refused("Service x started. It could take a while, be patient.")).is_err());
         assert!(queued(&json!({})).is_err());
         let rollback = |id| json!({ "message": "Rollback deployment queued.", "deployment_uuid": id });
         assert_eq!(queued(&rollback("d")), Ok(Some("d".into())));

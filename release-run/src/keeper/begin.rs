@@ -58,7 +58,7 @@ impl Begin<'_> {
     /// Begins.
     pub fn begin(&self) -> Result<Beginning, Failure> {
         let (index, seen) = self.look()?;
-        let all = self.known(&index);
+        let all = self.known(&index)?;
         let wanted = self.wanted();
         let now = Timestamp::now();
         if self.order.plan {
@@ -112,17 +112,23 @@ impl Begin<'_> {
         }
     }
 
-    /// All runs that are known; of two copies the newer one.
-    fn known(&self, index: &Index) -> Vec<Record> {
+    /// All runs that may be believed; of two copies the newer one. What lies here and was not begun here may have been committed.
+    fn known(&self, index: &Index) -> Result<Vec<Record>, Failure> {
+        let scope = Scope::new(&self.product, &self.environment);
+        let (theirs, refused) = self.remote.evidence(index, Some(&scope))?;
+        if refused > 0 {
+            self.voice.warn(&crate::remote::unsigned(refused, self.remote.name()));
+        }
         let mut all = self.places.records();
-        for (_, record) in index.records() {
+        all.retain(|record| self.settings.signing.is_none() || self.places.is_ours(&record.run));
+        for (_, record) in theirs {
             match all.iter_mut().find(|known| known.run == record.run) {
                 Some(known) if known.serial < record.serial => *known = record,
                 Some(_) => {}
                 None => all.push(record),
             }
         }
-        all
+        Ok(all)
     }
 
     fn wanted(&self) -> Wanted {
@@ -222,6 +228,9 @@ impl Begin<'_> {
     fn bring(&self, record: &Record, folder: &Folder, index: &Index) -> Result<(), Failure> {
         let found = index.records().find(|(_, theirs)| theirs.run == record.run);
         let Some((tip, theirs)) = found else { return Ok(()) };
+        if self.settings.signing.is_some() && !self.remote.accepted(&[&tip.id])?.contains(&tip.id) {
+            return Ok(());
+        }
         let newer = folder.record().is_none_or(|ours| ours.serial < theirs.serial);
         for (name, content) in self.remote.documents(&tip.id)? {
             if newer || !folder.has(&name) {

@@ -52,7 +52,7 @@ pub fn exec(context: &Context, settings: &Settings, order: &Order) -> Result<Ans
     crate::role::allows(context, &order.procedure)?;
     let environment = context.environment()?.to_owned();
     let product = context.settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned());
-    let remote = Remote::open(context, &settings.remote)?;
+    let remote = Remote::open(context, settings)?;
     let places = Places::open(&remote.own)?;
     let begin = Begin {
         context,

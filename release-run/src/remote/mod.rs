@@ -4,6 +4,7 @@
 //! fetched, and nobody can commit it. The remote's settings are those of the clone.
 
 mod read;
+mod signed;
 mod write;
 
 use std::io::Write;
@@ -13,8 +14,10 @@ use std::time::Duration;
 use git_program::{Git, Place};
 use step::{Context, Failure};
 
+use crate::args::Settings;
 use crate::lock::entry::Who;
 pub use read::{Index, is_document};
+pub use signed::{Signing, unsigned};
 pub use write::{Draft, Pushed};
 
 /// How long a look at the remote may take; then what is here counts.
@@ -32,13 +35,14 @@ pub struct Remote<'a> {
     pub head: Option<String>,
     /// The clone's own folder, which no push can reach.
     pub own: PathBuf,
+    signing: Option<Signing>,
 }
 
 impl<'a> Remote<'a> {
     /// Finds out who writes and where it is pushed to; asks the remote nothing.
-    pub fn open(context: &'a Context, remote: &str) -> Result<Self, Failure> {
+    pub fn open(context: &'a Context, settings: &Settings) -> Result<Self, Failure> {
         let git = Git::new(context);
-        let place = git.place(remote)?;
+        let place = git.place(&settings.remote)?;
         let (own, head) = own_folder(&git)?;
         let who = who(&git)?;
         let seen = prepared(&git, &own)?;
@@ -56,7 +60,7 @@ impl<'a> Remote<'a> {
         ]
         .into_iter()
         .fold(git, |git, (key, value)| git.set(key, value));
-        Ok(Remote { git, place, who, head, own })
+        Ok(Remote { git, place, who, head, own, signing: settings.signing.clone() })
     }
 
     /// The remote's name.

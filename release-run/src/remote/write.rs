@@ -37,7 +37,7 @@ pub enum Pushed {
 impl Remote<'_> {
     /// Makes entries and moves their refs: all, or none. Their ids, in order.
     pub fn put(&self, permit: &Permit, drafts: &[Draft]) -> Result<(Pushed, Vec<String>), Failure> {
-        let ids = self.make(drafts)?;
+        let ids = self.signed(drafts, self.make(drafts)?)?;
         let moves: Vec<Move> = drafts
             .iter()
             .zip(&ids)

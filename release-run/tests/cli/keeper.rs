@@ -18,13 +18,13 @@ fn document(step: &str, note: &str) -> String {
 }
 
 /// A team of which each has the programs in PATH that a runbook calls: release-run itself and a `notify` that writes down what it is told.
-struct Bench {
-    team: Team,
+pub struct Bench {
+    pub team: Team,
     programs: PathBuf,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let team = Team::new();
         let programs = team.folder.path().join("programs");
         std::fs::create_dir_all(&programs).expect("a folder");
@@ -46,7 +46,7 @@ impl Bench {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("executable");
     }
 
-    fn runbook(&self, body: &str) -> PathBuf {
+    pub fn runbook(&self, body: &str) -> PathBuf {
         self.program("release", &format!("set -eu\nstep() {{ when=$1 changes=$2 name=$3; shift 3; release-run step \"$name\" --when \"$when\" --changes \"$changes\" -- \"$@\"; }}\n{body}"));
         self.programs.join("release")
     }
@@ -55,11 +55,13 @@ impl Bench {
         let runbook = self.runbook(body).display().to_string();
         let fixed = ["exec", "--procedure", "release", "--env", "production", "--release", "1.2.0"];
         let mut command = member.command(&[&fixed, words, &["--", &runbook]].concat());
-        command.env(
-            "PATH",
-            format!("{}:{}", self.programs.display(), std::env::var("PATH").unwrap_or_default()),
-        );
+        self.with_path(&mut command);
         command
+    }
+
+    pub fn with_path<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let usual = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{usual}", self.programs.display()))
     }
 
     fn run(&self, member: &Member, words: &[&str], body: &str) -> (Option<i32>, String) {
@@ -76,15 +78,15 @@ impl Bench {
         std::fs::read_to_string(self.team.folder.path().join("told")).unwrap_or_default()
     }
 
-    fn did(&self) -> String {
+    pub fn did(&self) -> String {
         std::fs::read_to_string(self.team.folder.path().join("did")).unwrap_or_default().replace('\n', " ")
     }
 
-    fn lock(&self) -> String {
+    pub fn lock(&self) -> String {
         self.team.remote.git(&["log", "-1", "--format=%B", "refs/rilis/v2/shop/production/lock"])
     }
 
-    fn is_free(&self) -> bool {
+    pub fn is_free(&self) -> bool {
         self.lock().contains("State: free")
     }
 
@@ -339,4 +341,52 @@ fn a_run_that_nobody_goes_on_with_is_closed() {
     let said = rina.good(&["status"]);
     assert!(said.contains("abandoned") && !said.contains("next:"), "{said}");
     assert_eq!(rina.run(&["abandon", "nothing", "x"]).0, 2);
+}
+
+/// A key of a member's own, with which git signs; the line for the file of those who may.
+fn with_key(bench: &Bench, member: &Member, name: &str) -> String {
+    let key = bench.team.folder.path().join(format!("{name}.key")).display().to_string();
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", &key]).status();
+    assert!(made.expect("ssh-keygen").success());
+    member.repo.git(&["config", "gpg.format", "ssh"]);
+    member.repo.git(&["config", "user.signingkey", &key]);
+    let public = std::fs::read_to_string(format!("{key}.pub")).expect("a key");
+    format!("{name}@luxima.example {public}")
+}
+
+#[test]
+fn where_runs_must_be_signed_a_planted_one_does_not_count() {
+    let bench = Bench::new();
+    let members = ["rina", "budi"].map(|name| bench.team.member(name));
+    let keys: String =
+        members.iter().zip(["rina", "budi"]).map(|(member, name)| with_key(&bench, member, name)).collect();
+    for member in &members {
+        std::fs::write(member.path().join("signers"), &keys).expect("written");
+        let settings = "[product]\nname = 'shop'\n[release-run]\nrequire_signed = true\nallowed_signers = 'signers'\n";
+        std::fs::write(member.path().join("release.toml"), settings).expect("written");
+    }
+    let [rina, budi] = &members;
+    let whole = std::fs::read_to_string(bench.programs.join("deploy")).expect("a program");
+    bench.program("deploy", "cat; exit 3");
+    assert_eq!(bench.run(rina, &[], WHOLE).0, Some(3));
+    // Somebody who may push and has no key that counts says that it is finished.
+    let name = bench.team.remote.git(&["for-each-ref", "--format=%(refname)", "refs/rilis/v2/shop/production/run"]);
+    let signed = bench.team.remote.git(&["rev-parse", &name]);
+    let message = bench.team.remote.git(&["log", "-1", "--format=%B", &name]).replace("\"failed\"", "\"finished\"");
+    let planted = bench.team.remote.git(&["commit-tree", &format!("{name}^{{tree}}"), "-m", &message]);
+    bench.team.remote.git(&["update-ref", &name, &planted]);
+    let (code, said) = bench.run(budi, &["--plan"], "release-run finish");
+    assert!(code == Some(0) && said.contains("1 run on origin is not signed by anybody who may"), "{said}");
+    assert!(budi.good(&["status"]).contains("is not signed by anybody who may"));
+    assert_eq!(budi.good(&["fetch"]).trim(), "");
+    // What Rina has signed is gone on with by Budi, who signs in turn.
+    bench.team.remote.git(&["update-ref", &name, &signed]);
+    std::fs::write(bench.programs.join("deploy"), whole).expect("written");
+    let (code, said) = bench.run(budi, &[], WHOLE);
+    assert!(code == Some(0) && said.contains("going on with runs/"), "{said}");
+    // Without a key nothing is begun.
+    rina.repo.git(&["config", "user.signingkey", "/nowhere"]);
+    let (code, said) = bench.run(rina, &["--again"], WHOLE);
+    assert!(code == Some(78) && said.contains("set user.signingkey"), "{said}");
+    assert!(bench.is_free(), "{}", bench.lock());
 }

@@ -1,6 +1,7 @@
 //! The real binary against real remotes: a bare repository and clones of it.
 
 mod keeper;
+mod race;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
