@@ -47,7 +47,7 @@ impl Picture<'_> {
         let mut values = Vec::new();
         let mut shown = Vec::new();
         for (name, place) in &places {
-            let (mut more, value) = environment(name, place, now);
+            let (mut more, mut value) = environment(name, place, now);
             for record in place.runs.iter().take(self.last) {
                 let at_work = place.lock.as_ref().is_some_and(|l| l.held && l.run == record.run);
                 more.extend(run(record, at_work, &mut shown, now));
