@@ -282,7 +282,12 @@ fn fit_to_tag(settings: &Settings, target: &Target, seen: &Seen) -> [Check; 4] {
         Some(out) => not_looked_at("tip", out),
         None => Check::of("tip", at_tip(settings, target, seen)),
     };
-    [settled(seen.busy), clean(&seen.dirty), on_branch(settings, &target.branch, seen.head.branch.as_deref()), tip]
+    [
+        settled(seen.busy),
+        clean(&seen.dirty),
+        on_branch(settings, &target.branch, seen.head.branch.as_deref()),
+        tip,
+    ]
 }
 
 /// No merge or rebase is going on.
