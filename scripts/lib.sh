@@ -102,8 +102,8 @@ anew() { release-run anew; }
 finish() { release-run finish; }
 
 # shellcheck disable=SC2154 # the version is read by the runbook
-# could WORDS...: whether what lies here could be tagged so, as far as it can be seen here.
-could() { tag-rc "$@" --ready --env "$environment" --release "$version" >/dev/null; }
+# could ACT: whether what lies here could be tagged so, as far as it can be seen here.
+could() { tag-rc ready "$1" --env "$environment" --release "$version" >/dev/null; }
 # What is older than settings allow is removed, where they say so; a run does not fail because of it.
 tidy() {
     [ -n "$snapshot" ] || return 0

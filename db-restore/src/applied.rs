@@ -11,10 +11,12 @@ use crate::server::{Session, get, sql};
 use crate::settings::Settings;
 
 /// The tables of the usual tools (dbmate, Rails, golang-migrate; Supabase; sqlx; Flyway; knex; Prisma), as the catalog has them, with the
-/// columns that name a migration.
+/// columns that name a migration. Reading them runs nothing of the database's own: plain tables without their children (which may be
+/// foreign), and columns of the server's own types (numbers, texts) that are stored: an owner may give a type of theirs a cast with a function.
 const TABLES: &str = "select format('%I.%I', n.nspname, c.relname), format('%I', a.attname) \
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped \
+    where c.relkind = 'r' and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v' \
+    and a.atttypid in (19, 20, 21, 23, 25, 1042, 1043, 1700) \
     and c.relname in ('schema_migrations', '_sqlx_migrations', 'flyway_schema_history', 'knex_migrations', '_prisma_migrations') \
     and a.attname in ('version', 'name', 'filename', 'script', 'description', 'migration_name') \
     and n.nspname not in ('auth', 'storage', 'realtime', '_realtime', 'supabase_functions', 'pgbouncer') \
@@ -48,7 +50,7 @@ fn applied(session: &mut Session) -> Result<Option<(String, BTreeSet<String>)>, 
     for row in &rows {
         let (table, column): (String, String) = (get(row, 0)?, get(row, 1)?);
         let question = sql::fill(
-            "select {}::text from {} where {} is not null order by 1 desc limit {}",
+            "select {}::text from only {} where {} is not null order by 1 desc limit {}",
             &[sql::given(&column), sql::given(&table), sql::given(&column), sql::number(MOST)],
         );
         names.extend(session.texts(question, &[])?);

@@ -148,10 +148,16 @@ fn data(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Fail
     run.set("migrations", &range)?;
     let choice = plan::decide(wish, &range, since(run)?, settings.most_loss)?;
     run.set("data_plan", choice.word())?;
-    let verb = match choice {
-        plan::Choice::Restore => "the data goes back with it",
-        plan::Choice::Keep => "the data stays as it is",
+    let verb = match (choice, settings.stop_writes.is_empty()) {
+        (plan::Choice::Keep, _) => "the data stays as it is",
+        (plan::Choice::Restore, false) => "the data goes back with it",
+        (plan::Choice::Restore, true) => {
+            "the data goes back with it, and customers can write meanwhile (no `stop_writes` is set)"
+        }
     };
+    if choice == plan::Choice::Restore {
+        run.set("writes", if settings.stop_writes.is_empty() { "go on" } else { "stop" })?;
+    }
     let outcome = Outcome::unchanged(format!("{}; {verb}", plan::said(&range)));
     Ok(match wish {
         Wish::Keep(Some(reason)) => outcome.output("although", reason.as_str()),

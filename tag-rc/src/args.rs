@@ -73,6 +73,14 @@ pub enum Command {
         #[command(flatten)]
         how: How,
     },
+    /// Say whether what lies here could be tagged, without asking the remote: what the runbooks begin with
+    Ready {
+        /// As what
+        act: Act,
+        /// The branch whose tip would be tagged
+        #[arg(long, value_name = "NAME")]
+        branch: Option<String>,
+    },
     /// Show versions and their candidates, in the order they were counted
     List {
         /// Only this version
@@ -120,15 +128,12 @@ pub struct How {
     /// Sign, and push only if `git verify-tag` accepts the signature
     #[arg(long)]
     require_signed: bool,
-    /// Tag nothing: only say whether what lies here could be tagged, without asking the remote
-    #[arg(long)]
-    ready: bool,
     #[command(flatten)]
     remote: RemoteName,
 }
 
 /// What is to be tagged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Act {
     /// The next release candidate.
     Candidate,
@@ -225,16 +230,6 @@ impl Args {
         }
     }
 
-    /// Whether it is only asked if what lies here could be tagged.
-    pub fn is_only_ready(&self) -> bool {
-        match &self.command {
-            Some(
-                Command::Candidate { how, .. } | Command::Final { how, .. } | Command::Hotfix { how, .. },
-            ) => how.ready,
-            _ => false,
-        }
-    }
-
     /// The settings for what is to be tagged.
     pub fn settings(&self, context: &Context, act: Act) -> Result<Settings, Failure> {
         let mut settings = Settings::read(context, act)?;
@@ -255,6 +250,9 @@ impl Args {
             }
             _ => None,
         };
+        if let Some(Command::Ready { branch: Some(named), .. }) = &self.command {
+            (settings.branch_given, settings.branch) = (true, Some(branch(named.clone())?));
+        }
         if let Some(how) = how {
             settings.branch_given = how.branch.is_some();
             settings.branch = how.branch.clone().or(settings.branch).map(branch).transpose()?;

@@ -57,7 +57,7 @@ impl Program for Args {
     }
 
     fn is_question(&self) -> bool {
-        self.command.is_some() && (self.act().is_none() || self.is_only_ready())
+        self.command.is_some() && self.act().is_none()
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
@@ -74,10 +74,8 @@ impl Program for Args {
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
-        if let (Some(act), true) = (self.act(), self.is_only_ready()) {
-            return ready::answer(context, &self.settings(context, act)?);
-        }
         match &self.command {
+            Some(Command::Ready { act, .. }) => ready::answer(context, &self.settings(context, *act)?, *act),
             Some(Command::List { version, remote }) => {
                 list::answer(&Git::new(context, &args::remote(context, remote)?)?, version.as_deref())
             }

@@ -16,7 +16,7 @@ use crate::seen::short;
 ///
 /// # Errors
 /// `refused` with the first check that fails, the others among its causes.
-pub fn answer(context: &Context, settings: &Settings) -> Result<Answer, Failure> {
+pub fn answer(context: &Context, settings: &Settings, act: Act) -> Result<Answer, Failure> {
     let repo = Repo::open(context)?;
     let head = repo.head()?;
     let version = context.release.as_deref().map(name::version).transpose()?;
@@ -25,7 +25,7 @@ pub fn answer(context: &Context, settings: &Settings) -> Result<Answer, Failure>
         checks.push(gates::on_branch(settings, branch, head.branch.as_deref()));
     }
     // A candidate's number is the remote's to say.
-    if let Some(version) = version.filter(|_| settings.act != Act::Candidate) {
+    if let Some(version) = version.filter(|_| act != Act::Candidate) {
         checks.push(free(&repo, &version, &head.commit)?);
     }
     Checks(checks).hold()?;

@@ -162,6 +162,10 @@ fn a_cancelled_job_leaves_no_lock_behind() {
     sandbox.at_once();
     installed(&sandbox);
     let folder = checkout(&sandbox, "staging", false);
+    for (key, value) in [("user.name", "Rina Wijaya"), ("user.email", "rina@luxima.example")] {
+        let mut git = sandbox.command("git");
+        assert!(git.args(["config", key, value]).current_dir(&folder).status().expect("git").success());
+    }
     sandbox.coolify.server().fault(
         "GET",
         "/api/v1/",
