@@ -188,7 +188,8 @@ fn a_cancelled_job_leaves_no_lock_behind() {
         Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().expect("kill");
     }
     let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
+    // Of two signals at once either may be heard first.
+    assert!(matches!(output.status.code(), Some(130 | 143)), "{}", text(&output));
     let lock = sandbox.remote.git(&["log", "-1", "--format=%B", "refs/rilis/v2/aceh-commerce/staging/lock"]);
     assert!(lock.contains("State: free"), "{lock}");
     // The same run goes on from a fresh clone.
