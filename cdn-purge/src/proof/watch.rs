@@ -73,12 +73,17 @@ pub struct Watched {
     /// The page has no such form.
     pub absent: bool,
     objects: Vec<String>,
+    /// How often a server had to fetch it, and how often one had a copy.
+    fetched: u32,
+    kept: u32,
 }
 
 impl Watched {
     /// Takes an answer in.
     pub fn take(&mut self, seen: Seen, evidence: Evidence, now: Instant) {
         self.answers += 1;
+        self.fetched += u32::from(seen.cached == Cached::Miss);
+        self.kept += u32::from(seen.cached == Cached::Hit);
         self.row = if evidence == Evidence::Right { self.row + 1 } else { 0 };
         self.mute = if evidence == Evidence::None { self.mute + 1 } else { 0 };
         // The old copy of a soft purge is announced, and comes once.
@@ -91,9 +96,9 @@ impl Watched {
         self.seen = seen;
     }
 
-    /// Whether two copies were seen at a time: then two servers keep them.
+    /// Whether two copies were seen, or were fetched: then two servers keep them, as far as anybody can tell.
     pub fn is_of_several(&self) -> bool {
-        self.objects.len() > 1
+        self.objects.len() > 1 || (self.fetched > 1 && self.kept > 0)
     }
 
     /// Claims what may be claimed by now.
@@ -243,6 +248,14 @@ mod tests {
             page.take(seen, Evidence::Right, Instant::now());
         }
         assert!(page.is_of_several());
+        let of_several = |answers: &[Cached]| {
+            let mut page = Watched::default();
+            answers.iter().for_each(|cached| page.take(seen(*cached), Evidence::Right, Instant::now()));
+            page.is_of_several()
+        };
+        assert!(of_several(&[Cached::Miss, Cached::Miss, Cached::Hit]), "each server had to fetch it");
+        assert!(!of_several(&[Cached::Miss, Cached::Hit, Cached::Hit]));
+        assert!(!of_several(&[Cached::Miss, Cached::Miss, Cached::Miss]), "nobody keeps it");
     }
 
     #[test]

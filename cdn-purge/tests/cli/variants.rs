@@ -1,16 +1,15 @@
 //! The forms of a page that an edge keeps apart, compressed ones and React's wire format, in front of a real Varnish: a purge that
 //! takes one with it and leaves another is found out, and of what cannot be read no more is claimed than is known.
 
-mod site;
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use site::{Site, opened, reason, served};
 use testkit::exchange;
 use testkit::http::{Reply, Request, Server};
 use testkit::varnish::{Forms, Varnish};
+
+use crate::site::{Site, opened, reason, served};
 
 /// What `gzip` makes of it.
 fn packed(text: &str) -> Vec<u8> {
@@ -166,6 +165,34 @@ fn a_copy_that_only_we_have_tells_of_all_the_others() {
     formed.site.release("1.2.0");
     let (code, done, stderr) = formed.run("/plain", "1.2.0");
     assert_eq!((code, done["steps"][0]["output"]["claim"].as_str()), (0, Some("observed")), "{stderr}");
+}
+
+/// Behind one address, `/blog/` has a cache of its own, whose purge leaves the copies of other languages.
+#[test]
+fn a_copy_of_one_page_says_nothing_of_another_page() {
+    let site = Site::start();
+    let kept = Mutex::new(std::collections::HashSet::new());
+    let edge = Server::start(move |request| {
+        let (blog, language) =
+            (request.path.starts_with("/blog/"), request.header("accept-language").to_owned());
+        let mut kept = kept.lock().expect("copies");
+        if request.method == "PURGE" {
+            kept.retain(|(target, language): &(String, String)| {
+                *target != request.target || (blog && !language.is_empty())
+            });
+            return Reply::text(200, "text/plain", "Purged");
+        }
+        let word = if kept.insert((request.target.clone(), language)) { "MISS" } else { "HIT" };
+        let reply = Reply::text(200, "text/html", "page").with("X-Release", "1.2.0");
+        reply.with("X-Cache", word).with("Vary", "Accept-Language")
+    });
+    site.settings(&edge.url(), "driver = \"http\"\nassets = false");
+    let pages = ["/sale", "/blog/a"].map(|path| edge.url() + path);
+    let (code, done, stderr) = site.run(&[&pages[0], &pages[1]], &opened("1.2.0"));
+    let rows = done["steps"][0]["output"]["urls"].as_array().expect("rows");
+    let claims: Vec<&str> = rows.iter().filter_map(|row| row["claim"].as_str()).collect();
+    assert_eq!((code, claims), (0, vec!["observed", "observed", "unknown", "unknown"]), "{stderr}");
+    assert_eq!(rows[2]["not_looked_at"], serde_json::json!(["accept-language"]), "{stderr}");
 }
 
 #[test]
