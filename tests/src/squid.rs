@@ -23,6 +23,7 @@ http_access allow all
 cache_mem 16 MB
 memory_cache_shared off
 negative_ttl 1 hour
+minimum_expiry_time 0 seconds
 visible_hostname mission.edge.test
 max_filedescriptors 1024
 pid_filename none

@@ -33,6 +33,15 @@ pub struct Fate {
     pub dropped: bool,
 }
 
+impl Canary {
+    /// Whether it was still there.
+    pub fn is_left(&self, fates: &[Fate]) -> bool {
+        let ours =
+            |fate: &&Fate| fate.page == self.page && fate.node == self.node && fate.header == self.header;
+        fates.iter().find(ours).is_some_and(|fate| !fate.dropped)
+    }
+}
+
 /// Makes one of each page for each header that its answers vary by, at each node; those that the edge has kept.
 ///
 /// # Errors

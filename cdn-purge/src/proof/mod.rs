@@ -289,10 +289,11 @@ impl Proof<'_> {
 
     /// What is claimed at the end: right until then but never from a cache; and copies that were not looked at.
     fn leave(&self, board: &mut Board, before: &Before) -> Result<(), Failure> {
-        if board.fates.iter().any(|fate| !fate.dropped) {
-            // An edge may take its time.
-            board.fates = canary::look(&self.edge, &before.canaries)?;
-        }
+        // An edge may take its time. (Those that are gone are not asked again: our look has made them anew.)
+        let left: Vec<Canary> =
+            before.canaries.iter().filter(|canary| canary.is_left(&board.fates)).cloned().collect();
+        board.fates.retain(|fate| fate.dropped);
+        board.fates.extend(canary::look(&self.edge, &left)?);
         for slot in board.slots.iter_mut().filter(|slot| slot.watched.claim.is_none()) {
             let watched = &mut slot.watched;
             if watched.row >= 2 && watched.old.is_none() {

@@ -44,7 +44,7 @@ const LIVES: [(&str, &str); 5] = [
     ("s-maxage=3600", "s-maxage=2, stale-while-revalidate=30"),
 ];
 /// The last page's status before and after the release.
-const STATUSES: [(u16, u16); 6] = [(404, 200), (410, 200), (301, 200), (200, 404), (200, 410), (200, 308)];
+const STATUSES: [(u16, u16); 6] = [(404, 200), (410, 200), (301, 200), (200, 404), (200, 410), (200, 301)];
 
 /// In which way a purge is not what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,12 +46,9 @@ impl Ground {
         let fleets: Arc<RwLock<HashMap<usize, Mutex<Kept>>>> = Arc::default();
         let known = Arc::clone(&fleets);
         let origin = Server::start(move |request| origin::served(&known, request));
-        let (varnishes, nginx, squid) = std::thread::scope(|scope| {
-            let squid = scope.spawn(|| Squid::start(origin.port()));
-            let varnish = || Varnish::start_with(origin.port(), origin.port(), Forms::Varied);
-            let varnishes: Vec<Varnish> = (0..VARNISHES).map(|_| varnish()).collect();
-            (varnishes, Nginx::start(origin.port()), squid.join().expect("Squid"))
-        });
+        let varnish = || Varnish::start_with(origin.port(), origin.port(), Forms::Varied);
+        let varnishes: Vec<Varnish> = (0..VARNISHES).map(|_| varnish()).collect();
+        let (nginx, squid) = (Nginx::start(origin.port()), Squid::start(origin.port()));
         let port = |url: String| url.rsplit(':').next().and_then(|p| p.parse().ok()).expect("a port");
         let mut ports: Vec<u16> = varnishes.iter().map(|v| port(v.production())).collect();
         ports.extend([port(nginx.url()), squid.port()]);
@@ -203,10 +200,10 @@ fn asked(address: SocketAddr, fleet: &Fleet, page: usize, wish: &str) -> String 
 
 /// Sends a request, on a connection of its own; the answer's head.
 fn sent(address: SocketAddr, head: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("a cache");
+    let mut stream = TcpStream::connect(address).unwrap_or_else(|e| panic!("{address}: {e}"));
     stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).expect("sent");
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer");
+    stream.read_to_end(&mut answer).unwrap_or_else(|e| panic!("{address}: {e}: {head}"));
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(answer.len());
     String::from_utf8_lossy(&answer[..end]).into_owned()
 }

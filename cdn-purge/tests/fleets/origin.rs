@@ -37,7 +37,9 @@ fn page_of(fleet: &Fleet, page: usize, new: bool, request: &Request) -> Reply {
     let reply = content(fleet, status, build, request);
     let life = if new { fleet.life.1 } else { fleet.life.0 };
     let reply = reply.with("Cache-Control", format!("public, max-age=0, {life}"));
-    let reply = reply.with("X-Truth", build);
+    // Squid keeps nothing that has no date.
+    let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+    let reply = reply.with("Date", date).with("X-Truth", build);
     let reply = if fleet.html { reply } else { reply.with("X-Release", build) };
     let reply = if fleet.terse { reply.with("X-Say", "x-varnish") } else { reply };
     let reply = if fleet.aged { reply.with("Age", if new { 1 } else { 100 }) } else { reply };
