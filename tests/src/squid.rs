@@ -20,7 +20,7 @@ acl local src 127.0.0.1
 http_access allow purge local
 http_access deny purge
 http_access allow all
-cache_mem 16 MB
+cache_mem 64 MB
 memory_cache_shared off
 negative_ttl 1 hour
 minimum_expiry_time 0 seconds
