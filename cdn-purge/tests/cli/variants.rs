@@ -5,9 +5,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use testkit::exchange;
 use testkit::http::{Reply, Request, Server};
 use testkit::varnish::{Forms, Varnish};
+use testkit::{Nginx, Squid, exchange};
 
 use crate::site::{Site, opened, reason, served};
 
@@ -193,6 +193,42 @@ fn a_copy_of_one_page_says_nothing_of_another_page() {
     let claims: Vec<&str> = rows.iter().filter_map(|row| row["claim"].as_str()).collect();
     assert_eq!((code, claims), (0, vec!["observed", "observed", "unknown", "unknown"]), "{stderr}");
     assert_eq!(rows[2]["not_looked_at"], serde_json::json!(["accept-language"]), "{stderr}");
+}
+
+/// nginx and Squid find the copies by a language through the page's own copy, which a purge takes: until somebody has asked for the page
+/// again, the others seem to be gone.
+#[test]
+fn copies_that_a_purge_only_hides_are_not_taken_to_be_gone() {
+    let site = Site::start();
+    let release = Arc::clone(&site.release);
+    let origin = Server::start(move |_| {
+        let reply =
+            Reply::text(200, "text/html", "page").with("X-Release", release.lock().expect("a release"));
+        let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        reply.with("Date", date).with("Cache-Control", "s-maxage=3600").with("Vary", "Accept-Language")
+    });
+    let (nginx, squid) = (Nginx::start(origin.port()), Squid::start(origin.port()));
+    let by_location = "method = \"GET\"\ntarget = \"/purge{path}\"";
+    for (edge, more) in [(nginx.url(), by_location), (format!("http://127.0.0.1:{}", squid.port()), "")] {
+        "1.1.4".clone_into(&mut site.release.lock().expect("a release"));
+        let page = format!("{edge}/sale");
+        let speaks = |language: &str| {
+            let mut curl = Command::new("curl");
+            curl.args(["-s", "-o", "/dev/null", "-w", "%header{x-release}", "-H"])
+                .arg(format!("Accept-Language: {language}"));
+            String::from_utf8(curl.arg(&page).output().expect("curl").stdout).expect("text")
+        };
+        assert_eq!([served(&page), speaks("id")], ["1.1.4", "1.1.4"]);
+        site.release("1.2.0");
+        let origin = origin.url();
+        site.settings(
+            &edge,
+            &format!("driver = \"http\"\norigin = \"{origin}\"\nassets = false\nendpoint = \"{edge}\"\nexpect = [200, 404]\n{more}"),
+        );
+        let (code, done, stderr) = site.run(&[&page], &opened("1.2.0"));
+        assert_eq!(speaks("id"), "1.1.4", "the purge has left it");
+        assert_eq!((code, done["steps"][0]["output"]["claim"].as_str()), (0, Some("unknown")), "{stderr}");
+    }
 }
 
 #[test]
