@@ -61,6 +61,7 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
         .output("claim", done.board.claim())
         .output("vantage_points", 1)
         .output("addresses", proof.nodes.all.len())
+        .output("servers", done.board.servers(&proof.pages, &proof.nodes))
         .output("answers", done.board.answers())
         .output("plan", costs)
         .output("purges", done.purges);

@@ -1,5 +1,5 @@
 //! Everything that the tests and the demo stand on: stand-ins with state for what cannot run on one machine (Coolify,
-//! Telegram, the vendors of edges), private servers of what can (PostgreSQL, Varnish, git), a small shop, and the sandbox that
+//! Telegram, the vendors of edges), private servers of what can (PostgreSQL, Varnish, nginx, Squid, HAProxy, git), a small shop, and the sandbox that
 //! puts them together. Never published, and it depends on no step.
 
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ pub mod fastly;
 pub mod git;
 pub mod git_servers;
 pub mod gnupg;
+pub mod haproxy;
 pub mod http;
 pub mod listener;
 pub mod lockstep;
@@ -29,6 +30,7 @@ pub mod shop;
 pub mod slack;
 pub mod snapshots;
 pub mod souin;
+pub mod squid;
 pub mod supabase;
 pub mod telegram;
 pub mod telegram_html;
@@ -41,10 +43,12 @@ pub use cloudfront::CloudFront;
 pub use coolify::Coolify;
 pub use exchange::exchange;
 pub use fastly::Fastly;
+pub use haproxy::Haproxy;
 pub use nginx::Nginx;
 pub use sandbox::Sandbox;
 pub use shop::Shop;
 pub use souin::Souin;
+pub use squid::Squid;
 pub use supabase::Supabase;
 pub use telegram::Telegram;
 
@@ -85,6 +89,18 @@ pub fn write_private(path: &std::path::Path, text: &str) {
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
+}
+
+/// Who runs a server that refuses root, when we are root: the user whom its package has made, else `nobody`; user and group.
+pub(crate) fn unprivileged(user: &str) -> Option<(u32, u32)> {
+    let root = std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let ids = |name: &str| {
+        let line = users.lines().find(|l| l.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    if root { ids(user).or_else(|| ids("nobody")) } else { None }
 }
 
 /// Waits until something is there, at most `seconds`.

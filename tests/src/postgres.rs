@@ -36,7 +36,7 @@ impl Cluster {
         std::fs::write(path.join("password"), PASSWORD).expect("written");
         std::fs::set_permissions(path.join("password"), PermissionsExt::from_mode(0o600)).expect("private");
         std::fs::copy(path.join("password"), path.join("initial")).expect("copied");
-        if let Some((uid, gid)) = unprivileged() {
+        if let Some((uid, gid)) = crate::unprivileged("postgres") {
             chown(path, Some(uid), Some(gid)).expect("we are root");
             chown(path.join("initial"), Some(uid), Some(gid)).expect("we are root");
         }
@@ -265,7 +265,7 @@ fn certificate(folder: &Path) {
         .expect("openssl");
     assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("private");
-    if let Some((uid, gid)) = unprivileged() {
+    if let Some((uid, gid)) = crate::unprivileged("postgres") {
         chown(&key, Some(uid), Some(gid)).expect("we are root");
     }
 }
@@ -274,24 +274,11 @@ fn certificate(folder: &Path) {
 fn as_owner(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "INT"]);
-    if let Some((uid, gid)) = unprivileged() {
+    if let Some((uid, gid)) = crate::unprivileged("postgres") {
         command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".into()]);
     }
     command.arg("--").arg(program).current_dir("/").stdin(Stdio::null());
     command
-}
-
-/// The user for PostgreSQL when we are root: `postgres`, else `nobody`.
-fn unprivileged() -> Option<(u32, u32)> {
-    use std::os::unix::fs::MetadataExt;
-    let root = std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0);
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let ids = |name: &str| {
-        let line = users.lines().find(|l| l.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    if root { ids("postgres").or_else(|| ids("nobody")) } else { None }
 }
 
 /// A program of PostgreSQL: of the newest version under /usr/lib/postgresql, else from PATH.

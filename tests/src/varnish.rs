@@ -1,6 +1,7 @@
 //! A private Varnish in front of two origins: one port for production, one for staging. PURGE drops a URL, or all objects with the
 //! surrogate keys in `xkey` (softly with `X-Soft: 1`); BAN drops all URLs of the host that match `X-Ban-Url` or begin with
-//! `X-Ban-Prefix`, or all with the tag in `X-Ban-Tag`; only this machine may do any of it.
+//! `X-Ban-Prefix`, or all with the tag in `X-Ban-Tag`; only this machine may do any of it. An origin that says `X-Say: x-varnish` has
+//! the answer say no more than Varnish says by itself.
 
 use std::process::{Child, Command, Stdio};
 
@@ -53,14 +54,16 @@ sub vcl_backend_response {
     set beresp.http.x-url = bereq.url;
     set beresp.http.x-host = bereq.http.host;
     set beresp.http.x-tags = beresp.http.cache-tag;
-    set beresp.grace = 60s;
-    if (beresp.http.cache-control ~ "no-store" || beresp.status >= 400) { set beresp.uncacheable = true; set beresp.ttl = 0s; }
+    if (beresp.http.cache-control !~ "stale-while-revalidate") { set beresp.grace = 60s; }
+    if (beresp.http.cache-control ~ "no-store" || beresp.status >= ERRORS) { set beresp.uncacheable = true; set beresp.ttl = 0s; }
 }
 sub vcl_deliver {
     unset resp.http.x-url;
     unset resp.http.x-host;
     unset resp.http.x-tags;
     if (obj.uncacheable) { set resp.http.x-cache = "MISS"; } else if (obj.ttl < 0s) { set resp.http.x-cache = "STALE"; } else if (obj.hits > 0) { set resp.http.x-cache = "HIT"; } else { set resp.http.x-cache = "MISS"; }
+    if (resp.http.x-say == "x-varnish") { unset resp.http.x-cache; }
+    unset resp.http.x-say;
 }
 "#;
 
@@ -72,7 +75,7 @@ const KEYED: &str = "sub vcl_hash { hash_data(req.http.accept-encoding); hash_da
 pub enum Forms {
     /// One copy, which Varnish unpacks for whom that does not take gzip.
     Unpacked,
-    /// One for each value of what the origin's `Vary` names, all below one key.
+    /// One for each value of what the origin's `Vary` names, all below one key; errors of clients (404, 410) too.
     Varied,
     /// Each below a key of its own.
     Keyed,
@@ -89,7 +92,8 @@ impl Varnish {
         let folder = tempfile::Builder::new().prefix("rilis-varnish-").tempdir().expect("a folder");
         let vcl = VCL
             .replace("PRODUCTION", &production_origin.to_string())
-            .replace("STAGING", &staging_origin.to_string());
+            .replace("STAGING", &staging_origin.to_string())
+            .replace("ERRORS", if forms == Forms::Varied { "500" } else { "400" });
         let vcl = if forms == Forms::Keyed { vcl + KEYED } else { vcl };
         let gzip = if forms == Forms::Unpacked { "http_gzip_support=on" } else { "http_gzip_support=off" };
         let file = folder.path().join("edge.vcl");

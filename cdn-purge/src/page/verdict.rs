@@ -69,7 +69,8 @@ pub fn object<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
 }
 
 fn plain(word: &str) -> Cached {
-    let word = word.to_ascii_uppercase();
+    // Squid, CloudFront and Akamai name themselves after it: `HIT from mission.example`.
+    let word = word.split(" from ").next().unwrap_or(word).to_ascii_uppercase();
     let has = |words: &[&str]| words.iter().any(|w| word.contains(w));
     if has(&["STALE", "UPDATING"]) {
         Cached::Stale
@@ -125,6 +126,8 @@ mod tests {
             ("x-cache", "RefreshHit from cloudfront", Cached::Hit),
             ("x-cache", "Error from cloudfront", Cached::Unsaid),
             ("x-cache", "TCP_REFRESH_MISS", Cached::Miss),
+            ("x-cache", "MISS from hits.example, HIT from mission.example", Cached::Hit),
+            ("x-cache", "MISS from mission.example, MISS from hits.example", Cached::Miss),
             ("x-cache-status", "BYPASS", Cached::Never),
             ("x-cache-status", "STALE", Cached::Stale),
             ("cdn-cache", "HIT", Cached::Hit),

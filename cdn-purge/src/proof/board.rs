@@ -10,6 +10,7 @@ use crate::page::node::Nodes;
 use crate::page::seen::{Claim, Seen, Twin};
 use crate::page::verdict::Cached;
 use crate::proof::canary::Fate;
+use crate::proof::count::Group;
 use crate::proof::watch::{Quiet, Servers, Watched};
 
 /// One form of one page at one node.
@@ -18,6 +19,8 @@ pub struct Slot {
     pub page: usize,
     pub form: Form,
     pub node: usize,
+    /// Which servers it is one of.
+    pub group: usize,
     /// The page at the origin in this form, if that is known.
     pub twin: Option<Twin>,
     pub watched: Watched,
@@ -27,8 +30,10 @@ pub struct Slot {
 #[derive(Clone, Debug)]
 pub struct Board {
     pub slots: Vec<Slot>,
-    /// How many servers each node is.
-    pub servers: Vec<Servers>,
+    /// How many servers are behind each node, for each part of the site.
+    pub groups: Vec<Group>,
+    /// Each page's nodes, and its groups there.
+    pub of_page: Vec<Vec<(usize, usize)>>,
     /// What each page varies by.
     pub vary: Vec<Vec<String>>,
     /// What has become of copies that only we had.
@@ -52,7 +57,7 @@ impl Board {
 
     /// Those that only have to be right more often.
     pub fn short(&self) -> Vec<usize> {
-        self.which(|slot| slot.watched.lacks_answers(self.servers[slot.node], self.quiet))
+        self.which(|slot| slot.watched.lacks_answers(self.groups[slot.group].servers, self.quiet))
     }
 
     fn which(&self, is: impl Fn(&Slot) -> bool) -> Vec<usize> {
@@ -69,20 +74,22 @@ impl Board {
     pub fn judge(&mut self) {
         let now = Instant::now();
         for slot in &mut self.slots {
-            if slot.watched.is_of_several() && self.servers[slot.node] == Servers::One {
-                self.servers[slot.node] = Servers::Several(2);
+            let servers = &mut self.groups[slot.group].servers;
+            if slot.watched.is_of_several() && *servers == Servers::One {
+                *servers = Servers::Several(2);
             }
         }
         for slot in &mut self.slots {
-            slot.watched.judge(self.servers[slot.node], self.quiet, now);
+            slot.watched.judge(self.groups[slot.group].servers, self.quiet, now);
         }
     }
 
     /// The headers by which a page has copies at a node that were not looked at. `listed` says of which the values are known.
     fn unlooked(&self, slot: &Slot, listed: &dyn Fn(&str) -> bool) -> Vec<String> {
         let fate = |header: &str| {
-            let one = self.servers[slot.node] == Servers::One;
-            let fate = self.fates.iter().find(|fate| fate.node == slot.node && fate.header == header);
+            let one = self.groups[slot.group].servers == Servers::One;
+            let mut fates = self.fates.iter().filter(|fate| fate.node == slot.node && fate.page == slot.page);
+            let fate = fates.find(|fate| fate.header == header);
             // Of several servers, another one may have answered.
             fate.map(|fate| fate.dropped).filter(|dropped| one || !dropped)
         };
@@ -176,6 +183,11 @@ impl Board {
     /// What was observed here and now, and no more than that: other places of the edge and browsers may differ.
     pub fn report(&self, pages: &[url::Url], nodes: &Nodes, listed: &dyn Fn(&str) -> bool) -> Value {
         self.rows().iter().map(|row| self.row(row, pages, nodes, listed)).collect()
+    }
+
+    /// How many servers there are, as far as that is known, and by which page they were counted.
+    pub fn servers(&self, pages: &[url::Url], nodes: &Nodes) -> Value {
+        self.groups.iter().map(|group| group.to_value(pages, nodes)).collect()
     }
 
     fn row(&self, row: &[&Slot], pages: &[url::Url], nodes: &Nodes, listed: &dyn Fn(&str) -> bool) -> Value {

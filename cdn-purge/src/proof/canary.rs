@@ -17,20 +17,32 @@ use crate::page::verdict::Cached;
 pub struct Canary {
     /// The header by which it is kept apart.
     pub header: String,
+    /// The page that it is a copy of: another one may be kept by another cache behind the same address.
+    pub page: usize,
     pub node: usize,
     look: Look,
 }
 
-/// What has become of the copies by one header, at one node.
+/// What has become of the copies of one page by one header, at one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fate {
     pub header: String,
+    pub page: usize,
     pub node: usize,
     /// Else it is still there.
     pub dropped: bool,
 }
 
-/// Makes one for each header that answers vary by, at each node; those that the edge has kept.
+impl Canary {
+    /// Whether it was still there.
+    pub fn is_left(&self, fates: &[Fate]) -> bool {
+        let ours =
+            |fate: &&Fate| fate.page == self.page && fate.node == self.node && fate.header == self.header;
+        fates.iter().find(ours).is_some_and(|fate| !fate.dropped)
+    }
+}
+
+/// Makes one of each page for each header that its answers vary by, at each node; those that the edge has kept.
 ///
 /// # Errors
 /// When the step has to stop.
@@ -43,17 +55,14 @@ pub fn hatch(
     within: Duration,
 ) -> Result<Vec<Canary>, Failure> {
     let mut made: Vec<Canary> = Vec::new();
-    for (url, vary) in pages {
+    for (page, (url, vary)) in pages.iter().enumerate() {
         for header in vary.iter().filter(|header| is_of_use(header, wanted)) {
             for node in nodes.of_page(url) {
-                if made.iter().any(|known| known.header == *header && known.node == node) {
-                    continue;
-                }
                 let form = Form::own(header, unique);
                 let node_at = nodes.all[node].address;
                 let look =
                     Look { url: url.clone(), host: None, form, node: node_at, apart: Some(false), within };
-                made.push(Canary { header: header.clone(), node, look });
+                made.push(Canary { header: header.clone(), page, node, look });
             }
         }
     }
@@ -84,7 +93,12 @@ pub fn look(edge: &Edge, canaries: &[Canary]) -> Result<Vec<Fate>, Failure> {
             Cached::Hit | Cached::Stale => Some(false),
             Cached::Never | Cached::Unsaid => None,
         }
-        .map(|dropped| Fate { header: canary.header.clone(), node: canary.node, dropped })
+        .map(|dropped| Fate {
+            header: canary.header.clone(),
+            page: canary.page,
+            node: canary.node,
+            dropped,
+        })
     };
     Ok(canaries.iter().zip(seen.into_iter().map(|seen| seen.cached)).filter_map(fate).collect())
 }

@@ -4,6 +4,7 @@
 mod blame;
 pub mod board;
 pub mod canary;
+mod count;
 pub mod gate;
 pub mod watch;
 mod whole;
@@ -20,10 +21,10 @@ use crate::page::edge::{Edge, Look};
 use crate::page::form::Form;
 use crate::page::node::Nodes;
 use crate::page::seen::{Body, Claim, Seen, Target, Twin};
-use crate::proof::board::{Board, Slot, tells};
+use crate::proof::board::{Board, Slot};
 use crate::proof::canary::Canary;
 use crate::proof::gate::{Gate, Shown};
-use crate::proof::watch::{Counting, Servers, Watched};
+use crate::proof::watch::Watched;
 use crate::purge::hosts_of;
 
 /// The waits between two looks at what is not right yet; the last one is repeated.
@@ -131,11 +132,13 @@ impl Proof<'_> {
     /// Watches everything until something can be claimed of it, or the time to settle is over.
     pub fn confirm(&self, purged_at: Timestamp, before: &Before) -> Result<Board, Failure> {
         let quiet = self.settings.quiet;
+        let (groups, of_page) = count::groups(&self.pages, &self.nodes);
         let mut board = Board {
             slots: Vec::new(),
-            servers: vec![Servers::Uncounted; self.nodes.all.len()],
+            groups,
+            of_page,
             vary: before.vary.clone(),
-            fates: canary::look(&self.edge, &before.canaries)?,
+            fates: Vec::new(),
             before: before.seen.clone(),
             quiet,
         };
@@ -147,6 +150,11 @@ impl Proof<'_> {
             self.watch(&mut board, &open, purged_at, end)?;
             let once = board.once();
             self.watch(&mut board, &once, purged_at, end)?;
+            if attempt == 0 {
+                // Not before the pages: nginx and Squid find copies by a header only through a copy of the page that says `Vary`. A purge
+                // takes that one, and until the next answer has made it anew the others seem to be gone.
+                board.fates = canary::look(&self.edge, &before.canaries)?;
+            }
             self.count(&mut board, end)?;
             board.judge();
             self.complete(&mut board, purged_at, end, last)?;
@@ -180,9 +188,9 @@ impl Proof<'_> {
                     continue;
                 }
                 let twin = self.twin(page, &form)?;
-                for node in self.nodes.of_page(&self.pages[page]) {
+                for (node, group) in board.of_page[page].clone() {
                     let (form, twin) = (form.clone(), twin.clone());
-                    board.slots.push(Slot { page, form, node, twin, watched: Watched::default() });
+                    board.slots.push(Slot { page, form, node, group, twin, watched: Watched::default() });
                 }
             }
         }
@@ -278,44 +286,6 @@ impl Proof<'_> {
         }
     }
 
-    /// Counts the servers behind each address that keeps copies, once.
-    fn count(&self, board: &mut Board, end: Instant) -> Result<(), Failure> {
-        let uncounted: Vec<usize> =
-            (0..self.nodes.all.len()).filter(|n| board.servers[*n] == Servers::Uncounted).collect();
-        let page = |node: usize| {
-            let kept = |slot: &&Slot| slot.node == node && tells(slot.watched.seen.cached) && !slot.form.wire;
-            board.slots.iter().find(kept).map(|slot| slot.page)
-        };
-        let ask = |node: usize| match page(node) {
-            Some(page) => self.count_one(page, node, end),
-            None => Ok(Servers::Untold),
-        };
-        let counted: Vec<Result<Servers, Failure>> = std::thread::scope(|scope| {
-            let ask = &ask;
-            let asking: Vec<_> = uncounted.iter().map(|node| scope.spawn(move || ask(*node))).collect();
-            let lost = |_| Err(Failure::bug("a count was lost"));
-            asking.into_iter().map(|thread| thread.join().unwrap_or_else(lost)).collect()
-        });
-        for (node, servers) in uncounted.into_iter().zip(counted) {
-            board.servers[node] = servers?;
-        }
-        Ok(())
-    }
-
-    fn count_one(&self, page: usize, node: usize, end: Instant) -> Result<Servers, Failure> {
-        let mut counting = Counting::default();
-        let within = end.saturating_duration_since(Instant::now());
-        let mut look = self.look_at(page, &Form::browser(), node, within);
-        let unique = format!("{node}-{}", Timestamp::now().as_nanosecond());
-        look.url.query_pairs_mut().append_pair("cdn-purge-counts", &unique);
-        loop {
-            let seen = self.edge.page(&look)?;
-            if let Some(servers) = counting.take(seen.cached) {
-                return Ok(servers);
-            }
-        }
-    }
-
     fn wait(&self, attempt: usize, end: Instant) -> Result<(), Failure> {
         let wait = Duration::from_millis(WAITS[WAITS.len().min(attempt + 1) - 1]);
         self.context.voice.progress(&format!("waiting for {}", self.name()));
@@ -324,10 +294,11 @@ impl Proof<'_> {
 
     /// What is claimed at the end: right until then but never from a cache; and copies that were not looked at.
     fn leave(&self, board: &mut Board, before: &Before) -> Result<(), Failure> {
-        if board.fates.iter().any(|fate| !fate.dropped) {
-            // An edge may take its time.
-            board.fates = canary::look(&self.edge, &before.canaries)?;
-        }
+        // An edge may take its time. (Those that are gone are not asked again: our look has made them anew.)
+        let left: Vec<Canary> =
+            before.canaries.iter().filter(|canary| canary.is_left(&board.fates)).cloned().collect();
+        board.fates.retain(|fate| fate.dropped);
+        board.fates.extend(canary::look(&self.edge, &left)?);
         for slot in board.slots.iter_mut().filter(|slot| slot.watched.claim.is_none()) {
             let watched = &mut slot.watched;
             if watched.row >= 2 && watched.old.is_none() {

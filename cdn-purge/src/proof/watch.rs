@@ -73,16 +73,28 @@ pub struct Watched {
     /// The page has no such form.
     pub absent: bool,
     objects: Vec<String>,
+    /// How often a server had to fetch it, and how often one had a copy.
+    fetched: u32,
+    kept: u32,
+    /// Right answers from a copy, of those in a row.
+    copies: u32,
+    /// Whether a right answer ever came from a copy, at its end or not.
+    copied: bool,
 }
 
 impl Watched {
     /// Takes an answer in.
     pub fn take(&mut self, seen: Seen, evidence: Evidence, now: Instant) {
         self.answers += 1;
+        self.fetched += u32::from(seen.cached == Cached::Miss);
+        let (hit, stale) = (seen.cached == Cached::Hit, seen.cached == Cached::Stale);
+        self.kept += u32::from(hit);
+        self.copied |= evidence == Evidence::Right && (hit || stale);
+        self.copies = if evidence == Evidence::Right { self.copies + u32::from(hit) } else { 0 };
         self.row = if evidence == Evidence::Right { self.row + 1 } else { 0 };
         self.mute = if evidence == Evidence::None { self.mute + 1 } else { 0 };
         // The old copy of a soft purge is announced, and comes once.
-        if evidence == Evidence::Wrong && seen.status.is_some() && seen.cached != Cached::Stale {
+        if evidence == Evidence::Wrong && seen.status.is_some() && !stale {
             self.old = Some(now);
         }
         let object = seen.object.as_ref().filter(|_| evidence == Evidence::Right);
@@ -91,9 +103,9 @@ impl Watched {
         self.seen = seen;
     }
 
-    /// Whether two copies were seen at a time: then two servers keep them.
+    /// Whether two copies were seen, or were fetched: then two servers keep them, as far as anybody can tell.
     pub fn is_of_several(&self) -> bool {
-        self.objects.len() > 1
+        self.objects.len() > 1 || (self.fetched > 1 && self.kept > 0)
     }
 
     /// Claims what may be claimed by now.
@@ -110,7 +122,12 @@ impl Watched {
             _ if row < 2 || !calm => None,
             Cached::Hit if row >= needed => Some(Claim::Observed),
             Cached::Never if row >= needed.min(ENOUGH) => Some(Claim::NotCached),
-            Cached::Miss | Cached::Stale if row >= needed.max(ENOUGH) => Some(Claim::NotCached),
+            // Its copies end soon.
+            Cached::Miss | Cached::Stale if row >= needed.max(ENOUGH) && self.copies > 0 => {
+                Some(Claim::Observed)
+            }
+            Cached::Miss if row >= needed.max(ENOUGH) && !self.copied => Some(Claim::NotCached),
+            Cached::Miss | Cached::Stale if row >= 2 * needed.max(ENOUGH) => Some(Claim::Unknown),
             Cached::Unsaid if row >= ENOUGH => Some(Claim::Unknown),
             _ => None,
         };
@@ -180,17 +197,17 @@ mod tests {
         Seen { status: Some(200), cached, ..Seen::default() }
     }
 
-    /// `r` right, `w` wrong, `n` no evidence; upper case from a cache.
+    /// `r` right, `w` wrong, `n` no evidence; upper case from a cache. `s` is old, `t` right, and both stale; `d` is never kept, `u` unsaid.
     fn watched(answers: &str, servers: Servers, later: u64) -> Option<Claim> {
         let (mut page, start) = (Watched::default(), Instant::now());
         for answer in answers.chars() {
             let evidence = match answer.to_ascii_lowercase() {
-                'r' | 'd' | 'u' => Evidence::Right,
+                'r' | 'd' | 'u' | 't' => Evidence::Right,
                 'w' | 's' => Evidence::Wrong,
                 _ => Evidence::None,
             };
             let cached = match answer {
-                's' => Cached::Stale,
+                's' | 't' => Cached::Stale,
                 'd' => Cached::Never,
                 'u' => Cached::Unsaid,
                 upper if upper.is_ascii_uppercase() => Cached::Hit,
@@ -224,6 +241,16 @@ mod tests {
             ("srR", one, 0, Some(Claim::Observed)),
             ("rrrr", one, 0, None),
             ("rrrrr", one, 0, Some(Claim::NotCached)),
+            // What was a copy once is kept, for however long.
+            ("Rr", one, 0, None),
+            ("rRrrr", one, 0, Some(Claim::Observed)),
+            ("rRrrt", one, 0, Some(Claim::Observed)),
+            ("ttttt", one, 0, None),
+            ("trrrr", one, 0, None),
+            (&format!("RW{}", "r".repeat(16)), one, 9, None),
+            (&format!("RW{}", "r".repeat(32)), one, 9, Some(Claim::Unknown)),
+            (&format!("W{}", "r".repeat(16)), one, 9, Some(Claim::NotCached)),
+            ("tttttttttt", one, 0, Some(Claim::Unknown)),
             ("dd", one, 0, Some(Claim::NotCached)),
             ("uuuu", one, 0, None),
             ("uuuuu", one, 0, Some(Claim::Unknown)),
@@ -243,6 +270,14 @@ mod tests {
             page.take(seen, Evidence::Right, Instant::now());
         }
         assert!(page.is_of_several());
+        let of_several = |answers: &[Cached]| {
+            let mut page = Watched::default();
+            answers.iter().for_each(|cached| page.take(seen(*cached), Evidence::Right, Instant::now()));
+            page.is_of_several()
+        };
+        assert!(of_several(&[Cached::Miss, Cached::Miss, Cached::Hit]), "each server had to fetch it");
+        assert!(!of_several(&[Cached::Miss, Cached::Hit, Cached::Hit]));
+        assert!(!of_several(&[Cached::Miss, Cached::Miss, Cached::Miss]), "nobody keeps it");
     }
 
     #[test]

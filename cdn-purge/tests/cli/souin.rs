@@ -1,13 +1,12 @@
 //! Souin, by a stand-in of its API with a real cache behind it: it answers 204 to every purge, so that only the edge tells.
 
-mod site;
-
 use std::sync::Arc;
 
 use serde_json::json;
-use site::{Site, opened, reason, served};
 use testkit::http::{Reply, Server};
 use testkit::souin::{ADMIN, Souin};
+
+use crate::site::{Site, opened, reason, served};
 
 /// An origin whose keys are written as Souin reads them, and a Souin before it.
 fn souin(site: &Site) -> (Server, Souin) {

@@ -1,14 +1,13 @@
 //! The real binary against a real Varnish, and against the stand-in Cloudflare.
 
-mod site;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use site::{Site, opened, reason, served};
 use testkit::exchange;
 use testkit::http::{Fault, Reply, Server};
+
+use crate::site::{Site, opened, reason, served};
 
 #[test]
 fn what_the_edge_kept_of_the_old_build_is_gone() {

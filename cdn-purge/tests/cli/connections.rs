@@ -1,14 +1,13 @@
 //! The ways to an edge: a CA of one's own, a proxy, and none at all.
 
-mod site;
-
 use std::process::Command;
 
-use site::{Site, opened, reason};
 use testkit::exchange;
 use testkit::http::Reply;
 use testkit::proxy::Proxy;
 use testkit::tls::Tls;
+
+use crate::site::{Site, opened, reason};
 
 const PASSWORD: &str = "canary-proxy-Wd83kLq0";
 

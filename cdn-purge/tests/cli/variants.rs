@@ -1,16 +1,15 @@
 //! The forms of a page that an edge keeps apart, compressed ones and React's wire format, in front of a real Varnish: a purge that
 //! takes one with it and leaves another is found out, and of what cannot be read no more is claimed than is known.
 
-mod site;
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use site::{Site, opened, reason, served};
-use testkit::exchange;
 use testkit::http::{Reply, Request, Server};
 use testkit::varnish::{Forms, Varnish};
+use testkit::{Nginx, Squid, exchange};
+
+use crate::site::{Site, opened, reason, served};
 
 /// What `gzip` makes of it.
 fn packed(text: &str) -> Vec<u8> {
@@ -166,6 +165,70 @@ fn a_copy_that_only_we_have_tells_of_all_the_others() {
     formed.site.release("1.2.0");
     let (code, done, stderr) = formed.run("/plain", "1.2.0");
     assert_eq!((code, done["steps"][0]["output"]["claim"].as_str()), (0, Some("observed")), "{stderr}");
+}
+
+/// Behind one address, `/blog/` has a cache of its own, whose purge leaves the copies of other languages.
+#[test]
+fn a_copy_of_one_page_says_nothing_of_another_page() {
+    let site = Site::start();
+    let kept = Mutex::new(std::collections::HashSet::new());
+    let edge = Server::start(move |request| {
+        let (blog, language) =
+            (request.path.starts_with("/blog/"), request.header("accept-language").to_owned());
+        let mut kept = kept.lock().expect("copies");
+        if request.method == "PURGE" {
+            kept.retain(|(target, language): &(String, String)| {
+                *target != request.target || (blog && !language.is_empty())
+            });
+            return Reply::text(200, "text/plain", "Purged");
+        }
+        let word = if kept.insert((request.target.clone(), language)) { "MISS" } else { "HIT" };
+        let reply = Reply::text(200, "text/html", "page").with("X-Release", "1.2.0");
+        reply.with("X-Cache", word).with("Vary", "Accept-Language")
+    });
+    site.settings(&edge.url(), "driver = \"http\"\nassets = false");
+    let pages = ["/sale", "/blog/a"].map(|path| edge.url() + path);
+    let (code, done, stderr) = site.run(&[&pages[0], &pages[1]], &opened("1.2.0"));
+    let rows = done["steps"][0]["output"]["urls"].as_array().expect("rows");
+    let claims: Vec<&str> = rows.iter().filter_map(|row| row["claim"].as_str()).collect();
+    assert_eq!((code, claims), (0, vec!["observed", "observed", "unknown", "unknown"]), "{stderr}");
+    assert_eq!(rows[2]["not_looked_at"], serde_json::json!(["accept-language"]), "{stderr}");
+}
+
+/// nginx and Squid find the copies by a language through the page's own copy, which a purge takes: until somebody has asked for the page
+/// again, the others seem to be gone.
+#[test]
+fn copies_that_a_purge_only_hides_are_not_taken_to_be_gone() {
+    let site = Site::start();
+    let release = Arc::clone(&site.release);
+    let origin = Server::start(move |_| {
+        let reply =
+            Reply::text(200, "text/html", "page").with("X-Release", release.lock().expect("a release"));
+        let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        reply.with("Date", date).with("Cache-Control", "s-maxage=3600").with("Vary", "Accept-Language")
+    });
+    let (nginx, squid) = (Nginx::start(origin.port()), Squid::start(origin.port()));
+    let by_location = "method = \"GET\"\ntarget = \"/purge{path}\"";
+    for (edge, more) in [(nginx.url(), by_location), (format!("http://127.0.0.1:{}", squid.port()), "")] {
+        "1.1.4".clone_into(&mut site.release.lock().expect("a release"));
+        let page = format!("{edge}/sale");
+        let speaks = |language: &str| {
+            let mut curl = Command::new("curl");
+            curl.args(["-s", "-o", "/dev/null", "-w", "%header{x-release}", "-H"])
+                .arg(format!("Accept-Language: {language}"));
+            String::from_utf8(curl.arg(&page).output().expect("curl").stdout).expect("text")
+        };
+        assert_eq!([served(&page), speaks("id")], ["1.1.4", "1.1.4"]);
+        site.release("1.2.0");
+        let origin = origin.url();
+        site.settings(
+            &edge,
+            &format!("driver = \"http\"\norigin = \"{origin}\"\nassets = false\nendpoint = \"{edge}\"\nexpect = [200, 404]\n{more}"),
+        );
+        let (code, done, stderr) = site.run(&[&page], &opened("1.2.0"));
+        assert_eq!(speaks("id"), "1.1.4", "the purge has left it");
+        assert_eq!((code, done["steps"][0]["output"]["claim"].as_str()), (0, Some("unknown")), "{stderr}");
+    }
 }
 
 #[test]

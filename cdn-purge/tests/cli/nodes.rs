@@ -1,14 +1,13 @@
 //! Several servers behind one name: each is purged and asked, and one that a balancer hides is not forgotten.
 
-mod site;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use site::{Site, opened, reason};
 use testkit::http::{Fault, Reply, Request, Server};
+
+use crate::site::{Site, opened, reason};
 
 /// A page from a cache.
 fn copy(build: &str) -> Reply {
@@ -108,6 +107,45 @@ fn a_node_that_keeps_copies_apart_by_server_is_counted() {
     let output = &done["steps"][0]["output"];
     assert_eq!((code, output["claim"].as_str()), (0, Some("observed")), "{stderr}");
     assert!(output["urls"][0]["after"]["count"].as_u64() >= Some(16), "two are not enough: {output:#}");
+}
+
+/// One address that hands `/blog/` to two servers and all else to one. Of the two, the second is old, and answers late.
+fn routed() -> Server {
+    let kept = std::sync::Mutex::new(std::collections::HashSet::new());
+    let asked = AtomicUsize::new(0);
+    Server::start(move |request: &Request| {
+        if request.method != "GET" {
+            return Reply::text(200, "text/plain", "Purged");
+        }
+        let blog = request.path.starts_with("/blog/");
+        let n = if blog { asked.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        if request.query.is_empty() {
+            return copy(if n > 4 && n % 2 == 0 { "1.1.4" } else { "1.2.0" });
+        }
+        let new = kept.lock().expect("caches").insert((n % 2, request.target.clone()));
+        let word = if new { "MISS" } else { "HIT" };
+        Reply::text(200, "text/html", "page").with("X-Release", "1.2.0").with("X-Cache", word)
+    })
+}
+
+#[test]
+fn servers_are_counted_for_each_part_of_the_site() {
+    let site = Site::start();
+    let edge = routed();
+    settings(&site, &[&edge], "");
+    let pages = ["http://shop.test/sale", "http://shop.test/", "http://shop.test/blog/a"];
+    let stale = site.fails(&pages, &opened("1.2.0"));
+    assert_eq!(
+        reason(&stale),
+        (1, "edge-stale", "yes"),
+        "that /sale has one server says nothing of /blog/: {}",
+        stale.2
+    );
+    let (code, done, stderr) = site.run(&pages[..2], &opened("1.2.0"));
+    let servers = &done["steps"][0]["output"]["servers"];
+    let address = format!("127.0.0.1:{}", edge.port());
+    let wanted = json!([{ "host": "shop.test", "part": "/", "address": address, "counted_by": pages[0], "servers": 1 }]);
+    assert_eq!((code, servers), (0, &wanted), "{stderr}");
 }
 
 #[test]

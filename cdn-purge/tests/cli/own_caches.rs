@@ -1,16 +1,15 @@
 //! The real binary against caches of one's own: Varnish with its surrogate keys and bans, nginx with its purge module, two tiers,
 //! and edges that lie.
 
-mod site;
-
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use site::{Site, opened, reason, served};
 use testkit::http::{Reply, Server};
 use testkit::varnish::Varnish;
 use testkit::{Nginx, exchange};
+
+use crate::site::{Site, opened, reason, served};
 
 /// Varnish, and every way that it has.
 fn ways(site: &Site, edge: &str) -> String {
@@ -264,7 +263,7 @@ fn no_more_is_claimed_than_was_seen() {
 #[test]
 fn next_pages_say_their_build_by_themselves() {
     let site = Site::start();
-    let html = Arc::new(Mutex::new(include_str!("fixtures/home-default.html").to_owned()));
+    let html = Arc::new(Mutex::new(include_str!("../fixtures/home-default.html").to_owned()));
     let ours = Arc::clone(&html);
     let edge = Server::start(move |request| {
         let body = ours.lock().expect("a page").clone();
@@ -281,10 +280,10 @@ fn next_pages_say_their_build_by_themselves() {
         site.run(&[], &document)
     };
     assert_eq!(run("AlNXpbjJRusiPU29wQ82V").0, 0);
-    *html.lock().expect("a page") = include_str!("fixtures/home-dpl1.html").to_owned();
+    *html.lock().expect("a page") = include_str!("../fixtures/home-dpl1.html").to_owned();
     assert_eq!(run("dpl-aaa").0, 0);
-    let constant =
-        include_str!("fixtures/home-default.html").replace("AlNXpbjJRusiPU29wQ82V", "build-TfctsWXpff2fKS");
+    let constant = include_str!("../fixtures/home-default.html")
+        .replace("AlNXpbjJRusiPU29wQ82V", "build-TfctsWXpff2fKS");
     *html.lock().expect("a page") = constant;
     let refused = run("build-TfctsWXpff2fKS");
     assert_eq!(reason(&refused), (1, "edge-stale", "yes"), "the same in every build: {}", refused.2);
