@@ -87,11 +87,15 @@ impl Board {
     /// The headers by which a page has copies at a node that were not looked at. `listed` says of which the values are known.
     fn unlooked(&self, slot: &Slot, listed: &dyn Fn(&str) -> bool) -> Vec<String> {
         let fate = |header: &str| {
-            let one = self.groups[slot.group].servers == Servers::One;
+            let servers = match self.groups[slot.group].servers {
+                Servers::One => 1,
+                Servers::Several(n) => usize::try_from(n).unwrap_or(usize::MAX),
+                Servers::Uncounted | Servers::Untold => usize::MAX,
+            };
             let mut fates = self.fates.iter().filter(|fate| fate.node == slot.node && fate.page == slot.page);
             let fate = fates.find(|fate| fate.header == header);
-            // Of several servers, another one may have answered.
-            fate.map(|fate| fate.dropped).filter(|dropped| one || !dropped)
+            // Of more servers than it was on, another one may have kept its copies.
+            fate.filter(|fate| !fate.dropped || fate.copies >= servers).map(|fate| fate.dropped)
         };
         let missing = |header: &&String| match fate(header) {
             Some(dropped) => !dropped,

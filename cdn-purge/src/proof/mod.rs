@@ -299,6 +299,8 @@ impl Proof<'_> {
             before.canaries.iter().filter(|canary| canary.is_left(&board.fates)).cloned().collect();
         board.fates.retain(|fate| fate.dropped);
         board.fates.extend(canary::look(&self.edge, &left)?);
+        // On several servers only now: a look makes anew what is gone, and could not be told from what is left.
+        board.fates.extend(canary::look_everywhere(&self.edge, &before.canaries)?);
         for slot in board.slots.iter_mut().filter(|slot| slot.watched.claim.is_none()) {
             let watched = &mut slot.watched;
             if watched.row >= 2 && watched.old.is_none() {
