@@ -198,8 +198,8 @@ impl<'a> Operation<'a> {
         let mut session = self.server.connect(database)?;
         let product = self.context.settings.product("name")?.unwrap_or_default();
         let environment = self.context.environment()?;
-        let table: Option<String> =
-            session.one("select to_regclass($1)::text where to_regclass($1) is not null", &[table])?;
+        let found = "select oid::regclass::text from pg_class where oid = to_regclass($1) and relkind in ('r', 'p', 'm')";
+        let table: Option<String> = session.one(found, &[table])?;
         let Some(table) = table else {
             if database == self.settings.database {
                 self.context.voice.warn(&format!("{database} has no marker any more"));
@@ -211,9 +211,10 @@ impl<'a> Operation<'a> {
             );
             return Err(Failure::refused("no-marker", message));
         };
+        // Written as they are shown: a cast of a type to text may be anybody's function.
         let rows = session.texts(
             sql::fill(
-                "select distinct product::text || ' ' || environment::text from only {}",
+                "select distinct format('%s %s', rtrim(format('%s', product)), rtrim(format('%s', environment))) from only {}",
                 &[sql::given(&table)],
             ),
             &[],

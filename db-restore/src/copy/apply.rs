@@ -380,10 +380,19 @@ impl<'a, 'w, 's> Apply<'a, 'w, 's> {
         self.superuser.change(self.permit, "reset session authorization")
     }
 
-    /// Makes what is made last, of which some would run at whatever comes after it.
+    /// Makes what is made last: event triggers after everything else, in whatever order a dump has them, for they would run at whatever comes
+    /// after them.
     pub fn close(mut self) -> Result<(), Failure> {
-        let last = std::mem::take(&mut self.last);
+        let begins = |statement: &Statement, words: &[&str]| {
+            statement.begins(&[words, &["event", "trigger"]].concat())
+        };
+        let event = |statement: &Statement| {
+            [&["create"][..], &["alter"], &["comment", "on"]].iter().any(|words| begins(statement, words))
+        };
+        let (triggers, last): (Vec<Statement>, Vec<Statement>) =
+            std::mem::take(&mut self.last).into_iter().partition(event);
         self.by_the_superuser(&last)?;
+        self.by_the_superuser(&triggers)?;
         if self.silenced.is_empty() {
             return Ok(());
         }

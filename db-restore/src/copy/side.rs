@@ -91,7 +91,12 @@ pub fn discard(keeper: &mut Keeper, permit: &Permit, side: &str) -> Result<(), F
     }
     keeper.change(permit, sql::fill("alter database {} allow_connections true", &[name(side)]))?;
     let mut inside = keeper.server().connect(side)?;
+    // Whose function an event trigger calls matters to nobody: it is not to run.
+    let triggers = "select quote_ident(evtname) from pg_event_trigger where evtenabled <> 'D'";
     let here = "select quote_ident(subname) from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())";
+    for trigger in inside.texts(triggers, &[])? {
+        inside.change(permit, sql::fill("alter event trigger {} disable", &[sql::given(&trigger)]))?;
+    }
     for subscription in inside.texts(here, &[])? {
         let gone = sql::given(&subscription);
         let end = "alter subscription {} disable; alter subscription {} set (slot_name = none); drop subscription {}";

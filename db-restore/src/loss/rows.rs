@@ -43,6 +43,8 @@ pub struct Comparison {
     time: Option<Sql>,
     /// The columns of the key, and their types.
     pub keys: Vec<(String, String)>,
+    /// Whether a row can be looked up by its key: only where its types are PostgreSQL's own is their text nobody else's function.
+    pub findable: bool,
     /// How the table is laid out on each side, where both have the same columns and the same key.
     pub layouts: Option<(String, String)>,
 }
@@ -59,6 +61,8 @@ pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comp
         o.key == n.key && !o.key.is_empty() && o.key.iter().all(|k| columns.contains(&k.as_str()))
     });
     let keyed = key.is_some();
+    let own = |name: &String| common.iter().any(|(column, _, plain)| column == name && *plain);
+    let findable = key.is_some_and(|(o, _)| o.key.iter().all(own));
     let keys = key.iter().flat_map(|(o, _)| &o.key);
     let keys =
         keys.filter_map(|k| common.iter().find(|(n, ..)| n == k).map(|(n, t, _)| (n.clone(), t.clone())));
@@ -84,6 +88,7 @@ pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comp
         columns_lost,
         time,
         keys,
+        findable,
         layouts,
     }
 }

@@ -308,17 +308,18 @@ fn damaged(side: &str) -> Failure {
     Failure::failed("unproven", format!("amcheck finds {side} damaged"))
 }
 
-/// What amcheck is asked. An index that is damaged is an error of its own.
+/// What amcheck is asked. An index that is damaged is an error of its own. Who owns the schema in which amcheck is can put functions of the same
+/// names beside its own: these arguments fit its own ones exactly, so no other is taken.
 fn checks(schema: &Sql) -> [Sql; 3] {
     let ours =
         || Sql::from("n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't'");
     let heaps = sql::fill(
         "select c.oid::regclass::text || ': ' || v.msg from pg_class c join pg_namespace n on n.oid = c.relnamespace,
-                lateral {}.verify_heapam(c.oid) v where c.relkind in ('r', 'm') and {} limit 20",
+                lateral {}.verify_heapam(c.oid::regclass, false, false, 'none'::text, null::bigint, null::bigint) v where c.relkind in ('r', 'm') and {} limit 20",
         &[schema.clone(), ours()],
     );
     let trees = sql::fill(
-        "select count(*), count({}.bt_index_check(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        "select count(*), count({}.bt_index_check(c.oid::regclass)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
                 join pg_index i on i.indexrelid = c.oid join pg_am a on a.oid = c.relam
          where a.amname = 'btree' and c.relkind = 'i' and i.indisvalid and {}",
         &[schema.clone(), ours()],

@@ -12,10 +12,12 @@ pub struct Piece {
     pub from: u32,
     /// Whether the owner of a database can make it, and bring it back.
     pub owner: bool,
+    /// What must be true of the server, in SQL.
+    pub where_it_is: &'static str,
 }
 
 const fn piece(name: &'static str, sql: &'static str) -> Piece {
-    Piece { name, cluster: "", sql, from: 15, owner: true }
+    Piece { name, cluster: "", sql, from: 15, owner: true, where_it_is: "true" }
 }
 
 const fn superuser(name: &'static str, sql: &'static str) -> Piece {
@@ -69,9 +71,8 @@ end $f$;
         insert into checked (a, b) values (2, 4), (4, 6); alter table checked add constraint later check (b < 6) not valid; create type pair as (a int, b text); create table paired (p pair, l pair[]); insert into paired values ((1, 'x'), array[(2, 'y')::pair]);
         create cast (pair as text) with inout; create type temp_range as range (subtype = float8); create table ranged (r temp_range, m temp_multirange, exclude using gist (r with &&)); insert into ranged values ('[1,2)', '{[1,2)}');
         create function plus (pair, pair) returns pair language sql immutable as 'select $1'; create operator + (leftarg = pair, rightarg = pair, function = plus); create aggregate agg (pair) (sfunc = plus, stype = pair);
-        create collation odd (provider = icu, locale = 'und', deterministic = false); create table collated (t text collate odd); create index on collated (t); insert into collated values ('a'), ('A');
-       
         create text search configuration ts (copy = simple); create statistics st (dependencies) on a, b from checked;"),
+    Piece { where_it_is: "exists (select from pg_collation where collprovider = 'i')", ..piece("a collation of ICU", "create collation odd (provider = icu, locale = 'und', deterministic = false); create table collated (t text collate odd); create index on collated (t); insert into collated values ('a'), ('A');") },
     superuser("an operator class, a leakproof function and one in C", "create function leak () returns int language sql leakproof as 'select 1'; create function in_c (text) returns text language internal immutable strict as 'upper'; create table classed (b int); create operator class int_class for type int using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 btint4cmp(int4, int4); create index by_class on classed (b int_class);"),
     piece("rules, triggers and inheritance", "create table base (id int primary key, n text); create table child (extra int) inherits (base); insert into child values (1, 'x', 2); insert into base values (2, 'y');
         create function fire () returns trigger language plpgsql as $$ begin raise exception 'fired'; end $$; create trigger off_one before insert on base execute function fire(); alter table base disable trigger off_one;

@@ -1,7 +1,5 @@
 //! The real binary against a real PostgreSQL: snapshots, recovery points, restores.
 
-mod common;
-
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use testkit::snapshots::{edit, taken_at};
 
-use common::{BEFORE, Bench, ID, OLD, SIDE, minutes_ago, opened, retried};
+use crate::common::{BEFORE, Bench, ID, OLD, SIDE, minutes_ago, opened, retried};
 
 /// What 1.3.0 does: a column is gone, and eight rows are new.
 fn destroy(bench: &Bench) {
