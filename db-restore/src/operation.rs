@@ -9,7 +9,7 @@ use step::{Context, Failure, Run};
 use crate::journal::{Journal, Keeper};
 use crate::plan;
 use crate::restore::swap;
-use crate::server::{Live, Row, Server, Session, Sql, Value, get, sql};
+use crate::server::{Answer, Live, Server, Session, Sql, Value, get, sql};
 use crate::settings::Settings;
 
 /// A session that has ended holds its lock a moment longer.
@@ -19,7 +19,7 @@ const LINGERING: Duration = Duration::from_secs(1);
 const KEY: &str = "hashtextextended(format('db-restore:%s:%s', (select system_identifier from pg_control_system()), {}::text), 0)";
 
 /// What became of each question.
-pub type Answers = Vec<Result<Vec<Row>, Failure>>;
+pub type Answers = Vec<Answer>;
 
 /// A session that holds the lock.
 struct Holder {

@@ -32,7 +32,7 @@ pub fn make(keeper: &mut Keeper, permit: &Permit, names: &Names, run: &str) -> R
     let create = like(rows.first().ok_or_else(missing)?, &names.side)?;
     let note = journal::first(&names.side, &Note::Filling { run: run.to_owned() })?;
     let which = sql::fill("select oid from pg_database where datname = {}::text", &[text(&names.side)]);
-    let answers = keeper.change_all(permit, vec![create, note, which])?;
+    let answers = keeper.change_all(permit, &[create, note, which])?;
     let row = answers.last().and_then(|rows| rows.first());
     row.map_or_else(
         || Err(Failure::failed("database", format!("{} is not there", names.side))),

@@ -84,6 +84,9 @@ fn moment(run: &mut Run, wish: &RestoreArgs) -> Result<Moment, Failure> {
     Ok(Moment::Incident { at, run: replaces.run.filter(|_| deployed_at == Some(at)) })
 }
 
+/// What a swap has done, how many rows were ever written until then, what was refused, and the session.
+type Exchanged<'k> = (Record, Option<i64>, Vec<String>, Option<Keeper<'k>>);
+
 struct Restore<'a> {
     run: &'a Run,
     operation: Operation<'a>,
@@ -97,12 +100,11 @@ struct Restore<'a> {
 impl Restore<'_> {
     fn go(&self, mut keeper: Keeper, renaming: Answers) -> Result<Ended, Failure> {
         let id = self.run.document.id();
-        match keeper.journal.of_live(self.live.oid) {
-            Some(Note::Live(record)) if record.run == id => {
-                drop(keeper);
-                return self.done_before(&record);
-            }
-            _ => {}
+        if let Some(Note::Live(record)) = keeper.journal.of_live(self.live.oid)
+            && record.run == id
+        {
+            drop(keeper);
+            return self.done_before(&record);
         }
         self.operation.marker(&self.names.live)?;
         let chosen = self.choose()?;
@@ -211,7 +213,7 @@ impl Restore<'_> {
         brought: &SideDatabase,
         (report, given): (&Report, &Given),
         clock: &mut Clock,
-    ) -> Result<(Record, Option<i64>, Vec<String>, Option<Keeper<'k>>), Failure> {
+    ) -> Result<Exchanged<'k>, Failure> {
         let Names { live, old, .. } = self.names;
         let swap = Swap {
             server: self.operation.server,

@@ -67,6 +67,9 @@ pub struct Brought {
     pub proof: Proof,
 }
 
+/// What a swap would lose; how many rows there are, in tables of users and of extensions; and how many relations amcheck has read.
+type Counted = (Option<Report>, (Counts, Counts), Option<u64>);
+
 /// The copy that holds a snapshot already, if there is one.
 pub fn staged(journal: &Journal, snapshot: &str) -> Option<(SideDatabase, Staged)> {
     journal.besides().find_map(|beside| match &beside.remark {
@@ -368,7 +371,7 @@ impl Staging<'_> {
         (copy, session): (&SideDatabase, &mut Session),
         outline: &Outline,
         swaps: bool,
-    ) -> Result<(Option<Report>, (Counts, Counts), Option<u64>), Failure> {
+    ) -> Result<Counted, Failure> {
         let what = (copy.name.as_str(), outline);
         if !swaps {
             let counts = session.both_counts(&outline.tables, &outline.extension_tables)?;

@@ -205,7 +205,7 @@ impl Swap<'_> {
         keeper.change(self.permit, "rollback")?;
         empty(keeper, self.permit, self.side)?;
         self.unvisited(keeper)?;
-        let begun = keeper.change_all(self.permit, self.beginning())?;
+        let begun = keeper.change_all(self.permit, &self.beginning())?;
         let (pid, swapped) = self.begun(keeper, &begun)?;
         Ok((pid, swapped, refused))
     }

@@ -56,6 +56,9 @@ const BEGINNING: &str = "-c search_path=pg_catalog,pg_temp -c row_security=off -
     -c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off -c synchronous_commit=on \
     -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c tcp_user_timeout=8000 -c jit=off";
 
+/// What became of one question of several.
+pub type Answer = Result<Vec<Row>, Failure>;
+
 /// The server of the settings.
 #[derive(Clone, Copy)]
 pub struct Server<'a> {
@@ -250,7 +253,7 @@ impl<'a> Server<'a> {
         &self,
         database: &str,
         more: &[Sql],
-    ) -> Result<(Live, Session<'a>, Vec<Result<Vec<Row>, Failure>>), Failure> {
+    ) -> Result<(Live, Session<'a>, Vec<Answer>), Failure> {
         let sql = sql::fill(
             "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),

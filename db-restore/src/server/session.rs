@@ -46,6 +46,8 @@ values!(&String: TEXT, &&str: TEXT, &Vec<String>: TEXT_ARRAY, &Vec<&str>: TEXT_A
 
 /// A question with the types of its values.
 pub(super) type Typed<'q> = (&'q Sql, Vec<(&'q (dyn ToSql + Sync), Type)>);
+/// The rows of each of several answers.
+type Asked = Vec<Vec<Row>>;
 /// How many rows each table holds.
 pub type Counts = BTreeMap<String, u64>;
 /// An answer or an error to each question.
@@ -243,7 +245,7 @@ impl<'a> Session<'a> {
         &mut self,
         first: &[(Sql, &[&dyn Value])],
         then: &[(Sql, &[&dyn Value])],
-    ) -> Result<(Vec<Vec<Row>>, Vec<Vec<Row>>), Failure> {
+    ) -> Result<(Asked, Asked), Failure> {
         let still: [(Sql, &[&dyn Value]); 1] = [(STILL.into(), &[])];
         let mut answers = self.ask_all(&[first, &still, then].concat())?;
         let then = answers.split_off(first.len() + 1);
@@ -322,10 +324,10 @@ impl<'a> Session<'a> {
     }
 
     /// Changes several things, one after the other, in one round trip. The first error counts.
-    pub fn change_all(&mut self, _permit: &Permit, statements: Vec<Sql>) -> Result<Vec<Vec<Row>>, Failure> {
+    pub fn change_all(&mut self, _permit: &Permit, statements: &[Sql]) -> Result<Asked, Failure> {
         self.prove()?;
         statements.iter().for_each(|sql| self.tell(sql));
-        self.ask_these(&statements)
+        self.ask_these(statements)
     }
 
     /// Changes something, several statements are one transaction, and asks, in one round trip.

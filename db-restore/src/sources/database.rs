@@ -181,14 +181,18 @@ impl<'a> Siblings<'a> {
         let refused = then.give(keeper, permit, id, &then)?;
         refused.iter().for_each(|what| self.context.voice.warn(what));
         // Until it was read it is none: the next run drops what a killed one has left.
-        keeper.refresh(Vec::new())?;
-        side::mark(keeper, permit, id, &Note::Filling { run: stamp.document.clone() })?;
-        keeper.refresh(Vec::new())?;
+        noted(keeper, permit, id, &Note::Filling { run: stamp.document.clone() })?;
         sibling.seal = self.seal(keeper, permit, id, &stamp.document)?;
-        keeper.refresh(Vec::new())?;
-        side::mark(keeper, permit, id, &Note::Snapshot(sibling))?;
+        noted(keeper, permit, id, &Note::Snapshot(sibling))?;
         Ok(taken_at)
     }
+}
+
+/// Looks at what the databases say now, and says what one of them is.
+fn noted(keeper: &mut Keeper, permit: &Permit, id: &str, note: &Note) -> Result<(), Failure> {
+    keeper.refresh(Vec::new())?;
+    side::mark(keeper, permit, id, note)?;
+    keeper.refresh(Vec::new()).map(|_| ())
 }
 
 /// The server's clock, if the copying session keeps everybody out and nobody is left.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::common::{BEFORE, Bench, ID, opened, reason};
+use crate::common::{BEFORE, Bench, ID, left_out, opened, reason};
 
 /// What an attack tries: each way back to a superuser, then what only one may do; by `back`, over a connection of the server to
 /// itself. Six times in each session are enough.
@@ -38,10 +38,9 @@ fn trap(name: &str, args: &str, result: &str, end: &str) -> String {
     )
 }
 
-/// Everything that an owner can make and that runs a function of theirs.
-fn hostile(file: &Path, back: &str) -> String {
-    let mut sql = String::from("create schema app; set search_path = app, public;");
-    sql += &attack(file, back);
+/// Functions that an owner can make, in the places of others and beside them.
+fn traps() -> String {
+    let mut sql = String::new();
     sql += &trap("app.f", "int", "int", "return $1;");
     sql += &trap("app.ok", "int", "boolean", "return true;");
     sql += &trap("app.text_ok", "text", "boolean", "return true;");
@@ -70,14 +69,25 @@ fn hostile(file: &Path, back: &str) -> String {
     ] {
         sql += &trap(name, args, result, end);
     }
-    sql += "create cast (app.mood as text) with function app.said(app.mood) as implicit;
+    sql
+}
+
+/// Casts of types of their own, and what is named like something of PostgreSQL's own.
+const CASTS: &str = "create cast (app.mood as text) with function app.said(app.mood) as implicit;
             create cast (text as app.mood) with function app.mooded(text) as implicit;
             create cast (app.pair as text) with function app.paired(app.pair) as implicit;
             create table app.moods (m app.mood primary key, n int); insert into app.moods values ('shop', 1);
             create table app.pairs (p app.pair primary key, n int); insert into app.pairs values ((1, 'x'), 1);
             create table app.whose (product app.mood, environment text); insert into app.whose values ('shop', 'production');
-            create collation app.\"C\" (lc_collate = 'C', lc_ctype = 'C'); create table app.collated (t text collate app.\"C\" primary key); insert into app.collated values ('a');
-            create function public.eq(name, text) returns boolean language sql as $$ select app.ok(1) $$;
+            create collation app.\"C\" (lc_collate = 'C', lc_ctype = 'C'); create table app.collated (t text collate app.\"C\" primary key); insert into app.collated values ('a');";
+
+/// Everything that an owner can make and that runs a function of theirs.
+fn hostile(file: &Path, back: &str) -> String {
+    let mut sql = String::from("create schema app; set search_path = app, public;");
+    sql += &attack(file, back);
+    sql += &traps();
+    sql += CASTS;
+    sql += "create function public.eq(name, text) returns boolean language sql as $$ select app.ok(1) $$;
             create operator public.= (leftarg = name, rightarg = text, function = public.eq);
             create domain app.d as text check (app.text_ok(value));
             create domain app.n as int check (app.ok(value));
@@ -118,7 +128,7 @@ fn has(bench: &Bench, extension: &str) -> bool {
     let sql = format!("select count(*) from pg_available_extensions where name = '{extension}'");
     let there = bench.cluster.value("postgres", &sql) == "1";
     if !there {
-        eprintln!("skipped part: {extension} is not to be had on this server");
+        left_out(&format!("{extension}, which is not to be had on this server"));
     }
     there
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 
 use testkit::postgres::Cluster;
 
-use crate::common::{BEFORE, Bench, ID, OLD, opened, reason};
+use crate::common::{BEFORE, Bench, ID, OLD, left_out, opened, reason};
 use crate::pieces::{BYTES, LATIN1, PIECES, Piece, SUBSCRIPTION};
 use crate::same::{difference, session, state};
 
@@ -77,7 +77,7 @@ fn lacking(bench: &Bench, piece: &Piece) -> Option<String> {
 /// Puts a piece into the database. One that this server cannot have is left out, and that is said.
 fn make(bench: &Bench, user: &str, piece: &Piece) {
     if let Some(why) = lacking(bench, piece) {
-        eprintln!("left out: {} ({why})", piece.name);
+        left_out(&format!("{} ({why})", piece.name));
         return;
     }
     match piece.cluster {
