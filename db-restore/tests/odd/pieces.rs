@@ -97,6 +97,9 @@ end $f$;
         alter table pt_x0 disable trigger t; alter table pt_d set (fillfactor = 50);"),
     Piece { cluster: "TABLESPACE", ..superuser("a tablespace", "create table spaced (id int primary key) tablespace fast; insert into spaced values (1); create index spaced_i on spaced (id) tablespace fast; create table spaced_p (a int) partition by range (a) tablespace fast; create table spaced_p1 partition of spaced_p for values from (0) to (10);") },
     Piece { from: 18, ..piece("virtual columns and constraints that are not enforced", "create table virt (a int, b int generated always as (a * 2) virtual, constraint c check (a > 0) not enforced); insert into virt values (-1); alter table virt add constraint nn not null a not valid;") },
+    Piece { from: 17, ..superuser("a login trigger that lets nobody in", "create function no_login () returns event_trigger language plpgsql as $$ begin if session_user ~ 'tmp' or current_setting('event_triggers') = 'on' and current_setting('application_name') like 'db-restore%' then raise exception 'nobody'; end if; end $$;
+!create event trigger locked on login execute function no_login()
+!alter event trigger locked enable always") },
     superuser("an event trigger that forbids everything", "create function no_ddl () returns event_trigger language plpgsql as $$ begin raise exception 'DDL is frozen (%)', tg_tag; end $$;
 !create event trigger frozen on ddl_command_start execute function no_ddl()
 !create event trigger frozen_end on ddl_command_end when tag in ('CREATE TABLE', 'CREATE SCHEMA') execute function no_ddl()
@@ -104,9 +107,6 @@ end $f$;
 !alter event trigger frozen enable always
 !alter event trigger no_drop enable replica
 !comment on event trigger frozen is 'ask us before'"),
-    Piece { from: 17, ..superuser("a login trigger that lets nobody in", "create function no_login () returns event_trigger language plpgsql as $$ begin if session_user ~ 'tmp' or current_setting('event_triggers') = 'on' and current_setting('application_name') like 'db-restore%' then raise exception 'nobody'; end if; end $$;
-!create event trigger locked on login execute function no_login()
-!alter event trigger locked enable always") },
 ];
 
 /// One that forbids to rename the database.
