@@ -6,16 +6,20 @@ use std::time::{Duration, Instant};
 
 use step::{Context, Failure, Run};
 
+use crate::journal::{Journal, Keeper};
 use crate::plan;
 use crate::restore::swap;
-use crate::server::{Live, Server, Session, Value, get, sql};
+use crate::server::{Answer, Live, Server, Session, Sql, Value, get, sql};
 use crate::settings::Settings;
 
 /// A session that has ended holds its lock a moment longer.
 const LINGERING: Duration = Duration::from_secs(1);
 
-/// The lock's key: of the cluster and the database's name, `$1`.
-const KEY: &str = "hashtextextended(format('db-restore:%s:%s', (select system_identifier from pg_control_system()), $1::text), 0)";
+/// The lock's key: of the cluster and the database's name.
+const KEY: &str = "hashtextextended(format('db-restore:%s:%s', (select system_identifier from pg_control_system()), {}::text), 0)";
+
+/// What became of each question.
+pub type Answers = Vec<Answer>;
 
 /// A session that holds the lock.
 struct Holder {
@@ -39,65 +43,64 @@ impl<'a> Operation<'a> {
         Operation { context, settings, server: Server::new(context, settings) }
     }
 
-    /// Who the server is, with a live database that can be entered. Clocks that are far apart prove no age.
-    pub fn live(&self) -> Result<Live, Failure> {
-        let live = self.opened()?;
+    /// Who the server is, with a live database that can be entered, and the session that was asked. Clocks that are far apart prove no age. A live
+    /// database that a killed run has left closed is opened first, whatever is to be done; one that a person has closed stays so.
+    pub fn live(&self) -> Result<(Live, Session<'a>), Failure> {
+        let (live, session, _) = self.server.identity(&self.settings.database, &[])?;
         plan::clocks(live.skew)?;
-        Ok(live)
-    }
-
-    /// The same whatever the clocks say. A live database that a killed run has left closed is opened first, whatever is to be done; one that
-    /// a person has closed stays so.
-    pub fn opened(&self) -> Result<Live, Failure> {
-        self.opened_with().map(|(live, _)| live)
-    }
-
-    /// The same with the lock, by one session.
-    pub fn live_and_lock(&self) -> Result<(Live, Session<'a>), Failure> {
-        let (live, keeper) = self.opened_and_locked()?;
-        plan::clocks(live.skew)?;
-        Ok((live, keeper))
-    }
-
-    /// The same whatever the clocks say.
-    pub fn opened_and_locked(&self) -> Result<(Live, Session<'a>), Failure> {
-        // Not where the settings of a session are dropped on the way: a pooler would keep the lock.
-        let try_it = sql::fill(
-            "select case when current_setting('db_restore.session', true) <> '' then pg_try_advisory_lock({}) end",
-            &[KEY.into()],
-        );
-        let own: &[&dyn Value] = &[&self.settings.database];
-        let (live, keeper, answers) = self.server.identity(&self.settings.database, &[(try_it, own)])?;
-        let row = answers.first().and_then(|rows| rows.first());
-        let locked = row.map_or(Ok(None), |row| get::<Option<bool>>(row, 0))? == Some(true);
-        let keeper = if locked { keeper } else { self.lock_by(keeper)? };
         if live.open {
-            return Ok((live, keeper));
-        }
-        self.open(live, keeper)
-    }
-
-    fn opened_with(&self) -> Result<(Live, Session<'a>), Failure> {
-        let (live, keeper, _) = self.server.identity(&self.settings.database, &[])?;
-        if live.open {
-            return Ok((live, keeper));
+            return Ok((live, session));
         }
         if !live.closed_by_us || self.context.permit().is_none() {
             return Err(self.closed(&live));
         }
-        let keeper = self.lock_by(keeper)?;
-        self.open(live, keeper)
+        let mut keeper = Keeper::looking(self.lock_by(session)?, &self.settings.database)?;
+        let live = self.open(live, &mut keeper)?;
+        Ok((live, keeper.into_session()))
+    }
+
+    /// The same with the lock, and with answers to more questions, by one session and in one round trip.
+    pub fn live_and_lock(&self, more: &[Sql]) -> Result<(Live, Keeper<'a>, Answers), Failure> {
+        let (live, keeper, answers) = self.opened_and_locked(more)?;
+        plan::clocks(live.skew)?;
+        Ok((live, keeper, answers))
+    }
+
+    /// The same whatever the clocks say.
+    pub fn opened_and_locked(&self, more: &[Sql]) -> Result<(Live, Keeper<'a>, Answers), Failure> {
+        let database = &self.settings.database;
+        // Not where the settings of a session are dropped on the way: a pooler would keep the lock.
+        let try_it = sql::fill(
+            "select case when current_setting('db_restore.session', true) <> '' then pg_try_advisory_lock({}) end",
+            &[self.key()],
+        );
+        let under_it = [Journal::questions(database), more.to_vec()].concat();
+        let (live, mut session, mut answers) =
+            self.server.identity(database, &[&[try_it][..], &under_it].concat())?;
+        let mut rest = answers.split_off(1);
+        let row = answers.pop().transpose()?.and_then(|mut rows| rows.pop());
+        if row.map_or(Ok(None), |row| get::<Option<bool>>(&row, 0))? != Some(true) {
+            // What was seen without the lock may be different by now.
+            session = self.lock_by(session)?;
+            let all: Vec<(Sql, &[&dyn Value])> = under_it.into_iter().map(|sql| (sql, &[][..])).collect();
+            rest = session.ask_each(&all)?;
+        }
+        let more = rest.split_off(Journal::QUESTIONS);
+        let journal = Journal::of_answers(database, &rest.into_iter().collect::<Result<Vec<_>, _>>()?)?;
+        let mut keeper = Keeper::new(session, database, journal);
+        let live = if live.open { live } else { self.open(live, &mut keeper)? };
+        Ok((live, keeper, more))
     }
 
     /// Opens a live database that a killed run of ours has closed; the keeper has the lock.
-    fn open(&self, live: Live, mut keeper: Session<'a>) -> Result<(Live, Session<'a>), Failure> {
+    fn open(&self, live: Live, keeper: &mut Keeper) -> Result<Live, Failure> {
         let Some(permit) = self.context.permit().filter(|_| live.closed_by_us) else {
             return Err(self.closed(&live));
         };
         let database = &self.settings.database;
         self.context.voice.warn(&format!("{database} was left closed by a run that was killed; opening it"));
-        swap::open(&mut keeper, &permit, database)?;
-        Ok((Live { open: true, closed_by_us: false, ..live }, keeper))
+        swap::open(keeper, &permit, database)?;
+        Ok(Live { open: true, closed_by_us: false, ..live })
     }
 
     /// Who the server is, for those who only look: a closed database is said, with the way to open it.
@@ -127,11 +130,15 @@ impl<'a> Operation<'a> {
         self.lock_by(self.server.connect(&self.settings.maintenance)?)
     }
 
+    fn key(&self) -> Sql {
+        sql::fill(KEY, &[sql::text(&self.settings.database)])
+    }
+
     fn lock_by(&self, mut keeper: Session<'a>) -> Result<Session<'a>, Failure> {
         let end = Instant::now() + LINGERING;
-        let try_it = sql::fill("select pg_try_advisory_lock({})", &[KEY.into()]);
+        let try_it = sql::fill("select pg_try_advisory_lock({})", &[self.key()]);
         loop {
-            if keeper.one(&try_it, &[&self.settings.database])? == Some(true) {
+            if keeper.one(&try_it, &[])? == Some(true) {
                 return Ok(keeper);
             }
             let holders = self.holders(&mut keeper)?;
@@ -152,7 +159,7 @@ impl<'a> Operation<'a> {
                     r.rolsuper or exists (select from pg_database d where d.datname = $1 and pg_has_role(r.oid, d.datdba, 'MEMBER'))
              from pg_locks l join pg_stat_activity a using (pid) join pg_roles r on r.oid = a.usesysid, lateral (select {} as k) k
              where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and (l.classid::bigint << 32) | l.objid::bigint = k.k",
-            &[KEY.into()],
+            &[self.key()],
         );
         let rows = keeper.ask(sql, &[&self.settings.database])?;
         rows.iter()
@@ -191,8 +198,8 @@ impl<'a> Operation<'a> {
         let mut session = self.server.connect(database)?;
         let product = self.context.settings.product("name")?.unwrap_or_default();
         let environment = self.context.environment()?;
-        let table: Option<String> =
-            session.one("select to_regclass($1)::text where to_regclass($1) is not null", &[table])?;
+        let found = "select oid::regclass::text from pg_class where oid = to_regclass($1) and relkind in ('r', 'p', 'm')";
+        let table: Option<String> = session.one(found, &[table])?;
         let Some(table) = table else {
             if database == self.settings.database {
                 self.context.voice.warn(&format!("{database} has no marker any more"));
@@ -204,9 +211,10 @@ impl<'a> Operation<'a> {
             );
             return Err(Failure::refused("no-marker", message));
         };
+        // Written as they are shown: a cast of a type to text may be anybody's function.
         let rows = session.texts(
             sql::fill(
-                "select distinct product::text || ' ' || environment::text from only {}",
+                "select distinct format('%s %s', rtrim(format('%s', product)), rtrim(format('%s', environment))) from only {}",
                 &[sql::given(&table)],
             ),
             &[],

@@ -1,6 +1,8 @@
 //! A private PostgreSQL: its own cluster in a folder of its own, on a free port of this machine, stopped when it is
 //! dropped. As root it runs as the unprivileged user who owns the folder, because PostgreSQL refuses root.
 
+mod template;
+
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,32 +30,23 @@ impl Cluster {
         Self::of(program("postgres").parent().expect("a folder"), &[])
     }
 
-    /// Makes a cluster with the programs of a folder, and starts it with more words on its command line.
+    /// Makes a cluster with the programs of a folder, and starts it with more words on its command line. It is a copy of one that was made once:
+    /// all of them have the same system identifier.
     pub fn of(bin: &Path, extra: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("rilis-postgres-").tempdir().expect("a folder");
+        Self::with(bin, extra, &|data| template::copied(bin, data))
+    }
+
+    /// The same, and no other cluster has its system identifier.
+    pub fn stranger(bin: &Path) -> Self {
+        Self::with(bin, &[], &|data| template::made(bin, data))
+    }
+
+    fn with(bin: &Path, extra: &[&str], make: &dyn Fn(&Path)) -> Self {
+        let folder = folder();
         let path = folder.path();
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("readable");
         std::fs::write(path.join("password"), PASSWORD).expect("written");
         std::fs::set_permissions(path.join("password"), PermissionsExt::from_mode(0o600)).expect("private");
-        std::fs::copy(path.join("password"), path.join("initial")).expect("copied");
-        if let Some((uid, gid)) = crate::unprivileged("postgres") {
-            chown(path, Some(uid), Some(gid)).expect("we are root");
-            chown(path.join("initial"), Some(uid), Some(gid)).expect("we are root");
-        }
-        let data = path.join("data");
-        let made = as_owner(&bin.join("initdb"))
-            .args([
-                "--no-sync",
-                "--username=postgres",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C",
-            ])
-            .arg(format!("--pwfile={}", path.join("initial").display()))
-            .arg(&data)
-            .output()
-            .expect("initdb starts");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        make(&path.join("data"));
         certificate(path);
         let (port, bin) = (crate::free_port(), bin.to_owned());
         let extra: Vec<String> = extra.iter().map(|word| (*word).to_owned()).collect();
@@ -268,6 +261,16 @@ fn certificate(folder: &Path) {
     if let Some((uid, gid)) = crate::unprivileged("postgres") {
         chown(&key, Some(uid), Some(gid)).expect("we are root");
     }
+}
+
+/// A folder that the server's user can write to.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("rilis-postgres-").tempdir().expect("a folder");
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("readable");
+    if let Some((uid, gid)) = crate::unprivileged("postgres") {
+        chown(folder.path(), Some(uid), Some(gid)).expect("we are root");
+    }
+    folder
 }
 
 /// A command that runs as the user who owns the cluster, and that ends when we do.

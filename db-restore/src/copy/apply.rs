@@ -94,9 +94,9 @@ fn defines(statement: &Statement) -> bool {
 }
 
 /// Applies a dump's statements.
-pub struct Apply<'a, 's> {
+pub struct Apply<'a, 'w, 's> {
     pub permit: &'a Permit,
-    pub worker: &'a mut Session<'s>,
+    pub worker: &'a mut Session<'w>,
     pub superuser: &'a mut Session<'s>,
     /// Of the server.
     pub major: u32,
@@ -121,11 +121,11 @@ pub struct Apply<'a, 's> {
     extensions: Option<BTreeSet<String>>,
 }
 
-impl<'a, 's> Apply<'a, 's> {
+impl<'a, 'w, 's> Apply<'a, 'w, 's> {
     /// With nothing done yet.
     pub fn new(
         permit: &'a Permit,
-        worker: &'a mut Session<'s>,
+        worker: &'a mut Session<'w>,
         superuser: &'a mut Session<'s>,
         major: u32,
         login: Option<&'a str>,
@@ -177,13 +177,12 @@ impl<'a, 's> Apply<'a, 's> {
                         Some(name) => sql::fill("{} (encoding {})", &[sql, sql::text(name)]),
                         None => sql,
                     };
-                    let session = if self.is_of_an_extension(&statement)? {
-                        &mut *self.superuser
-                    } else {
-                        &mut *self.worker
-                    };
                     let mut lines = || script.data().map(|line| line.map(<[u8]>::to_vec)).map_err(corrupt);
-                    session.copy_in(&sql, &mut lines)?;
+                    if self.is_of_an_extension(&statement)? {
+                        self.superuser.copy_in(&sql, &mut lines)?;
+                    } else {
+                        self.worker.copy_in(&sql, &mut lines)?;
+                    }
                 }
             }
         }
@@ -381,10 +380,19 @@ impl<'a, 's> Apply<'a, 's> {
         self.superuser.change(self.permit, "reset session authorization")
     }
 
-    /// Makes what is made last, of which some would run at whatever comes after it.
+    /// Makes what is made last: event triggers after everything else, in whatever order a dump has them, for they would run at whatever comes
+    /// after them.
     pub fn close(mut self) -> Result<(), Failure> {
-        let last = std::mem::take(&mut self.last);
+        let begins = |statement: &Statement, words: &[&str]| {
+            statement.begins(&[words, &["event", "trigger"]].concat())
+        };
+        let event = |statement: &Statement| {
+            [&["create"][..], &["alter"], &["comment", "on"]].iter().any(|words| begins(statement, words))
+        };
+        let (triggers, last): (Vec<Statement>, Vec<Statement>) =
+            std::mem::take(&mut self.last).into_iter().partition(event);
         self.by_the_superuser(&last)?;
+        self.by_the_superuser(&triggers)?;
         if self.silenced.is_empty() {
             return Ok(());
         }

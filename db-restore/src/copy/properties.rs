@@ -4,24 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use step::{Failure, Permit};
+use step::Failure;
 
 use crate::server::sql::{self, name};
 use crate::server::{Row, Session, Sql, get};
 
 /// Who owns it, how many may come in, and whether rights were given at all.
 const OWNER: &str =
-    "select pg_get_userbyid(datdba), datconnlimit, datacl is not null from pg_database where datname = $1";
+    "select pg_get_userbyid(datdba), datconnlimit, datacl is not null from pg_database where datname = {}";
 /// Its settings, by role or for all; and for no database: what roles have everywhere. Our own note is none of them.
 const SETTINGS: &str = "
     select case s.setrole when 0 then null else pg_get_userbyid(s.setrole) end, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
     from pg_db_role_setting s left join pg_database d on s.setdatabase = d.oid, unnest(s.setconfig) with ordinality u(c, place)
-    where coalesce(d.datname, '') = $1 and split_part(c, '=', 1) <> 'db_restore.note' order by 1, place";
+    where coalesce(d.datname, '') = {} and split_part(c, '=', 1) <> 'db_restore.note' order by 1, place";
 /// Its rights: what, to whom (nobody in particular: everybody), and whether they may give it on.
 const RIGHTS: &str = "
     select a.privilege_type, case a.grantee when 0 then null else pg_get_userbyid(a.grantee) end, a.is_grantable
     from pg_database d, aclexplode(d.datacl) with ordinality a(grantor, grantee, privilege_type, is_grantable, place)
-    where d.datname = $1 order by a.place";
+    where d.datname = {} order by a.place";
 
 /// What roles may do in the whole cluster, in words.
 const ROLES: &str = "
@@ -33,7 +33,7 @@ const ROLES: &str = "
     from pg_roles r where rolname !~ '^pg_' and not starts_with(rolname, 'db_restore_tmp_')";
 
 /// Settings that decide what a session runs or may do, and that only a superuser can give; and what begins the settings of extensions, which may.
-const GUARDED: &str = "
+pub const GUARDED: &str = "
     select name from pg_settings where context not in ('user', 'backend')
     union select name || '.' from pg_available_extensions union select unnest(array['auto_explain.', 'sepgsql.', 'plperl.', 'pltcl.'])";
 
@@ -75,28 +75,21 @@ pub struct Properties {
 
 /// Those of a database, in one round trip.
 pub fn of(session: &mut Session, database: &str) -> Result<Properties, Failure> {
-    let answers = session.ask_all(&[
-        (OWNER.into(), &[&database]),
-        (SETTINGS.into(), &[&database]),
-        (RIGHTS.into(), &[&database]),
-        (SETTINGS.into(), &[&""]),
-        (ROLES.into(), &[]),
-    ])?;
-    let [owner, settings, rights, of_roles, roles] = answers.as_slice() else {
-        return Err(Failure::bug("five answers"));
-    };
-    let missing = || Failure::failed("database", format!("{database} is not there any more"));
-    let owner = owner.first().ok_or_else(missing)?;
-    let given: bool = get(owner, 2)?;
-    let rights: Vec<Right> = rights.iter().map(right).collect::<Result<_, _>>()?;
-    Ok(Properties {
-        owner: get(owner, 0)?,
-        connection_limit: get(owner, 1)?,
-        settings: settings.iter().map(setting).collect::<Result<_, _>>()?,
-        rights: given.then_some(rights),
-        of_roles: of_roles.iter().map(setting).collect::<Result<_, _>>()?,
-        roles: roles.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect::<Result<_, Failure>>()?,
-    })
+    Properties::of_answers(database, &session.ask_these(&Properties::questions(database))?)
+}
+
+/// The question for the settings of a database.
+pub fn settings(database: &str) -> Sql {
+    sql::fill(SETTINGS, &[literal(database)])
+}
+
+/// The answer to it.
+pub fn settings_of(rows: &[Row]) -> Result<Vec<Setting>, Failure> {
+    rows.iter().map(setting).collect()
+}
+
+fn literal(name: &str) -> Sql {
+    sql::fill("{}::text", &[sql::text(name)])
 }
 
 fn setting(row: &Row) -> Result<Setting, Failure> {
@@ -108,51 +101,33 @@ fn right(row: &Row) -> Result<Right, Failure> {
 }
 
 impl Properties {
-    /// Gives them to a database in the place of its own. What takes rights away must succeed; a setting or a right that the server refuses
-    /// (of a role that is gone, say) is told, one sentence each. A snapshot's word is not enough for what only a superuser can set: that is
-    /// given only where the live database (`before`), or the copy itself, has it too.
-    pub fn give(
-        &self,
-        keeper: &mut Session,
-        permit: &Permit,
-        database: &str,
-        before: &Properties,
-    ) -> Result<Vec<String>, Failure> {
-        let on = || name(database);
-        let own = of(keeper, database)?;
-        let mut base = vec![
-            sql::fill("alter database {} owner to {}", &[on(), name(&self.owner)]),
-            sql::fill("alter database {} connection limit {}", &[on(), sql::number(self.connection_limit)]),
-        ];
-        // All of them would take our own note along.
-        base.extend(own.settings.iter().map(|setting| setting.reset(database)));
-        if self.rights.is_some() {
-            base.push(sql::fill("revoke all on database {} from public, {}", &[on(), name(&self.owner)]));
-        }
-        keeper.change(permit, sql::join(base, ";\n"))?;
-        let guarded = keeper.texts(GUARDED, &[])?;
-        let known = |s: &Setting| before.settings.contains(s) || own.settings.contains(s);
-        let (given, kept_back): (Vec<&Setting>, Vec<&Setting>) =
-            self.settings.iter().partition(|setting| known(setting) || !setting.is_guarded(&guarded));
-        let mut each: Vec<(String, bool, Sql)> =
-            given.into_iter().map(|s| (s.said(false), s.is_open(), s.sql(database))).collect();
-        for right in self.rights.iter().flatten() {
-            each.push((right.said(), true, right.sql("database".into(), on())?));
-        }
-        let statements: Vec<Sql> = each.iter().map(|(.., sql)| sql.clone()).collect();
-        let answers = keeper.change_each(permit, &statements)?;
-        let refused = each.into_iter().zip(answers).filter_map(|((what, open, _), answer)| {
-            let why = answer.err()?.causes.join(" ");
-            // The server's words may hold the value.
-            Some(if open { format!("{what}: {why}") } else { format!("{what}: the server refuses it") })
-        });
-        let by_hand = kept_back.into_iter().map(|setting| {
-            format!(
-                "{}: only a superuser can set it, so a snapshot's word is not enough: set it by hand",
-                setting.said(true)
-            )
-        });
-        Ok(refused.chain(by_hand).collect())
+    /// How many questions [`Properties::questions`] are.
+    pub const QUESTIONS: usize = 5;
+
+    /// The questions of which [`Properties::of_answers`] reads the answers.
+    pub fn questions(database: &str) -> Vec<Sql> {
+        let of = |question: &'static str| sql::fill(question, &[literal(database)]);
+        vec![of(OWNER), settings(database), of(RIGHTS), settings(""), ROLES.into()]
+    }
+
+    /// Those of a database.
+    pub fn of_answers(database: &str, answers: &[Vec<Row>]) -> Result<Self, Failure> {
+        let [owner, settings, rights, of_roles, roles] = answers else {
+            return Err(Failure::bug("five answers"));
+        };
+        let missing = || Failure::failed("database", format!("{database} is not there any more"));
+        let owner = owner.first().ok_or_else(missing)?;
+        let given: bool = get(owner, 2)?;
+        let rights: Vec<Right> = rights.iter().map(right).collect::<Result<_, _>>()?;
+        let roles = roles.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?)));
+        Ok(Properties {
+            owner: get(owner, 0)?,
+            connection_limit: get(owner, 1)?,
+            settings: settings_of(settings)?,
+            rights: given.then_some(rights),
+            of_roles: settings_of(of_roles)?,
+            roles: roles.collect::<Result<_, Failure>>()?,
+        })
     }
 
     /// What is different now, a sentence each. The values of settings that are not PostgreSQL's own may be secret: they are not said.
@@ -237,25 +212,25 @@ fn set(now: &[Setting], then: &[Setting]) -> Vec<String> {
 
 impl Setting {
     /// Whether its value may be shown: PostgreSQL's own settings hold no secrets.
-    fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         !self.name.contains('.')
     }
 
     /// Whether it is one of these, or begins with what ends in a dot.
-    fn is_guarded(&self, guarded: &[String]) -> bool {
+    pub fn is_guarded(&self, guarded: &[String]) -> bool {
         guarded
             .iter()
             .any(|g| if g.ends_with('.') { self.name.starts_with(g.as_str()) } else { self.name == *g })
     }
 
-    fn said(&self, with_value: bool) -> String {
+    pub fn said(&self, with_value: bool) -> String {
         let of = self.role.as_ref().map(|role| format!(" of the role {role}")).unwrap_or_default();
         let value = if with_value && self.is_open() { format!(" is {}", self.value) } else { String::new() };
         format!("the setting {}{of}{value}", self.name)
     }
 
     /// The statement that takes it from a database.
-    fn reset(&self, database: &str) -> Sql {
+    pub fn reset(&self, database: &str) -> Sql {
         let parts = sql::join(self.name.split('.').map(name), ".");
         match &self.role {
             None => sql::fill("alter database {} reset {}", &[name(database), parts]),
@@ -266,7 +241,7 @@ impl Setting {
     }
 
     /// The statement that gives it to a database.
-    fn sql(&self, database: &str) -> Sql {
+    pub fn sql(&self, database: &str) -> Sql {
         // `app.mode` is one setting, and not a setting of `app`.
         let parts = sql::join(self.name.split('.').map(name), ".");
         let value = sql::setting(&self.name, &self.value);
@@ -281,7 +256,7 @@ impl Setting {
 }
 
 impl Right {
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         let to = self.to.as_deref().unwrap_or("everybody");
         let on = if self.grantable { " (to be given on)" } else { "" };
         format!("the right {} of {to}{on}", self.privilege)

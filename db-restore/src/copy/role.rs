@@ -88,14 +88,20 @@ fn drop_role(session: &mut Session, permit: &Permit, role: &str, first: sql::Sql
     session.change(permit, gone)
 }
 
-/// Drops the roles that killed runs on this database have left: we hold its lock. What they own in copies goes with those copies first.
-pub fn sweep(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
-    let sql = "select rolname::text from pg_roles where starts_with(rolname, $1) and shobj_description(oid, 'pg_authid') = $2";
-    for role in keeper.texts(sql, &[&HEAD, &note(database)])? {
+/// The question for the roles that killed runs on a database have left.
+pub fn left(database: &str) -> sql::Sql {
+    sql::fill(
+        "select rolname::text from pg_roles where starts_with(rolname, {}) and shobj_description(oid, 'pg_authid') = {}",
+        &[text(HEAD), text(&note(database))],
+    )
+}
+
+/// Drops such roles: we hold the lock. What they own in copies goes with those copies first.
+pub fn sweep(keeper: &mut Session, permit: &Permit, roles: Vec<String>) {
+    for role in roles {
         // One that still owns something elsewhere cannot be dropped, and cannot log in after its time.
         let _ = drop_role(keeper, permit, &role, "".into());
     }
-    Ok(())
 }
 
 /// So many bytes by chance, in hexadecimal digits.

@@ -10,10 +10,10 @@ use crate::copy::apply::Apply;
 use crate::copy::parts::{self, Parts};
 use crate::copy::rights;
 use crate::copy::role::{self, TemporaryRole};
-use crate::journal::{self, Note};
+use crate::journal::{self, Beside, Journal, Keeper, Note};
 use crate::plan::{self, Names};
 use crate::server::sql::{self, name, text};
-use crate::server::{Live, Login, Row, Server, Session, Sql, get};
+use crate::server::{Live, Login, Row, Server, Session, Sql, Value, get};
 use crate::settings::Settings;
 use crate::sources::archive::Dump;
 use crate::tools::Job;
@@ -26,13 +26,18 @@ const LIKE: &str = "
     from pg_database d join pg_tablespace t on t.oid = d.dattablespace, to_jsonb(d) j
     where d.datname = $1";
 /// Makes the empty side database, like the live one. Gives its oid.
-pub fn make(keeper: &mut Session, permit: &Permit, names: &Names, run: &str) -> Result<u32, Failure> {
+pub fn make(keeper: &mut Keeper, permit: &Permit, names: &Names, run: &str) -> Result<u32, Failure> {
     let rows = keeper.ask(LIKE, &[&names.live])?;
     let missing = || Failure::failed("database", format!("{} is not there any more", names.live));
     let create = like(rows.first().ok_or_else(missing)?, &names.side)?;
     let note = journal::first(&names.side, &Note::Filling { run: run.to_owned() })?;
-    keeper.change_all(permit, vec![create, note])?;
-    oid(keeper, &names.side)
+    let which = sql::fill("select oid from pg_database where datname = {}::text", &[text(&names.side)]);
+    let answers = keeper.change_all(permit, &[create, note, which])?;
+    let row = answers.last().and_then(|rows| rows.first());
+    row.map_or_else(
+        || Err(Failure::failed("database", format!("{} is not there", names.side))),
+        |r| get(r, 0),
+    )
 }
 
 /// The statement that makes a database like the one that a row of [`LIKE`] tells of.
@@ -63,36 +68,35 @@ fn like(row: &Row, side: &str) -> Result<Sql, Failure> {
     ))
 }
 
-/// The oid of a database that must be there.
-pub fn oid(keeper: &mut Session, database: &str) -> Result<u32, Failure> {
-    let oid = keeper.one("select oid from pg_database where datname = $1", &[&database])?;
-    oid.ok_or_else(|| Failure::failed("database", format!("{database} is not there")))
+/// Says in its comment what a database is, by what the keeper has seen last.
+pub fn mark(keeper: &mut Keeper, permit: &Permit, database: &str, remark: &Note) -> Result<(), Failure> {
+    let statements = keeper.journal.replace(database, database, Some(remark))?;
+    keeper.change(permit, sql::join(statements, ";\n"))
 }
 
-/// Says in its comment what a side database is.
-pub fn mark(keeper: &mut Session, permit: &Permit, side: &str, remark: &Note) -> Result<(), Failure> {
-    let statement = journal::replace(keeper, side, side, Some(remark))?;
-    keeper.change(permit, &statement)
-}
-
-/// Says in its comment that a copy is done, and closes it, in one: a killed run leaves one that is made anew, or one that is used.
-pub fn finish(keeper: &mut Session, permit: &Permit, copy: &str, remark: &Note) -> Result<(), Failure> {
-    let note = journal::replace(keeper, copy, copy, Some(remark))?;
-    let close =
-        sql::fill("begin; alter database {} allow_connections false; {}; commit", &[name(copy), note]);
-    keeper.change(permit, close)
+/// The statements that say in its comment that a copy is done, and close it, in one: a killed run leaves one that is made anew, or one that is
+/// used.
+pub fn finishing(journal: &Journal, copy: &str, remark: &Note) -> Result<Sql, Failure> {
+    let note = sql::join(journal.replace(copy, copy, Some(remark))?, ";\n");
+    Ok(sql::fill("begin; alter database {} allow_connections false; {}; commit", &[name(copy), note]))
 }
 
 /// Throws a side database away, with whoever is still in it. A subscription in it, which came with a dump and does nothing, goes first.
-pub fn discard(keeper: &mut Session, permit: &Permit, side: &str) -> Result<(), Failure> {
+pub fn discard(keeper: &mut Keeper, permit: &Permit, side: &str) -> Result<(), Failure> {
     let drop = || sql::fill("drop database if exists {} with (force)", &[name(side)]);
+    keeper.journal.forget(side);
     let Err(failure) = keeper.change(permit, drop()) else { return Ok(()) };
     if !failure.causes.iter().any(|cause| cause.contains("subscription")) {
         return Err(failure);
     }
     keeper.change(permit, sql::fill("alter database {} allow_connections true", &[name(side)]))?;
     let mut inside = keeper.server().connect(side)?;
+    // Whose function an event trigger calls matters to nobody: it is not to run.
+    let triggers = "select quote_ident(evtname) from pg_event_trigger where evtenabled <> 'D'";
     let here = "select quote_ident(subname) from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())";
+    for trigger in inside.texts(triggers, &[])? {
+        inside.change(permit, sql::fill("alter event trigger {} disable", &[sql::given(&trigger)]))?;
+    }
     for subscription in inside.texts(here, &[])? {
         let gone = sql::given(&subscription);
         let end = "alter subscription {} disable; alter subscription {} set (slot_name = none); drop subscription {}";
@@ -102,54 +106,73 @@ pub fn discard(keeper: &mut Session, permit: &Permit, side: &str) -> Result<(), 
     keeper.change(permit, drop())
 }
 
-/// Opens a copy to be looked at, in whose name, or closes it again: what nobody can enter nobody can change.
-pub fn look(keeper: &mut Session, permit: &Permit, copy: &str, by: Option<&str>) -> Result<(), Failure> {
-    let note = journal::closed(keeper, copy, by)?;
-    let open = if by.is_some() { "true" } else { "false" };
+/// Opens a copy to be looked at, in whose name.
+pub fn open(keeper: &mut Keeper, permit: &Permit, copy: &str, run: &str) -> Result<(), Failure> {
+    let note = keeper.journal.closed(copy, Some(run));
     keeper.change(
         permit,
-        sql::fill(
-            "begin; alter database {} allow_connections {}; {}; commit",
-            &[name(copy), open.into(), note],
-        ),
+        sql::fill("begin; alter database {} allow_connections true; {}; commit", &[name(copy), note]),
     )
 }
 
+/// The statements that close it again: what nobody can enter nobody can change.
+pub fn closing(journal: &Journal, copy: &str) -> Sql {
+    let note = journal.closed(copy, None);
+    sql::fill("begin; alter database {} allow_connections false; {}; commit", &[name(copy), note])
+}
+
+/// Closes it again, whatever has come meanwhile, with what people have written into its comment.
+pub fn close(keeper: &mut Keeper, permit: &Permit, copy: &str) -> Result<(), Failure> {
+    keeper.see_through();
+    let closed = keeper.refresh(Vec::new()).and_then(|_| {
+        let closing = closing(&keeper.journal, copy);
+        keeper.change(permit, closing)
+    });
+    keeper.heed();
+    closed
+}
+
 /// Throws away what killed attempts have left: we hold the lock, so nobody is at work on them.
-pub fn sweep(keeper: &mut Session, permit: &Permit, live: &str) -> Result<(), Failure> {
-    let superuser = "select rolsuper from pg_roles where rolname = current_user";
-    let superuser = keeper.one(superuser, &[])? == Some(true);
-    for beside in journal::beside(keeper, live)?.values() {
-        let half = match &beside.remark {
-            Some(Note::Filling { .. }) => true,
-            // One that a person has written a comment on is theirs to drop.
-            None if !beside.bare => false,
-            // Nor is a clone that says nothing dropped where it could say it in a comment only: that may have been taken away.
-            None => {
-                plan::is_beside(&beside.name, live, "dbr")
-                    || (superuser && plan::is_beside(&beside.name, live, "snap"))
-            }
-            Some(_) => false,
-        };
-        if half {
-            discard(keeper, permit, &beside.name)?;
-        } else if beside.open && beside.noted && beside.name != live {
-            look(keeper, permit, &beside.name, None)?;
+pub fn sweep(keeper: &mut Keeper, permit: &Permit, live: &str) -> Result<(), Failure> {
+    let superuser = keeper.journal.superuser;
+    let half = |beside: &Beside| match &beside.remark {
+        Some(Note::Filling { .. }) => true,
+        // One that a person has written a comment on is theirs to drop.
+        None if !beside.is_bare() => false,
+        // Nor is a clone that says nothing dropped where it could say it in a comment only: that may have been taken away.
+        None => {
+            plan::is_beside(&beside.name, live, "dbr")
+                || (superuser && plan::is_beside(&beside.name, live, "snap"))
         }
+        Some(_) => false,
+    };
+    let (left, others): (Vec<&Beside>, Vec<&Beside>) = keeper.journal.besides().partition(|b| half(b));
+    let names = |list: Vec<&Beside>| list.iter().map(|b| b.name.clone()).collect::<Vec<_>>();
+    let opened = names(others.into_iter().filter(|b| b.open && b.noted).collect());
+    for database in names(left) {
+        discard(keeper, permit, &database)?;
     }
-    role::sweep(keeper, permit, live)
+    for database in opened {
+        let closing = closing(&keeper.journal, &database);
+        keeper.change(permit, closing)?;
+        keeper.journal.is_closed(&database);
+    }
+    let roles = std::mem::take(&mut keeper.journal.roles);
+    role::sweep(keeper, permit, roles);
+    Ok(())
 }
 
 /// A side database that is being filled.
-pub struct Side<'a> {
+pub struct Side<'a, 'n> {
     pub context: &'a Context,
     pub settings: &'a Settings,
     pub server: Server<'a>,
-    pub name: &'a str,
+    pub name: &'n str,
 }
 
-impl Side<'_> {
-    /// Restores a dump that will take about `bytes`; any error is one. Gives the extensions that cannot be made in a copy. A superuser's session runs nothing that the dump's makers wrote.
+impl<'a> Side<'a, '_> {
+    /// Restores a dump that will take about `bytes`; any error is one. Gives the extensions that cannot be made in a copy, and the session that can
+    /// look at it. A superuser's session runs nothing that the dump's makers wrote.
     pub fn fill(
         &self,
         permit: &Permit,
@@ -157,7 +180,7 @@ impl Side<'_> {
         live: &Live,
         dump: &Dump,
         bytes: u64,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<(Vec<String>, Session<'a>), Failure> {
         if !live.superuser {
             return self.fill_as(permit, None, live, dump, bytes);
         }
@@ -166,9 +189,9 @@ impl Side<'_> {
             |worker: &Sql| sql::fill("alter database {} owner to {}", &[side.clone(), worker.clone()]);
         let worker =
             TemporaryRole::make(self.server, permit, keeper, &self.settings.database, budget, rights)?;
-        let left_out = self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
+        let filled = self.fill_as(permit, Some(&worker.login), live, dump, bytes)?;
         worker.end(keeper, sql::fill("alter database {} owner to {}", &[side.clone(), name(&live.owner)]))?;
-        Ok(left_out)
+        Ok(filled)
     }
 
     fn fill_as(
@@ -178,7 +201,7 @@ impl Side<'_> {
         live: &Live,
         dump: &Dump,
         bytes: u64,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<(Vec<String>, Session<'a>), Failure> {
         let mut worker = login.map_or(self.server, |login| self.server.of(login)).connect(self.name)?;
         let mut superuser = self.server.connect(self.name)?;
         let user = login.map(|login| login.user.as_str());
@@ -204,7 +227,8 @@ impl Side<'_> {
         left_out.iter().for_each(|(name, why)| {
             self.context.voice.warn(&format!("the extension {name} cannot be made in a copy and is left out, with the rows of its own tables ({why}): make it again after the restore (create extension), and bring back its rows with pg_restore --data-only"));
         });
-        Ok(left_out.into_iter().map(|(name, _)| name).collect())
+        superuser.renew();
+        Ok((left_out.into_iter().map(|(name, _)| name).collect(), superuser))
     }
 
     /// An archive without rights gets those of the live database: an application that lived on them would read nothing, and what was taken from
@@ -316,11 +340,7 @@ impl Side<'_> {
             unknown.iter().for_each(|what| self.context.voice.detail(&format!("not in {database}: {what}")));
             return Ok(());
         }
-        own_multiranges(permit, superuser, login)?;
-        let sql = "select pg_describe_object(d.classid, d.objid, d.objsubid) from pg_shdepend d join pg_roles r on r.oid = d.refobjid
-                   where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname = $1
-                     and d.dbid = (select oid from pg_database where datname = current_database()) order by 1 limit 20";
-        let left = superuser.texts(sql, &[&login.user])?;
+        let left = left_by(permit, superuser, login)?;
         if left.is_empty() {
             return Ok(());
         }
@@ -333,17 +353,32 @@ impl Side<'_> {
     }
 }
 
+/// What a role still owns in a copy, in words.
+const LEFT: &str = "
+    select pg_describe_object(d.classid, d.objid, d.objsubid) from pg_shdepend d join pg_roles r on r.oid = d.refobjid
+    where d.refclassid = 'pg_authid'::regclass and d.deptype = 'o' and r.rolname = $1
+      and d.dbid = (select oid from pg_database where datname = current_database()) order by 1 limit 20";
 /// Before 17, a range's new owner does not get the multirange that was made with it, and no dump speaks of that.
-fn own_multiranges(permit: &Permit, superuser: &mut Session, login: &Login) -> Result<(), Failure> {
-    let sql = "select format('%I.%I', n.nspname, m.typname), pg_get_userbyid(t.typowner)
-               from pg_range r join pg_type t on t.oid = r.rngtypid join pg_type m on m.oid = r.rngmultitypid join pg_namespace n on n.oid = m.typnamespace
-               join pg_roles w on w.oid = m.typowner where w.rolname = $1 and t.typowner <> m.typowner";
+const MULTIRANGES: &str = "
+    select format('%I.%I', n.nspname, m.typname), pg_get_userbyid(t.typowner)
+    from pg_range r join pg_type t on t.oid = r.rngtypid join pg_type m on m.oid = r.rngmultitypid join pg_namespace n on n.oid = m.typnamespace
+    join pg_roles w on w.oid = m.typowner where w.rolname = $1 and t.typowner <> m.typowner";
+
+/// What the worker still owns, once multiranges belong to whom their ranges do.
+fn left_by(permit: &Permit, superuser: &mut Session, login: &Login) -> Result<Vec<String>, Failure> {
+    let own: &[&dyn Value] = &[&login.user];
+    let answers = superuser.ask_all(&[(MULTIRANGES.into(), own), (LEFT.into(), own)])?;
+    let [multiranges, left] = answers.as_slice() else { return Err(Failure::bug("two answers")) };
+    if multiranges.is_empty() {
+        return left.iter().map(|row| get(row, 0)).collect();
+    }
     let mut statements = Vec::new();
-    for row in superuser.ask(sql, &[&login.user])? {
-        let (multirange, owner): (String, String) = (get(&row, 0)?, get(&row, 1)?);
+    for row in multiranges {
+        let (multirange, owner): (String, String) = (get(row, 0)?, get(row, 1)?);
         statements.push(sql::fill("alter type {} owner to {}", &[sql::given(&multirange), name(&owner)]));
     }
-    if statements.is_empty() { Ok(()) } else { superuser.change(permit, sql::join(statements, ";")) }
+    superuser.change(permit, sql::join(statements, ";"))?;
+    superuser.texts(LEFT, own)
 }
 
 /// How far a restore is, for people.

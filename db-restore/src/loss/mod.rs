@@ -11,18 +11,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use step::Failure;
 
-use crate::server::{self, Server, Session, Sql, get, sql};
+use crate::restore::seal;
+use crate::server::{self, Row, Server, Session, Sql, get, sql};
 use crate::snapshot::origin::Origin;
+use large::{LOOK, Large};
 use rows::{Bucket, Comparison, Differences, Side, comparison, count};
-use shape::{Shapes, others, shapes, shapes_of};
+use shape::{OTHERS, Shapes, UNREADABLE, others_of, shapes_of};
 use since::Counts;
 
 pub use report::{By, Lost, Report};
 pub use shape::{SHAPES, layouts};
 
-/// How many rows were ever written in a database, `$1` its identity; nothing where nobody counts. Moves whenever anything is written.
+/// How many rows were ever written in a database, by its identity; nothing where nobody counts. Moves whenever anything is written.
 pub const WRITTEN: &str = "select case when current_setting('track_counts')::boolean then tup_inserted + tup_updated + tup_deleted end
-                           from pg_stat_database where datid = $1";
+                           from pg_stat_database where datid = {}";
 
 /// The same of the database with this name.
 const WRITTEN_HERE: &str = "select case when current_setting('track_counts')::boolean then tup_inserted + tup_updated + tup_deleted end
@@ -38,29 +40,29 @@ pub struct Sides<'a> {
     pub origin: Option<&'a Origin>,
 }
 
-/// Compares the two sides, each by a thread of its own; `beside` is done at the same time.
+/// Compares the two sides, each by a thread of its own; `beside` is done at the same time. With `sealed`, also the seal of the new side.
 pub fn report<T: Send>(
     sides: Sides,
+    sealed: bool,
     beside: impl FnOnce() -> Result<T, Failure> + Send,
-) -> Result<(Report, T), Failure> {
-    let (mut pair, other) = Pair::open(sides, "true".into())?;
-    let before = pair.before.clone();
+) -> Result<(Report, T, Option<String>), Failure> {
+    let mut pair = Pair::open(sides, "true".into(), sealed)?;
+    let Before { shapes: before, written, large, derived, mut unread } = pair.before.clone();
+    let other = pair.other.clone();
     let names: BTreeSet<&String> = before.keys().chain(other.keys()).collect();
     let all: Vec<_> = names.iter().map(|t| comparison(t, before.get(*t), other.get(*t))).collect();
     let (losses, done) = std::thread::scope(|scope| {
         let done = scope.spawn(beside);
         (pair.losses(&all), joined(done.join()))
     });
-    let (losses, done) = (losses?, done?);
-    let (derived, mut unread) = others(&mut pair.old.session)?;
-    let large = large::look(&mut pair.old.session)?;
+    let ((losses, seal), done) = (losses?, done?);
     unread.extend(
         (large.count > 0 && !large.readable)
             .then(|| format!("{} {}, which only a superuser may read", large.count, large::NAME)),
     );
     let counts = losses.iter().filter_map(|l| Some((l.table.clone(), l.rows_new?)));
     let (extensions, counts) = counts.partition(|(table, _)| other.get(table).is_some_and(|s| s.extension));
-    let (origin, written) = (sides.origin.cloned(), pair.written);
+    let origin = sides.origin.cloned();
     let mut report = Report {
         counts,
         extensions,
@@ -74,7 +76,7 @@ pub fn report<T: Send>(
     };
     losses.into_iter().for_each(|lost| report.put(lost));
     large::lost(&mut pair.old, &mut pair.new)?.into_iter().for_each(|lost| report.put(lost));
-    Ok((report, done))
+    Ok((report, done, seal))
 }
 
 /// Brings a report up to date now that the old side is quiet: only tables that were written to since are compared again. The new
@@ -87,14 +89,14 @@ pub fn finish(sides: Sides, (from, written): (u64, Option<i64>), report: &mut Re
     let first = from & 0xffff_ffff;
     let only = sql::fill("not (age(t.xmin) >= 0 and age(t.xmin) <= age('{}'::xid))", &[sql::number(first)]);
     let origin = report.origin.clone();
-    let mut quiet = sides.server.connect(sides.old)?;
-    let large = large::look(&mut quiet)?;
-    if shapes(&mut quiet)? == report.old && large == report.large {
+    let quiet = sides.server.connect(sides.old)?.ask_these(&[LOOK.into(), SHAPES.into()])?;
+    let [large, shapes] = quiet.as_slice() else { return Err(Failure::bug("two answers")) };
+    let large = large::of(large)?;
+    if shapes_of(shapes)? == report.old && large == report.large {
         return Ok(());
     }
-    drop(quiet);
-    let (mut pair, other) = Pair::open(Sides { origin: origin.as_ref(), ..sides }, only)?;
-    let now = pair.before.clone();
+    let mut pair = Pair::open(Sides { origin: origin.as_ref(), ..sides }, only, false)?;
+    let (now, other) = (pair.before.shapes.clone(), pair.other.clone());
     let names: BTreeSet<&String> = now.keys().chain(report.old.keys()).collect();
     let moved = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t));
     let moved: Vec<String> = moved.cloned().collect();
@@ -106,7 +108,7 @@ pub fn finish(sides: Sides, (from, written): (u64, Option<i64>), report: &mut Re
         return Ok(());
     }
     let all: Vec<_> = moved.iter().map(|t| comparison(t, now.get(t), other.get(t))).collect();
-    for lost in pair.losses(&all)? {
+    for lost in pair.losses(&all)?.0 {
         // One that it had and has no more may have been lost by the swap or by what came after it.
         let counted = report.counts.get(&lost.table).or_else(|| report.extensions.get(&lost.table));
         if lost.rows_new != counted.copied() {
@@ -123,59 +125,93 @@ fn joined<T>(thread: std::thread::Result<Result<T, Failure>>) -> Result<T, Failu
     thread.unwrap_or_else(|_| Err(Failure::bug("a thread that compares has panicked")))
 }
 
-/// The old side's tables, and what [`WRITTEN`] says of it.
-type Before = (Shapes, Option<i64>);
+/// What the old side is, looked at before its sight begins: who writes later is noticed.
+#[derive(Clone)]
+struct Before {
+    shapes: Shapes,
+    /// What [`WRITTEN`] says of it.
+    written: Option<i64>,
+    large: Large,
+    /// What is not compared: what is no data of its own, and what we may not read.
+    derived: Vec<String>,
+    unread: Vec<String>,
+}
 
 /// Both sides, each seen as it is at one instant.
 struct Pair<'a> {
     old: Side<'a>,
     new: Side<'a>,
-    /// The old side's tables, looked at before that instant: who writes later is noticed.
-    before: Shapes,
-    written: Option<i64>,
+    before: Before,
+    /// The new side's tables.
+    other: Shapes,
+    /// What is asked of the new side for its seal.
+    seal: Option<seal::Names>,
     /// What was written since is known by this.
     origin: Option<&'a Origin>,
 }
 
 impl<'a> Pair<'a> {
-    /// Both sides are opened at the same time, and each is asked in as few round trips as there can be. Gives the new side's tables too.
-    fn open(sides: Sides<'a>, only: Sql) -> Result<(Self, Shapes), Failure> {
+    /// Both sides are opened at the same time, and each is asked in as few round trips as there can be.
+    fn open(sides: Sides<'a>, only: Sql, sealed: bool) -> Result<Self, Failure> {
         let (left, right) = std::thread::scope(|scope| {
             let left = scope.spawn(|| Self::old_side(sides));
-            let right = Self::new_side(sides);
+            let right = Self::new_side(sides, only, sealed);
             (joined(left.join()), right)
         });
-        let ((old, (before, written), doubt), (new, other)) = (left?, right?);
+        let ((old, before, doubt), (new, other, seal)) = (left?, right?);
         if let Some(doubt) = doubt {
             sides.server.detail(&format!("every row is compared: {doubt}"));
         }
         let origin = sides.origin.filter(|_| doubt.is_none());
-        let (old, new) = (Side { session: old, only: "true".into() }, Side { session: new, only });
-        Ok((Pair { old, new, before, written, origin }, other))
+        Ok(Pair { old, new, before, other, seal, origin })
     }
 
-    fn old_side(sides: Sides<'a>) -> Result<(Session<'a>, Before, Option<&'static str>), Failure> {
-        let mut old = sides.server.connect(sides.old)?;
-        // Before the sight begins: who writes later is noticed.
+    fn old_side(sides: Sides<'a>) -> Result<(Side<'a>, Before, Option<&'static str>), Failure> {
+        let mut session = sides.server.connect(sides.old)?;
         let here: [&dyn server::Value; 1] = [&sides.old];
-        let answers = old.ask_all(&[(WRITTEN_HERE.into(), &here), (SHAPES.into(), &[])])?;
-        let [written, before] = answers.as_slice() else { return Err(Failure::bug("two answers")) };
-        let written = written.first().map(|row| get::<Option<i64>>(row, 0)).transpose()?.flatten();
-        let before = (shapes_of(before)?, written);
+        let first = [WRITTEN_HERE, SHAPES, LOOK, OTHERS, UNREADABLE].map(Sql::from);
+        let first: Vec<(Sql, &[&dyn server::Value])> = first
+            .into_iter()
+            .enumerate()
+            .map(|(n, sql)| (sql, if n == 0 { &here[..] } else { &[] }))
+            .collect();
         let question = sides.origin.map(Origin::question);
         let values: Option<[&dyn server::Value; 2]> = question.as_ref().map(|q| [&q.xids as _, &q.ends as _]);
-        let mut questions: Vec<(Sql, &[&dyn server::Value])> = vec![(PREPARE.into(), &[])];
-        questions.extend(values.as_ref().map(|values| (Origin::QUESTION.into(), &values[..])));
-        let answers = old.still_and_ask(&questions)?;
-        let doubt = sides.origin.map(|origin| origin.doubt(answers.get(1).map_or(&[], Vec::as_slice)));
-        Ok((old, before, doubt.transpose()?.flatten()))
+        let mut then: Vec<(Sql, &[&dyn server::Value])> = vec![(PREPARE.into(), &[]), (LOOK.into(), &[])];
+        then.extend(values.as_ref().map(|values| (Origin::QUESTION.into(), &values[..])));
+        let (first, then) = session.ask_and_still(&first, &then)?;
+        let [written, shapes, large, others, unreadable] = first.as_slice() else {
+            return Err(Failure::bug("five answers"));
+        };
+        let (derived, unread) = others_of(others, unreadable)?;
+        let before = Before {
+            shapes: shapes_of(shapes)?,
+            written: written.first().map(|row| get::<Option<i64>>(row, 0)).transpose()?.flatten(),
+            large: large::of(large)?,
+            derived,
+            unread,
+        };
+        let answer = |n: usize| then.get(n).map_or(&[][..], Vec::as_slice);
+        let doubt = sides.origin.map(|origin| origin.doubt(answer(2))).transpose()?.flatten();
+        Ok((Side { session, only: "true".into(), large: large::of(answer(1))? }, before, doubt))
     }
 
-    fn new_side(sides: Sides<'a>) -> Result<(Session<'a>, Shapes), Failure> {
-        let mut new = sides.server.connect(sides.new)?;
-        let answers = new.still_and_ask(&[(PREPARE.into(), &[]), (SHAPES.into(), &[])])?;
-        let shapes = shapes_of(answers.get(1).map_or(&[], Vec::as_slice))?;
-        Ok((new, shapes))
+    fn new_side(
+        sides: Sides<'a>,
+        only: Sql,
+        sealed: bool,
+    ) -> Result<(Side<'a>, Shapes, Option<seal::Names>), Failure> {
+        let mut session = sides.server.connect(sides.new)?;
+        let names = if sealed { &seal::NAMES[..] } else { &[] };
+        let then = [&[PREPARE, SHAPES, LOOK][..], names].concat();
+        let then: Vec<(Sql, &[&dyn server::Value])> =
+            then.into_iter().map(|sql| (sql.into(), &[][..])).collect();
+        let (_, then) = session.ask_and_still(&[], &then)?;
+        let [_, shapes, large, names @ ..] = then.as_slice() else {
+            return Err(Failure::bug("three answers"));
+        };
+        let names = sealed.then(|| seal::Names::of_answers(names)).transpose()?;
+        Ok((Side { session, only, large: large::of(large)? }, shapes_of(shapes)?, names))
     }
 
     /// Asks both sides at the same time.
@@ -193,9 +229,9 @@ impl<'a> Pair<'a> {
         Ok((a?, b?))
     }
 
-    /// What each table loses.
-    fn losses(&mut self, all: &[Comparison]) -> Result<Vec<Lost>, Failure> {
-        let counts = self.counts(all)?;
+    /// What each table loses, and the new side's seal if it was asked for.
+    fn losses(&mut self, all: &[Comparison]) -> Result<(Vec<Lost>, Option<String>), Failure> {
+        let (counts, seal) = self.counts(all)?;
         let served = |c: &Comparison| counts.contains_key(&c.table);
         let whole: Vec<&Comparison> = all.iter().filter(|c| !served(c)).collect();
         let (mut olds, mut news) = self.both(
@@ -206,18 +242,25 @@ impl<'a> Pair<'a> {
             Some(counts) => self.since(c, *counts),
             None => self.whole(c, olds.remove(&c.table).as_deref(), news.remove(&c.table).as_deref()),
         };
-        all.iter().map(&mut one).collect()
+        Ok((all.iter().map(&mut one).collect::<Result<_, _>>()?, seal))
     }
 
-    /// The tables for which it is enough to look at what was written since.
-    fn counts(&mut self, all: &[Comparison]) -> Result<BTreeMap<String, Counts>, Failure> {
-        let Some(origin) = self.origin else { return Ok(BTreeMap::new()) };
-        let covered: Vec<&Comparison> = all.iter().filter(|c| origin.covers(c)).collect();
-        let (olds, news) =
-            self.both(|old| origin.counts(&covered, old), |new| rows::counts(&covered, new))?;
+    /// The tables for which it is enough to look at what was written since; and the seal, which is asked together with their numbers.
+    fn counts(&mut self, all: &[Comparison]) -> Result<(BTreeMap<String, Counts>, Option<String>), Failure> {
+        let (origin, names) = (self.origin, self.seal.take());
+        let covered: Vec<&Comparison> =
+            all.iter().filter(|c| origin.is_some_and(|origin| origin.covers(c))).collect();
+        let more = names.as_ref().map(seal::Names::questions).unwrap_or_default();
+        let (olds, (news, answers)) = self.both(
+            |old| origin.map_or(Ok(Vec::new()), |origin| origin.counts(&covered, old)),
+            |new| rows::counts(&covered, &more, new),
+        )?;
+        let seal = names.map(|names| names.seal(&answers)).transpose()?;
+        let Some(origin) = origin else { return Ok((BTreeMap::new(), seal)) };
         let all = covered.into_iter().zip(olds.into_iter().zip(news));
         let all = all.map(|(c, ((old, newer), new))| (c, Counts { old, newer, new }));
-        Ok(all.filter(|(c, counts)| origin.serves(c, *counts)).map(|(c, n)| (c.table.clone(), n)).collect())
+        let all = all.filter(|(c, counts)| origin.serves(c, *counts)).map(|(c, n)| (c.table.clone(), n));
+        Ok((all.collect(), seal))
     }
 
     fn since(&mut self, c: &Comparison, counts: Counts) -> Result<Lost, Failure> {
@@ -294,26 +337,23 @@ fn prints<'c>(
 
 /// Rows, and large objects, that were written since a transaction, by table: what an undo would lose.
 pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String, u64>, Failure> {
-    let mut written = BTreeMap::new();
     // Transaction numbers are compared in the 32 bits in which rows carry them.
     let xid = i64::try_from(xid & 0xffff_ffff).unwrap_or_default();
-    let tables: Vec<String> = shapes(session)?.into_keys().collect();
+    let answers = session.ask_these(&[SHAPES.into(), LOOK.into()])?;
+    let [shapes, large] = answers.as_slice() else { return Err(Failure::bug("two answers")) };
+    let tables = shapes_of(shapes)?.into_keys();
     let one = |table: &String| {
         sql::fill(
-            "select count(*) from only {} where age(xmin) <= age($1::bigint::text::xid)",
-            &[sql::given(table)],
+            "select count(*) from only {} where age(xmin) <= age('{}'::xid)",
+            &[sql::given(table), sql::number(xid)],
         )
     };
-    if let Some(objects) = large::written_since(session, xid)?.filter(|objects| *objects > 0) {
-        written.insert(large::NAME.to_owned(), objects);
+    let mut questions: Vec<(String, Sql)> = tables.map(|table| (table.clone(), one(&table))).collect();
+    if large::of(large)?.readable {
+        questions.push((large::NAME.to_owned(), large::written_since(xid)));
     }
-    let xid: [&dyn server::Value; 1] = [&xid];
-    let questions: Vec<(Sql, &[&dyn server::Value])> = tables.iter().map(|t| (one(t), &xid[..])).collect();
-    for (table, rows) in tables.into_iter().zip(session.ask_all(&questions)?) {
-        let rows: i64 = rows.first().map(|row| get(row, 0)).transpose()?.unwrap_or_default();
-        if rows > 0 {
-            written.insert(table, rows.unsigned_abs());
-        }
-    }
-    Ok(written)
+    let (names, questions): (Vec<String>, Vec<Sql>) = questions.into_iter().unzip();
+    let count = |rows: Vec<Row>| rows.first().map_or(Ok(0), |row| get::<i64>(row, 0)).map(i64::unsigned_abs);
+    let counts: Vec<u64> = session.ask_these(&questions)?.into_iter().map(count).collect::<Result<_, _>>()?;
+    Ok(names.into_iter().zip(counts).filter(|(_, rows)| *rows > 0).collect())
 }

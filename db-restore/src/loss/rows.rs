@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use step::Failure;
 
+use super::large::Large;
 use super::shape::Shape;
 use crate::server::sql::{self, Sql};
 use crate::server::{Row, Rows, Session, Value, get};
@@ -19,6 +20,8 @@ pub struct Side<'a> {
     pub session: Session<'a>,
     /// SQL for which rows `t` count on it; `true` for all.
     pub only: Sql,
+    /// Its large objects.
+    pub large: Large,
 }
 
 /// How one table is compared.
@@ -40,6 +43,8 @@ pub struct Comparison {
     time: Option<Sql>,
     /// The columns of the key, and their types.
     pub keys: Vec<(String, String)>,
+    /// Whether a row can be looked up by its key: only where its types are PostgreSQL's own is their text nobody else's function.
+    pub findable: bool,
     /// How the table is laid out on each side, where both have the same columns and the same key.
     pub layouts: Option<(String, String)>,
 }
@@ -56,6 +61,8 @@ pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comp
         o.key == n.key && !o.key.is_empty() && o.key.iter().all(|k| columns.contains(&k.as_str()))
     });
     let keyed = key.is_some();
+    let own = |name: &String| common.iter().any(|(column, _, plain)| column == name && *plain);
+    let findable = key.is_some_and(|(o, _)| o.key.iter().all(own));
     let keys = key.iter().flat_map(|(o, _)| &o.key);
     let keys =
         keys.filter_map(|k| common.iter().find(|(n, ..)| n == k).map(|(n, t, _)| (n.clone(), t.clone())));
@@ -81,6 +88,7 @@ pub fn comparison(table: &str, old: Option<&Shape>, new: Option<&Shape>) -> Comp
         columns_lost,
         time,
         keys,
+        findable,
         layouts,
     }
 }
@@ -231,17 +239,23 @@ pub fn small(tables: &[&Comparison], side: &mut Side) -> Result<BTreeMap<String,
     Ok(prints)
 }
 
-/// The rows of one side of each table; asked together.
-pub fn counts(tables: &[&Comparison], side: &mut Side) -> Result<Vec<u64>, Failure> {
+/// The rows of one side of each table; asked together, and with more questions, to which it gives the answers.
+pub fn counts(
+    tables: &[&Comparison],
+    more: &[Sql],
+    side: &mut Side,
+) -> Result<(Vec<u64>, Vec<Vec<Row>>), Failure> {
     let one = |c: &&Comparison| {
         sql::fill("select count(*) from only {} t where {}", &[sql::given(&c.table), side.only.clone()])
     };
-    let questions: Vec<(Sql, &[&dyn Value])> = tables.iter().map(|c| (one(c), &[][..])).collect();
+    let questions: Vec<Sql> = tables.iter().map(one).chain(more.iter().cloned()).collect();
     let count = |rows: Vec<Row>| {
         let rows: i64 = rows.first().map(|row| get(row, 0)).transpose()?.unwrap_or_default();
         Ok(rows.unsigned_abs())
     };
-    side.session.ask_all(&questions)?.into_iter().map(count).collect()
+    let mut answers = side.session.ask_these(&questions)?;
+    let more = answers.split_off(tables.len());
+    Ok((answers.into_iter().map(count).collect::<Result<_, Failure>>()?, more))
 }
 
 /// All rows of some buckets.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use step::Failure;
 
-use crate::server::{Row, Session, get};
+use crate::server::{Row, get};
 
 /// The tables of users, and those of extensions that we may read, with what a comparison needs. A type is plain when equal values have equal hashes in any database: enums are
 /// not (they are hashed by their OID), nor is what has no hash at all.
@@ -44,7 +44,7 @@ pub const SHAPES: &str = "
       and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
       and (not e.extension or has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))";
 /// What is not compared, in words; only what is there.
-const OTHERS: &str = "
+pub const OTHERS: &str = "
     with ours as (select c.* from pg_class c join pg_namespace n on n.oid = c.relnamespace
                   where n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)')
     select format(w.words, w.n) from (values
@@ -53,7 +53,7 @@ const OTHERS: &str = "
         ('the rows behind %s foreign tables, which are elsewhere', (select count(*) from ours where relkind = 'f'))) w(words, n)
     where w.n > 0";
 /// Tables of extensions that we may not read.
-const UNREADABLE: &str = "
+pub const UNREADABLE: &str = "
     select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
     join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
     where c.relkind = 'r' and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')) order by 1";
@@ -78,12 +78,7 @@ pub struct Shape {
 /// Tables by name.
 pub type Shapes = BTreeMap<String, Shape>;
 
-/// The tables of a session's database.
-pub fn shapes(session: &mut Session) -> Result<Shapes, Failure> {
-    shapes_of(&session.ask(SHAPES, &[])?)
-}
-
-/// The same from the answer to [`SHAPES`].
+/// The tables of a database, from the answer to [`SHAPES`].
 pub fn shapes_of(rows: &[Row]) -> Result<Shapes, Failure> {
     let one = |row: &Row| {
         let (names, types, plain): (Vec<String>, Vec<String>, Vec<bool>) =
@@ -106,14 +101,12 @@ pub fn shapes_of(rows: &[Row]) -> Result<Shapes, Failure> {
     rows.iter().map(one).collect()
 }
 
-/// What a comparison leaves out though it is there: what is no data of its own, and what we may not read.
-pub fn others(session: &mut Session) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let answers = session.ask_all(&[(OTHERS.into(), &[]), (UNREADABLE.into(), &[])])?;
-    let texts = |n: usize| {
-        answers.get(n).into_iter().flatten().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, _>>()
-    };
-    let unreadable = texts(1)?.into_iter().map(|table| format!("{table}, which we may not read"));
-    Ok((texts(0)?, unreadable.collect()))
+/// What a comparison leaves out though it is there: what is no data of its own, and what we may not read; from the answers to [`OTHERS`] and
+/// [`UNREADABLE`].
+pub fn others_of(others: &[Row], unreadable: &[Row]) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let texts = |rows: &[Row]| rows.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, _>>();
+    let unreadable = texts(unreadable)?.into_iter().map(|table| format!("{table}, which we may not read"));
+    Ok((texts(others)?, unreadable.collect()))
 }
 
 /// The layouts of the tables, for a snapshot's origin, from the answer to [`SHAPES`].

@@ -79,11 +79,11 @@ pub fn restore(
         return step.observe(&journal, false);
     }
     // Not before: while a project is being set back, there may be no database to ask.
-    let live = &operation.live()?;
-    let mut keeper = operation.lock()?;
+    let (live, keeper, _) = &mut operation.live_and_lock(&[])?;
+    let live = &*live;
     operation.marker(&operation.settings.database)?;
     let chosen = step.choose(live, moment, wish)?;
-    step.preflight(&mut keeper)?;
+    step.preflight(keeper)?;
     let age = plan::age(&chosen, moment, live.now);
     let Some(permit) = run.permit() else {
         let message = format!(
@@ -95,7 +95,7 @@ pub fn restore(
     let mut act = restore::act(run, operation, wish, &chosen, &age)?;
     act.what.push_str("; it is done in place, takes the database offline, and cannot be undone by Supabase");
     operation.confirmable(&act, wish.sure.confirm.as_deref())?;
-    let kept = step.dump(&permit, live)?;
+    let kept = step.dump(&permit, live, keeper)?;
     operation.context.voice.say(&format!(
         "the present is kept in {}: {}",
         kept.id,
@@ -104,7 +104,6 @@ pub fn restore(
     operation.confirm(&act, wish.sure.confirm.as_deref())?;
     let journal = step.before(&permit, &chosen, &kept)?;
     step.ask(&permit, &journal)?;
-    drop(keeper);
     step.observe(&journal, true)
 }
 
@@ -168,10 +167,14 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn dump(&self, permit: &Permit, live: &Live) -> Result<Snapshot, Failure> {
+    fn dump(&self, permit: &Permit, live: &Live, keeper: &mut Session) -> Result<Snapshot, Failure> {
         let Operation { context, settings, server } = *self.operation;
         let Stamp { document, version, commit } = operation::stamp(self.run)?;
-        Archive { context, settings, server }.take(permit, live, &Stamp { document, version, commit })
+        Archive { context, settings, server }.take(
+            permit,
+            (live, keeper),
+            &Stamp { document, version, commit },
+        )
     }
 
     fn path(&self) -> PathBuf {

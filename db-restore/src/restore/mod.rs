@@ -16,17 +16,17 @@ pub mod verify;
 use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run, shell};
 
 use crate::args::RestoreArgs;
-use crate::copy::properties;
+use crate::copy::given::Given;
 use crate::copy::side;
-use crate::journal::{self, By, Note, Record};
+use crate::journal::{By, Journal, Keeper, Note, Record};
 use crate::loss::{self, Report, Sides};
-use crate::operation::{Confirmation, Operation};
+use crate::operation::{Answers, Confirmation, Operation};
 use crate::plan::{self, Moment, Names, Snapshot};
-use crate::restore::besides::Besides;
-use crate::restore::stage::{Clock, Staging};
+use crate::restore::besides::{Besides, Seen};
+use crate::restore::stage::{Brought, Clock, Staging};
 use crate::restore::swap::Swap;
 use crate::server::sql::{self, name};
-use crate::server::{Live, Session, Sql};
+use crate::server::{Live, Sql};
 use crate::settings::Settings;
 use crate::sources::{self, SideDatabase, Source};
 
@@ -51,9 +51,9 @@ pub fn run(run: &mut Run, settings: &Settings, wish: &RestoreArgs) -> Result<Out
     let source = sources::of(&operation)?;
     let ended = if source.beside().is_some() {
         let names = plan::names(&settings.database, run.document.id())?;
-        let (live, keeper) = operation.live_and_lock()?;
+        let (live, keeper, renaming) = operation.live_and_lock(&preflight::questions(&names))?;
         Restore { run, operation, source: &*source, live: &live, names: &names, moment: &moment, wish }
-            .go(keeper)?
+            .go(keeper, renaming)?
     } else {
         in_place::restore(run, &operation, &moment, wish)?
     };
@@ -84,6 +84,9 @@ fn moment(run: &mut Run, wish: &RestoreArgs) -> Result<Moment, Failure> {
     Ok(Moment::Incident { at, run: replaces.run.filter(|_| deployed_at == Some(at)) })
 }
 
+/// What a swap has done, how many rows were ever written until then, what was refused, and the session.
+type Exchanged<'k> = (Record, Option<i64>, Vec<String>, Option<Keeper<'k>>);
+
 struct Restore<'a> {
     run: &'a Run,
     operation: Operation<'a>,
@@ -95,11 +98,13 @@ struct Restore<'a> {
 }
 
 impl Restore<'_> {
-    fn go(&self, mut keeper: Session) -> Result<Ended, Failure> {
+    fn go(&self, mut keeper: Keeper, renaming: Answers) -> Result<Ended, Failure> {
         let id = self.run.document.id();
-        match journal::of_live(&mut keeper, &self.names.live, self.live.oid)? {
-            Some(Note::Live(record)) if record.run == id => return self.done_before(keeper, &record),
-            _ => {}
+        if let Some(Note::Live(record)) = keeper.journal.of_live(self.live.oid)
+            && record.run == id
+        {
+            drop(keeper);
+            return self.done_before(&record);
         }
         self.operation.marker(&self.names.live)?;
         let chosen = self.choose()?;
@@ -111,7 +116,7 @@ impl Restore<'_> {
             names: self.names,
             run: id,
         };
-        way.preflight(&mut keeper, &chosen, true)?;
+        way.preflight(&mut keeper, renaming, &chosen, true)?;
         let Some(permit) = self.run.permit() else {
             let text = format!("would bring back {} ({age}) and keep the present data beside it", chosen.id);
             return Ok(Ended { snapshot: chosen.fact(), loss: None, outcome: Outcome::planned(text) });
@@ -120,24 +125,25 @@ impl Restore<'_> {
         self.operation.confirmable(&act, self.wish.sure.confirm.as_deref())?;
         side::sweep(&mut keeper, &permit, &self.names.live)?;
         let mut clock = Clock::default();
-        let (brought, report, proof) = way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
+        let brought = way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
+        let Brought { copy, report, seen, proof } = brought;
         let mut report = report.unwrap_or_default();
         self.tell(&chosen, &report);
-        let besides = self.besides(&mut keeper, &chosen)?;
+        let seen = seen.ok_or_else(|| Failure::bug("a swap about which nothing was asked"))?;
+        let besides = self.besides(&mut keeper, &chosen, seen)?;
         let confirmed = self.operation.confirm(&act, self.wish.sure.confirm.as_deref());
-        confirmed.map_err(|f| {
-            f.output("live_database", "not touched").output("staged_in", brought.name.as_str())
-        })?;
-        let refused = besides.give(&mut keeper, &permit, &brought.name)?;
+        confirmed
+            .map_err(|f| f.output("live_database", "not touched").output("staged_in", copy.name.as_str()))?;
+        let given = besides.given(&copy.name)?;
+        let (record, written, refused, keeper) =
+            self.swap(&permit, keeper, &chosen, &copy, (&report, &given), &mut clock)?;
         refused.iter().for_each(|what| self.operation.context.voice.warn(what));
-        let (record, written) = self.swap(&permit, keeper, &chosen, &brought, &report, &mut clock)?;
-        let loss = clock.time("finish", || self.finish(&permit, record, written, &mut report))?;
+        let loss = clock.time("finish", || self.finish(&permit, keeper, record, written, &mut report))?;
         self.application(&loss)?;
         let ended = self.ended(&loss, true);
-        let proof = proof.map(|p| p.to_value()).unwrap_or_default();
         let outcome = ended.outcome.output("lost", report.to_value()).output("ms", clock.into_value());
-        let outcome = outcome.output("besides", besides.to_value(&refused)).output("proof", proof);
-        Ok(Ended { outcome: brought.told(outcome), ..ended })
+        let outcome = outcome.output("besides", besides.to_value(&refused)).output("proof", proof.to_value());
+        Ok(Ended { outcome: copy.told(outcome), ..ended })
     }
 
     fn choose(&self) -> Result<Snapshot, Failure> {
@@ -180,13 +186,12 @@ impl Restore<'_> {
     }
 
     /// What the restore changes besides rows: settings and rights of the database itself. It is said before anybody confirms.
-    fn besides(&self, keeper: &mut Session, chosen: &Snapshot) -> Result<Besides, Failure> {
-        let before = properties::of(keeper, &self.names.live)?;
+    fn besides(&self, keeper: &mut Keeper, chosen: &Snapshot, seen: Seen) -> Result<Besides, Failure> {
         let then = match self.source.beside() {
             Some(beside) => beside.properties(keeper, chosen)?,
             None => None,
         };
-        let besides = Besides::new(before, then);
+        let besides = Besides::new(seen, then);
         let (voice, live) = (&self.operation.context.voice, &self.names.live);
         if !besides.known {
             voice.warn(&format!("the snapshot does not hold the settings and rights of {live} itself: they stay as they are now"));
@@ -200,15 +205,15 @@ impl Restore<'_> {
         Ok(besides)
     }
 
-    fn swap(
+    fn swap<'k>(
         &self,
         permit: &Permit,
-        keeper: Session,
+        keeper: Keeper<'k>,
         chosen: &Snapshot,
         brought: &SideDatabase,
-        report: &Report,
+        (report, given): (&Report, &Given),
         clock: &mut Clock,
-    ) -> Result<(Record, Option<i64>), Failure> {
+    ) -> Result<Exchanged<'k>, Failure> {
         let Names { live, old, .. } = self.names;
         let swap = Swap {
             server: self.operation.server,
@@ -232,13 +237,13 @@ impl Restore<'_> {
             rows: Some(report.rows()),
         };
         let began = std::time::Instant::now();
-        let swapped = swap.run(keeper, |keeper, swapped| {
+        let (swapped, refused, keeper) = swap.run(keeper, Some(given), |journal, swapped| {
             (record.frozen_at, record.from_xid) = (swapped.frozen_at, swapped.from_xid);
-            exchange(keeper, &record, (live, swap.side), brought.oid)
+            exchange(journal, &record, (live, swap.side), brought.oid)
         })?;
         clock.note("swap", began.elapsed());
         clock.note("outage", swapped.outage);
-        Ok((Record { frozen_at: swapped.frozen_at, ..record }, swapped.written))
+        Ok((Record { frozen_at: swapped.frozen_at, ..record }, swapped.written, refused, keeper))
     }
 
     /// The old database is quiet now: what was written between the report and the swap is counted too. That cannot fail a restore
@@ -246,6 +251,7 @@ impl Restore<'_> {
     fn finish(
         &self,
         permit: &Permit,
+        keeper: Option<Keeper>,
         mut record: Record,
         written: Option<i64>,
         report: &mut Report,
@@ -258,7 +264,7 @@ impl Restore<'_> {
         };
         let counted = loss::finish(sides, (record.from_xid, written), report).and_then(|()| {
             record.rows = Some(report.rows());
-            self.remember(permit, &record)
+            self.remember(permit, keeper, &record)
         });
         if let Err(failure) = counted {
             report.is_unfinished();
@@ -269,9 +275,13 @@ impl Restore<'_> {
         Ok(record)
     }
 
-    fn remember(&self, permit: &Permit, record: &Record) -> Result<(), Failure> {
-        let mut keeper = self.operation.server.connect(&self.operation.settings.maintenance)?;
-        side::mark(&mut keeper, permit, &self.names.live, &Note::Live(record.clone()))
+    /// Written by the session that has swapped, if it is still there.
+    fn remember(&self, permit: &Permit, keeper: Option<Keeper>, record: &Record) -> Result<(), Failure> {
+        let live = &self.names.live;
+        let operation = &self.operation;
+        let again = || Keeper::looking(operation.server.connect(&operation.settings.maintenance)?, live);
+        let mut keeper = keeper.map_or_else(again, Ok)?;
+        side::mark(&mut keeper, permit, live, &Note::Live(record.clone()))
     }
 
     /// Asked as the application asks, by the public name.
@@ -290,8 +300,7 @@ impl Restore<'_> {
         shell::command(["db-restore", "undo", "--fresh", "--env", environment, "--confirm", &confirm])
     }
 
-    fn done_before(&self, keeper: Session, record: &Record) -> Result<Ended, Failure> {
-        drop(keeper);
+    fn done_before(&self, record: &Record) -> Result<Ended, Failure> {
         self.application(record)?;
         Ok(self.ended(record, false))
     }
@@ -331,21 +340,18 @@ impl Restore<'_> {
 /// The statements that go with the renaming: what people have written stays with the public name, and what is kept is not
 /// written to by accident.
 fn exchange(
-    keeper: &mut Session,
+    journal: &Journal,
     record: &Record,
     (live, side): (&str, &str),
     oid: u32,
 ) -> Result<Vec<Sql>, Failure> {
-    let sql = "select split_part(c, '=', 2) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c
-               where d.datname = $1 and s.setrole = 0 and c like 'default\\_transaction\\_read\\_only=%'";
-    let read_only = keeper.texts(sql, &[&live])?.pop();
+    let read_only = journal.get(live).and_then(|live| live.read_only.clone());
     let by = Some(Box::new(By { live: oid, record: record.clone() }));
     let kept = Note::Kept { run: record.run.clone(), since: record.frozen_at, read_only, by };
-    Ok(vec![
-        journal::replace(keeper, live, side, Some(&Note::Live(record.clone())))?,
-        journal::replace(keeper, live, live, Some(&kept))?,
-        sql::fill("alter database {} set default_transaction_read_only to on", &[name(live)]),
-    ])
+    let mut statements = journal.replace(live, side, Some(&Note::Live(record.clone())))?;
+    statements.extend(journal.replace(live, live, Some(&kept))?);
+    statements.push(sql::fill("alter database {} set default_transaction_read_only to on", &[name(live)]));
+    Ok(statements)
 }
 
 /// What a person confirms.

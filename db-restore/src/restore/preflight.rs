@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use step::Failure;
 
-use crate::journal::{self, Note};
-use crate::operation::Operation;
+use crate::journal::{Journal, Note};
+use crate::operation::{Answers, Operation};
 use crate::plan::Names;
 use crate::restore::demands::Demands;
 use crate::restore::disk;
-use crate::server::{Live, Row, Session, Value, get, sql};
+use crate::server::{Live, Row, Session, Sql, Value, get, sql};
 
 /// What is in the way, by a stable word each.
 #[derive(Debug, Default)]
@@ -66,36 +66,33 @@ pub fn lacking_rights(user: &str) -> String {
     )
 }
 
-/// What is in the way of renaming the live database, in one round trip.
-pub fn swap(
-    operation: &Operation,
-    live: &Live,
-    keeper: &mut Session,
-    names: &Names,
-) -> Result<Problems, Failure> {
-    let mut problems = work(operation, live);
-    renaming(operation, keeper, names, &mut problems)?;
-    Ok(problems)
+/// The questions for what forbids to rename the live database; [`renaming`] reads the answers.
+pub fn questions(names: &Names) -> Vec<Sql> {
+    let of = |question: &'static str, name: &str| sql::fill(question, &[sql::text(name)]);
+    let live = |question: &'static str| of(question, &names.live);
+    vec![
+        live(
+            "select datistemplate or datname in ('postgres', 'template0', 'template1') from pg_database where datname = {}::text",
+        ),
+        live("select gid from pg_prepared_xacts where database = {}::text"),
+        live("select slot_name::text from pg_replication_slots where database = {}::text"),
+        of("select datname::text from pg_database where datname = {}::text", &names.old),
+        // The last one: where we may not see them, its answer is an error.
+        live(
+            "select subname::text from pg_subscription s join pg_database d on d.oid = s.subdbid where d.datname = {}::text",
+        ),
+    ]
 }
 
 /// What is in the way of the renaming itself; a rehearsal renames nothing.
 pub fn renaming(
     operation: &Operation,
-    keeper: &mut Session,
+    answers: Answers,
     names: &Names,
     problems: &mut Problems,
 ) -> Result<(), Failure> {
     let database = &names.live;
-    let own: &[&dyn Value] = &[database];
-    let old: &[&dyn Value] = &[&names.old];
-    let answers = keeper.ask_each(&[
-        ("select datistemplate or datname in ('postgres', 'template0', 'template1') from pg_database where datname = $1".into(), own),
-        ("select gid from pg_prepared_xacts where database = $1".into(), own),
-        ("select slot_name::text from pg_replication_slots where database = $1".into(), own),
-        ("select subname::text from pg_subscription s join pg_database d on d.oid = s.subdbid where d.datname = $1".into(), own),
-        ("select datname::text from pg_database where datname = $1".into(), old),
-    ])?;
-    let Ok([protected, prepared, slots, subscriptions, kept]) = <[_; 5]>::try_from(answers) else {
+    let Ok([protected, prepared, slots, kept, subscriptions]) = <[_; 5]>::try_from(answers) else {
         return Err(Failure::bug("five answers"));
     };
     let list = |rows: Vec<Row>| {
@@ -138,17 +135,15 @@ fn superseded(database: &str, kept: &str, problems: &mut Problems) {
 }
 
 /// What was staged for this run and is open was opened by somebody: it proves nothing, and is not ours to throw away.
-pub fn name(keeper: &mut Session, names: &Names, problems: &mut Problems) -> Result<(), Failure> {
+pub fn name(journal: &Journal, names: &Names, problems: &mut Problems) {
     let side = &names.side;
-    let copies = journal::beside(keeper, &names.live)?;
-    let opened = copies.get(side).filter(|copy| copy.open && !copy.noted);
+    let opened = journal.get(side).filter(|copy| copy.open && !copy.noted);
     if opened.is_some_and(|copy| matches!(copy.remark, Some(Note::Staged(_)))) {
         let message = format!(
             "{side} holds a snapshot for this run, and somebody has opened it: drop it (drop database {side}), and it is made anew"
         );
         problems.add("opened-copy", message);
     }
-    Ok(())
 }
 
 /// What a snapshot needs and the server lacks, in one round trip.

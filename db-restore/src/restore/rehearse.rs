@@ -4,11 +4,11 @@
 use step::{Failure, Outcome, Permit, Rehearsal, Run};
 
 use crate::copy::side;
-use crate::journal::{self, Note};
+use crate::journal::{Beside, Keeper, Note};
 use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
-use crate::restore::stage::{self, Clock, Staging};
-use crate::server::Session;
+use crate::restore::preflight;
+use crate::restore::stage::{self, Brought, Clock, Staging};
 use crate::settings::{Kind, Settings};
 use crate::sources;
 
@@ -66,9 +66,9 @@ fn rehearse(
     wanted: Option<&str>,
 ) -> Result<(step::Snapshot, Option<u64>, Outcome), Failure> {
     let operation = Operation::new(&run.context, settings);
-    let (live, mut keeper) = operation.live_and_lock()?;
-    let source = sources::of(&operation)?;
     let names = plan::names(&settings.database, run.document.id())?;
+    let (live, mut keeper, renaming) = operation.live_and_lock(&preflight::questions(&names))?;
+    let source = sources::of(&operation)?;
     operation.marker(&settings.database)?;
     let snapshots = source.list(&live, &Moment::Now)?;
     let chosen = match wanted {
@@ -78,7 +78,7 @@ fn rehearse(
     let way = Staging { operation, source: &*source, live: &live, names: &names, run: run.document.id() };
     let held = match run.permit() {
         Some(permit) => way.still(&mut keeper, &permit, chosen)?,
-        None => stage::staged(&mut keeper, &names.live, &chosen.id)?,
+        None => stage::staged(&keeper.journal, &chosen.id),
     };
     if let Some((copy, staged)) = held {
         let at = plan::instant(staged.staged_at);
@@ -87,7 +87,7 @@ fn rehearse(
         let text = format!("{} holds {} since {at}, {looked}", copy.name, chosen.id);
         return Ok((chosen.fact(), Some(staged.ms), Outcome::unchanged(text)));
     }
-    way.preflight(&mut keeper, chosen, false)?;
+    way.preflight(&mut keeper, renaming, chosen, false)?;
     let clock = std::time::Instant::now();
     let outcome = match run.permit() {
         Some(permit) => stage(&way, &permit, &mut keeper, chosen)?,
@@ -96,17 +96,11 @@ fn rehearse(
     Ok((chosen.fact(), u64::try_from(clock.elapsed().as_millis()).ok(), outcome))
 }
 
-fn stage(
-    way: &Staging,
-    permit: &Permit,
-    keeper: &mut Session,
-    chosen: &Snapshot,
-) -> Result<Outcome, Failure> {
+fn stage(way: &Staging, permit: &Permit, keeper: &mut Keeper, chosen: &Snapshot) -> Result<Outcome, Failure> {
     side::sweep(keeper, permit, &way.names.live)?;
     let mut clock = Clock::default();
-    let (copy, _, proof) = way.bring(keeper, permit, chosen, false, &mut clock)?;
-    drop_others(keeper, permit, chosen, &way.names.live)?;
-    let proof = proof.unwrap_or_default();
+    let Brought { copy, proof, .. } = way.bring(keeper, permit, chosen, false, &mut clock)?;
+    drop_others(keeper, permit, chosen)?;
     let amcheck =
         proof.amcheck.map_or("without amcheck".to_owned(), |n| format!("{n} relations read by amcheck"));
     let without = match copy.left_out.is_empty() {
@@ -122,11 +116,8 @@ fn stage(
 }
 
 /// One staged copy is enough: the newer one.
-fn drop_others(keeper: &mut Session, permit: &Permit, chosen: &Snapshot, live: &str) -> Result<(), Failure> {
-    for beside in journal::beside(keeper, live)?.values() {
-        if matches!(&beside.remark, Some(Note::Staged(staged)) if staged.snapshot != chosen.id) {
-            side::discard(keeper, permit, &beside.name)?;
-        }
-    }
-    Ok(())
+fn drop_others(keeper: &mut Keeper, permit: &Permit, chosen: &Snapshot) -> Result<(), Failure> {
+    let other = |beside: &&Beside| matches!(&beside.remark, Some(Note::Staged(staged)) if staged.snapshot != chosen.id);
+    let others: Vec<String> = keeper.journal.besides().filter(other).map(|b| b.name.clone()).collect();
+    others.iter().try_for_each(|name| side::discard(keeper, permit, name))
 }

@@ -4,10 +4,10 @@
 //! on it is counted who was in.
 
 use sha2::{Digest, Sha256};
-use step::Failure;
+use step::{Failure, Permit};
 
 use crate::server::sql::{self, Sql};
-use crate::server::{Row, Session, Value, get};
+use crate::server::{Row, Session, get};
 
 /// Everything that has rows: tables and materialized views of users and extensions, and the database's own catalogs. The statistics of the
 /// planner are left out: they move by themselves.
@@ -26,40 +26,94 @@ const SEQUENCES: &str = "
       and case when c.relkind = 'S' then has_sequence_privilege(c.oid, 'select') else false end
     order by 1";
 
-/// The seal of a session's database: SHA-256 in hexadecimal. Every row has the number of the transaction that wrote it, which nothing but writing
-/// it anew changes; their sum, with how many there are, moves with every insert, update, delete and change of a definition.
-pub fn of(session: &mut Session) -> Result<String, Failure> {
-    let names = session.ask_all(&[(RELATIONS.into(), &[]), (SEQUENCES.into(), &[])])?;
-    let texts = |n: usize| -> Result<Vec<String>, Failure> {
-        names.get(n).into_iter().flatten().map(|row| get(row, 0)).collect()
-    };
-    let (relations, sequences) = (texts(0)?, texts(1)?);
-    let rows = |name: &String| {
-        sql::fill(
-            "select count(*)::text || ' ' || coalesce(sum(hash_record_extended(row(t.xmin), 0)), 0)::text from only {} t",
-            &[sql::given(name)],
-        )
-    };
-    let value = |name: &String| {
-        sql::fill("select last_value::text || ' ' || is_called::text from {}", &[sql::given(name)])
-    };
-    let questions: Vec<Sql> = relations.iter().map(rows).chain(sequences.iter().map(value)).collect();
-    let all: Vec<(Sql, &[&dyn Value])> = questions.into_iter().map(|sql| (sql, &[][..])).collect();
-    let mut hash = Sha256::new();
-    for (name, answer) in relations.iter().chain(&sequences).zip(session.ask_all(&all)?) {
-        let said: String = answer.first().map(|row: &Row| get(row, 0)).transpose()?.unwrap_or_default();
-        hash.update(format!("{name} {said}\n"));
-    }
-    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+/// The questions for what has rows and values in a session's database.
+pub const NAMES: [&str; 2] = [RELATIONS, SEQUENCES];
+
+/// The answers to them.
+pub struct Names {
+    relations: Vec<String>,
+    sequences: Vec<String>,
 }
 
-/// How many sessions a database has ever had, once none is left in it: whoever comes in afterwards is noticed. Nothing if some stay.
+impl Names {
+    /// From the answers to [`NAMES`].
+    pub fn of_answers(answers: &[Vec<Row>]) -> Result<Self, Failure> {
+        let texts = |n: usize| -> Result<Vec<String>, Failure> {
+            answers.get(n).into_iter().flatten().map(|row| get(row, 0)).collect()
+        };
+        Ok(Names { relations: texts(0)?, sequences: texts(1)? })
+    }
+
+    /// What is asked of each. Every row has the number of the transaction that wrote it, which nothing but writing it anew changes; their sum,
+    /// with how many there are, moves with every insert, update, delete and change of a definition.
+    pub fn questions(&self) -> Vec<Sql> {
+        let rows = |name: &String| {
+            sql::fill(
+                "select count(*)::text || ' ' || coalesce(sum(hash_record_extended(row(t.xmin), 0)), 0)::text from only {} t",
+                &[sql::given(name)],
+            )
+        };
+        let value = |name: &String| {
+            sql::fill("select last_value::text || ' ' || is_called::text from {}", &[sql::given(name)])
+        };
+        self.relations.iter().map(rows).chain(self.sequences.iter().map(value)).collect()
+    }
+
+    /// The seal: SHA-256 in hexadecimal.
+    pub fn seal(&self, answers: &[Vec<Row>]) -> Result<String, Failure> {
+        let mut hash = Sha256::new();
+        for (name, answer) in self.relations.iter().chain(&self.sequences).zip(answers) {
+            let said: String = answer.first().map(|row: &Row| get(row, 0)).transpose()?.unwrap_or_default();
+            hash.update(format!("{name} {said}\n"));
+        }
+        Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    }
+}
+
+/// The seal of a session's database.
+pub fn of(session: &mut Session) -> Result<String, Failure> {
+    of_after(session, Vec::new())
+}
+
+/// The same once some statements were done, which are sent with its first questions.
+pub fn of_after(session: &mut Session, mut first: Vec<Sql>) -> Result<String, Failure> {
+    let before = first.len();
+    first.extend(NAMES.map(Sql::from));
+    let names = Names::of_answers(session.ask_these(&first)?.get(before..).unwrap_or_default())?;
+    let answers = session.ask_these(&names.questions())?;
+    names.seal(&answers)
+}
+
+/// How many sessions a database has ever had, if none is left in it.
+const VISITORS: &str = "
+    select s.sessions from pg_stat_database s where s.datid = {}
+    and not exists (select from pg_stat_activity a where a.datid = {} and a.backend_type = 'client backend')";
+
+/// The question for that.
+pub fn visitors_of(oid: u32) -> Sql {
+    sql::fill(VISITORS, &[sql::number(oid), sql::number(oid)])
+}
+
+/// Closes a copy, and counts how many sessions it has ever had, once none is left in it: whoever comes in afterwards is noticed. Nothing if some
+/// stay.
+pub fn visitors_after(
+    keeper: &mut Session,
+    permit: &Permit,
+    closing: &Sql,
+    oid: u32,
+) -> Result<Option<i64>, Failure> {
+    let rows = keeper.change_and_ask(permit, closing, (&visitors_of(oid), &[]))?;
+    match rows.first() {
+        Some(row) => get(row, 0).map(Some),
+        None => visitors(keeper, oid),
+    }
+}
+
+/// The same of one that is closed.
 pub fn visitors(keeper: &mut Session, oid: u32) -> Result<Option<i64>, Failure> {
-    let sql = "select s.sessions from pg_stat_database s where s.datid = $1
-               and not exists (select from pg_stat_activity a where a.datid = $1 and a.backend_type = 'client backend')";
     let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
-        if let Some(sessions) = keeper.one::<i64>(sql, &[&oid])? {
+        if let Some(sessions) = keeper.one::<i64>(visitors_of(oid), &[])? {
             return Ok(Some(sessions));
         }
         if std::time::Instant::now() >= end {

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use step::{Failure, Permit};
 
 use crate::copy::side;
-use crate::journal::{self, Note, Staged};
+use crate::journal::{Journal, Keeper, Note, Staged};
 use crate::loss::{self, Report, Sides};
-use crate::operation::Operation;
+use crate::operation::{Answers, Operation};
 use crate::plan::{Names, Snapshot};
-use crate::restore::verify::{self, Proof};
+use crate::restore::besides::Seen;
+use crate::restore::verify::{self, Outline, Proof};
 use crate::restore::{preflight, seal};
-use crate::server::{Live, Session};
+use crate::server::{Counts, Live, Session};
 use crate::snapshot::origin::Origin;
 use crate::sources::{Bringing, SideDatabase, Source};
 
@@ -57,36 +58,48 @@ pub struct Staging<'a> {
     pub run: &'a str,
 }
 
+/// A copy that was brought beside the live database, and what is known of it.
+pub struct Brought {
+    pub copy: SideDatabase,
+    /// What the swap would lose, and what it would change besides rows, if there is to be one.
+    pub report: Option<Report>,
+    pub seen: Option<Seen>,
+    pub proof: Proof,
+}
+
+/// What a swap would lose; how many rows there are, in tables of users and of extensions; and how many relations amcheck has read.
+type Counted = (Option<Report>, (Counts, Counts), Option<u64>);
+
 /// The copy that holds a snapshot already, if there is one.
-pub fn staged(
-    keeper: &mut Session,
-    live: &str,
-    snapshot: &str,
-) -> Result<Option<(SideDatabase, Staged)>, Failure> {
-    let copies = journal::beside(keeper, live)?;
-    let found = copies.into_values().find_map(|beside| match beside.remark {
+pub fn staged(journal: &Journal, snapshot: &str) -> Option<(SideDatabase, Staged)> {
+    journal.besides().find_map(|beside| match &beside.remark {
         Some(Note::Staged(staged)) if staged.snapshot == snapshot && (!beside.open || beside.noted) => {
             let (seal, left_out) = (staged.seal.clone(), staged.left_out.clone());
-            let (name, oid) = (beside.name, beside.oid);
+            let (name, oid) = (beside.name.clone(), beside.oid);
             let copy =
                 SideDatabase { name, oid, manifest: None, proven: true, seal, visitors: None, left_out };
-            Some((copy, staged))
+            Some((copy, staged.clone()))
         }
         _ => None,
-    });
-    Ok(found)
+    })
 }
 
 impl Staging<'_> {
     /// Everything that is in the way, in one answer. A copy that is staged needs no room. To rehearse is possible whatever forbids to rename:
-    /// that is said.
-    pub fn preflight(&self, keeper: &mut Session, chosen: &Snapshot, swaps: bool) -> Result<(), Failure> {
+    /// that is said. `renaming` holds the answers to what forbids it.
+    pub fn preflight(
+        &self,
+        keeper: &mut Keeper,
+        renaming: Answers,
+        chosen: &Snapshot,
+        swaps: bool,
+    ) -> Result<(), Failure> {
         let mut problems = preflight::work(&self.operation, self.live);
         if swaps {
-            preflight::renaming(&self.operation, keeper, self.names, &mut problems)?;
+            preflight::renaming(&self.operation, renaming, self.names, &mut problems)?;
         } else {
             let mut later = preflight::Problems::default();
-            preflight::renaming(&self.operation, keeper, self.names, &mut later)?;
+            preflight::renaming(&self.operation, renaming, self.names, &mut later)?;
             for problem in later.sentences() {
                 self.operation
                     .context
@@ -94,23 +107,34 @@ impl Staging<'_> {
                     .warn(&format!("a restore will be refused as long as it is so: {problem}"));
             }
         }
+        self.needs(keeper, chosen, &mut problems)?;
+        problems.verdict()
+    }
+
+    /// What is in the way of a copy, if there is none yet.
+    fn needs(
+        &self,
+        keeper: &mut Keeper,
+        chosen: &Snapshot,
+        problems: &mut preflight::Problems,
+    ) -> Result<(), Failure> {
         let beside = self
             .source
             .beside()
             .ok_or_else(|| Failure::bug("nothing can be put beside the live database"))?;
-        if staged(keeper, &self.names.live, &chosen.id)?.is_none() {
+        if staged(&keeper.journal, &chosen.id).is_none() {
             let demands = beside.demands(self.live, chosen)?;
-            preflight::demands(&self.operation, self.live, keeper, &demands, &mut problems)?;
-            preflight::name(keeper, self.names, &mut problems)?;
+            preflight::demands(&self.operation, self.live, keeper, &demands, problems)?;
+            preflight::name(&keeper.journal, self.names, problems);
         }
-        problems.verdict()
+        Ok(())
     }
 
     /// A copy that is not what was verified is thrown away, and made anew if there is what it needs; but not before the snapshot has proven itself:
     /// where that is damaged, even such a copy is better than nothing.
     fn not_as_verified(
         &self,
-        keeper: &mut Session,
+        keeper: &mut Keeper,
         permit: &Permit,
         chosen: &Snapshot,
         copy: &str,
@@ -120,23 +144,22 @@ impl Staging<'_> {
         self.source.prove(self.live, chosen).map_err(kept)?;
         self.operation.context.voice.warn(&format!("{}; it is made anew", failure.message));
         side::discard(keeper, permit, copy)?;
-        self.preflight(keeper, chosen, false)
+        let mut problems = preflight::Problems::default();
+        self.needs(keeper, chosen, &mut problems)?;
+        problems.verdict()
     }
 
     /// The copy of a rehearsal, if it is still what was verified. One that is not is thrown away.
     pub fn still(
         &self,
-        keeper: &mut Session,
+        keeper: &mut Keeper,
         permit: &Permit,
         chosen: &Snapshot,
     ) -> Result<Option<(SideDatabase, Staged)>, Failure> {
-        let Some((copy, staged)) = staged(keeper, &self.names.live, &chosen.id)? else { return Ok(None) };
-        side::look(keeper, permit, &copy.name, Some(self.run))?;
+        let Some((copy, staged)) = staged(&keeper.journal, &chosen.id) else { return Ok(None) };
+        side::open(keeper, permit, &copy.name, self.run)?;
         let looked = self.sealed(&copy);
-        keeper.see_through();
-        let closed = side::look(keeper, permit, &copy.name, None);
-        keeper.heed();
-        closed?;
+        side::close(keeper, permit, &copy.name)?;
         match looked {
             Ok(()) => Ok(Some((copy, staged))),
             Err(failure) if failure.reason == UNSEALED => {
@@ -147,46 +170,51 @@ impl Staging<'_> {
         }
     }
 
-    /// An open copy must hold what it held when it was verified or made.
-    fn sealed(&self, copy: &SideDatabase) -> Result<(), Failure> {
+    /// What an open copy must hold, if that is known.
+    fn expected<'c>(&self, copy: &'c SideDatabase) -> Result<Option<&'c str>, Failure> {
         let name = &copy.name;
-        if copy.seal.is_none() && self.source.word() == "database" {
-            self.operation.context.voice.warn(&format!(
-                "{name} was made by an older db-restore: nothing proves that nobody has written to it since"
-            ));
-            return Ok(());
+        match &copy.seal {
+            Some(seal) => Ok(Some(seal)),
+            None if self.source.word() == "database" => {
+                self.operation.context.voice.warn(&format!(
+                    "{name} was made by an older db-restore: nothing proves that nobody has written to it since"
+                ));
+                Ok(None)
+            }
+            None => {
+                let why = "an older db-restore has made it, and nothing proves that it is what was verified";
+                Err(Failure::failed(UNSEALED, format!("{name}: {why}")))
+            }
         }
-        let Some(expected) = &copy.seal else {
-            let why = "an older db-restore has made it, and nothing proves that it is what was verified";
-            return Err(Failure::failed(UNSEALED, format!("{name}: {why}")));
-        };
-        if seal::of(&mut self.operation.server.connect(name)?)? == *expected {
-            return Ok(());
-        }
-        let why = "it is not what was verified: somebody has written to it since, or a crash has emptied its unlogged tables";
-        Err(Failure::failed(UNSEALED, format!("{name}: {why}")))
     }
 
-    /// The snapshot as a database beside the live one: staged, cloned, or restored and verified now. With `lose`, also the report on
+    /// An open copy must hold what it held when it was verified or made.
+    fn sealed(&self, copy: &SideDatabase) -> Result<(), Failure> {
+        let Some(expected) = self.expected(copy)? else { return Ok(()) };
+        let found = seal::of(&mut self.operation.server.connect(&copy.name)?)?;
+        if found == expected { Ok(()) } else { Err(unsealed(&copy.name)) }
+    }
+
+    /// The snapshot as a database beside the live one: staged, cloned, or restored and verified now. With `swaps`, also the report on
     /// what the swap would lose. A copy that does not hold what it should is thrown away.
     pub fn bring(
         &self,
-        keeper: &mut Session,
+        keeper: &mut Keeper,
         permit: &Permit,
         chosen: &Snapshot,
-        lose: bool,
+        swaps: bool,
         clock: &mut Clock,
-    ) -> Result<(SideDatabase, Option<Report>, Option<Proof>), Failure> {
+    ) -> Result<Brought, Failure> {
         // A clone is looked at below, once.
         let mut proven = self.source.word() == "database";
-        if let Some((copy, staged)) = staged(keeper, &self.names.live, &chosen.id)? {
+        if let Some((copy, staged)) = staged(&keeper.journal, &chosen.id) {
             let since = crate::plan::instant(staged.staged_at);
             self.operation
                 .context
                 .voice
                 .say(&format!("{} holds {}, restored and verified at {since}", copy.name, chosen.id));
             let name = copy.name.clone();
-            match self.look(keeper, permit, chosen, copy, lose, clock) {
+            match self.look(keeper, permit, chosen, copy, swaps, clock) {
                 Err(failure) if failure.reason == UNSEALED => {
                     self.not_as_verified(keeper, permit, chosen, &name, &failure)?;
                     proven = true;
@@ -201,93 +229,122 @@ impl Staging<'_> {
             clock.time("prove", || self.source.prove(self.live, chosen))?;
         }
         // The same run may have staged another snapshot before.
-        side::discard(keeper, permit, &self.names.side)?;
+        if keeper.journal.get(&self.names.side).is_some() {
+            side::discard(keeper, permit, &self.names.side)?;
+        }
         let mut bringing = Bringing { permit, keeper, live: self.live, names: self.names, run: self.run };
         let brought = clock.time("restore", || beside.bring(&mut bringing, chosen));
-        let mut brought = brought.map_err(|failure| self.thrown_away(keeper, permit, failure))?;
-        if brought.proven {
-            let looked = self.look(keeper, permit, chosen, brought, lose, clock);
+        let (copy, session) = brought.map_err(|failure| self.thrown_away(keeper, permit, failure))?;
+        let Some(session) = session.filter(|_| !copy.proven) else {
+            let looked = self.look(keeper, permit, chosen, copy, swaps, clock);
             return looked.map_err(|mut failure| {
                 if failure.reason == UNSEALED {
                     "unproven".clone_into(&mut failure.reason);
                 }
                 failure
             });
-        }
+        };
         let voice = &self.operation.context.voice;
         let compare =
-            if lose { format!(", and comparing it with {}", self.names.live) } else { String::new() };
-        voice.progress(&format!("verifying {}{compare}", brought.name));
-        let proven = self.prove(keeper, permit, chosen, &brought, lose, clock);
+            if swaps { format!(", and comparing it with {}", self.names.live) } else { String::new() };
+        voice.progress(&format!("verifying {}{compare}", copy.name));
+        let proven = self.prove(keeper, permit, chosen, (copy, session), swaps, clock);
         voice.progress_done();
-        let (report, proof) = proven.map_err(|failure| self.thrown_away(keeper, permit, failure))?;
-        brought.visitors = seal::visitors(keeper, brought.oid)?;
-        Ok((brought, report, Some(proof)))
+        proven.map_err(|failure| self.thrown_away(keeper, permit, failure))
     }
 
     /// A copy that was verified before must still be what it was, and is compared.
     fn look(
         &self,
-        keeper: &mut Session,
+        keeper: &mut Keeper,
         permit: &Permit,
         chosen: &Snapshot,
         mut copy: SideDatabase,
-        lose: bool,
+        swaps: bool,
         clock: &mut Clock,
-    ) -> Result<(SideDatabase, Option<Report>, Option<Proof>), Failure> {
+    ) -> Result<Brought, Failure> {
         let origin = self.origin(keeper, chosen)?;
-        side::look(keeper, permit, &copy.name, Some(self.run))?;
+        side::open(keeper, permit, &copy.name, self.run)?;
         let voice = &self.operation.context.voice;
-        if lose {
+        if swaps {
             voice.progress(&format!("comparing {} with {}", copy.name, self.names.live));
         }
-        let looked = clock.time("loss", || {
-            self.sealed(&copy)?;
-            self.operation.marker(&copy.name)?;
-            let probes = verify::probe(&self.operation, &copy.name, None)?;
-            let report =
-                lose.then(|| loss::report(self.sides(&copy.name, origin.as_ref()), || Ok(()))).transpose()?;
-            let marker = self.operation.settings.marker.is_some();
-            let proof = Proof { probes, marker, sealed: true, ..Proof::default() };
-            Ok((report.map(|(report, ())| report), proof))
-        });
+        let looked = clock.time("loss", || self.compared(&copy, origin.as_ref(), swaps));
         voice.progress_done();
         // Whatever was seen, nobody else shall enter it.
         keeper.see_through();
-        let closed = side::look(keeper, permit, &copy.name, None);
+        let closed = self.closed(keeper, permit, &mut copy, swaps);
         keeper.heed();
-        let (report, proof) = looked.and_then(|looked| closed.map(|()| looked))?;
-        copy.visitors = seal::visitors(keeper, copy.oid)?;
-        Ok((copy, report, Some(proof)))
+        let (report, proof) = looked?;
+        Ok(Brought { seen: closed?, copy, report, proof })
+    }
+
+    /// What an open copy holds is what it held, and is held against the live database.
+    fn compared(
+        &self,
+        copy: &SideDatabase,
+        origin: Option<&Origin>,
+        swaps: bool,
+    ) -> Result<(Option<Report>, Proof), Failure> {
+        let report = if swaps {
+            let expected = self.expected(copy)?;
+            let (report, (), seal) =
+                loss::report(self.sides(&copy.name, origin), expected.is_some(), || Ok(()))?;
+            if seal.as_deref() != expected {
+                return Err(unsealed(&copy.name));
+            }
+            Some(report)
+        } else {
+            self.sealed(copy)?;
+            None
+        };
+        self.operation.marker(&copy.name)?;
+        let probes = verify::probe(&self.operation, &copy.name, None)?;
+        let marker = self.operation.settings.marker.is_some();
+        Ok((report, Proof { probes, marker, sealed: true, ..Proof::default() }))
+    }
+
+    /// Closes a copy that was open, with what people have written into its comment; what else there is to be known is asked with that.
+    fn closed(
+        &self,
+        keeper: &mut Keeper,
+        permit: &Permit,
+        copy: &mut SideDatabase,
+        swaps: bool,
+    ) -> Result<Option<Seen>, Failure> {
+        let seen = self.seen(keeper, &copy.name, swaps);
+        let closing = side::closing(&keeper.journal, &copy.name);
+        copy.visitors = seal::visitors_after(keeper, permit, &closing, copy.oid)?;
+        seen
+    }
+
+    /// Looks again at what the databases say, and at what a swap would change besides rows.
+    fn seen(&self, keeper: &mut Keeper, copy: &str, swaps: bool) -> Result<Option<Seen>, Failure> {
+        let live = &self.names.live;
+        let questions = if swaps { Seen::questions(live, copy) } else { Vec::new() };
+        let answers = keeper.refresh(questions)?;
+        swaps.then(|| Seen::of_answers(live, &answers)).transpose()
     }
 
     /// Verifies a database that was just restored, and says so in its comment: from here on a killed run goes on with it.
     fn prove(
         &self,
-        keeper: &mut Session,
+        keeper: &mut Keeper,
         permit: &Permit,
         chosen: &Snapshot,
-        brought: &SideDatabase,
-        lose: bool,
+        (mut copy, mut session): (SideDatabase, Session),
+        swaps: bool,
         clock: &mut Clock,
-    ) -> Result<(Option<Report>, Proof), Failure> {
+    ) -> Result<Brought, Failure> {
         let began = Instant::now();
-        let operation = &self.operation;
-        let mut session = operation.server.connect(&brought.name)?;
-        let (report, counts, extensions, amcheck) = if lose {
-            let origin = self.origin(keeper, chosen)?;
-            let check = || verify::amcheck(operation, permit, &brought.name, &mut session);
-            let (report, amcheck) = loss::report(self.sides(&brought.name, origin.as_ref()), check)?;
-            let (counts, extensions) = (report.counts.clone(), report.extensions.clone());
-            (Some(report), counts, extensions, amcheck)
-        } else {
-            let (counts, extensions) = session.all_counts()?;
-            let amcheck = verify::amcheck(operation, permit, &brought.name, &mut session)?;
-            (None, counts, extensions, amcheck)
-        };
-        let what = (brought.name.as_str(), brought.manifest.as_ref());
-        let proof = verify::verify(operation, permit, &mut session, what, (&counts, &extensions), amcheck)?;
-        let seal = Some(seal::of(&mut session)?);
+        let outline = Outline::ask(&mut session)?;
+        let (report, counts, amcheck) =
+            self.counted(keeper, permit, chosen, (&copy, &mut session), &outline, swaps)?;
+        let what = (copy.name.as_str(), copy.manifest.as_ref());
+        let counts = (&counts.0, &counts.1);
+        let (proof, analyze) = verify::verify(&self.operation, &mut session, what, counts, outline, amcheck)?;
+        session.tell(&analyze);
+        let seal = Some(seal::of_after(&mut session, vec![analyze])?);
         drop(session);
         clock.note("verify", began.elapsed());
         let staged = Staged {
@@ -296,14 +353,39 @@ impl Staging<'_> {
             taken_at: chosen.taken_at,
             staged_at: Timestamp::now(),
             ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            left_out: brought.left_out.clone(),
+            left_out: copy.left_out.clone(),
             seal,
         };
-        side::finish(keeper, permit, &brought.name, &Note::Staged(staged))?;
-        Ok((report, proof))
+        let seen = self.seen(keeper, &copy.name, swaps)?;
+        let done = side::finishing(&keeper.journal, &copy.name, &Note::Staged(staged))?;
+        copy.visitors = seal::visitors_after(keeper, permit, &done, copy.oid)?;
+        Ok(Brought { copy, report, seen, proof })
     }
 
-    fn origin(&self, keeper: &mut Session, chosen: &Snapshot) -> Result<Option<Origin>, Failure> {
+    /// How many rows there are, and what amcheck says; with `swaps` also what would be lost, at the same time.
+    fn counted(
+        &self,
+        keeper: &mut Keeper,
+        permit: &Permit,
+        chosen: &Snapshot,
+        (copy, session): (&SideDatabase, &mut Session),
+        outline: &Outline,
+        swaps: bool,
+    ) -> Result<Counted, Failure> {
+        let what = (copy.name.as_str(), outline);
+        if !swaps {
+            let counts = session.both_counts(&outline.tables, &outline.extension_tables)?;
+            return Ok((None, counts, verify::amcheck(&self.operation, permit, what, session)?));
+        }
+        let origin = self.origin(keeper, chosen)?;
+        let operation = &self.operation;
+        let check = || verify::amcheck(operation, permit, what, session);
+        let (report, amcheck, _) = loss::report(self.sides(&copy.name, origin.as_ref()), false, check)?;
+        let counts = (report.counts.clone(), report.extensions.clone());
+        Ok((Some(report), counts, amcheck))
+    }
+
+    fn origin(&self, keeper: &mut Keeper, chosen: &Snapshot) -> Result<Option<Origin>, Failure> {
         self.source.beside().map_or(Ok(None), |beside| beside.origin(keeper, chosen))
     }
 
@@ -312,15 +394,23 @@ impl Staging<'_> {
     }
 
     /// The live database was not touched; the copy is of no use, and its failure is what counts.
-    fn thrown_away(&self, keeper: &mut Session, permit: &Permit, failure: Failure) -> Failure {
+    fn thrown_away(&self, keeper: &mut Keeper, permit: &Permit, failure: Failure) -> Failure {
         // A signal or the deadline must not leave it lying about.
         keeper.see_through();
         let side = &self.names.side;
-        let discarded = side::discard(keeper, permit, side)
-            .and_then(|()| crate::copy::role::sweep(keeper, permit, &self.names.live));
+        let discarded = side::discard(keeper, permit, side).and_then(|()| keeper.refresh(Vec::new()));
         match discarded {
-            Ok(()) => failure.output("live_database", "not touched").output("side_database", "removed"),
+            Ok(_) => {
+                let roles = std::mem::take(&mut keeper.journal.roles);
+                crate::copy::role::sweep(keeper, permit, roles);
+                failure.output("live_database", "not touched").output("side_database", "removed")
+            }
             Err(_) => failure.output("live_database", "not touched").output("side_database", side.as_str()),
         }
     }
+}
+
+fn unsealed(copy: &str) -> Failure {
+    let why = "it is not what was verified: somebody has written to it since, or a crash has emptied its unlogged tables";
+    Failure::failed(UNSEALED, format!("{copy}: {why}"))
 }

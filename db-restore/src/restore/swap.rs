@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use step::{Acted, Failure, Permit, shell};
 
-use crate::copy::side;
-use crate::journal;
+use crate::copy::given::Given;
+use crate::journal::{Journal, Keeper};
 use crate::loss::WRITTEN;
 use crate::restore::seal;
 use crate::server::sql::{self, Sql, name};
-use crate::server::{Server, Session, Value, get, instant};
+use crate::server::{Row, Server, Session, end_of_sessions, get, instant};
 
 /// How long sessions get to end after they were told to.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at who is still there.
 const PAUSE: Duration = Duration::from_millis(4);
+/// Between two looks while PostgreSQL itself waits, which looks ten times a second.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// A swap about to happen.
 pub struct Swap<'a> {
@@ -52,29 +54,29 @@ pub struct Swapped {
     pub written: Option<i64>,
 }
 
+/// What a swap has done, and the session that has done it, if it is of use: it has looked since.
+pub type Done<'a> = (Swapped, Vec<String>, Option<Keeper<'a>>);
+
 /// Opens a database, and takes our note that it is closed from its comment.
-pub fn open(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
-    let note = journal::closed(keeper, database, None)?;
+pub fn open(keeper: &mut Keeper, permit: &Permit, database: &str) -> Result<(), Failure> {
+    let note = keeper.journal.closed(database, None);
     keeper.change(
         permit,
         sql::fill("begin; alter database {} allow_connections true; {}; commit", &[name(database), note]),
     )
 }
 
-/// Closes a copy, and ends every session that is in it.
-fn empty(keeper: &mut Session, permit: &Permit, close: Sql, database: &str) -> Result<(), Failure> {
+/// Ends every session that is left in a copy, which is closed.
+fn empty(keeper: &mut Session, permit: &Permit, database: &str) -> Result<(), Failure> {
     let end = Instant::now() + PATIENCE;
-    if keeper.change_and_end_sessions(permit, close, database)? == 0 {
-        return Ok(());
-    }
     loop {
         let left = keeper.end_sessions(permit, database)?;
         if left == 0 {
             return Ok(());
         }
         if Instant::now() >= end {
-            let there =
-                side::oid(keeper, database).and_then(|oid| keeper.sessions_of(oid)).unwrap_or_default();
+            let oid = keeper.one("select oid from pg_database where datname = $1", &[&database])?;
+            let there = oid.map(|oid| keeper.sessions_of(oid)).transpose()?.unwrap_or_default();
             return Err(there
                 .iter()
                 .fold(busy(database, &format!("{left} sessions do not end")), Failure::cause));
@@ -106,13 +108,14 @@ pub fn without_sessions<T: Send>(
             done.store(true, Ordering::SeqCst);
             worked
         });
+        std::thread::sleep(GLANCE);
         while !done.load(Ordering::SeqCst) {
             // Whoever came in before the statement had its lock; if they cannot be told, it gives up by itself.
             let told = usher.end_sessions_of(permit, oid).and_then(|_| look(&mut usher));
             if told.is_err() {
                 break;
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(GLANCE);
         }
         work.join().unwrap_or_else(|_| Err(Failure::bug("a thread has panicked")))
     });
@@ -129,21 +132,17 @@ pub fn without_sessions<T: Send>(
 }
 
 impl Swap<'_> {
-    /// Swaps, and proves it by asking which database is behind the public name. `more` gives statements for the same transaction:
-    /// they still see the old names.
-    pub fn run(
+    /// Gives the copy what belongs to it, swaps, and proves it by asking which database is behind the public name. `more` gives statements for the
+    /// same transaction: they still see the old names.
+    pub fn run<'a>(
         &self,
-        mut keeper: Session,
-        more: impl FnOnce(&mut Session, &Swapped) -> Result<Vec<Sql>, Failure>,
-    ) -> Result<Swapped, Failure> {
-        // Our own sessions in the copy take a moment to end; the live database does not wait for them.
-        let close = sql::fill("alter database {} allow_connections false", &[name(self.side)]);
-        empty(&mut keeper, self.permit, close, self.side)?;
-        self.unvisited(&mut keeper)?;
+        mut keeper: Keeper<'a>,
+        given: Option<&Given>,
+        more: impl FnOnce(&Journal, &Swapped) -> Result<Vec<Sql>, Failure>,
+    ) -> Result<Done<'a>, Failure> {
+        let (pid, mut swapped, refused) = self.begin(&mut keeper, given)?;
         keeper.see_through();
-        let (pid, mut swapped) = self.begin(&mut keeper)?;
-        let more = more(&mut keeper, &swapped)?;
-        let exchange = self.exchange(more);
+        let exchange = self.exchange(more(&keeper.journal, &swapped)?);
         let began = Instant::now();
         let exchanged = without_sessions(
             &self.server,
@@ -155,22 +154,60 @@ impl Swap<'_> {
         swapped.outage = began.elapsed();
         // A session that breaks off during the commit says nothing: the names do. Where it did not, it can say them itself.
         let here = exchanged.is_ok().then(|| self.settled(&mut keeper).ok()).flatten();
-        drop(keeper);
-        let (behind, now) = match here {
+        keeper.heed();
+        let (behind, now, keeper) = match here {
             Some((behind, now, written)) => {
                 swapped.written = written;
-                (behind, now)
+                (behind, now, Some(keeper))
             }
-            None => self.behind(pid)?,
+            None => {
+                drop(keeper);
+                let (behind, now) = self.behind(pid)?;
+                (behind, now, None)
+            }
         };
         match exchanged {
-            Ok(()) if behind == Some(self.new) => Ok(Swapped { frozen_at: now, ..swapped }),
+            Ok(()) if behind == Some(self.new) => {
+                Ok((Swapped { frozen_at: now, ..swapped }, refused, keeper))
+            }
             Ok(()) => Err(self.unknown("it is not what was swapped in")),
             Err(failure) if behind == Some(self.new) => {
                 Err(failure.acted(Acted::Yes).next(self.again.as_str()))
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Gives the copy what belongs to it, closes it, ends who is in it, and begins the transaction, which gives it its number: one round trip,
+    /// where nobody was in it. Nothing waits for the transaction yet. Our own sessions in the copy take a moment to end; the live
+    /// database does not wait for them.
+    fn begin(
+        &self,
+        keeper: &mut Keeper,
+        given: Option<&Given>,
+    ) -> Result<(i32, Swapped, Vec<String>), Failure> {
+        let close = sql::fill("alter database {} allow_connections false", &[name(self.side)]);
+        keeper.tell(&close);
+        let own = given.map(Given::statements).unwrap_or_default();
+        let first =
+            [own.clone(), vec![close, end_of_sessions(self.side), seal::visitors_of(self.new)]].concat();
+        let mut answers = keeper.change_each(self.permit, &[first.clone(), self.beginning()].concat())?;
+        let begun = answers.split_off(first.len());
+        let looked: Vec<Vec<Row>> = answers.split_off(own.len()).into_iter().collect::<Result<_, _>>()?;
+        let refused = given.map(|given| given.refused(answers)).transpose()?.unwrap_or_default();
+        let [_, ended, visitors] = looked.as_slice() else { return Err(Failure::bug("three answers")) };
+        let visitors = visitors.first().map(|row| get::<i64>(row, 0)).transpose()?;
+        if ended.is_empty() && (self.visitors.is_none() || self.visitors == visitors) {
+            let begun: Vec<Vec<Row>> = begun.into_iter().collect::<Result<_, _>>()?;
+            let (pid, swapped) = self.begun(keeper, &begun)?;
+            return Ok((pid, swapped, refused));
+        }
+        keeper.change(self.permit, "rollback")?;
+        empty(keeper, self.permit, self.side)?;
+        self.unvisited(keeper)?;
+        let begun = keeper.change_all(self.permit, &self.beginning())?;
+        let (pid, swapped) = self.begun(keeper, &begun)?;
+        Ok((pid, swapped, refused))
     }
 
     /// Nobody must have been in the copy since it was looked at: it is closed, but a person can open it.
@@ -185,21 +222,23 @@ impl Swap<'_> {
         Err(Failure::failed("unproven", message).next(self.again.as_str()))
     }
 
-    /// Begins the transaction, which gives it its number. Nothing waits for it yet.
-    fn begin(&self, keeper: &mut Session) -> Result<(i32, Swapped), Failure> {
+    /// Begins the transaction, and looks at what the databases say now.
+    fn beginning(&self) -> Vec<Sql> {
         let limits = "select pg_backend_pid(), pg_current_xact_id()::text::bigint, set_config('lock_timeout', '5s', true), set_config('statement_timeout', '12s', true),
                              set_config('idle_in_transaction_session_timeout', '15s', true)";
-        let answers =
-            keeper.ask_all(&[("begin".into(), &[]), (limits.into(), &[]), (Session::clock(), &[])])?;
-        let row = |n: usize| {
-            let rows = answers.get(n).and_then(|rows| rows.first());
-            rows.ok_or_else(|| Failure::bug("no row about the transaction"))
-        };
-        let (pid, from_xid) = (get(row(1)?, 0)?, get::<i64>(row(1)?, 1)?.unsigned_abs());
-        Ok((
-            pid,
-            Swapped { frozen_at: instant(row(2)?, 0)?, from_xid, outage: Duration::ZERO, written: None },
-        ))
+        let begin: [Sql; 3] = ["begin".into(), limits.into(), Session::clock()];
+        [begin.to_vec(), Journal::questions(self.live)].concat()
+    }
+
+    /// What the answers to that say.
+    fn begun(&self, keeper: &mut Keeper, answers: &[Vec<Row>]) -> Result<(i32, Swapped), Failure> {
+        let [_, limits, clock, said @ ..] = answers else { return Err(Failure::bug("five answers")) };
+        let none = || Failure::bug("no row about the transaction");
+        let (limits, clock) = (limits.first().ok_or_else(none)?, clock.first().ok_or_else(none)?);
+        keeper.journal = Journal::of_answers(self.live, said)?;
+        let from_xid = get::<i64>(limits, 1)?.unsigned_abs();
+        let frozen_at = instant(clock, 0)?;
+        Ok((get(limits, 0)?, Swapped { frozen_at, from_xid, outage: Duration::ZERO, written: None }))
     }
 
     /// The renaming comes last: whoever connects while it is not committed waits, and is then told that the database has just been
@@ -230,18 +269,13 @@ impl Swap<'_> {
     }
 
     /// The same from the swap's own session, and how many rows were ever written in the old database: its last session has told.
-    fn settled(&self, keeper: &mut Session) -> Result<(Option<u32>, Timestamp, Option<i64>), Failure> {
-        let name: &[&dyn Value] = &[&self.live];
-        let old: &[&dyn Value] = &[&self.old];
-        let answers = keeper.ask_all(&[
-            ("select oid from pg_database where datname = $1".into(), name),
-            (Session::clock(), &[]),
-            (WRITTEN.into(), old),
-        ])?;
+    fn settled(&self, keeper: &mut Keeper) -> Result<(Option<u32>, Timestamp, Option<i64>), Failure> {
+        let written = sql::fill(WRITTEN, &[sql::number(self.old)]);
+        let answers = keeper.refresh(vec![Session::clock(), written])?;
         let row = |n: usize| answers.get(n).and_then(|rows| rows.first());
-        let clock = row(1).ok_or_else(|| Failure::bug("no row from the clock"))?;
-        let behind = row(0).map(|row| get(row, 0)).transpose()?;
-        let written = row(2).map(|row| get::<Option<i64>>(row, 0)).transpose()?.flatten();
+        let clock = row(0).ok_or_else(|| Failure::bug("no row from the clock"))?;
+        let written = row(1).map(|row| get::<Option<i64>>(row, 0)).transpose()?.flatten();
+        let behind = keeper.journal.get(self.live).map(|live| live.oid);
         Ok((behind, instant(clock, 0)?, written))
     }
 

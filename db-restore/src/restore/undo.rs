@@ -5,10 +5,9 @@ use jiff::Timestamp;
 use step::{Acted, Failure, Loss, Outcome, Permit, Run, shell};
 
 use crate::args::ConfirmArgs;
-use crate::copy::side;
-use crate::journal::{self, Note, Record};
+use crate::journal::{Journal, Keeper, Note, Record};
 use crate::loss;
-use crate::operation::{Confirmation, Operation};
+use crate::operation::{Answers, Confirmation, Operation};
 use crate::plan::{self, Names};
 use crate::restore::stage::Clock;
 use crate::restore::swap::Swap;
@@ -24,9 +23,11 @@ pub fn run(run: &mut Run, settings: &Settings, sure: &ConfirmArgs) -> Result<Out
         return Err(Failure::refused("fact-conflict", message).next("db-restore undo --fresh"));
     }
     let operation = Operation::new(&run.context, settings);
+    let undone = plan::beside(&settings.database, "undone", run.document.id())?;
+    let names = Names { live: settings.database.clone(), side: String::new(), old: undone };
     // No age is asked for: what the clocks say does not matter here.
-    let (live, keeper) = operation.opened_and_locked()?;
-    let (outcome, loss) = Undo { run, operation, live: &live }.go(keeper, sure)?;
+    let (live, keeper, renaming) = operation.opened_and_locked(&preflight::questions(&names))?;
+    let (outcome, loss) = Undo { run, operation, live: &live }.go(keeper, (names, renaming), sure)?;
     if let Some(loss) = loss {
         run.set("loss", loss)?;
     }
@@ -40,9 +41,14 @@ struct Undo<'a> {
 }
 
 impl Undo<'_> {
-    fn go(&self, mut keeper: Session, sure: &ConfirmArgs) -> Result<(Outcome, Option<Loss>), Failure> {
+    fn go(
+        &self,
+        keeper: Keeper,
+        (names, renaming): (Names, Answers),
+        sure: &ConfirmArgs,
+    ) -> Result<(Outcome, Option<Loss>), Failure> {
         let database = &self.operation.settings.database;
-        let record = match journal::of_live(&mut keeper, database, self.live.oid)? {
+        let record = match keeper.journal.of_live(self.live.oid) {
             Some(Note::Live(record)) => record,
             Some(Note::Back(record)) if record.run == self.run.document.id() => {
                 return Ok(self.ended(&record, false));
@@ -58,20 +64,23 @@ impl Undo<'_> {
                 return Err(Failure::refused("nothing-to-undo", message));
             }
         };
-        self.back(keeper, record, sure)
+        let names = Names { side: record.kept_in.clone(), ..names };
+        self.back(keeper, (&names, renaming), record, sure)
     }
 
     fn back(
         &self,
-        mut keeper: Session,
+        mut keeper: Keeper,
+        (names, renaming): (&Names, Answers),
         record: Record,
         sure: &ConfirmArgs,
     ) -> Result<(Outcome, Option<Loss>), Failure> {
         let database = &self.operation.settings.database;
-        let undone = plan::beside(database, "undone", self.run.document.id())?;
-        let names = Names { live: database.clone(), side: record.kept_in.clone(), old: undone.clone() };
-        preflight::swap(&self.operation, self.live, &mut keeper, &names)?.verdict()?;
-        let old = self.kept(&mut keeper, &record)?;
+        let undone = names.old.clone();
+        let mut problems = preflight::work(&self.operation, self.live);
+        preflight::renaming(&self.operation, renaming, names, &mut problems)?;
+        problems.verdict()?;
+        let old = kept(&keeper.journal, &record)?;
         let written = loss::written_since(&mut self.operation.server.connect(database)?, record.from_xid)?;
         let rows: u64 = written.values().sum();
         let Some(permit) = self.run.permit() else {
@@ -85,7 +94,7 @@ impl Undo<'_> {
         let (run, taken_at) = (self.run.document.id().to_owned(), record.frozen_at);
         let mut back = Record { run, taken_at, kept_in: undone, rows: Some(rows), ..record };
         let mut clock = Clock::default();
-        let outage = clock.time("swap", || self.swap(&permit, keeper, &names, old, &mut back))?;
+        let outage = clock.time("swap", || self.swap(&permit, keeper, names, old, &mut back))?;
         clock.note("outage", outage);
         verify::probe(&self.operation, database, self.operation.settings.app_role.as_deref())
             .map_err(|failure| failure.acted(Acted::Yes))?;
@@ -108,28 +117,6 @@ impl Undo<'_> {
         Ok(rows)
     }
 
-    /// What the restore has put aside: its oid, and how it was set.
-    fn kept(&self, keeper: &mut Session, record: &Record) -> Result<(u32, Option<String>), Failure> {
-        let kept = &record.kept_in;
-        let gone = || {
-            Failure::refused(
-                "nothing-to-undo",
-                format!("{kept}, which the restore had kept, is not there any more"),
-            )
-        };
-        let there: Option<bool> = keeper.one("select true from pg_database where datname = $1", &[kept])?;
-        there.ok_or_else(gone)?;
-        match journal::of(keeper, kept)? {
-            Some(Note::Kept { run, read_only, .. }) if run == record.run => {
-                Ok((side::oid(keeper, kept)?, read_only))
-            }
-            _ => Err(Failure::refused(
-                "nothing-to-undo",
-                format!("{kept} does not say that this restore has kept it"),
-            )),
-        }
-    }
-
     fn tell(&self, written: &std::collections::BTreeMap<String, u64>, record: &Record, undone: &str) {
         let rows: u64 = written.values().sum();
         let since = plan::instant(record.frozen_at);
@@ -150,7 +137,7 @@ impl Undo<'_> {
     fn swap(
         &self,
         permit: &Permit,
-        keeper: Session,
+        keeper: Keeper,
         names: &Names,
         (old, read_only): (u32, Option<String>),
         back: &mut Record,
@@ -168,7 +155,7 @@ impl Undo<'_> {
             // It was open all the time: what was written to it is counted instead.
             visitors: None,
         };
-        let swapped = swap.run(keeper, |keeper, swapped| {
+        let (swapped, ..) = swap.run(keeper, None, |journal, swapped| {
             back.frozen_at = swapped.frozen_at;
             let note = Note::Undone { run: back.run.clone(), since: back.frozen_at };
             let reset = match read_only {
@@ -178,12 +165,11 @@ impl Undo<'_> {
                 ),
                 None => sql::fill("alter database {} reset default_transaction_read_only", &[name(side)]),
             };
-            Ok(vec![
-                journal::replace(keeper, live, side, Some(&Note::Back(back.clone())))?,
-                journal::replace(keeper, live, live, Some(&note))?,
-                reset,
-                sql::fill("alter database {} set default_transaction_read_only to on", &[name(live)]),
-            ])
+            let mut statements = journal.replace(live, side, Some(&Note::Back(back.clone())))?;
+            statements.extend(journal.replace(live, live, Some(&note))?);
+            let read_only = "alter database {} set default_transaction_read_only to on";
+            statements.extend([reset, sql::fill(read_only, &[name(live)])]);
+            Ok(statements)
         })?;
         back.frozen_at = swapped.frozen_at;
         Ok(swapped.outage)
@@ -205,5 +191,17 @@ impl Undo<'_> {
             kept_in: Some(back.kept_in.clone()),
         };
         (outcome.output("kept_in", back.kept_in.as_str()), Some(loss))
+    }
+}
+
+/// What the restore has put aside: its oid, and how it was set.
+fn kept(journal: &Journal, record: &Record) -> Result<(u32, Option<String>), Failure> {
+    let kept = &record.kept_in;
+    let nothing = |why: &str| Failure::refused("nothing-to-undo", format!("{kept}{why}"));
+    let there =
+        journal.get(kept).ok_or_else(|| nothing(", which the restore had kept, is not there any more"))?;
+    match &there.remark {
+        Some(Note::Kept { run, read_only, .. }) if *run == record.run => Ok((there.oid, read_only.clone())),
+        _ => Err(nothing(" does not say that this restore has kept it")),
     }
 }

@@ -88,22 +88,64 @@ pub fn objects_of(rows: &[Row]) -> Result<BTreeMap<String, u64>, Failure> {
         .collect()
 }
 
-/// Verifies a side database whose rows were counted.
+/// What a copy is made of, before anything in it is read.
+pub struct Outline {
+    pub tables: Vec<String>,
+    pub extension_tables: Vec<String>,
+    objects: BTreeMap<String, u64>,
+    /// Indexes that answer nobody.
+    unusable: Vec<String>,
+    foreign: bool,
+    /// In which schema amcheck is (none: in no one yet); nothing where it cannot be had.
+    amcheck: Option<String>,
+    event_triggers: Vec<String>,
+}
+
+impl Outline {
+    /// Asked in one round trip.
+    pub fn ask(session: &mut Session) -> Result<Self, Failure> {
+        let none: Vec<String> = Vec::new();
+        let (ours, theirs): ([&dyn crate::server::Value; 2], [&dyn crate::server::Value; 2]) =
+            ([&none, &false], [&none, &true]);
+        let answers = session.ask_all(&[
+            (Session::tables(), &ours),
+            (Session::tables(), &theirs),
+            (OBJECTS.into(), &[]),
+            (UNUSABLE.into(), &[]),
+            (FOREIGN.into(), &[]),
+            (AMCHECK.into(), &[]),
+            (TRIGGERS.into(), &[]),
+        ])?;
+        let [tables, extensions, objects, unusable, foreign, amcheck, triggers] = answers.as_slice() else {
+            return Err(Failure::bug("seven answers"));
+        };
+        let texts = |rows: &[Row]| rows.iter().map(|row| get(row, 0)).collect::<Result<Vec<String>, _>>();
+        Ok(Outline {
+            tables: texts(tables)?,
+            extension_tables: texts(extensions)?,
+            objects: objects_of(objects)?,
+            unusable: texts(unusable)?,
+            foreign: foreign.first().map_or(Ok(false), |row| get(row, 0))?,
+            amcheck: texts(amcheck)?.pop(),
+            event_triggers: texts(triggers)?,
+        })
+    }
+}
+
+/// Verifies a side database whose rows were counted. Gives what is still to be done with it: without statistics the first queries of the shop
+/// would be slow.
 pub fn verify(
     operation: &Operation,
-    permit: &Permit,
     session: &mut Session,
     (side, manifest): (&str, Option<&Manifest>),
     (counts, extensions): (&BTreeMap<String, u64>, &BTreeMap<String, u64>),
+    outline: Outline,
     amcheck: Option<u64>,
-) -> Result<Proof, Failure> {
-    let answers = session.ask_all(&[(OBJECTS.into(), &[]), (UNUSABLE.into(), &[]), (FOREIGN.into(), &[])])?;
-    let [objects, unusable, foreign] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
-    let foreign = foreign.first().map_or(Ok(false), |row| get(row, 0))?;
+) -> Result<(Proof, Sql), Failure> {
     let (mut wrong, mut missing) = (Vec::new(), Vec::new());
     if let Some(manifest) = manifest {
         wrong.extend(differences(counts, &manifest.tables, "rows", "table"));
-        let mut found = objects_of(objects)?;
+        let mut found = outline.objects;
         if manifest.schema < 2 {
             found.remove("large object");
         }
@@ -119,8 +161,7 @@ pub fn verify(
             "{table}: it belongs to an extension, and pg_dump takes only what the extension has marked"
         ));
     }
-    let unusable: Vec<String> = unusable.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
-    wrong.extend(unusable);
+    wrong.extend(outline.unusable);
     if !wrong.is_empty() {
         let failure =
             Failure::failed("unproven", "what was restored is not what the snapshot holds".to_owned());
@@ -128,12 +169,17 @@ pub fn verify(
     }
     operation.marker(side)?;
     let probes = probe(operation, side, None)?;
-    analyze(session, permit, foreign)?;
+    let analyze = analyze(session, outline.foreign)?;
     let (rows, marker, counted) =
         (counts.values().sum(), operation.settings.marker.is_some(), manifest.is_some());
-    Ok(Proof { amcheck, rows, probes, marker, sealed: false, missing, counted })
+    Ok((Proof { amcheck, rows, probes, marker, sealed: false, missing, counted }, analyze))
 }
 
+/// Where amcheck is, for a superuser.
+const AMCHECK: &str = "
+    select coalesce((select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where extname = 'amcheck'), '')
+    from pg_available_extensions, pg_roles r where name = 'amcheck' and r.rolname = current_user and r.rolsuper";
+const TRIGGERS: &str = "select quote_ident(evtname) from pg_event_trigger where evtenabled <> 'D'";
 /// Indexes that answer nobody. That of a partitioned table is not valid as long as not every partition has one: it was so before.
 const UNUSABLE: &str = "
     select 'index ' || indexrelid::regclass::text || ' is not valid' from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -142,11 +188,11 @@ const UNUSABLE: &str = "
 const FOREIGN: &str =
     "select exists (select from pg_inherits i join pg_class c on c.oid = i.inhrelid where c.relkind = 'f')";
 
-/// Without statistics the first queries of the shop would be slow. Where a table has foreign ones below it, it would be asked of another
-/// server: such tables are left to whoever may reach it.
-fn analyze(session: &mut Session, permit: &Permit, foreign: bool) -> Result<(), Failure> {
+/// The statement that makes statistics. Where a table has foreign ones below it, it would be asked of another server: such tables are left to
+/// whoever may reach it.
+fn analyze(session: &mut Session, foreign: bool) -> Result<Sql, Failure> {
     if !foreign {
-        return session.change(permit, "analyze");
+        return Ok("analyze".into());
     }
     let own = "
         with recursive above as (
@@ -156,10 +202,7 @@ fn analyze(session: &mut Session, permit: &Permit, foreign: bool) -> Result<(), 
         where c.relkind in ('r', 'p', 'm') and c.relpersistence <> 't' and n.nspname !~ '^pg_toast' and c.oid not in (select oid from above)
           and not (c.relkind = 'm' and not c.relispopulated)";
     let tables = session.texts(own, &[])?;
-    session.change(
-        permit,
-        sql::fill("analyze {}", &[sql::join(tables.iter().map(|table| sql::given(table)), ", ")]),
-    )
+    Ok(sql::fill("analyze {}", &[sql::join(tables.iter().map(|table| sql::given(table)), ", ")]))
 }
 
 /// Asks the team's own questions, as a role if one is given; each must answer with one row whose one value is true. What they call may be
@@ -226,18 +269,13 @@ fn ask(
 pub fn amcheck(
     operation: &Operation,
     permit: &Permit,
-    side: &str,
+    (side, outline): (&str, &Outline),
     session: &mut Session,
 ) -> Result<Option<u64>, Failure> {
     if !operation.settings.amcheck {
         return Ok(None);
     }
-    let there = "select coalesce((select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where extname = 'amcheck'), '')
-                 from pg_available_extensions, pg_roles r where name = 'amcheck' and r.rolname = current_user and r.rolsuper";
-    let triggers = "select quote_ident(evtname) from pg_event_trigger where evtenabled <> 'D'";
-    let answers = session.ask_all(&[(there.into(), &[]), (triggers.into(), &[])])?;
-    let [there, triggers] = answers.as_slice() else { return Err(Failure::bug("two answers")) };
-    let Some(schema) = there.first().map(|row| get::<String>(row, 0)).transpose()? else {
+    let Some(schema) = &outline.amcheck else {
         operation
             .context
             .voice
@@ -245,18 +283,17 @@ pub fn amcheck(
         return Ok(None);
     };
     // What an event trigger says to our own extension matters to nobody: this is undone.
-    let off =
-        |row: &Row| Ok(sql::fill("alter event trigger {} disable", &[sql::given(&get::<String>(row, 0)?)]));
-    let mut first: Vec<Sql> = triggers.iter().map(off).collect::<Result<_, Failure>>()?;
+    let off = |trigger: &String| sql::fill("alter event trigger {} disable", &[sql::given(trigger)]);
+    let mut first: Vec<Sql> = outline.event_triggers.iter().map(off).collect();
     let schema = if schema.is_empty() {
         first.push(
             "create schema db_restore_amcheck; create extension amcheck schema db_restore_amcheck".into(),
         );
         name("db_restore_amcheck")
     } else {
-        sql::given(&schema)
+        sql::given(schema)
     };
-    let found = session.attempt(permit, &sql::join(first, ";"), |transaction| check(transaction, &schema));
+    let found = session.attempt(permit, &sql::join(first, ";"), &checks(&schema)).and_then(|a| checked(&a));
     match found {
         Ok((checked, wrong)) if wrong.is_empty() => Ok(Some(checked)),
         Ok((_, wrong)) => Err(wrong.iter().fold(damaged(side), Failure::cause)),
@@ -271,17 +308,18 @@ fn damaged(side: &str) -> Failure {
     Failure::failed("unproven", format!("amcheck finds {side} damaged"))
 }
 
-/// How many relations were read, and what is wrong with them. An index that is damaged is an error of its own.
-fn check(transaction: &mut Session, schema: &Sql) -> Result<(u64, Vec<String>), Failure> {
+/// What amcheck is asked. An index that is damaged is an error of its own. Who owns the schema in which amcheck is can put functions of the same
+/// names beside its own: these arguments fit its own ones exactly, so no other is taken.
+fn checks(schema: &Sql) -> [Sql; 3] {
     let ours =
         || Sql::from("n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't'");
     let heaps = sql::fill(
         "select c.oid::regclass::text || ': ' || v.msg from pg_class c join pg_namespace n on n.oid = c.relnamespace,
-                lateral {}.verify_heapam(c.oid) v where c.relkind in ('r', 'm') and {} limit 20",
+                lateral {}.verify_heapam(c.oid::regclass, false, false, 'none'::text, null::bigint, null::bigint) v where c.relkind in ('r', 'm') and {} limit 20",
         &[schema.clone(), ours()],
     );
     let trees = sql::fill(
-        "select count(*), count({}.bt_index_check(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        "select count(*), count({}.bt_index_check(c.oid::regclass)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
                 join pg_index i on i.indexrelid = c.oid join pg_am a on a.oid = c.relam
          where a.amname = 'btree' and c.relkind = 'i' and i.indisvalid and {}",
         &[schema.clone(), ours()],
@@ -290,8 +328,12 @@ fn check(transaction: &mut Session, schema: &Sql) -> Result<(u64, Vec<String>), 
         "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm') and {}",
         &[ours()],
     );
-    let answers = transaction.ask_all(&[(heaps, &[]), (trees, &[]), (tables, &[])])?;
-    let [wrong, trees, tables] = answers.as_slice() else { return Err(Failure::bug("three answers")) };
+    [heaps, trees, tables]
+}
+
+/// How many relations were read, and what is wrong with them.
+fn checked(answers: &[Vec<Row>]) -> Result<(u64, Vec<String>), Failure> {
+    let [wrong, trees, tables] = answers else { return Err(Failure::bug("three answers")) };
     let wrong = wrong.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
     let count = |rows: &[Row]| rows.first().map_or(Ok(0), |row| get::<i64>(row, 0));
     let checked = count(trees)? + count(tables)?;

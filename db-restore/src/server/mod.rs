@@ -2,6 +2,7 @@
 //! names are looked up in `pg_catalog` alone, whatever a database or a role has set, and no row is hidden or written differently.
 
 mod error;
+mod proof;
 mod questions;
 mod session;
 pub mod sql;
@@ -18,10 +19,12 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::settings::{Met, Settings, Tls};
 use error::{distrusted, said};
-use session::{Proof, Watch};
+use proof::Proof;
+use session::Watch;
 
 pub use error::broken;
-pub use session::{Held, Rows, Session, Value};
+pub use questions::end_of_sessions;
+pub use session::{Counts, Held, Rows, Session, Value};
 pub use sql::Sql;
 pub use tokio_postgres::Row;
 
@@ -52,6 +55,9 @@ const BEGINNING: &str = "-c search_path=pg_catalog,pg_temp -c row_security=off -
     -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off \
     -c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off -c synchronous_commit=on \
     -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c tcp_user_timeout=8000 -c jit=off";
+
+/// What became of one question of several.
+pub type Answer = Result<Vec<Row>, Failure>;
 
 /// The server of the settings.
 #[derive(Clone, Copy)]
@@ -242,12 +248,12 @@ impl<'a> Server<'a> {
         )
     }
 
-    /// Asks the server who it is, and more with it.
+    /// Asks the server who it is, and more with it, of which each has its own answer.
     pub fn identity(
         &self,
         database: &str,
-        more: &[(Sql, &[&dyn Value])],
-    ) -> Result<(Live, Session<'a>, Vec<Vec<Row>>), Failure> {
+        more: &[Sql],
+    ) -> Result<(Live, Session<'a>, Vec<Answer>), Failure> {
         let sql = sql::fill(
             "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
@@ -260,10 +266,13 @@ impl<'a> Server<'a> {
         let mut session = self.connect(&self.settings.maintenance)?;
         let before = Timestamp::now();
         let own: &[&dyn Value] = &[&database];
-        let mut answers = session.ask_all(&[&[(sql, own)], more].concat())?;
+        let mut questions = vec![(sql, own)];
+        questions.extend(more.iter().map(|sql| (sql.clone(), &[][..])));
+        let mut answers = session.ask_each(&questions)?;
         let after = Timestamp::now();
         let more = answers.split_off(1);
-        let row = answers.first().and_then(|rows| rows.first());
+        let rows = answers.pop().unwrap_or_else(|| Err(Failure::bug("no answer about the server")))?;
+        let row = rows.first();
         let row = row.ok_or_else(|| self.no_database(database))?;
         let now = instant(row, 3)?;
         // The server looked at its clock between our two looks: the middle is wrong by half of it at most.

@@ -15,6 +15,14 @@ const END: &str = "
                and (pg_has_role(a.usesysid, 'MEMBER') or pg_has_role('pg_signal_backend', 'MEMBER')))
          then pg_terminate_backend(pid) end";
 
+/// The statement that ends all sessions of a database but our own; a row for each.
+pub fn end_of_sessions(database: &str) -> Sql {
+    sql::fill(
+        "select {} from pg_stat_activity a where datname = {}::text and pid <> pg_backend_pid()",
+        &[END.into(), sql::text(database)],
+    )
+}
+
 /// Ends all sessions of the database that this column of pg_stat_activity names as `$1`, but our own; a row for each.
 fn end_of(column: &'static str) -> Sql {
     sql::fill(
@@ -57,18 +65,6 @@ impl Session<'_> {
         self.counts_of(tables)
     }
 
-    /// The same of tables of users, and of those that belong to extensions.
-    pub fn all_counts(&mut self) -> Result<(Counts, Counts), Failure> {
-        let none: Vec<String> = Vec::new();
-        let (ours, theirs): ([&dyn Value; 2], [&dyn Value; 2]) = ([&none, &false], [&none, &true]);
-        let answers = self.ask_all(&[(TABLES.into(), &ours), (TABLES.into(), &theirs)])?;
-        let texts = |n: usize| {
-            answers.get(n).into_iter().flatten().map(|row| get(row, 0)).collect::<Result<Vec<String>, _>>()
-        };
-        let (tables, extensions) = (texts(0)?, texts(1)?);
-        self.both_counts(&tables, &extensions)
-    }
-
     /// How many rows tables hold, those of users and those of extensions by themselves: one round trip.
     pub fn both_counts(
         &mut self,
@@ -92,19 +88,6 @@ impl Session<'_> {
     /// Tells all sessions of a database to end; gives how many there were.
     pub fn end_sessions(&mut self, _permit: &Permit, database: &str) -> Result<usize, Failure> {
         Ok(self.ask(end_of("datname"), &[&database])?.len())
-    }
-
-    /// The same after a change, in the same round trip.
-    pub fn change_and_end_sessions(
-        &mut self,
-        _permit: &Permit,
-        change: Sql,
-        database: &str,
-    ) -> Result<usize, Failure> {
-        self.prove()?;
-        self.tell(&change);
-        let answers = self.ask_all(&[(change, &[]), (end_of("datname"), &[&database])])?;
-        Ok(answers.last().map_or(0, Vec::len))
     }
 
     /// The same by the database's own identity, which a new name does not change.

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::{join_all, join4};
+use futures_util::future::{join, join_all, join3};
 use futures_util::{SinkExt, StreamExt};
 use jiff::Timestamp;
 use step::{Context, Failure, Permit};
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
 
+use super::proof::{Proof, Proven};
 use super::sql::{self, Sql};
 use super::{INSTANT_SQL, LOG_SQL, Server, broken, get, instant};
 
@@ -24,10 +25,8 @@ const TICK: Duration = Duration::from_millis(20);
 /// What was begun and must be ended gets so long; then nobody answers any more.
 pub const SEEN_THROUGH: Duration = Duration::from_secs(20);
 
-/// One transaction is one session also behind a pooler: in it names are looked up where nobody has made any.
-const PATH: &str = "set local search_path to pg_catalog, pg_temp";
 /// Begins a transaction whose sight does not change.
-const STILL: &str = "begin isolation level repeatable read, read only";
+pub(super) const STILL: &str = "begin isolation level repeatable read, read only";
 
 /// How much of a COPY is sent at once.
 const CHUNK: usize = 64 << 10;
@@ -46,11 +45,13 @@ values!(Vec<u8>: BYTEA, Vec<Vec<u8>>: BYTEA_ARRAY, String: TEXT, &str: TEXT, boo
 values!(&String: TEXT, &&str: TEXT, &Vec<String>: TEXT_ARRAY, &Vec<&str>: TEXT_ARRAY, &Vec<i64>: INT8_ARRAY);
 
 /// A question with the types of its values.
-type Typed<'q> = (&'q Sql, Vec<(&'q (dyn ToSql + Sync), Type)>);
+pub(super) type Typed<'q> = (&'q Sql, Vec<(&'q (dyn ToSql + Sync), Type)>);
+/// The rows of each of several answers.
+type Asked = Vec<Vec<Row>>;
 /// How many rows each table holds.
 pub type Counts = BTreeMap<String, u64>;
 /// An answer or an error to each question.
-type Answers = Vec<Result<Vec<Row>, tokio_postgres::Error>>;
+pub(super) type Answers = Vec<Result<Vec<Row>, tokio_postgres::Error>>;
 
 /// What a wait looks at.
 #[derive(Clone, Copy)]
@@ -97,37 +98,9 @@ pub struct Session<'a> {
     watch: Watch<'a>,
     /// How it was opened; how others are.
     server: Server<'a>,
-    /// What is still to be proven of it.
-    proof: Option<Proof>,
-}
-
-/// What proves that the settings of a session are in force: asked before anything is changed, and together with the first questions. A pooler
-/// in front drops the settings, and hands another session to each transaction, so that neither a lock nor a search path would hold.
-pub(super) struct Proof {
-    /// A value that nobody else has set.
-    pub mark: String,
-    /// What is said when it is not there.
-    pub refusal: Failure,
-}
-
-impl Proof {
-    /// No view may take a table's place between two questions, and no transaction is ended for its age: what only some versions know is set
-    /// where it is known.
-    const QUESTION: &'static str = "
-        select current_setting('db_restore.session', true), current_setting('search_path'),
-               (select count(set_config(name, case name when 'transaction_timeout' then '0' else 'view, foreign-table' end, false))
-                from pg_settings where name in ('transaction_timeout', 'restrict_nonsystem_relation_kind'))";
-    fn holds(self, answer: Result<Vec<Row>, tokio_postgres::Error>) -> Result<(), Failure> {
-        let rows = answer.map_err(|e| broken(&e))?;
-        let row = rows.first().ok_or_else(|| Failure::bug("no row about the session"))?;
-        let (theirs, path): (Option<String>, String) = (get(row, 0)?, get(row, 1)?);
-        let ours = theirs.as_deref() == Some(self.mark.as_str());
-        if ours && ["pg_catalog,pg_temp", "pg_catalog, pg_temp"].contains(&path.as_str()) {
-            Ok(())
-        } else {
-            Err(self.refusal)
-        }
-    }
+    /// What proves it, where that is asked for; and whether it has.
+    pub(super) proof: Option<Proof>,
+    pub(super) proven: Proven,
 }
 
 impl Drop for Session<'_> {
@@ -150,7 +123,8 @@ impl<'a> Session<'a> {
         (server, watch): (Server<'a>, Watch<'a>),
         proof: Option<Proof>,
     ) -> Self {
-        Session { client: Some(client), connection: Some(connection), runtime, watch, server, proof }
+        let proven = Proven::No;
+        Session { client: Some(client), connection: Some(connection), runtime, watch, server, proof, proven }
     }
 
     /// The server, for another session.
@@ -158,44 +132,7 @@ impl<'a> Session<'a> {
         self.server
     }
 
-    /// Proves the session now, if that is not done yet: before something is changed by it.
-    pub(super) fn prove(&mut self) -> Result<(), Failure> {
-        let Some(proof) = self.proof.take() else { return Ok(()) };
-        let (client, runtime, watch) = self.parts()?;
-        let answer = watch.wait(runtime, async { Ok(client.query_typed(Proof::QUESTION, &[]).await) })?;
-        proof.holds(answer)
-    }
-
-    /// Proves it together with the first questions, which are a transaction of their own, if they do not begin one themselves.
-    fn prove_and_ask(&mut self, proof: Proof, questions: &[Typed]) -> Result<Answers, Failure> {
-        let (client, runtime, watch) = self.parts()?;
-        // Questions that begin a transaction themselves begin it first.
-        let held = questions.first().filter(|(sql, _)| sql.as_str() == STILL);
-        let (begin, rest, end) = match held {
-            Some((sql, _)) => (format!("{}; {PATH}", sql.as_str()), &questions[1..], ""),
-            None => (format!("begin; {PATH}"), questions, "commit"),
-        };
-        let all = async {
-            let begun = client.batch_execute(&begin);
-            let proven = client.query_typed(Proof::QUESTION, &[]);
-            let asked = rest.iter().map(|(sql, values)| client.query_typed(sql.as_str(), values));
-            let over = client.batch_execute(end);
-            // They are sent in this order, and nobody waits in between.
-            Ok(join4(begun, proven, join_all(asked), over).await)
-        };
-        let (begun, proven, asked, over) = watch.wait(runtime, all)?;
-        begun.map_err(|e| broken(&e))?;
-        proof.holds(proven)?;
-        // What a question broke, its own answer says.
-        let first = held.map(|_| Ok(Vec::new()));
-        let asked: Answers = first.into_iter().chain(asked).collect();
-        if asked.iter().all(Result::is_ok) {
-            over.map_err(|e| broken(&e))?;
-        }
-        Ok(asked)
-    }
-
-    fn parts(&self) -> Result<(&Client, &Runtime, Watch<'a>), Failure> {
+    pub(super) fn parts(&self) -> Result<(&Client, &Runtime, Watch<'a>), Failure> {
         let client = self.client.as_ref().ok_or_else(|| Failure::bug("a session that was ended is asked"))?;
         Ok((client, &self.runtime, self.watch))
     }
@@ -213,7 +150,7 @@ impl<'a> Session<'a> {
     /// Asks.
     pub fn ask(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Vec<Row>, Failure> {
         let sql = sql.into();
-        if self.proof.is_some() {
+        if self.is_unproven() {
             return self.ask_all(&[(sql, values)]).map(|mut answers| answers.pop().unwrap_or_default());
         }
         let (client, runtime, watch) = self.parts()?;
@@ -230,14 +167,20 @@ impl<'a> Session<'a> {
         self.ask_each(questions)?.into_iter().collect()
     }
 
+    /// The same of questions that need no values.
+    pub fn ask_these(&mut self, questions: &[Sql]) -> Result<Vec<Vec<Row>>, Failure> {
+        let all: Vec<(Sql, &[&dyn Value])> = questions.iter().map(|sql| (sql.clone(), &[][..])).collect();
+        self.ask_all(&all)
+    }
+
     /// The same, with the answer or the error of each.
     pub fn ask_each(
         &mut self,
         questions: &[(Sql, &[&dyn Value])],
     ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
         let typed: Vec<_> = questions.iter().map(|(sql, values)| (sql, typed(values))).collect();
-        if let Some(proof) = self.proof.take() {
-            let answers = self.prove_and_ask(proof, &typed)?;
+        if self.is_unproven() {
+            let answers = self.prove_and_ask(&typed)?;
             return Ok(answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect());
         }
         let (client, runtime, watch) = self.parts()?;
@@ -296,10 +239,18 @@ impl<'a> Session<'a> {
         Ok(Rows { rows: Box::pin(rows), runtime, watch, seen: 0 })
     }
 
-    /// Begins a transaction whose sight does not change, in which we may be silent for as long as others take, and asks in it.
-    pub fn still_and_ask(&mut self, questions: &[(Sql, &[&dyn Value])]) -> Result<Vec<Vec<Row>>, Failure> {
-        let first: [(Sql, &[&dyn Value]); 1] = [(STILL.into(), &[])];
-        self.ask_all(&[&first, questions].concat()).map(|mut answers| answers.split_off(1))
+    /// Asks first, then begins a transaction whose sight does not change, in which we may be silent for as long as others take, and asks in it;
+    /// all of it in one round trip. Gives both answers.
+    pub fn ask_and_still(
+        &mut self,
+        first: &[(Sql, &[&dyn Value])],
+        then: &[(Sql, &[&dyn Value])],
+    ) -> Result<(Asked, Asked), Failure> {
+        let still: [(Sql, &[&dyn Value]); 1] = [(STILL.into(), &[])];
+        let mut answers = self.ask_all(&[first, &still, then].concat())?;
+        let then = answers.split_off(first.len() + 1);
+        answers.pop();
+        Ok((answers, then))
     }
 
     /// Begins such a transaction, for others to share, and asks the first questions in it.
@@ -343,31 +294,57 @@ impl<'a> Session<'a> {
         &mut self,
         _permit: &Permit,
         statements: &[Sql],
-    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+    ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
         self.prove()?;
         let all: Vec<(Sql, &[&dyn Value])> = statements.iter().map(|sql| (sql.clone(), &[][..])).collect();
-        Ok(self.ask_each(&all)?.into_iter().map(|answer| answer.map(|_| ())).collect())
+        self.ask_each(&all)
     }
 
-    /// Tries something in a transaction that begins with `first` and is always rolled back.
-    pub fn attempt<T>(
+    /// Asks in a transaction that begins with `first` and is always rolled back; one round trip. The first error counts.
+    pub fn attempt(
         &mut self,
         _permit: &Permit,
         first: &Sql,
-        what: impl FnOnce(&mut Self) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let done =
-            self.ask_only(&sql::fill("begin; {}", std::slice::from_ref(first))).and_then(|()| what(self));
-        self.ask_only(&Sql::from("rollback"))?;
-        done
+        questions: &[Sql],
+    ) -> Result<Vec<Vec<Row>>, Failure> {
+        self.prove()?;
+        let (client, runtime, watch) = self.parts()?;
+        let begin = sql::fill("begin; {}", std::slice::from_ref(first));
+        watch.context.voice.detail(&flat(begin.as_str()));
+        let all = async {
+            let begun = client.batch_execute(begin.as_str());
+            let asked = questions.iter().map(|sql| client.query_typed(sql.as_str(), &[]));
+            let undone = client.batch_execute("rollback");
+            Ok(join3(begun, join_all(asked), undone).await)
+        };
+        let (begun, asked, undone) = watch.wait(runtime, all)?;
+        begun.map_err(|e| broken(&e))?;
+        let answers = asked.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect();
+        undone.map_err(|e| broken(&e)).and(answers)
     }
 
     /// Changes several things, one after the other, in one round trip. The first error counts.
-    pub fn change_all(&mut self, _permit: &Permit, statements: Vec<Sql>) -> Result<(), Failure> {
+    pub fn change_all(&mut self, _permit: &Permit, statements: &[Sql]) -> Result<Asked, Failure> {
         self.prove()?;
-        let all: Vec<(Sql, &[&dyn Value])> = statements.into_iter().map(|sql| (sql, &[][..])).collect();
-        all.iter().for_each(|(sql, _)| self.tell(sql));
-        self.ask_all(&all).map(|_| ())
+        statements.iter().for_each(|sql| self.tell(sql));
+        self.ask_these(statements)
+    }
+
+    /// Changes something, several statements are one transaction, and asks, in one round trip.
+    pub fn change_and_ask(
+        &mut self,
+        _permit: &Permit,
+        change: &Sql,
+        question: (&Sql, &[&dyn Value]),
+    ) -> Result<Vec<Row>, Failure> {
+        self.prove()?;
+        self.tell(change);
+        let (client, runtime, watch) = self.parts()?;
+        let (sql, values) = (question.0.as_str(), typed(question.1));
+        let both =
+            async { Ok(join(client.batch_execute(change.as_str()), client.query_typed(sql, &values)).await) };
+        let (changed, answer) = watch.wait(runtime, both)?;
+        changed.and(answer).map_err(|e| broken(&e))
     }
 
     fn ask_only(&mut self, sql: &Sql) -> Result<(), Failure> {

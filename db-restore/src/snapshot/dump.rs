@@ -24,7 +24,7 @@ use crate::tools::{self, Job, Tool};
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
     let stamp = operation::stamp(run)?;
     let operation = Operation::new(&run.context, settings);
-    let live = operation.live()?;
+    let (live, mut session) = operation.live()?;
     let source = sources::of(&operation)?;
     let snapshots = source.list(&live, &Moment::Now)?;
     let own: Vec<_> =
@@ -32,7 +32,7 @@ pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
     if let Ok(own) = plan::recovery_point(&own, &Moment::Now, live.now, settings.rpo) {
         source.prove(&live, own)?;
         let (fact, id) = (own.fact(), own.id.clone());
-        drop(source);
+        drop((source, session));
         run.set("snapshot", fact)?;
         return Ok(Outcome::unchanged(format!("this run has the snapshot {id} already")));
     }
@@ -41,11 +41,11 @@ pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
         tools::find(settings, "pg_dump", live.major())?;
         let id = plan::id(&settings.database, live.now, &stamp.document);
         let planned = Snapshot::new(source.word(), &id, "", live.now).fact();
-        drop(source);
+        drop((source, session));
         run.set("snapshot", planned)?;
         return Ok(Outcome::planned(format!("would take a snapshot of {}", settings.database)));
     };
-    let taken = source.take(&permit, &live, &stamp)?;
+    let taken = source.take(&permit, (&live, &mut session), &stamp)?;
     let listed = source.list(&live, &Moment::Now)?.into_iter().find(|s| s.id == taken.id);
     if let Some(problem) = listed.and_then(|s| s.problem) {
         // Better known now than when it is needed.
@@ -53,7 +53,7 @@ pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
             Failure::refused("unusable", format!("{} was taken, but {problem}", taken.id)).acted(Acted::Yes)
         );
     }
-    drop(source);
+    drop((source, session));
     run.set("snapshot", taken.fact())?;
     let kib = taken.bytes.div_ceil(1024);
     let what = taken.remark.as_deref().unwrap_or_default();
@@ -62,8 +62,13 @@ pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
     Ok(Outcome::changed(summary).output("bytes", taken.bytes))
 }
 
-/// Dumps into a temporary folder and publishes it; a failed one is removed.
-pub fn dump(archive: &Archive, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
+/// Dumps into a temporary folder and publishes it; a failed one is removed. The other session is one in the maintenance database.
+pub fn dump(
+    archive: &Archive,
+    permit: &Permit,
+    (live, other): (&Live, &mut Session),
+    stamp: &Stamp,
+) -> Result<Snapshot, Failure> {
     let folder = &archive.settings.snapshots;
     let unwritable = |e: std::io::Error| {
         Failure::config("snapshots", format!("{} cannot be written: {e}", folder.display()))
@@ -73,7 +78,7 @@ pub fn dump(archive: &Archive, permit: &Permit, live: &Live, stamp: &Stamp) -> R
     let restore = tools::find(archive.settings, "pg_restore", dump.major)?;
     let temporary = folder::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
     let tools = Tools { dump: &dump.path, restore: &restore.path };
-    let made = fill(archive, permit, live, &temporary, stamp, &tools).and_then(|manifest| {
+    let made = fill(archive, permit, (live, other), &temporary, stamp, &tools).and_then(|manifest| {
         let key = archive.settings.manifest_key.as_ref();
         folder::publish(&temporary, &folder.join(&manifest.id), (&manifest, key), permit)
             .map_err(unwritable)?;
@@ -102,7 +107,7 @@ struct Tools<'a> {
 fn fill(
     archive: &Archive,
     permit: &Permit,
-    live: &Live,
+    (live, other): (&Live, &mut Session),
     temporary: &Path,
     stamp: &Stamp,
     tools: &Tools,
@@ -114,9 +119,8 @@ fn fill(
     let (held, answers) = Seen::ask(&mut session, &schemas)?;
     let seen = Seen::of(&answers, schemas.is_empty())?;
     restorable(archive, &seen)?;
-    let mut other = archive.server.connect(&settings.maintenance)?;
-    let origin = origin(permit, live, &mut other, &held, &seen)?;
-    let properties = properties::of(&mut other, &settings.database)?;
+    let origin = origin(permit, live, other, &held, &seen)?;
+    let properties = properties::of(other, &settings.database)?;
     let (tables, extension_tables) = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
         let counting = scope.spawn(|| session.both_counts(&seen.tables, &seen.extension_tables));

@@ -9,10 +9,10 @@ use step::{Failure, Outcome, Permit, Run, shell};
 
 use crate::args::PruneArgs;
 use crate::copy::side;
-use crate::journal::{self, Beside, Note};
+use crate::journal::{Beside, Journal, Keeper, Note};
 use crate::operation::{Confirmation, Operation};
 use crate::plan::{self, Moment, Snapshot};
-use crate::server::{Live, Session};
+use crate::server::Live;
 use crate::settings::{Kind, Settings};
 use crate::snapshot::{folder, manifest};
 use crate::sources;
@@ -40,8 +40,8 @@ pub fn run(run: &Run, settings: &Settings, args: &PruneArgs) -> Result<Outcome, 
         return Ok(Outcome::unchanged("no setting says what is too old (keep, keep_databases): all is kept"));
     }
     let operation = Operation::new(&run.context, settings);
-    let (live, mut keeper) = operation.live_and_lock()?;
-    let old = find(&operation, &live, &mut keeper)?;
+    let (live, mut keeper, _) = operation.live_and_lock(&[])?;
+    let old = find(&operation, &live, &keeper.journal)?;
     let list = old.names().cloned().collect::<Vec<_>>().join(", ");
     if list.is_empty() {
         return Ok(Outcome::unchanged("nothing is older than it may be"));
@@ -58,10 +58,9 @@ pub fn run(run: &Run, settings: &Settings, args: &PruneArgs) -> Result<Outcome, 
         .output("removed", old.names().cloned().collect::<Vec<_>>()))
 }
 
-fn find(operation: &Operation, live: &Live, keeper: &mut Session) -> Result<Old, Failure> {
+fn find(operation: &Operation, live: &Live, journal: &Journal) -> Result<Old, Failure> {
     let settings = operation.settings;
-    let besides = journal::beside(keeper, &settings.database)?;
-    let databases = besides.values().filter(|b| is_old(b, live.now, settings.keep_databases));
+    let databases = journal.besides().filter(|b| is_old(b, live.now, settings.keep_databases));
     let mut old = Old { databases: databases.map(|b| b.name.clone()).collect(), ..Old::default() };
     if settings.source == Kind::Supabase {
         return Ok(old);
@@ -140,7 +139,7 @@ fn written(path: &Path) -> Option<std::time::SystemTime> {
     Some(last)
 }
 
-fn remove(operation: &Operation, permit: &Permit, keeper: &mut Session, old: &Old) -> Result<(), Failure> {
+fn remove(operation: &Operation, permit: &Permit, keeper: &mut Keeper, old: &Old) -> Result<(), Failure> {
     let folder = &operation.settings.snapshots;
     let stuck = |e: std::io::Error| {
         Failure::failed("snapshots", format!("{} cannot be cleaned: {e}", folder.display()))

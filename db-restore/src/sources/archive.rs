@@ -13,6 +13,7 @@ use super::{Beside, Bringing, SideDatabase, Source, Stamp};
 use crate::copy::properties::Properties;
 use crate::copy::script::{Piece, Script, Statement};
 use crate::copy::{plain, side, tied};
+use crate::journal::Keeper;
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::demands::Demands;
 use crate::server::{Live, Server, Session};
@@ -126,8 +127,8 @@ impl Source for Archive<'_> {
         }
     }
 
-    fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
-        snapshot::dump::dump(self, permit, live, stamp)
+    fn take(&self, permit: &Permit, at: (&Live, &mut Session), stamp: &Stamp) -> Result<Snapshot, Failure> {
+        snapshot::dump::dump(self, permit, at, stamp)
     }
 
     fn beside(&self) -> Option<&dyn Beside> {
@@ -304,19 +305,23 @@ impl Beside for Archive<'_> {
         Ok(demands)
     }
 
-    fn origin(&self, _keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
+    fn origin(&self, _keeper: &mut Keeper, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
         let Ok(manifest) = self.manifest(&self.settings.snapshots.join(&snapshot.id)) else {
             return Ok(None);
         };
         Ok(manifest.origin.map(|origin| Origin { rows: Some(manifest.tables), ..origin }))
     }
 
-    fn properties(&self, _keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Properties>, Failure> {
+    fn properties(&self, _keeper: &mut Keeper, snapshot: &Snapshot) -> Result<Option<Properties>, Failure> {
         let manifest = self.manifest(&self.settings.snapshots.join(&snapshot.id)).ok();
         Ok(manifest.and_then(|manifest| manifest.properties))
     }
 
-    fn bring(&self, bringing: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
+    fn bring(
+        &self,
+        bringing: &mut Bringing,
+        snapshot: &Snapshot,
+    ) -> Result<(SideDatabase, Option<Session<'_>>), Failure> {
         let folder = self.settings.snapshots.join(&snapshot.id);
         let dump = self.open(bringing.live, &folder)?;
         let oid = side::make(bringing.keeper, bringing.permit, bringing.names, bringing.run)?;
@@ -334,9 +339,10 @@ impl Beside for Archive<'_> {
         };
         let bytes =
             expected.as_ref().map(|m| m.database_bytes).filter(|b| *b > 0).unwrap_or(bringing.live.bytes);
-        let left_out = side.fill(bringing.permit, bringing.keeper, bringing.live, &dump, bytes)?;
+        let (left_out, session) = side.fill(bringing.permit, bringing.keeper, bringing.live, &dump, bytes)?;
         let (name, manifest) = (bringing.names.side.clone(), expected);
-        Ok(SideDatabase { name, oid, manifest, proven: false, seal: None, visitors: None, left_out })
+        let copy = SideDatabase { name, oid, manifest, proven: false, seal: None, visitors: None, left_out };
+        Ok((copy, Some(session)))
     }
 }
 

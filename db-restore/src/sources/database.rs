@@ -8,7 +8,7 @@ use step::{Context, Failure, Permit};
 use super::{Beside, Bringing, SideDatabase, Source, Stamp};
 use crate::copy::properties::{self, Properties};
 use crate::copy::side;
-use crate::journal::{self, Note, Sibling};
+use crate::journal::{Keeper, Note, Sibling};
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::demands::Demands;
 use crate::restore::{seal, swap};
@@ -30,24 +30,26 @@ impl Source for Siblings<'_> {
     }
 
     fn list(&self, _live: &Live, _moment: &Moment) -> Result<Vec<Snapshot>, Failure> {
-        let mut keeper = self.server.connect(&self.settings.maintenance)?;
+        let keeper = self.looking()?;
         let mut list = Vec::new();
-        for (id, beside) in journal::beside(&mut keeper, &self.settings.database)? {
-            let sibling = match beside.remark {
+        for beside in keeper.journal.besides() {
+            let id = &beside.name;
+            let sibling = match &beside.remark {
                 Some(Note::Snapshot(sibling)) => sibling,
-                None if plan::is_beside(&id, &self.settings.database, "snap") => {
+                None if plan::is_beside(id, &self.settings.database, "snap") => {
                     let problem = "it does not say any more what it is (its comment was written over, and its setting db_restore.note is gone); it is left alone";
-                    list.push(Snapshot::unusable("database", &id, "database", problem));
+                    list.push(Snapshot::unusable("database", id, "database", problem));
                     continue;
                 }
                 _ => continue,
             };
-            let problem = self.of_another(&sibling)?.or_else(|| {
+            let problem = self.of_another(sibling)?.or_else(|| {
                 (beside.open && !beside.noted)
                     .then(|| "somebody has opened it, and may have written to it".to_owned())
             });
-            let snapshot = Snapshot::new("database", &id, "database", sibling.taken_at);
-            list.push(Snapshot { bytes: beside.bytes, document: Some(sibling.run), problem, ..snapshot });
+            let snapshot = Snapshot::new("database", id, "database", sibling.taken_at);
+            let document = Some(sibling.run.clone());
+            list.push(Snapshot { bytes: beside.bytes, document, problem, ..snapshot });
         }
         list.sort_by(|a, b| (a.taken_at, &a.id).cmp(&(b.taken_at, &b.id)));
         plan::mark_shrunken(&mut list, self.settings.shrink);
@@ -58,8 +60,8 @@ impl Source for Siblings<'_> {
     /// only say that it is closed.
     fn prove(&self, _live: &Live, snapshot: &Snapshot) -> Result<(), Failure> {
         let Some(permit) = self.context.permit() else { return Ok(()) };
-        let mut keeper = self.server.connect(&self.settings.maintenance)?;
-        let Some(Note::Snapshot(sibling)) = journal::of(&mut keeper, &snapshot.id)? else { return Ok(()) };
+        let mut keeper = self.looking()?;
+        let Some(Note::Snapshot(sibling)) = keeper.journal.of(&snapshot.id).cloned() else { return Ok(()) };
         if self.seal(&mut keeper, &permit, &snapshot.id, &sibling.run)? == sibling.seal {
             return Ok(());
         }
@@ -70,9 +72,14 @@ impl Source for Siblings<'_> {
         Err(Failure::refused("corrupt", message))
     }
 
-    fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
+    fn take(
+        &self,
+        permit: &Permit,
+        (live, _): (&Live, &mut Session),
+        stamp: &Stamp,
+    ) -> Result<Snapshot, Failure> {
         let operation = crate::operation::Operation::new(self.context, self.settings);
-        let mut keeper = operation.lock()?;
+        let mut keeper = Keeper::looking(operation.lock()?, &self.settings.database)?;
         side::sweep(&mut keeper, permit, &self.settings.database)?;
         let id = plan::beside(&self.settings.database, "snap", &stamp.document)?;
         let taken_at = self.copy(&mut keeper, permit, &id, stamp)?;
@@ -90,20 +97,22 @@ impl Source for Siblings<'_> {
     }
 }
 
-impl Siblings<'_> {
+impl<'a> Siblings<'a> {
+    fn looking(&self) -> Result<Keeper<'a>, Failure> {
+        Keeper::looking(self.server.connect(&self.settings.maintenance)?, &self.settings.database)
+    }
+
     /// What a clone holds; it is opened for that, and closed again.
     fn seal(
         &self,
-        keeper: &mut Session,
+        keeper: &mut Keeper,
         permit: &Permit,
         id: &str,
         run: &str,
     ) -> Result<Option<String>, Failure> {
-        side::look(keeper, permit, id, Some(run))?;
+        side::open(keeper, permit, id, run)?;
         let seal = self.server.connect(id).and_then(|mut session| seal::of(&mut session));
-        keeper.see_through();
-        let closed = side::look(keeper, permit, id, None);
-        keeper.heed();
+        let closed = side::close(keeper, permit, id);
         seal.and_then(|seal| closed.map(|()| Some(seal)))
     }
 
@@ -123,7 +132,7 @@ impl Siblings<'_> {
     /// ends; it is never closed.
     fn copy(
         &self,
-        keeper: &mut Session,
+        keeper: &mut Keeper,
         permit: &Permit,
         id: &str,
         stamp: &Stamp,
@@ -131,7 +140,8 @@ impl Siblings<'_> {
         let database = &self.settings.database;
         side::discard(keeper, permit, id)?;
         self.context.voice.say(&format!("ending the sessions of {database} to clone it"));
-        let oid = side::oid(keeper, database)?;
+        let gone = || Failure::failed("database", format!("{database} is not there any more"));
+        let oid = keeper.journal.get(database).ok_or_else(gone)?.oid;
         let pid: i32 = keeper.one("select pg_backend_pid()", &[])?.unwrap_or_default();
         let xmin = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
         let xmin = keeper.one::<i64>(xmin, &[])?.unwrap_or_default().unsigned_abs();
@@ -171,11 +181,18 @@ impl Siblings<'_> {
         let refused = then.give(keeper, permit, id, &then)?;
         refused.iter().for_each(|what| self.context.voice.warn(what));
         // Until it was read it is none: the next run drops what a killed one has left.
-        side::mark(keeper, permit, id, &Note::Filling { run: stamp.document.clone() })?;
+        noted(keeper, permit, id, &Note::Filling { run: stamp.document.clone() })?;
         sibling.seal = self.seal(keeper, permit, id, &stamp.document)?;
-        side::mark(keeper, permit, id, &Note::Snapshot(sibling))?;
+        noted(keeper, permit, id, &Note::Snapshot(sibling))?;
         Ok(taken_at)
     }
+}
+
+/// Looks at what the databases say now, and says what one of them is.
+fn noted(keeper: &mut Keeper, permit: &Permit, id: &str, note: &Note) -> Result<(), Failure> {
+    keeper.refresh(Vec::new())?;
+    side::mark(keeper, permit, id, note)?;
+    keeper.refresh(Vec::new()).map(|_| ())
 }
 
 /// The server's clock, if the copying session keeps everybody out and nobody is left.
@@ -191,16 +208,16 @@ impl Beside for Siblings<'_> {
         Ok(Demands::default())
     }
 
-    fn origin(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
-        Ok(match journal::of(keeper, &snapshot.id)? {
-            Some(Note::Snapshot(sibling)) => sibling.origin,
+    fn origin(&self, keeper: &mut Keeper, snapshot: &Snapshot) -> Result<Option<Origin>, Failure> {
+        Ok(match keeper.journal.of(&snapshot.id) {
+            Some(Note::Snapshot(sibling)) => sibling.origin.clone(),
             _ => None,
         })
     }
 
     /// A clone has them itself, but for those that an older db-restore has made.
-    fn properties(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Properties>, Failure> {
-        let whole = matches!(journal::of(keeper, &snapshot.id)?, Some(Note::Snapshot(sibling)) if sibling.seal.is_some());
+    fn properties(&self, keeper: &mut Keeper, snapshot: &Snapshot) -> Result<Option<Properties>, Failure> {
+        let whole = matches!(keeper.journal.of(&snapshot.id), Some(Note::Snapshot(sibling)) if sibling.seal.is_some());
         let mut then = properties::of(keeper, &snapshot.id)?;
         // What roles have everywhere is not kept in a clone.
         let now = properties::of(keeper, &self.settings.database)?;
@@ -208,13 +225,20 @@ impl Beside for Siblings<'_> {
         Ok(whole.then_some(then))
     }
 
-    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure> {
-        let oid = side::oid(work.keeper, &snapshot.id)?;
-        let seal = match journal::of(work.keeper, &snapshot.id)? {
-            Some(Note::Snapshot(sibling)) => sibling.seal,
+    fn bring(
+        &self,
+        work: &mut Bringing,
+        snapshot: &Snapshot,
+    ) -> Result<(SideDatabase, Option<Session<'_>>), Failure> {
+        let name = snapshot.id.clone();
+        let gone = || Failure::failed("database", format!("{name} is not there"));
+        let clone = work.keeper.journal.get(&name).ok_or_else(gone)?;
+        let seal = match &clone.remark {
+            Some(Note::Snapshot(sibling)) => sibling.seal.clone(),
             _ => None,
         };
-        let (name, left_out) = (snapshot.id.clone(), Vec::new());
-        Ok(SideDatabase { name, oid, manifest: None, proven: true, seal, visitors: None, left_out })
+        let (oid, left_out) = (clone.oid, Vec::new());
+        let copy = SideDatabase { name, oid, manifest: None, proven: true, seal, visitors: None, left_out };
+        Ok((copy, None))
     }
 }

@@ -8,6 +8,7 @@ pub mod supabase;
 use step::{Failure, Outcome, Permit};
 
 use crate::copy::properties::Properties;
+use crate::journal::Keeper;
 use crate::operation::Operation;
 use crate::plan::{Moment, Names, Snapshot};
 use crate::restore::demands::Demands;
@@ -25,8 +26,8 @@ pub trait Source {
     fn list(&self, live: &Live, moment: &Moment) -> Result<Vec<Snapshot>, Failure>;
     /// Reads a snapshot to its end.
     fn prove(&self, live: &Live, snapshot: &Snapshot) -> Result<(), Failure>;
-    /// Takes one now.
-    fn take(&self, permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure>;
+    /// Takes one now, by a session in the maintenance database.
+    fn take(&self, permit: &Permit, at: (&Live, &mut Session), stamp: &Stamp) -> Result<Snapshot, Failure>;
     /// The same as something to be swapped in, if it can be.
     fn beside(&self) -> Option<&dyn Beside>;
 }
@@ -36,11 +37,16 @@ pub trait Beside {
     /// What the snapshot needs of the server.
     fn demands(&self, live: &Live, snapshot: &Snapshot) -> Result<Demands, Failure>;
     /// Where in the cluster's history it stands, if it says so.
-    fn origin(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Origin>, Failure>;
+    fn origin(&self, keeper: &mut Keeper, snapshot: &Snapshot) -> Result<Option<Origin>, Failure>;
     /// What belonged to the database itself then, if the snapshot says so; and in `keeper`'s cluster.
-    fn properties(&self, keeper: &mut Session, snapshot: &Snapshot) -> Result<Option<Properties>, Failure>;
-    /// Makes a database of it, called as `names.side` says, or already there under a name of its own. It is not verified yet.
-    fn bring(&self, work: &mut Bringing, snapshot: &Snapshot) -> Result<SideDatabase, Failure>;
+    fn properties(&self, keeper: &mut Keeper, snapshot: &Snapshot) -> Result<Option<Properties>, Failure>;
+    /// Makes a database of it, called as `names.side` says, or already there under a name of its own. It is not verified yet: the session in it is
+    /// for whoever does that.
+    fn bring(
+        &self,
+        work: &mut Bringing,
+        snapshot: &Snapshot,
+    ) -> Result<(SideDatabase, Option<Session<'_>>), Failure>;
 }
 
 /// In whose name a snapshot is taken.
@@ -54,7 +60,7 @@ pub struct Stamp {
 /// What bringing a snapshot needs.
 pub struct Bringing<'a, 's> {
     pub permit: &'a Permit,
-    pub keeper: &'a mut Session<'s>,
+    pub keeper: &'a mut Keeper<'s>,
     pub live: &'a Live,
     pub names: &'a Names,
     pub run: &'a str,

@@ -11,7 +11,7 @@ use step::{Context, Failure, Permit};
 use super::{Beside, Source, Stamp};
 use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
-use crate::server::Live;
+use crate::server::{Live, Session};
 use crate::settings::{Settings, Supabase};
 
 /// Begins the id of a recovery point; the rest is its unix seconds.
@@ -219,7 +219,12 @@ impl Source for Project<'_> {
     }
 
     /// The present is a recovery point as soon as Supabase has archived it, some two minutes from now: nothing has to be made.
-    fn take(&self, _permit: &Permit, live: &Live, stamp: &Stamp) -> Result<Snapshot, Failure> {
+    fn take(
+        &self,
+        _permit: &Permit,
+        (live, _): (&Live, &mut Session),
+        stamp: &Stamp,
+    ) -> Result<Snapshot, Failure> {
         let list = self.list(live, &Moment::Now)?;
         let newest = plan::recovery_point(&list, &Moment::Now, live.now, self.settings.rpo)?;
         let archived = plan::instant(newest.taken_at);

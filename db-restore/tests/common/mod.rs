@@ -1,6 +1,7 @@
 //! A bench for the real binary: a private PostgreSQL with the shop's database, and a folder with its settings.
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -114,6 +115,11 @@ pub fn opened(id: &str) -> Value {
 pub fn some<T>(all: &[T], how_many: usize) -> impl Iterator<Item = &T> {
     let step = if is_sweep() { 1 } else { all.len().div_ceil(how_many).max(1) };
     all.iter().step_by(step)
+}
+
+/// Says on stderr, also where tests succeed, what is not tried here.
+pub fn left_out(what: &str) {
+    let _ = writeln!(std::io::stderr(), "left out: {what}");
 }
 
 /// Whether everything is to be tried, however long it takes.

@@ -3,21 +3,26 @@
 
 use std::path::Path;
 
-use crate::common::{BEFORE, Bench, ID, opened, reason};
+use crate::common::{BEFORE, Bench, ID, left_out, opened, reason};
 
-/// What an attack tries: each way back to a superuser, then what only one may do.
-fn attack(file: &Path) -> String {
+/// What an attack tries: each way back to a superuser, then what only one may do; by `back`, over a connection of the server to
+/// itself. Six times in each session are enough.
+fn attack(file: &Path, back: &str) -> String {
     let file = file.display();
     format!(
         "create function app.attack() returns void language plpgsql as $attack$
-         declare way text; act text;
+         declare way text; act text; before int := coalesce(nullif(current_setting('app.attacks', true), ''), '0');
          begin
+           if before > 5 then return; end if;
+           perform set_config('app.attacks', (before + 1)::text, false);
            foreach way in array array['reset session authorization', 'reset role', 'set session authorization postgres', 'set role postgres', 'select 1'] loop
              begin execute way; exception when others then null; end;
              foreach act in array array[
                'alter role eve superuser', 'grant postgres to eve', 'create role eves_friend superuser',
                $x$copy (select 1) to program 'touch {file}.program'$x$, $x$copy (select 1) to '{file}.copy'$x$,
                $x$select lo_export(lo_from_bytea(0, 'x'), '{file}.lo')$x$, $x$update pg_catalog.pg_authid set rolsuper = true where rolname = 'eve'$x$,
+               $x$select public.dblink_exec('{back}', 'alter role eve superuser')$x$,
+               $x$select public.dblink_connect_u('{back}')$x$,
                'create extension if not exists pg_surgery', $x$select pg_catalog.pg_read_file('PG_VERSION')$x$] loop
                begin execute act; exception when others then null; end;
              end loop;
@@ -33,10 +38,9 @@ fn trap(name: &str, args: &str, result: &str, end: &str) -> String {
     )
 }
 
-/// Everything that an owner can make and that runs a function of theirs.
-fn hostile(file: &Path) -> String {
-    let mut sql = String::from("create schema app; set search_path = app, public;");
-    sql += &attack(file);
+/// Functions that an owner can make, in the places of others and beside them.
+fn traps() -> String {
+    let mut sql = String::new();
     sql += &trap("app.f", "int", "int", "return $1;");
     sql += &trap("app.ok", "int", "boolean", "return true;");
     sql += &trap("app.text_ok", "text", "boolean", "return true;");
@@ -52,6 +56,37 @@ fn hostile(file: &Path) -> String {
         let result = if name == "count" { "bigint" } else { "text" };
         sql += &trap(&format!("public.{name}"), args.trim_end_matches(')'), result, "return null;");
     }
+    sql += "create type app.mood as enum ('shop', 'bad'); create type app.pair as (a int, b text);";
+    for (name, args, result, end) in [
+        ("app.said", "app.mood", "text", "return 'shop';"),
+        ("app.mooded", "text", "app.mood", "return 'shop'::app.mood;"),
+        ("app.paired", "app.pair", "text", "return 'x';"),
+        ("app.compare", "int, int", "int", "return btint4cmp($1, $2);"),
+        ("app.defined", "", "event_trigger", ""),
+        // Beside amcheck's own, which take a regclass.
+        ("public.verify_heapam", "oid", "table (msg text)", "return;"),
+        ("public.bt_index_check", "oid", "void", "return;"),
+    ] {
+        sql += &trap(name, args, result, end);
+    }
+    sql
+}
+
+/// Casts of types of their own, and what is named like something of PostgreSQL's own.
+const CASTS: &str = "create cast (app.mood as text) with function app.said(app.mood) as implicit;
+            create cast (text as app.mood) with function app.mooded(text) as implicit;
+            create cast (app.pair as text) with function app.paired(app.pair) as implicit;
+            create table app.moods (m app.mood primary key, n int); insert into app.moods values ('shop', 1);
+            create table app.pairs (p app.pair primary key, n int); insert into app.pairs values ((1, 'x'), 1);
+            create table app.whose (product app.mood, environment text); insert into app.whose values ('shop', 'production');
+            create collation app.\"C\" (lc_collate = 'C', lc_ctype = 'C'); create table app.collated (t text collate app.\"C\" primary key); insert into app.collated values ('a');";
+
+/// Everything that an owner can make and that runs a function of theirs.
+fn hostile(file: &Path, back: &str) -> String {
+    let mut sql = String::from("create schema app; set search_path = app, public;");
+    sql += &attack(file, back);
+    sql += &traps();
+    sql += CASTS;
     sql += "create function public.eq(name, text) returns boolean language sql as $$ select app.ok(1) $$;
             create operator public.= (leftarg = name, rightarg = text, function = public.eq);
             create domain app.d as text check (app.text_ok(value));
@@ -82,16 +117,53 @@ fn hostile(file: &Path) -> String {
     sql
 }
 
+/// What only a superuser can make, and what then calls functions that eve may change at any time: an operator class, an event trigger.
+const MADE_FOR_HER: &str = "
+    create operator class app.ints for type int using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 app.compare(int, int);
+    create index by_hers on app.checked (id app.ints); create event trigger hers on ddl_command_start execute function app.defined();
+    alter event trigger hers enable always;";
+
+/// Whether this server has an extension; where not, that is said.
+fn has(bench: &Bench, extension: &str) -> bool {
+    let sql = format!("select count(*) from pg_available_extensions where name = '{extension}'");
+    let there = bench.cluster.value("postgres", &sql) == "1";
+    if !there {
+        left_out(&format!("{extension}, which is not to be had on this server"));
+    }
+    there
+}
+
+/// Lets the server connect to itself as a superuser without a password, as many do: `dblink` is a way to that for whoever runs as a superuser.
+fn connects_back(bench: &Bench) -> String {
+    bench.cluster.while_stopped(|data| {
+        let path = data.join("pg_hba.conf");
+        let rules = std::fs::read_to_string(&path).expect("there");
+        std::fs::write(path, format!("local all postgres trust\n{rules}")).expect("written");
+    });
+    let (folder, port) = (bench.cluster.socket_folder().display().to_string(), bench.cluster.port());
+    format!("host={folder} port={port} dbname=postgres user=postgres")
+}
+
 fn eves() -> Bench {
+    use std::os::unix::fs::PermissionsExt;
     let bench = Bench::start();
+    // The server's own user must be able to write there, or nothing would be proven.
+    std::fs::set_permissions(bench.folder.path(), PermissionsExt::from_mode(0o777)).expect("open to all");
+    let back = connects_back(&bench);
+    for extension in ["dblink", "amcheck"] {
+        if has(&bench, extension) {
+            bench.cluster.execute("shop", &format!("create extension {extension} schema public"));
+        }
+    }
     let file = bench.folder.path().join("PWN");
     bench.cluster.execute("postgres", "create role eve login password 'e'");
     bench.cluster.execute("postgres", "alter database shop owner to eve");
     bench.cluster.execute("shop", "alter schema public owner to eve");
     let mut eve =
         bench.cluster.config("shop").user("eve").password("e").connect(postgres::NoTls).expect("eve");
-    let sql = hostile(&file);
+    let sql = hostile(&file, &back);
     eve.batch_execute(&sql).unwrap_or_else(|e| panic!("{e:?}"));
+    bench.cluster.execute("shop", MADE_FOR_HER);
     // A value of a setting that any login may store as it likes, and that is a list.
     eve.batch_execute(
         "select set_config('local_preload_libraries', 'x; alter role eve superuser; --', false);
@@ -118,13 +190,62 @@ fn nothing_gained(bench: &Bench, after: &str) {
     assert_eq!(bench.cluster.value("shop", surgery), "0", "{after}");
 }
 
+/// Rows that are newer than the snapshot, so that they are looked up by their keys.
+fn incident(bench: &Bench) {
+    bench.cluster.execute("shop", "insert into app.moods values ('bad', 2); insert into app.pairs values ((2, 'y'), 2); update app.whose set environment = environment; insert into app.collated values ('b')");
+}
+
+#[test]
+fn a_hostile_owner_gains_nothing_from_a_clone_or_a_prune() {
+    let bench = eves();
+    bench.set(
+        "source = \"database\"\nmarker_table = \"app.whose\"\nprobes = [\"select count(*) >= 0 from app.v\"]",
+    );
+    let (code, document, stderr) = bench.run(&["snapshot"], &opened(BEFORE));
+    assert_eq!(code, 0, "{document} {stderr}");
+    nothing_gained(&bench, "snapshot of a clone");
+    let id = document["facts"]["snapshot"]["id"].as_str().expect("an id").to_owned();
+    incident(&bench);
+    let before = bench.content();
+    bench.restored(&id, ID);
+    nothing_gained(&bench, "restore of a clone");
+    let undo = opened("shop-1.3.0-20261124T140000Z-0009");
+    let (code, _, stderr) = bench.run(&["undo", "--confirm", "shop@shop__old_20261124t120000z_7f3a"], &undo);
+    assert_eq!((code, bench.content() == before), (0, true), "{stderr}");
+    nothing_gained(&bench, "undo");
+    for run in ["shop-1.3.0-20261124T150000Z-000a", "shop-1.3.0-20261124T160000Z-000b"] {
+        let (code, _, stderr) = bench.run(&["snapshot"], &opened(run));
+        assert_eq!(code, 0, "{stderr}");
+    }
+    bench.set("keep = \"0s\"\nkeep_databases = \"0s\"");
+    let (code, pruned, stderr) = bench.run(&["prune", "--confirm", "shop@prune"], &opened(ID));
+    assert_eq!((code, &pruned["steps"][0]["status"]), (0, &"changed".into()), "{stderr}");
+    nothing_gained(&bench, "prune");
+    assert_eq!(bench.content(), before);
+}
+
+#[test]
+fn a_copy_with_a_subscription_and_a_hostile_event_trigger_is_dropped_without_running_it() {
+    let bench = eves();
+    bench.cluster.execute("shop", "alter event trigger hers disable");
+    bench.cluster.execute("shop", "create subscription sub connection 'host=127.0.0.1 port=1 dbname=x' publication p with (connect = false, slot_name = none)");
+    bench.cluster.execute("shop", "alter event trigger hers enable always");
+    for run in [BEFORE, "shop-1.3.0-20261124T110500Z-0002"] {
+        let (_, document, _) = bench.run(&["snapshot"], &opened(run));
+        nothing_gained(&bench, "snapshot");
+        // The second one throws the first one's copy away.
+        let id = document["facts"]["snapshot"]["id"].as_str().expect("an id");
+        let (code, failed, stderr) = bench.run(&["rehearse", "--snapshot", id], &opened(run));
+        assert_eq!(code, 0, "{failed} {stderr}");
+        nothing_gained(&bench, "rehearse");
+    }
+    assert_eq!(bench.databases().len(), 2, "{:?}", bench.databases());
+}
+
 #[test]
 fn a_hostile_owner_gains_nothing_from_any_command() {
-    use std::os::unix::fs::PermissionsExt;
     let bench = eves();
-    // The server's own user must be able to write there, or nothing would be proven.
-    std::fs::set_permissions(bench.folder.path(), PermissionsExt::from_mode(0o777)).expect("open to all");
-    bench.set("probes = [\"select count(*) >= 0 from app.v\"]");
+    bench.set("probes = [\"select count(*) >= 0 from app.v\"]\nmarker_table = \"app.whose\"");
     let before = bench.content();
     let (code, document, stderr) = bench.run(&["snapshot"], &opened(BEFORE));
     assert_eq!(code, 0, "{stderr}");
@@ -133,6 +254,7 @@ fn a_hostile_owner_gains_nothing_from_any_command() {
     let (code, failed, stderr) = bench.run(&["rehearse"], &opened(BEFORE));
     nothing_gained(&bench, "rehearse");
     assert_eq!(code, 0, "{failed} {stderr}");
+    incident(&bench);
     bench.restored(&id, ID);
     nothing_gained(&bench, "restore");
     assert_eq!(bench.content(), before);

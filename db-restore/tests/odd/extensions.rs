@@ -47,8 +47,10 @@ fn programs(root: &Path) -> PathBuf {
         symlink(bin.join("../lib"), root.join("lib")).expect("linked");
     }
     std::fs::create_dir_all(here(&bin)).expect("a folder");
-    for program in ["postgres", "initdb", "pg_dump", "pg_restore"] {
-        std::fs::copy(bin.join(program), here(&bin).join(program)).expect("copied");
+    // The server looks for extensions beside itself; the others stay where they find their libraries.
+    std::fs::copy(bin.join("postgres"), here(&bin).join("postgres")).expect("copied");
+    for program in ["initdb", "pg_dump", "pg_restore"] {
+        symlink(bin.join(program), here(&bin).join(program)).expect("linked");
     }
     for (name, sql) in
         [("only_here", ONLY_HERE), ("catalog", CATALOG), ("timescaledb", "create table hyper (id int);")]

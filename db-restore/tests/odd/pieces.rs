@@ -12,10 +12,12 @@ pub struct Piece {
     pub from: u32,
     /// Whether the owner of a database can make it, and bring it back.
     pub owner: bool,
+    /// What must be true of the server, in SQL.
+    pub where_it_is: &'static str,
 }
 
 const fn piece(name: &'static str, sql: &'static str) -> Piece {
-    Piece { name, cluster: "", sql, from: 15, owner: true }
+    Piece { name, cluster: "", sql, from: 15, owner: true, where_it_is: "true" }
 }
 
 const fn superuser(name: &'static str, sql: &'static str) -> Piece {
@@ -69,9 +71,8 @@ end $f$;
         insert into checked (a, b) values (2, 4), (4, 6); alter table checked add constraint later check (b < 6) not valid; create type pair as (a int, b text); create table paired (p pair, l pair[]); insert into paired values ((1, 'x'), array[(2, 'y')::pair]);
         create cast (pair as text) with inout; create type temp_range as range (subtype = float8); create table ranged (r temp_range, m temp_multirange, exclude using gist (r with &&)); insert into ranged values ('[1,2)', '{[1,2)}');
         create function plus (pair, pair) returns pair language sql immutable as 'select $1'; create operator + (leftarg = pair, rightarg = pair, function = plus); create aggregate agg (pair) (sfunc = plus, stype = pair);
-        create collation odd (provider = icu, locale = 'und', deterministic = false); create table collated (t text collate odd); create index on collated (t); insert into collated values ('a'), ('A');
-       
         create text search configuration ts (copy = simple); create statistics st (dependencies) on a, b from checked;"),
+    Piece { where_it_is: "(select count(*) from pg_collation where collprovider = 'i') > 9", ..piece("a collation of ICU", "create collation odd (provider = icu, locale = 'und', deterministic = false); create table collated (t text collate odd); create index on collated (t); insert into collated values ('a'), ('A');") },
     superuser("an operator class, a leakproof function and one in C", "create function leak () returns int language sql leakproof as 'select 1'; create function in_c (text) returns text language internal immutable strict as 'upper'; create table classed (b int); create operator class int_class for type int using btree as operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 btint4cmp(int4, int4); create index by_class on classed (b int_class);"),
     piece("rules, triggers and inheritance", "create table base (id int primary key, n text); create table child (extra int) inherits (base); insert into child values (1, 'x', 2); insert into base values (2, 'y');
         create function fire () returns trigger language plpgsql as $$ begin raise exception 'fired'; end $$; create trigger off_one before insert on base execute function fire(); alter table base disable trigger off_one;
@@ -96,6 +97,9 @@ end $f$;
         alter table pt_x0 disable trigger t; alter table pt_d set (fillfactor = 50);"),
     Piece { cluster: "TABLESPACE", ..superuser("a tablespace", "create table spaced (id int primary key) tablespace fast; insert into spaced values (1); create index spaced_i on spaced (id) tablespace fast; create table spaced_p (a int) partition by range (a) tablespace fast; create table spaced_p1 partition of spaced_p for values from (0) to (10);") },
     Piece { from: 18, ..piece("virtual columns and constraints that are not enforced", "create table virt (a int, b int generated always as (a * 2) virtual, constraint c check (a > 0) not enforced); insert into virt values (-1); alter table virt add constraint nn not null a not valid;") },
+    Piece { from: 17, ..superuser("a login trigger that lets nobody in", "create function no_login () returns event_trigger language plpgsql as $$ begin if session_user ~ 'tmp' or current_setting('event_triggers') = 'on' and current_setting('application_name') like 'db-restore%' then raise exception 'nobody'; end if; end $$;
+!create event trigger locked on login execute function no_login()
+!alter event trigger locked enable always") },
     superuser("an event trigger that forbids everything", "create function no_ddl () returns event_trigger language plpgsql as $$ begin raise exception 'DDL is frozen (%)', tg_tag; end $$;
 !create event trigger frozen on ddl_command_start execute function no_ddl()
 !create event trigger frozen_end on ddl_command_end when tag in ('CREATE TABLE', 'CREATE SCHEMA') execute function no_ddl()
@@ -103,9 +107,6 @@ end $f$;
 !alter event trigger frozen enable always
 !alter event trigger no_drop enable replica
 !comment on event trigger frozen is 'ask us before'"),
-    Piece { from: 17, ..superuser("a login trigger that lets nobody in", "create function no_login () returns event_trigger language plpgsql as $$ begin if session_user ~ 'tmp' or current_setting('event_triggers') = 'on' and current_setting('application_name') like 'db-restore%' then raise exception 'nobody'; end if; end $$;
-!create event trigger locked on login execute function no_login()
-!alter event trigger locked enable always") },
 ];
 
 /// One that forbids to rename the database.

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 
 use testkit::postgres::Cluster;
 
-use crate::common::{BEFORE, Bench, ID, OLD, opened, reason};
+use crate::common::{BEFORE, Bench, ID, OLD, left_out, opened, reason};
 use crate::pieces::{BYTES, LATIN1, PIECES, Piece, SUBSCRIPTION};
 use crate::same::{difference, session, state};
 
@@ -59,16 +59,25 @@ fn joined(mut parts: Vec<String>, line: &str) -> Vec<String> {
     parts
 }
 
-/// Puts a piece into the database; one that this server does not know is left out.
-fn make(bench: &Bench, user: &str, piece: &Piece) {
+/// Why this server cannot have a piece.
+fn lacking(bench: &Bench, piece: &Piece) -> Option<String> {
     let version: u32 = bench.cluster.value("postgres", "show server_version_num").parse().expect("a number");
-    let known = |name: &str| {
-        bench
-            .cluster
-            .value("postgres", &format!("select count(*) from pg_available_extensions where name = '{name}'"))
-            == "1"
-    };
-    if version / 10_000 < piece.from || !piece.extensions().all(known) {
+    let is = |sql: &str| bench.cluster.value("postgres", &format!("select {sql}")) == "t";
+    let known =
+        |name: &&str| is(&format!("exists (select from pg_available_extensions where name = '{name}')"));
+    let extension = piece.extensions().find(|name| !known(name));
+    if version / 10_000 < piece.from {
+        return Some(format!("it is of PostgreSQL {}", piece.from));
+    }
+    extension
+        .map(|name| format!("the extension {name} is not to be had"))
+        .or_else(|| (!is(piece.where_it_is)).then(|| format!("it is not so that {}", piece.where_it_is)))
+}
+
+/// Puts a piece into the database. One that this server cannot have is left out, and that is said.
+fn make(bench: &Bench, user: &str, piece: &Piece) {
+    if let Some(why) = lacking(bench, piece) {
+        left_out(&format!("{} ({why})", piece.name));
         return;
     }
     match piece.cluster {

@@ -1,12 +1,10 @@
 //! What goes wrong at 3 am: killed anywhere, a full disk, a crashed server, two operators, somebody else's data, things in the way.
 //! Whatever happens, there is one good database afterwards, and nothing is lost.
 
-mod common;
-
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{BEFORE, Bench, ID, OLD, SIDE, opened, reason, retried, some};
+use crate::common::{BEFORE, Bench, ID, OLD, SIDE, opened, reason, retried, some};
 use serde_json::{Value, json};
 use testkit::lockstep::Lockstep;
 use testkit::postgres::{Cluster, program};

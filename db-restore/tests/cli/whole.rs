@@ -1,7 +1,5 @@
 //! The real binary against a real PostgreSQL: snapshots, recovery points, restores.
 
-mod common;
-
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use testkit::snapshots::{edit, taken_at};
 
-use common::{BEFORE, Bench, ID, OLD, SIDE, minutes_ago, opened, retried};
+use crate::common::{BEFORE, Bench, ID, OLD, SIDE, minutes_ago, opened, retried};
 
 /// What 1.3.0 does: a column is gone, and eight rows are new.
 fn destroy(bench: &Bench) {
@@ -290,6 +288,29 @@ fn a_snapshot_of_another_cluster_is_taken_by_name_only() {
         (1, Some("unusable")),
         "another environment's never"
     );
+}
+
+#[test]
+fn a_snapshot_of_a_lost_server_is_brought_back_on_another_by_its_name() {
+    let lost = Bench::start();
+    let (id, folder) = lost.snapshot(BEFORE);
+    let bin = crate::common::bin();
+    let new = Bench::on(testkit::postgres::Cluster::stranger(&bin));
+    let identifier = "select system_identifier from pg_control_system()";
+    assert_ne!(lost.cluster.value("postgres", identifier), new.cluster.value("postgres", identifier));
+    let snapshots = new.folder.path().join("snapshots");
+    std::fs::create_dir_all(&snapshots).expect("a folder");
+    let copied = std::process::Command::new("cp").arg("-Rp").args([&folder, &snapshots.join(&id)]).status();
+    assert!(copied.expect("cp").success());
+    new.cluster.execute("shop", "update products set price = 0");
+    let confirm = format!("shop@{id}");
+    let (code, refused, _) = new.run(&["restore", "--confirm", &confirm], &opened(ID));
+    assert_eq!((code, crate::common::reason(&refused).0), (1, "no-snapshot"), "{refused}");
+    let (code, done, stderr) = new.run(&["restore", "--snapshot", &id, "--confirm", &confirm], &opened(ID));
+    assert_eq!((code, new.prices()[0][1].as_str()), (0, "85000"), "{stderr}");
+    assert!(stderr.contains("after pg_upgrade"), "{stderr}");
+    // Another history: no transaction of it is evidence.
+    assert!(done["steps"][0]["output"]["lost"]["by"]["transactions"].is_null(), "{done}");
 }
 
 #[test]

@@ -1,62 +1,25 @@
 //! Where snapshots come from: archives of others in every form, clones, staged copies; what each can prove, and what an undo and a
 //! prune make of it.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{BEFORE, Bench, ID, OLD, opened, reason};
+use crate::common::{BEFORE, Bench, ID, OLD, opened, reason};
 use serde_json::{Value, json};
 use testkit::snapshots::{edit, taken_at};
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-fn list(bench: &Bench) -> Value {
+pub fn list(bench: &Bench) -> Value {
     let (_, text, stderr) = bench.ask(&["--env", "production", "--json"]);
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}{stderr}"))
 }
 
-fn listed(bench: &Bench, id: &str) -> Value {
+pub fn listed(bench: &Bench, id: &str) -> Value {
     let list = list(bench);
     let found = list["snapshots"].as_array().expect("a list").iter().find(|s| s["id"] == id);
     found.unwrap_or_else(|| panic!("no {id} in {list}")).clone()
-}
-
-#[test]
-fn archives_of_every_form_are_restored_and_the_content_is_the_same() {
-    let bench = Bench::start();
-    bench.cluster.execute(
-        "shop",
-        "create type mood as enum ('good', 'bad'); create table moods (id int primary key, m mood, j json, tags text[]);
-         insert into moods select n, 'good', '{\"a\": 1}', array['x', n::text] from generate_series(1, 300) n;
-         create index on moods using gin (tags); create view cheap as select * from products where price < 100000",
-    );
-    let before = bench.content();
-    let seconds = now();
-    let forms = [
-        ("custom", "shop.dump".to_owned(), "--format=custom"),
-        ("tar", "shop.tar".to_owned(), "--format=tar"),
-        ("directory", "shop.dir".to_owned(), "--format=directory"),
-        ("plain", format!("shop-{seconds}.sql"), "--format=plain"),
-    ];
-    for (form, name, flag) in &forms {
-        bench.foreign(name, &[flag], &[]);
-        let seen = listed(&bench, name);
-        assert_eq!((&seen["form"], seen.get("problem")), (&json!(form), None), "{seen}");
-    }
-    for (n, (form, name, _)) in forms.iter().enumerate() {
-        bench.cluster.execute("shop", "delete from moods where id > 290; update moods set m = 'bad' where id <= 4; insert into moods values (1000, 'bad')");
-        let run = format!("shop-1.3.0-20261124T12000{n}Z-7f3a");
-        let (code, done, stderr) =
-            bench.run(&["restore", "--snapshot", name, "--confirm", &format!("shop@{name}")], &opened(&run));
-        assert_eq!(code, 0, "{form}: {stderr}");
-        let lost = &done["steps"][0]["output"]["lost"]["tables"][0];
-        let numbers = [&lost["only_in_old"], &lost["changed"], &lost["only_in_new"]].map(Value::as_u64);
-        assert_eq!(numbers, [Some(1), Some(4), Some(10)], "{form}: {lost}");
-        assert_eq!(bench.content(), before, "{form}");
-    }
 }
 
 #[test]
@@ -122,135 +85,6 @@ fn what_is_written_while_the_report_is_made_is_counted_after_the_swap() {
     let done: Value = serde_json::from_slice(&output.stdout).expect("a document");
     assert_eq!(done["facts"]["loss"]["rows"], 2, "{done}");
     assert_eq!(done["steps"][0]["output"]["lost"]["changed"], 1, "{done}");
-}
-
-#[test]
-fn the_time_of_an_archive_is_its_hosts_whatever_ours_is() {
-    let bench = Bench::start();
-    let began = now();
-    bench.foreign("shop.dump", &["--format=custom"], &[("TZ", "America/New_York")]);
-    // Read as UTC it is hours old, and nothing contradicts that.
-    assert_eq!(list(&bench)["reason"], "too-old");
-    bench.set("dump_timezone = \"America/New_York\"");
-    let taken = listed(&bench, "shop.dump")["taken_at"]
-        .as_str()
-        .expect("an instant")
-        .parse::<jiff::Timestamp>()
-        .expect("an instant");
-    assert!((taken.as_second() - began).abs() <= 5, "{taken}");
-    for zone in ["UTC", "Asia/Tokyo", "America/Los_Angeles"] {
-        let output =
-            bench.command(&["--env", "production", "--json"]).env("TZ", zone).output().expect("it runs");
-        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        assert_eq!(
-            answer["snapshots"][0]["taken_at"].as_str(),
-            Some(taken.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string().as_str()),
-            "{zone}"
-        );
-        assert_eq!(answer["proof"]["pass"], true);
-    }
-    // The zone of a host further west makes it younger than the file itself; one that contradicts the name is found too.
-    bench.reset("America/New_York", "America/Los_Angeles");
-    assert!(listed(&bench, "shop.dump")["problem"].as_str().expect("a problem").contains("dump_timezone"));
-    let name = format!("pg-dump-shop-{began}.dmp");
-    std::fs::rename(
-        bench.folder.path().join("snapshots/shop.dump"),
-        bench.folder.path().join("snapshots").join(&name),
-    )
-    .expect("renamed");
-    bench.reset("America/Los_Angeles", "UTC");
-    assert!(
-        listed(&bench, &name)["problem"].as_str().expect("a problem").contains("its name"),
-        "5 hours apart"
-    );
-    bench.reset("\"UTC\"", "\"Mars/Olympus\"");
-    let (code, _, said) = bench.ask(&["--env", "production"]);
-    assert!(code == 78 && said.contains("Mars/Olympus"), "{said}");
-}
-
-/// Why an archive is not restored.
-fn refused(bench: &Bench, name: &str) -> (String, String) {
-    let args = ["restore", "--snapshot", name, "--confirm", &format!("shop@{name}")];
-    let (code, refused, _) = bench.run(&args, &opened(ID));
-    let (word, said) = reason(&refused);
-    assert_eq!(code, 1, "{said}");
-    (word.to_owned(), said)
-}
-
-#[test]
-fn a_damaged_archive_of_others_is_found_before_anything_happens() {
-    let bench = Bench::start();
-    bench
-        .cluster
-        .execute("shop", "insert into \"Lager 1\".\"Bestand, alt\" select generate_series(1, 50000)");
-    let before = bench.content();
-    let path = bench.foreign("shop.dump", &["--format=custom", "--compress=0"], &[]);
-    let good = std::fs::read(&path).expect("there");
-    std::fs::write(&path, &good[..good.len() - 1000]).expect("written");
-    assert_eq!(refused(&bench, "shop.dump").0, "corrupt", "cut off, though its list of contents is whole");
-    // One bit in data that is not compressed: only a checksum from elsewhere can find it.
-    let mut flipped = good.clone();
-    let at = flipped.windows(6).rposition(|w| w == b"40000\n").expect("a row");
-    flipped[at + 1] ^= 1;
-    std::fs::write(&path, &flipped).expect("written");
-    let sum = std::process::Command::new("sha256sum")
-        .arg("-")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn();
-    let mut sum = sum.expect("sha256sum");
-    std::io::Write::write_all(&mut sum.stdin.take().expect("a pipe"), &good).expect("written");
-    let sum = sum.wait_with_output().expect("ended").stdout;
-    std::fs::write(bench.folder.path().join("snapshots/shop.dump.sha256"), sum).expect("written");
-    let (word, said) = refused(&bench, "shop.dump");
-    assert!(word == "corrupt" && said.contains(".sha256"), "{said}");
-    std::fs::write(&path, &good).expect("written");
-    assert_eq!(listed(&bench, "shop.dump")["remark"], "made by others");
-    assert_eq!((bench.content(), bench.databases()), (before, vec!["shop".to_owned()]));
-}
-
-#[test]
-fn what_is_no_dump_or_somebody_elses_is_never_restored() {
-    let bench = Bench::start();
-    std::fs::create_dir(bench.folder.path().join("snapshots")).expect("a folder");
-    // What is no dump at all.
-    for (name, bytes) in
-        [("tiny.dump", &b"12345678901234567890"[..]), ("empty.dump", b""), ("shop.sql.gz", b"\x1f\x8b\x08\0")]
-    {
-        std::fs::write(bench.folder.path().join("snapshots").join(name), bytes).expect("written");
-        assert!(listed(&bench, name)["problem"].is_string(), "{name}");
-        assert_eq!(refused(&bench, name).0, "unusable");
-    }
-    let plain = bench.foreign(&format!("shop-{}.sql", now()), &[], &[]);
-    let name = plain.file_name().expect("a name").to_string_lossy().into_owned();
-    let text = std::fs::read_to_string(&plain).expect("there");
-    std::fs::write(&plain, &text[..text.len() / 2]).expect("written");
-    assert!(refused(&bench, &name).1.contains("cut off"));
-    std::fs::write(&plain, format!("{text}\\connect postgres\n")).expect("written");
-    assert!(refused(&bench, &name).1.contains("connect postgres"));
-    bench.cluster.create_database("other");
-    let output = bench
-        .cluster
-        .program("pg_dump")
-        .args(["--format=custom", "--dbname=other", "--file"])
-        .arg(bench.folder.path().join("snapshots/other.dump"))
-        .output();
-    assert!(output.expect("pg_dump").status.success());
-    assert!(listed(&bench, "other.dump")["problem"].as_str().expect("a problem").contains("database other"));
-    assert_eq!(bench.databases(), ["shop"]);
-}
-
-#[test]
-fn an_archive_without_rights_gets_those_of_the_live_database() {
-    let bench = Bench::start();
-    bench.cluster.execute("postgres", "create role anon");
-    bench.cluster.execute("shop", "grant select on products to anon; grant usage on schema \"Lager 1\" to anon; grant select on \"Lager 1\".\"Bestand, alt\" to anon with grant option");
-    bench.set("app_role = \"anon\"\nprobes = [\"select count(*) = 2 from products\"]");
-    let before = bench.content();
-    bench.foreign("coolify.dmp", &["--format=custom", "--no-acl", "--no-owner"], &[]);
-    let (code, _, stderr) = bench.run(&["restore", "--confirm", "shop@coolify.dmp"], &opened(ID));
-    assert!(code == 0 && stderr.contains("objects were taken from shop"), "{stderr}");
-    assert_eq!(bench.content(), before);
 }
 
 #[test]
@@ -361,7 +195,7 @@ fn a_clone_is_swapped_in_and_the_swap_undone() {
 }
 
 /// Undoes a restore after which somebody has written.
-fn undone(bench: &Bench, bad: &str) {
+pub fn undone(bench: &Bench, bad: &str) {
     let undo = "shop-1.3.0-20261124T140000Z-0009";
     bench.cluster.execute("shop", "insert into products values (4, 'Kopi', 5); update products set price = 1 where id = 1; delete from products where id = 2");
     let (code, refused, _) = bench.run(&["undo"], &opened(undo));

@@ -1,13 +1,11 @@
 //! A Supabase project that is set back in place: a stand-in of its API in front of a real PostgreSQL. Whatever the API says, only the
 //! database itself is believed. And TLS, which a database far away needs.
 
-mod common;
-
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Bench, ID, opened, reason};
+use crate::common::{Bench, ID, opened, reason};
 use serde_json::{Value, json};
 use testkit::Supabase;
 use testkit::http::{Fault, Reply};
@@ -330,7 +328,7 @@ fn tls_is_what_the_settings_say() {
     let (code, _, said) = ask();
     assert_eq!(code, 0, "{said}");
     // pg_dump and pg_restore go the same way.
-    let (id, _) = bench.snapshot(common::BEFORE);
+    let (id, _) = bench.snapshot(crate::common::BEFORE);
     bench.restored(&id, ID);
     bench.reset("tls = \"verify-full\"", "tls = \"require\"");
     bench.reset("host = \"localhost\"", "host = \"127.0.0.1\"");

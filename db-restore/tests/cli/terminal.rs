@@ -1,14 +1,12 @@
 //! A person at a terminal: the progress line, what will be lost, and the confirmation that is typed. The terminal is a real one, as
 //! `script` of util-linux makes it.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use common::{BEFORE, Bench};
+use crate::common::{BEFORE, Bench};
 
 struct Terminal {
     script: Child,
