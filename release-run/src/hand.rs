@@ -79,14 +79,7 @@ impl<'a> Hand<'a> {
         if self.context.permit().is_none() {
             return Ok(said(format!("would lock {environment} for {run}")));
         }
-        let ours = match (&turn, &known) {
-            (Turn::Renew, Some(known)) => known.clone(),
-            (Turn::Take { generation, .. }, _) => {
-                let token = format!("{:016x}", RandomState::new().hash_one(Timestamp::now().as_nanosecond()));
-                Lease { environment: environment.clone(), run: run.clone(), token, generation: *generation }
-            }
-            _ => return Err(Failure::bug("a lock is renewed that is not known")),
-        };
+        let ours = self.leased(run, &turn, known.as_ref())?;
         // The file is written before the lock: who is killed in between finds the own lock again.
         lease::write(&wish.lease, &ours, true)?;
         let put = self.put(
@@ -103,22 +96,24 @@ impl<'a> Hand<'a> {
         if put? != Some(Pushed::Done) {
             return Err(self.changed("lock"));
         }
-        if let (Some(reason), Some((id, hold))) = (&wish.lift_hold, hold) {
-            if hold.on {
-                self.set_hold(Some(id), false, reason)?;
-            }
+        if let (Some(reason), Some((id, hold))) = (&wish.lift_hold, hold)
+            && hold.on
+        {
+            self.set_hold(Some(id), false, reason)?;
         }
-        Ok(said(match &turn {
-            Turn::Take { generation, over: None } => {
-                format!("{environment} is locked for {run} (generation {generation})")
+        Ok(said(taken(environment, run, &turn)))
+    }
+
+    fn leased(&self, run: &str, turn: &Turn, known: Option<&Lease>) -> Result<Lease, Failure> {
+        match (turn, known) {
+            (Turn::Renew, Some(known)) => Ok(known.clone()),
+            (Turn::Take { generation, .. }, _) => {
+                let token = format!("{:016x}", RandomState::new().hash_one(Timestamp::now().as_nanosecond()));
+                let environment = self.environment.clone();
+                Ok(Lease { environment, run: run.to_owned(), token, generation: *generation })
             }
-            Turn::Take { generation, over: Some(over) } => {
-                format!(
-                    "{environment} is locked for {run} (generation {generation}); the time of {over} was over"
-                )
-            }
-            Turn::Renew => format!("{environment} is still locked for {run}"),
-        }))
+            _ => Err(Failure::bug("a lock is renewed that is not known")),
+        }
     }
 
     fn locked(&self, ours: &Lease) -> Lock {
@@ -212,6 +207,20 @@ impl<'a> Hand<'a> {
             Some(Pushed::Lost) => Err(self.changed("hold")),
             _ => Ok(()),
         }
+    }
+}
+
+fn taken(environment: &str, run: &str, turn: &Turn) -> String {
+    match turn {
+        Turn::Take { generation, over: None } => {
+            format!("{environment} is locked for {run} (generation {generation})")
+        }
+        Turn::Take { generation, over: Some(over) } => {
+            format!(
+                "{environment} is locked for {run} (generation {generation}); the time of {over} was over"
+            )
+        }
+        Turn::Renew => format!("{environment} is still locked for {run}"),
     }
 }
 

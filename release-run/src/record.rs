@@ -215,10 +215,10 @@ impl Record {
     /// A step has ended. `acted` is what is known of it.
     pub fn end(&mut self, step: &str, acted: &str, now: Timestamp) {
         self.touch(now);
-        if let Some(change) = self.changes.iter_mut().find(|c| c.step == step) {
-            if matches!(change.acted.as_deref(), None | Some("no")) || acted == "yes" {
-                change.acted = Some(acted.to_owned());
-            }
+        if let Some(change) = self.changes.iter_mut().find(|c| c.step == step)
+            && (matches!(change.acted.as_deref(), None | Some("no")) || acted == "yes")
+        {
+            change.acted = Some(acted.to_owned());
         }
         if self.state == State::Changing {
             self.state = if self.changed_customers() { State::Changed } else { State::Open };

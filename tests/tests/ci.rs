@@ -86,15 +86,21 @@ fn filled(text: &str, values: &BTreeMap<String, String>) -> String {
     out + rest
 }
 
-/// Runs the steps of the GitHub job that are scripts.
-fn github(sandbox: &Sandbox, folder: &Path, procedure: &str) -> String {
-    let workflow = Yaml::load_from_str(&example("github-actions.yml")).expect("YAML").remove(0);
+/// What the host fills in.
+fn host_values(procedure: &str) -> BTreeMap<String, String> {
     let mut values: BTreeMap<String, String> =
         secrets().iter().map(|(name, secret)| (format!("secrets.{name}"), (*secret).to_owned())).collect();
     values.insert("inputs.procedure".into(), procedure.into());
     values.insert("inputs.version".into(), "1.2.0".into());
     values.insert("vars.RILIS_ARCHIVE".into(), "https://archive.example/rilis.tar.gz".into());
     values.insert("vars.RILIS_SHA256".into(), "0".repeat(64));
+    values
+}
+
+/// Runs the steps of the GitHub job that are scripts.
+fn github(sandbox: &Sandbox, folder: &Path, procedure: &str) -> String {
+    let workflow = Yaml::load_from_str(&example("github-actions.yml")).expect("YAML").remove(0);
+    let values = host_values(procedure);
     let temp = sandbox.root().join(format!("runner-{procedure}"));
     std::fs::create_dir_all(&temp).expect("a folder");
     let file = temp.join("environment");

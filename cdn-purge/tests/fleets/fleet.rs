@@ -170,7 +170,7 @@ impl Fleet {
 
     /// In some fleets each page is in another part of the site.
     pub fn path(&self, page: usize) -> String {
-        match self.way == Way::Paths || self.n % 4 == 0 {
+        match self.way == Way::Paths || self.n.is_multiple_of(4) {
             true => format!("/f{}-{page}/p", self.n),
             false => format!("/f{}/p{page}", self.n),
         }

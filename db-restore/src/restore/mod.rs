@@ -27,7 +27,7 @@ use crate::restore::stage::{Brought, Clock, Staging};
 use crate::restore::swap::Swap;
 use crate::server::sql::{self, name};
 use crate::server::{Live, Sql};
-use crate::settings::Settings;
+use crate::settings::{Kind, Settings};
 use crate::sources::{self, SideDatabase, Source};
 
 /// How many tables are told one by one.
@@ -107,7 +107,7 @@ impl Restore<'_> {
             return self.done_before(&record);
         }
         self.operation.marker(&self.names.live)?;
-        let chosen = self.choose()?;
+        let chosen = self.choose(&keeper.journal)?;
         let age = plan::age(&chosen, self.moment, self.live.now);
         let way = Staging {
             operation: self.operation,
@@ -146,16 +146,37 @@ impl Restore<'_> {
         Ok(Ended { outcome: copy.told(outcome), ..ended })
     }
 
-    fn choose(&self) -> Result<Snapshot, Failure> {
+    fn choose(&self, journal: &Journal) -> Result<Snapshot, Failure> {
         let snapshots = self.source.list(self.live, self.moment)?;
         let chosen = match &self.wish.snapshot {
-            Some(id) => plan::named(&snapshots, id, self.moment, self.live.now)?,
-            None => plan::newest(&snapshots, self.moment, self.live.now)?,
+            Some(id) => plan::named(&snapshots, id, self.moment, self.live.now),
+            None => plan::newest(&snapshots, self.moment, self.live.now),
         };
+        let chosen = chosen.map_err(|failure| self.elsewhere(failure, journal))?;
         if let Some(problem) = &chosen.problem {
             self.operation.context.voice.warn(&format!("{} was named: {problem}", chosen.id));
         }
         Ok(chosen.clone())
+    }
+
+    /// Another machine may have the snapshot: where it is looked for here, and which one was verified beside the live database.
+    fn elsewhere(&self, mut failure: Failure, journal: &Journal) -> Failure {
+        let settings = self.operation.settings;
+        if failure.reason != "no-snapshot" || settings.source != Kind::Archive {
+            return failure;
+        }
+        failure.message = format!(
+            "{} in {}: copy the one that was taken before the release there from the machine that has it, or restore on that machine",
+            failure.message,
+            settings.snapshots.display()
+        );
+        let copies = journal.besides().filter_map(|beside| match &beside.remark {
+            Some(Note::Staged(staged)) => Some((&beside.name, &staged.snapshot)),
+            _ => None,
+        });
+        copies.fold(failure, |failure, (copy, snapshot)| {
+            failure.cause(format!("{copy} is beside the live database, verified from the snapshot {snapshot}: that is the one to look for"))
+        })
     }
 
     /// What will be lost, before it is lost.

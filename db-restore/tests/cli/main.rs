@@ -1,5 +1,6 @@
 //! The real binary against a real PostgreSQL, a module a subject.
 
+mod applied;
 mod claims;
 #[path = "../common/mod.rs"]
 mod common;

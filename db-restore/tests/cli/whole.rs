@@ -227,6 +227,18 @@ fn a_database_left_closed_by_a_killed_swap_is_opened_first() {
 }
 
 #[test]
+fn a_snapshot_that_lies_on_another_machine_is_named() {
+    let bench = Bench::start();
+    let (id, folder) = bench.snapshot(BEFORE);
+    let done = bench.run(&["rehearse"], &opened(BEFORE));
+    assert_eq!(done.0, 0, "{}", done.2);
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let refused = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
+    assert!(refused.0 == 1 && refused.2.contains("from the machine that has it"), "{}", refused.2);
+    assert!(refused.2.contains(&format!("verified from the snapshot {id}")), "{}", refused.2);
+}
+
+#[test]
 fn the_recovery_point_is_proven_or_refused() {
     let bench = Bench::start();
     let none = bench.ask(&["--env", "production"]);

@@ -232,12 +232,7 @@ async fn from_runs(
 ) -> Result<(Previous, Replaces), Failure> {
     let runs = runs_of(file)?;
     let apps = world.applications().await?;
-    let now = match what_is_there(world).await {
-        Ok(there) => Some(there.build()?),
-        // Pages that contradict Coolify are somebody's to look at; that nobody says anything is what a rollback is for.
-        Err(failure) if failure.reason == "previous-unknown" => None,
-        Err(failure) => return Err(failure),
-    };
+    let now = what_runs(world).await?;
     let pasts = each(&apps, async |app: &Application| past_of(world, app, now.as_ref()).await).await?;
     let one = |of: fn(&Past) -> Option<Previous>| {
         let all: Option<Vec<Previous>> = pasts.iter().map(of).collect();
@@ -277,6 +272,15 @@ async fn from_runs(
         deployed_at,
     };
     Ok((Previous { observed_at: None, ..previous }, replaces))
+}
+
+/// What runs, if anybody says. Pages that contradict Coolify are somebody's to look at; that nobody says anything is what a rollback is for.
+async fn what_runs(world: &World<'_>) -> Result<Option<Previous>, Failure> {
+    match what_is_there(world).await {
+        Ok(there) => there.build().map(Some),
+        Err(failure) if failure.reason == "previous-unknown" => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// What Coolify's history says of one application.

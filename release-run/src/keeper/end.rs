@@ -100,7 +100,7 @@ fn tell(folder: &Folder, newest: Option<&str>, stopped: Option<u8>) {
         .stdin(input)
         .stdout(Stdio::piped())
         .spawn()
-        .and_then(|c| c.wait_with_output());
+        .and_then(std::process::Child::wait_with_output);
     if let Ok(output) = output {
         if !output.stdout.is_empty() {
             // It was told, whether that can be noted down or not.

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use step::keeper::{Lent, VARIABLE, now};
-use step::{Answer, Context, Failure, Voice};
+use step::{Answer, Context, Failure, Permit, Voice};
 
 use crate::args::Settings;
-use crate::remote::{Draft, Pushed, Remote};
+use crate::remote::{Draft, Put, Remote};
 use begin::{Begin, Beginning, Begun};
 use folder::Places;
 use session::Session;
@@ -74,28 +74,7 @@ pub fn exec(context: &Context, settings: &Settings, order: &Order) -> Result<Ans
     };
     crate::history::write(&begun.folder, &begun.all, &places)?;
     let keeper = Keeper { name: &name, voice: &voice, remote: &remote, places: &places };
-    let remote = &remote;
-    let permit = context.permit();
-    std::thread::scope(|scope| {
-        let (sender, events) = channel();
-        let (pushes, wanted) = channel::<Vec<Draft>>();
-        let back = sender.clone();
-        scope.spawn(move || {
-            for drafts in wanted {
-                let sent = now();
-                let Some(permit) = &permit else { return };
-                if back.send(Event::Put { sent, put: remote.put(permit, &drafts) }).is_err() {
-                    return;
-                }
-            }
-        });
-        keeper.keep(
-            begun,
-            order,
-            &mut Loop { sender, events, pushes, backlog: VecDeque::new(), in_flight: false },
-        )
-    })
-    .map(Answer::ended)
+    keeper.with_pushes(context.permit(), |turn| keeper.keep(begun, order, turn)).map(Answer::ended)
 }
 
 /// The name under which a person has called the runbook.
@@ -124,6 +103,26 @@ pub struct Loop {
 }
 
 impl Keeper<'_> {
+    /// Works with a thread beside it that sends what is to be pushed.
+    fn with_pushes<T>(&self, permit: Option<Permit>, work: impl FnOnce(&mut Loop) -> T) -> T {
+        let remote = self.remote;
+        std::thread::scope(|scope| {
+            let (sender, events) = channel();
+            let (pushes, wanted) = channel::<Vec<Draft>>();
+            let back = sender.clone();
+            scope.spawn(move || {
+                for drafts in wanted {
+                    let sent = now();
+                    let Some(permit) = &permit else { return };
+                    if back.send(Event::Put { sent, put: remote.put(permit, &drafts) }).is_err() {
+                        return;
+                    }
+                }
+            });
+            work(&mut Loop { sender, events, pushes, backlog: VecDeque::new(), in_flight: false })
+        })
+    }
+
     fn keep(&self, begun: Begun, order: &Order, turn: &mut Loop) -> Result<u8, Failure> {
         let failed =
             |e: std::io::Error| Failure::failed("keeper", format!("the runbook cannot be started: {e}"));
@@ -215,7 +214,7 @@ impl Loop {
     }
 
     /// Waits for the push that is on its way, if there is one.
-    fn settled(&mut self) -> Option<(u64, Result<(Pushed, Vec<String>), Failure>)> {
+    fn settled(&mut self) -> Option<(u64, Put)> {
         while self.in_flight {
             match self.events.recv() {
                 Ok(Event::Put { sent, put }) => {

@@ -16,7 +16,7 @@ use super::{Keeper, Loop, signal_to};
 use crate::lock::entry::Hold;
 use crate::plan::{self, Before, Decision, Proof, Stand, When};
 use crate::record::{Changes, FILE_LIMIT, Record};
-use crate::remote::Pushed;
+use crate::remote::{Pushed, Put};
 
 /// A proof that is older than this is renewed before the first step that customers see.
 const FRESH: u64 = 2_000_000_000;
@@ -129,16 +129,6 @@ impl<'a> Session<'a> {
                 let code = self.ended(turn, code.unwrap_or(1));
                 json!({ "code": code })
             }
-            "skip" => {
-                self.number += 1;
-                json!({})
-            }
-            "torn" => {
-                self.torn = true;
-                // The next attempt knows it, if it can be written.
-                let _ = self.folder.write("torn", b"");
-                json!({})
-            }
             "did" => {
                 json!({ "yes": if word("name") == "torn" { self.torn } else { self.folder.did(word("name")) } })
             }
@@ -147,20 +137,29 @@ impl<'a> Session<'a> {
                 json!({ "text": self.last.as_ref().map(|name| self.shown(name)).unwrap_or_default() })
             }
             "path" => json!({ "text": self.shown(word("file")) }),
-            "forget-last" => {
-                self.last = None;
-                json!({})
-            }
             "hold" => {
                 self.hold(word("reason"));
                 json!({})
             }
-            "finish" => {
-                self.complete = self.came.is_none() && self.lost.is_none();
-                json!({})
-            }
+            other if self.told(other) => json!({}),
             _ => json!({ "do": "stop", "code": 2 }),
         }
+    }
+
+    /// What a runbook says and needs no answer to; whether it is such a thing.
+    fn told(&mut self, what: &str) -> bool {
+        match what {
+            "skip" => self.number += 1,
+            "torn" => {
+                self.torn = true;
+                // The next attempt knows it, if it can be written.
+                let _ = self.folder.write("torn", b"");
+            }
+            "forget-last" => self.last = None,
+            "finish" => self.complete = self.came.is_none() && self.lost.is_none(),
+            _ => return false,
+        }
+        true
     }
 
     fn shown(&self, name: &str) -> String {
@@ -298,7 +297,6 @@ impl<'a> Session<'a> {
         self.keeper.places.works(&self.record.run, None);
         let part = format!("{file}.part");
         let document = self.document(&part);
-        let failed = format!("{}.failed.json", file.trim_end_matches(".json"));
         let failure = document.as_ref().and_then(Document::failure);
         let acted = match (&document, failure) {
             (_, Some(failure)) => {
@@ -316,24 +314,10 @@ impl<'a> Session<'a> {
         };
         match &document {
             Some(document) => {
-                let to = if code == 0 { &file } else { &failed };
-                if code != 0 {
-                    // Where the run stands now is said once.
-                    self.folder
-                        .documents()
-                        .iter()
-                        .filter(|n| n.ends_with(".failed.json"))
-                        .for_each(|n| self.folder.remove(n));
-                }
-                if let Err(failure) = self.folder.rename(&part, to) {
+                if let Err(failure) = self.keep(&part, &file, code == 0) {
                     self.keeper.voice.error(&failure.message);
                     return 74;
                 }
-                if code == 0 {
-                    self.folder.remove(&failed);
-                    self.last = Some(file.clone());
-                }
-                self.newest = Some(to.clone());
                 self.record.learn(document);
             }
             None => self.folder.remove(&part),
@@ -345,6 +329,24 @@ impl<'a> Session<'a> {
             self.push(turn);
         }
         code
+    }
+
+    /// A step's document gets its name: that of the step, or of its failure.
+    fn keep(&mut self, part: &str, file: &str, good: bool) -> Result<(), Failure> {
+        let failed = format!("{}.failed.json", file.trim_end_matches(".json"));
+        if good {
+            self.folder.rename(part, file)?;
+            self.folder.remove(&failed);
+            self.last = Some(file.to_owned());
+            self.newest = Some(file.to_owned());
+            return Ok(());
+        }
+        // Where the run stands now is said once.
+        let old = self.folder.documents().into_iter().filter(|name| name.ends_with(".failed.json"));
+        old.for_each(|name| self.folder.remove(&name));
+        self.folder.rename(part, &failed)?;
+        self.newest = Some(failed);
+        Ok(())
     }
 
     /// The client of a step is gone, and has not said how the step ended: then nobody has a document of it.
@@ -400,7 +402,7 @@ impl<'a> Session<'a> {
     }
 
     /// A push has come to its end; whether the remote has taken it.
-    pub fn put_came(&mut self, sent: u64, put: Result<(Pushed, Vec<String>), Failure>) -> bool {
+    pub fn put_came(&mut self, sent: u64, put: Put) -> bool {
         let done = matches!(put, Ok((Pushed::Done, _)));
         match put {
             Ok((Pushed::Done, ids)) => {

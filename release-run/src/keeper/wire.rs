@@ -10,10 +10,9 @@ use std::sync::mpsc::{Sender, channel};
 
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use step::Failure;
 use step::keeper::Lent;
 
-use crate::remote::Pushed;
+use crate::remote::Put;
 
 /// A question is not longer.
 const LINE: u64 = 64 << 10;
@@ -30,7 +29,7 @@ pub enum Event {
     /// A push that was sent then has come to its end.
     Put {
         sent: u64,
-        put: Result<(Pushed, Vec<String>), Failure>,
+        put: Put,
     },
 }
 

@@ -18,7 +18,7 @@ use crate::args::Settings;
 use crate::lock::entry::Who;
 pub use read::{Index, is_document};
 pub use signed::{Signing, unsigned};
-pub use write::{Draft, Pushed};
+pub use write::{Draft, Pushed, Put};
 
 /// How long a look at the remote may take; then what is here counts.
 pub const LOOK: Duration = Duration::from_secs(10);

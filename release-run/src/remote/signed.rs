@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use step::{Context, Failure};
 
+use super::read::Tip;
 use super::{Draft, Index, Remote};
 use crate::names::{Name, Scope};
 use crate::record::Record;
@@ -32,6 +33,9 @@ impl Signing {
         Ok(settings.flag("require_signed")?.unwrap_or(false).then_some(Signing { signers }))
     }
 }
+
+/// Runs that may be believed, each with its entry; and how many others there are.
+pub type Evidence<'i> = (Vec<(&'i Tip, Record)>, usize);
 
 impl Remote<'_> {
     /// The same entries, those of runs signed.
@@ -82,11 +86,7 @@ impl Remote<'_> {
     }
 
     /// The runs on the remote that may be believed, the newest first; and how many may not.
-    pub fn evidence<'i>(
-        &self,
-        index: &'i Index,
-        scope: Option<&Scope>,
-    ) -> Result<(Vec<(&'i super::read::Tip, Record)>, usize), Failure> {
+    pub fn evidence<'i>(&self, index: &'i Index, scope: Option<&Scope>) -> Result<Evidence<'i>, Failure> {
         let fits = |record: &Record| {
             scope.is_none_or(|scope| *scope == Scope::new(&record.product, &record.environment))
         };

@@ -34,9 +34,12 @@ pub enum Pushed {
     Lost,
 }
 
+/// What came of a push, and the entries that it carried.
+pub type Put = Result<(Pushed, Vec<String>), Failure>;
+
 impl Remote<'_> {
     /// Makes entries and moves their refs: all, or none. Their ids, in order.
-    pub fn put(&self, permit: &Permit, drafts: &[Draft]) -> Result<(Pushed, Vec<String>), Failure> {
+    pub fn put(&self, permit: &Permit, drafts: &[Draft]) -> Put {
         let ids = self.signed(drafts, self.make(drafts)?)?;
         let moves: Vec<Move> = drafts
             .iter()
