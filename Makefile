@@ -29,7 +29,7 @@ build-dev: setup ## build everything for tests and demo
 	$(CARGO) build --workspace --all-targets
 
 test: setup lint build-dev ## format, lints, all tests, docs
-	$(CARGO) test --workspace
+	TMPDIR=$$(scripts/scratch) $(CARGO) test --workspace
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --quiet
 	target/debug/changelog-lint --fresh CHANGELOG.md >/dev/null
 
@@ -46,7 +46,7 @@ corpus: ## changelog-lint against the real changelogs of SHARED=DIR (part of ext
 	@scripts/corpus $(SHARED)/changelogs
 
 matrix: setup ## db-restore on PostgreSQL 15, 16 and 18 (fetches a Python wheel, once)
-	scripts/matrix
+	TMPDIR=$$(scripts/scratch) scripts/matrix
 
 sweep-notify: ## notify through 280 faults and 140 kills at random (NOTIFY_SWEEP=N for N and N/2)
 	NOTIFY_SWEEP=$${NOTIFY_SWEEP:-280} $(CARGO) test -p notify --test cli sweep
