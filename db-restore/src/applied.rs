@@ -28,6 +28,8 @@ const MOST: i32 = 2000;
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
     let found = {
         let operation = Operation::new(&run.context, settings);
+        // Another environment's database would say that nothing was applied here.
+        operation.marker(&settings.database)?;
         let mut session = operation.server.connect(&settings.database)?;
         applied(&mut session)?
     };
