@@ -46,6 +46,11 @@ pub enum Choice<'a> {
 }
 
 impl Told {
+    /// Whether its version is what people released; a candidate is called by its tag.
+    pub fn is_a_release(&self) -> bool {
+        ["release", "hotfix"].contains(&self.procedure.as_str())
+    }
+
     /// What its documents say.
     pub fn fact<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_value(self.facts.get(name)?.clone()).ok()

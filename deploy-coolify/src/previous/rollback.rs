@@ -265,7 +265,7 @@ async fn from_runs(
     let told = runs.iter().find(|told| told.run == run);
     let released = |fact: &str| told.and_then(|told| told.fact::<String>(fact));
     let replaces = Replaces {
-        version: released("version").or(left.version),
+        version: told.filter(|told| told.is_a_release()).and(released("version")).or(left.version),
         commit: left.commit.or_else(|| released("commit")),
         image: left.image.or_else(|| released("image")),
         run: Some(run),
