@@ -108,7 +108,7 @@ fn archives_of_one_version_are_restored_into_another_or_refused_with_the_program
     std::fs::copy(made.foreign("newer.dump", &["--format=custom"], &[]), dump).expect("copied");
     let (code, failed, _) = strict.run(&["restore", "--confirm", &confirm], &opened(ID));
     let (word, said) = reason(&failed);
-    assert!(code == 1 && word == "tool-failed" && said.contains("syntax error"), "{said}");
+    assert!(code == 1 && word == "restore-failed" && said.contains("syntax error"), "{word} {said}");
     assert_eq!(strict.databases(), ["shop"]);
     // Nobody here can read it.
     for (from, needed) in [(16, "16"), (18, "17")] {
