@@ -170,7 +170,7 @@ pub fn told(sandbox: &Sandbox) -> Vec<String> {
 
 /// Nobody was told that anything was rolled back.
 pub fn nothing_is_called_rolled_back(sandbox: &Sandbox, said: &str) {
-    assert!(!said.contains("rollback: done"), "{said}");
+    assert!(!said.contains("rollback: done:"), "{said}");
     let told = told(sandbox);
     assert!(!told.iter().any(|line| line.contains("rolled back")), "{told:?}");
 }
