@@ -107,7 +107,7 @@ pub struct Report {
     pub(super) old: Shapes,
     pub(super) large: Large,
     pub(super) origin: Option<Origin>,
-    /// What [`WRITTEN`] said of the old side before it was looked at.
+    /// What [`super::WRITTEN`] said of the old side before it was looked at.
     pub(super) written: Option<i64>,
 }
 
