@@ -148,7 +148,7 @@ pub enum Moment {
         /// That instant.
         at: Timestamp,
         /// The run that is rolled back, if its own deployment is the incident: a snapshot that this run took came
-        /// before its deployment, whatever the clocks of two machines say.
+        /// before its deployment, although the clocks of two machines may say otherwise.
         run: Option<String>,
     },
 }
@@ -163,7 +163,8 @@ pub fn newest<'s>(
     let before = |s: &&Snapshot| match moment {
         Moment::Now => true,
         Moment::Incident { at, run } => {
-            s.taken_at + s.uncertainty <= *at || (run.is_some() && s.document == *run)
+            let own = run.is_some() && s.document == *run && s.taken_at <= *at + SKEW;
+            s.taken_at + s.uncertainty <= *at || own
         }
     };
     usable()

@@ -113,6 +113,13 @@ pub struct Supabase {
     pub schemas: Vec<String>,
 }
 
+/// Which of the times after which something is too old were said.
+#[derive(Clone, Copy, Debug)]
+pub struct Said {
+    pub keep: bool,
+    pub keep_databases: bool,
+}
+
 /// Where the database is, and where its snapshots go.
 #[derive(Debug)]
 pub struct Settings {
@@ -152,8 +159,8 @@ pub struct Settings {
     pub shrink: f64,
     /// How long snapshots are kept.
     pub keep: Duration,
-    /// Whether `keep` or `keep_databases` is set.
-    pub says_what_is_kept: bool,
+    /// Whether `keep` and `keep_databases` were said, or are the usual times.
+    pub said: Said,
     /// How long databases beside the live one are kept.
     pub keep_databases: Duration,
     pub supabase: Option<Supabase>,
@@ -201,7 +208,10 @@ impl Settings {
             room: room(settings)?,
             shrink: settings.number("shrink")?.unwrap_or(0.5),
             keep: days("keep", 7)?,
-            says_what_is_kept: settings.text("keep")?.is_some() || settings.text("keep_databases")?.is_some(),
+            said: Said {
+                keep: settings.text("keep")?.is_some(),
+                keep_databases: settings.text("keep_databases")?.is_some(),
+            },
             keep_databases: days("keep_databases", 3)?,
             supabase: (source == Kind::Supabase).then(|| supabase(settings)).transpose()?,
             met: OnceLock::new(),

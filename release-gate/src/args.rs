@@ -24,9 +24,9 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the migrations between two commits, and what they mean for the build before
+    /// Show the migrations between two commits, and what they mean for the previous build
     Migrations {
-        /// The build before: a commit or a tag
+        /// The previous build: a commit or a tag
         from: String,
         /// The build after it
         #[arg(default_value = "HEAD")]
@@ -75,7 +75,7 @@ pub enum Command {
 /// A part of the way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// The build before
+    /// The previous build
     Code,
     /// The data as it was
     Data,

@@ -175,16 +175,26 @@ fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
     let nameless =
         |what: &str| Ok(Range::unknown(format!("the commit of {what} is not known here; fetch the tags")));
     match (from, to) {
-        (None, _) => nameless("the build before"),
+        (None, _) => nameless("the previous build"),
         (_, None) => nameless("the build that is left"),
         (Some(from), Some(to)) => {
             let range = range::read(&git, &settings.migrations, &from, &to)?;
-            Ok(match run.fact::<Applied>("applied")? {
-                Some(applied) => range.applied(&applied),
-                None => range,
-            })
+            let Some(applied) = run.fact::<Applied>("applied")? else { return Ok(range) };
+            Ok(narrowed(run, range, &applied, &range::paths(&git, &settings.migrations, &from)?))
         }
     }
+}
+
+/// What is in the way by the database's own word, where that can be believed.
+fn narrowed(run: &Run, range: Range, applied: &Applied, before: &[String]) -> Range {
+    if applied.is_whole(before) {
+        return range.applied(applied);
+    }
+    run.context.voice.say(&format!(
+        "{} does not name every migration of the previous build, so what else it does not name may have run: git alone decides",
+        applied.table
+    ));
+    range
 }
 
 /// The commit of a build: as it is named, else that of its tag.

@@ -58,9 +58,9 @@ pub fn decide(
 
 fn keep_refused(range: &Range) -> Failure {
     let message = if range.class == Class::Contract {
-        "the build before cannot run on this data: bring the data back (--database restore), or say why it can (--database keep --although REASON)"
+        "the previous build cannot run on this data: bring the data back (--database restore), or say why it can (--database keep --although REASON)"
     } else {
-        "whether the build before can run on this data is not known: bring the data back (--database restore), or say why it can (--database keep --although REASON)"
+        "whether the previous build can run on this data is not known: bring the data back (--database restore), or say why it can (--database keep --although REASON)"
     };
     Failure::refused("data-needed", message)
 }
@@ -77,8 +77,8 @@ fn too_much(since: Option<Duration>, most: Duration) -> Failure {
     let hours = |d: Duration| format!("{:.1} h", d.as_secs_f64() / 3600.0);
     let time = since.map_or_else(|| "an unknown time".to_owned(), hours);
     let message = format!(
-        "the build before needs the data from before, and that takes out {time} of writes, more than {}: \
-         mend it forward, or say --database restore",
+        "the previous build needs the data from before, and that takes out {time} of writes, more than {}: \
+         fix forward, or say --database restore",
         hours(most)
     );
     Failure::refused("loss-too-great", message)
@@ -98,8 +98,8 @@ pub fn said(range: &Range) -> String {
     };
     match range.class {
         Class::None => format!("{files} between the two builds"),
-        Class::Expand => format!("{files} that only add: the build before runs on this data"),
-        Class::Contract => format!("{files}, and the build before cannot run on this data"),
+        Class::Expand => format!("{files} that only add: the previous build runs on this data"),
+        Class::Contract => format!("{files}, and the previous build cannot run on this data"),
         Class::Unknown => match &range.problem {
             Some(problem) => format!("the migrations are not known: {problem}"),
             None => format!("{files}, not all of which can be judged"),

@@ -20,7 +20,7 @@ pub struct File {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     pub class: Class,
-    /// The build before, 40 hex digits, if it could be told.
+    /// The previous build, 40 hex digits, if it could be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The build after it.
@@ -47,6 +47,12 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// Whether the table can be believed about what it does not name: it must name all that ran long before. A tool that keeps the last
+    /// number alone, or calls its files by other names than git does, would make everything look as if it had never run.
+    pub fn is_whole(&self, before: &[String]) -> bool {
+        !before.is_empty() && before.iter().all(|path| self.has(path))
+    }
+
     /// Whether a migration is among them: by its path, its file's name, or the number that it begins with.
     fn has(&self, path: &str) -> bool {
         let file = path.rsplit('/').next().unwrap_or(path);
@@ -63,7 +69,7 @@ impl Applied {
 }
 
 impl Range {
-    /// Without what git has and the database does not: it was never applied, so nothing of it can be in the way.
+    /// Without what git has and the database, whose table is whole, does not: it was never applied, so nothing of it can be in the way.
     pub fn applied(mut self, applied: &Applied) -> Self {
         for file in self.files.iter_mut().filter(|f| f.class > Class::None && !applied.has(&f.path)) {
             file.class = Class::None;
@@ -76,6 +82,15 @@ impl Range {
             });
         self
     }
+}
+
+/// The migrations that a commit has.
+pub fn paths(git: &Git, folder: &str, commit: &str) -> Result<Vec<String>, Failure> {
+    let folder = folder.trim_matches('/');
+    let args = ["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", folder];
+    let listed = git.ask(&args, b"")?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    Ok(listed.split('\0').filter(|path| path.ends_with(".sql")).map(str::to_owned).collect())
 }
 
 /// The commit that a name leads to here, if it does.
@@ -112,7 +127,7 @@ fn file(git: &Git, judge: &mut Judge, to: &str, path: &str, status: &str) -> Res
             let why = findings.iter().map(|f| format!("line {} {}", f.line, f.why)).collect();
             Ok(File { path, class, why })
         }
-        "D" => strange("is only in the build before: the two builds are on different lines"),
+        "D" => strange("is only in the previous build: the two builds are on different lines"),
         _ => strange("was changed after it was written: which version of it ran is not known"),
     }
 }

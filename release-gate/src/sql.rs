@@ -21,11 +21,11 @@ const DOWN: &str = "-- migrate:down";
 pub enum Class {
     /// No change.
     None,
-    /// Something was added: the build before runs on it, and its rows are untouched.
+    /// Something was added: the previous build runs on it, and its rows are untouched.
     Expand,
     /// It cannot be told.
     Unknown,
-    /// Something was taken away, renamed, narrowed or rewritten: the build before may fail, or miss rows.
+    /// Something was taken away, renamed, narrowed or rewritten: the previous build may fail, or miss rows.
     Contract,
 }
 
@@ -52,7 +52,7 @@ pub struct Finding {
 }
 
 /// Judges files in the order in which they were run: what happens to a table that the same release has made cannot
-/// hurt the build before.
+/// hurt the previous build.
 #[derive(Debug, Default)]
 pub struct Judge {
     made: HashSet<String>,
@@ -62,7 +62,7 @@ type Verdict = (Class, &'static str);
 
 const ADDED: Verdict = (Class::Expand, "adds something");
 const SETTING: Verdict = (Class::None, "changes no schema");
-const STRANGE: Verdict = (Class::Unknown, "is a statement whose effect on the build before is not known");
+const STRANGE: Verdict = (Class::Unknown, "is a statement whose effect on the previous build is not known");
 
 impl Judge {
     /// The class of a file, and every statement that is more than an addition.
@@ -118,7 +118,7 @@ impl Judge {
             Statement::AlterTable(alter) if self.is_made(&alter.name) => ADDED,
             Statement::AlterTable(alter) => alter_table(alter),
             Statement::CreateIndex(index) if index.unique && !self.is_made(&index.table_name) => {
-                (Class::Contract, "makes the database refuse rows that the build before may write")
+                (Class::Contract, "makes the database refuse rows that the previous build may write")
             }
             Statement::Drop { object_type: ObjectType::Index, .. } => (Class::Expand, "takes away an index"),
             Statement::Drop { object_type: ObjectType::Table, names, .. }
@@ -175,25 +175,25 @@ fn only_adds(statement: &Statement) -> bool {
 fn takes_away(statement: &Statement) -> Verdict {
     match statement {
         Statement::CreateView(_) | Statement::CreateFunction(_) => {
-            (Class::Unknown, "may replace what the build before calls")
+            (Class::Unknown, "may replace what the previous build calls")
         }
         Statement::AlterType(_) | Statement::RenameTable(_) => {
-            (Class::Contract, "renames what the build before uses")
+            (Class::Contract, "renames what the previous build uses")
         }
         Statement::Insert(_)
         | Statement::Update(_)
         | Statement::Delete(_)
         | Statement::Merge(_)
         | Statement::Truncate(_) => {
-            (Class::Contract, "changes rows that are there: the build before cannot bring them back")
+            (Class::Contract, "changes rows that are there: the previous build cannot bring them back")
         }
         Statement::Drop { .. }
         | Statement::DropFunction(_)
         | Statement::DropProcedure { .. }
         | Statement::DropDomain(_)
-        | Statement::DropExtension(_) => (Class::Contract, "takes away what the build before may use"),
+        | Statement::DropExtension(_) => (Class::Contract, "takes away what the previous build may use"),
         Statement::Revoke(_) | Statement::RevokeRole(_) => {
-            (Class::Contract, "takes away rights that the build before may need")
+            (Class::Contract, "takes away rights that the previous build may need")
         }
         _ => STRANGE,
     }
@@ -208,7 +208,7 @@ fn operation(operation: &AlterTableOperation) -> Verdict {
     use AlterTableOperation as Op;
     match operation {
         Op::AddColumn { column_def, .. } if needs_a_value(column_def) => {
-            (Class::Contract, "adds a column that the build before does not fill")
+            (Class::Contract, "adds a column that the previous build does not fill")
         }
         Op::AddColumn { .. } | Op::DropConstraint { .. } | Op::ValidateConstraint { .. } => ADDED,
         Op::OwnerTo { .. }
@@ -216,13 +216,13 @@ fn operation(operation: &AlterTableOperation) -> Verdict {
         | Op::ReplicaIdentity { .. }
         | Op::ClusterBy { .. } => SETTING,
         Op::DropColumn { .. } | Op::DropPrimaryKey { .. } => {
-            (Class::Contract, "takes away what the build before may use")
+            (Class::Contract, "takes away what the previous build may use")
         }
         Op::RenameColumn { .. } | Op::RenameTable { .. } => {
-            (Class::Contract, "renames what the build before uses")
+            (Class::Contract, "renames what the previous build uses")
         }
         Op::AddConstraint { .. } | Op::EnableRowLevelSecurity | Op::ForceRowLevelSecurity => {
-            (Class::Contract, "makes the database refuse what the build before may do")
+            (Class::Contract, "makes the database refuse what the previous build may do")
         }
         Op::AlterColumn { op, .. } => column(op),
         _ => STRANGE,
@@ -234,10 +234,10 @@ fn column(operation: &AlterColumnOperation) -> Verdict {
     match operation {
         Op::SetDefault { .. } => ADDED,
         Op::SetNotNull | Op::DropDefault => {
-            (Class::Contract, "makes the database refuse rows that the build before may write")
+            (Class::Contract, "makes the database refuse rows that the previous build may write")
         }
-        Op::SetDataType { .. } => (Class::Contract, "changes the type of what the build before uses"),
-        Op::DropNotNull => (Class::Unknown, "allows values that the build before may not expect"),
+        Op::SetDataType { .. } => (Class::Contract, "changes the type of what the previous build uses"),
+        Op::DropNotNull => (Class::Unknown, "allows values that the previous build may not expect"),
         _ => STRANGE,
     }
 }

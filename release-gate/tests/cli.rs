@@ -51,10 +51,13 @@ impl Product {
 
     /// The data step on a rollback's document from `left` to 1.1.4.
     fn data(&self, left: &str, incident: jiff::Timestamp, args: &[&str]) -> (i32, Value, String) {
-        let document = json!({ "schema": 1, "id": "shop-1.1.4-20261125T120000Z-7f3a", "procedure": "rollback", "mode": "apply",
+        exchange(&mut self.command(&[&["data"], args].concat()), Some(&Self::document(left, incident)))
+    }
+
+    fn document(left: &str, incident: jiff::Timestamp) -> Value {
+        json!({ "schema": 1, "id": "shop-1.1.4-20261125T120000Z-7f3a", "procedure": "rollback", "mode": "apply",
             "opened": "2026-11-25T12:00:00Z", "steps": [],
-            "facts": { "product": "shop", "environment": "production", "version": "1.1.4", "replaces": { "version": left }, "incident_at": incident } });
-        exchange(&mut self.command(&[&["data"], args].concat()), Some(&document))
+            "facts": { "product": "shop", "environment": "production", "version": "1.1.4", "replaces": { "version": left }, "incident_at": incident } })
     }
 
     fn now(&self, left: &str, args: &[&str]) -> (i32, Value, String) {
@@ -74,7 +77,10 @@ fn what_lies_between_two_builds_is_shown_file_by_file() {
     );
     let (code, said) = product.ask(&["migrations", "v1.1.4"]);
     assert!(code == 0 && said.contains("3_price.sql\n    line 1 takes away"), "{said}");
-    assert!(said.contains("contract: 2 migrations, and the build before cannot run on this data"), "{said}");
+    assert!(
+        said.contains("contract: 2 migrations, and the previous build cannot run on this data"),
+        "{said}"
+    );
     let (_, json) = product.ask(&["migrations", "v1.1.4", "--json"]);
     let value: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&value["class"], value["files"].as_array().map(Vec::len)), (&json!("contract"), Some(2)));
@@ -106,6 +112,28 @@ fn the_migrations_decide_about_the_data() {
     assert_eq!((code, choice), (0, json!("restore")));
     let (code, .., said) = plan("1.2.0", &["--although", "x"]);
     assert!(code == 2 && said.contains("--although goes with"), "{said}");
+}
+
+/// The database is asked which migrations it has; it is believed about the others only where it names all that ran before.
+#[test]
+fn what_the_database_does_not_name_did_not_run_only_if_it_names_the_rest() {
+    let product = Product::new();
+    product.release("1.3.0", &[("db/migrations/3_price.sql", DESTRUCTIVE)]);
+    for (names, plan) in [
+        (&["1_orders.sql"][..], "keep"),
+        (&["1_orders.sql", "3_price.sql"], "restore"),
+        // An empty table, the last number alone, names of another kind: nothing is known.
+        (&[], "restore"),
+        (&["0003"], "restore"),
+        (&["20261125_orders"], "restore"),
+    ] {
+        let mut document = Product::document("1.3.0", jiff::Timestamp::now());
+        document["facts"]["applied"] = json!({ "table": "public.schema_migrations", "names": names });
+        let (code, went, said) = exchange(&mut product.command(&["data"]), Some(&document));
+        assert_eq!((code, &went["facts"]["data_plan"]), (0, &json!(plan)), "{names:?}: {said}");
+        let git_alone = said.contains("git alone decides");
+        assert_eq!(git_alone, !names.contains(&"1_orders.sql"), "{names:?}: {said}");
+    }
 }
 
 #[test]

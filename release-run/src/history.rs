@@ -20,7 +20,7 @@ pub fn entries(all: &[Record], product: &str, environment: &str, ours: impl Fn(&
     runs.truncate(MOST);
     let entry = |run: &&Record| {
         json!({
-            "run": run.run, "procedure": run.procedure, "state": run.state, "ours": ours(&run.run),
+            "run": run.run, "document": run.document, "procedure": run.procedure, "state": run.state, "ours": ours(&run.run),
             "changed_at": run.changed_at(), "of": run.of, "facts": run.facts,
             "changes": run.changes.iter().map(|c| &c.step).collect::<Vec<_>>(),
         })

@@ -97,6 +97,9 @@ pub struct Record {
     pub state: State,
     #[serde(default)]
     pub changes: Vec<Change>,
+    /// The id of its documents, which its steps stamp into what they make: a snapshot, a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
     /// What its newest document says: version, commit, image, deployments, previous, replaces, snapshot.
     #[serde(default)]
     pub facts: Map<String, Value>,
@@ -148,6 +151,7 @@ impl Record {
             holder,
             state: State::Open,
             changes: Vec::new(),
+            document: None,
             facts: Map::new(),
             last: None,
         }
@@ -233,6 +237,7 @@ impl Record {
 
     /// What its newest document says.
     pub fn learn(&mut self, document: &step::Document) {
+        self.document = Some(document.id().to_owned());
         for (name, value) in document.facts().iter().filter(|(name, _)| FACTS.contains(&name.as_str())) {
             self.facts.insert(name.clone(), value.clone());
         }

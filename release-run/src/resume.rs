@@ -97,7 +97,7 @@ fn taken_back<'a>(done: &Record, all: &[&'a Record]) -> Option<&'a Record> {
         let replaces = run.facts.get("replaces");
         let of = |key: &str| replaces.and_then(|r| r.get(key)).and_then(|v| v.as_str());
         run.of.as_deref() == Some(done.run.as_str())
-            || of("run").is_some_and(|id| done.fact("id") == Some(id) || id == done.run)
+            || of("run").is_some_and(|id| done.document.as_deref() == Some(id) || id == done.run)
             || (of("image").is_some() && of("image") == done.fact("image"))
     };
     all.iter().copied().rfind(|run| {

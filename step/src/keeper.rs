@@ -18,8 +18,7 @@ pub const VARIABLE: &str = "RILIS_KEEPER";
 
 const MAGIC: &[u8; 8] = b"rilis-k1";
 const UNTIL: u64 = 8;
-const PID: u64 = 16;
-const SOCKET: u64 = 24;
+const SOCKET: u64 = 16;
 /// A socket's path is not longer.
 const PATH: usize = 108;
 
@@ -35,9 +34,10 @@ impl Lent {
     pub fn write(file: File, socket: &Path) -> std::io::Result<Self> {
         let mut page = [0; SOCKET as usize + PATH];
         page[..8].copy_from_slice(MAGIC);
-        page[16..24].copy_from_slice(&u64::from(std::process::id()).to_le_bytes());
         let path = socket.as_os_str().as_bytes();
-        page.get_mut(24..24 + path.len()).ok_or(std::io::ErrorKind::InvalidFilename)?.copy_from_slice(path);
+        page.get_mut(SOCKET as usize..SOCKET as usize + path.len())
+            .ok_or(std::io::ErrorKind::InvalidFilename)?
+            .copy_from_slice(path);
         file.write_all_at(&page, 0)?;
         Ok(Lent(file))
     }
@@ -61,12 +61,8 @@ impl Lent {
 
     /// Until when requests may be begun; 0 when that cannot be read.
     pub fn until(&self) -> u64 {
-        self.number(UNTIL)
-    }
-
-    /// The keeper's process.
-    pub fn pid(&self) -> u64 {
-        self.number(PID)
+        let mut bytes = [0; 8];
+        self.0.read_exact_at(&mut bytes, UNTIL).map_or(0, |()| u64::from_le_bytes(bytes))
     }
 
     /// Where the keeper listens.
@@ -76,11 +72,6 @@ impl Lent {
         let _ = self.0.read_exact_at(&mut path, SOCKET);
         let end = path.iter().position(|b| *b == 0).unwrap_or(PATH);
         PathBuf::from(OsStr::from_bytes(&path[..end]))
-    }
-
-    fn number(&self, at: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.read_exact_at(&mut bytes, at).map_or(0, |()| u64::from_le_bytes(bytes))
     }
 }
 
@@ -120,7 +111,7 @@ mod tests {
     fn what_is_lent_is_read() {
         let lent =
             Lent::write(tempfile::tempfile().expect("a file"), Path::new("/tmp/x/socket")).expect("written");
-        assert_eq!((lent.until(), lent.pid()), (0, u64::from(std::process::id())));
+        assert_eq!(lent.until(), 0);
         lent.set_until(u64::MAX).expect("written");
         assert_eq!((lent.until(), lent.socket()), (u64::MAX, PathBuf::from("/tmp/x/socket")));
         let long = "x".repeat(200);

@@ -83,8 +83,10 @@ fn patiently(path: &Path) -> Result<std::io::Result<String>, Failure> {
             return Err(failure);
         }
         if deadline.left().is_zero() {
-            let message =
-                format!("{} does not say its secret: whoever writes to it did not do so", path.display());
+            let message = format!(
+                "{} does not say its secret: the program that writes to it has not done so",
+                path.display()
+            );
             return Err(deadline.over().cause(message));
         }
     }

@@ -2,7 +2,7 @@
 //! keeps copies apart by this header makes one for us alone; whether the purge has taken it says whether it takes all of them, also
 //! those with values that nobody can list.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use step::Failure;
 use url::Url;
@@ -16,6 +16,10 @@ use crate::page::verdict::Cached;
 const ROUNDS: usize = 24;
 /// More of them are not made where an address has several servers: each costs that many answers, twice.
 const SPREAD: usize = 12;
+/// So many answers of an address show a second server, if there is one.
+const SAMPLES: usize = 6;
+/// What was fetched each of so many times is not kept.
+const NEVER: usize = 10;
 
 /// A copy of ours, or one on each server behind an address.
 #[derive(Clone, Debug)]
@@ -76,36 +80,81 @@ pub fn hatch(
                 let node_at = nodes.all[node].address;
                 let look =
                     Look { url: url.clone(), host: None, form, node: node_at, apart: Some(false), within };
-                made.push(Canary { copies: 0, header: header.clone(), page, node, look });
+                made.push(Canary { copies: 1, header: header.clone(), page, node, look });
             }
         }
     }
-    let (first, second) = (answers(edge, &made)?, answers(edge, &made)?);
+    let first = answers(edge, &made)?;
     // One that was there at once is no copy of ours: the edge does not tell our value from another one.
-    let fresh = |n: &usize| first[*n] == Cached::Miss;
-    let of = |then: Cached| {
-        let those = (0..made.len()).filter(fresh).filter(|n| second[*n] == then);
-        those.map(|n| made[n].clone()).collect::<Vec<_>>()
-    };
-    let mut ours = of(Cached::Hit);
-    ours.iter_mut().for_each(|canary| canary.copies = 1);
-    ours.extend(spread(edge, of(Cached::Miss))?);
-    Ok(ours)
+    let fresh = made.into_iter().zip(first).filter(|(_, cached)| *cached == Cached::Miss);
+    let nests: Vec<Nest> = fresh.map(|(canary, _)| Nest { canary, asked: 1, kept: false }).collect();
+    Brood { edge, end: Instant::now() + within, nests }.raised()
 }
 
-/// Two misses: the answers came from two servers, or nothing is kept. Asked often enough each server has one, or none ever will.
-fn spread(edge: &Edge, mut canaries: Vec<Canary>) -> Result<Vec<Canary>, Failure> {
-    canaries.truncate(SPREAD);
-    canaries.iter_mut().for_each(|canary| canary.copies = 2);
-    let mut kept = vec![false; canaries.len()];
-    for _ in 2..ROUNDS {
-        let seen = answers(edge, &canaries)?;
-        for ((canary, kept), cached) in canaries.iter_mut().zip(&mut kept).zip(seen) {
-            canary.copies += usize::from(cached == Cached::Miss);
-            *kept |= cached == Cached::Hit;
+/// A canary while it is made.
+struct Nest {
+    canary: Canary,
+    asked: usize,
+    /// Whether an answer came from a cache.
+    kept: bool,
+}
+
+/// All of them. One that had to be fetched twice, and is kept all the same, shows a second server behind the address: then all that are made
+/// there are asked for until each server has one.
+struct Brood<'a> {
+    edge: &'a Edge<'a>,
+    end: Instant,
+    nests: Vec<Nest>,
+}
+
+impl Brood<'_> {
+    fn raised(mut self) -> Result<Vec<Canary>, Failure> {
+        let undecided = |nest: &Nest| !nest.kept && nest.asked < NEVER;
+        while self.ask(|all, nest| undecided(nest) || (nest.kept && all.few_samples(nest.canary.node)))? {}
+        let spread = self.spread();
+        let unfinished = |nest: &Nest| nest.kept && nest.asked < ROUNDS;
+        while self
+            .ask(|_, nest| unfinished(nest) && spread.contains(&(nest.canary.page, nest.canary.node)))?
+        {
         }
+        let several: Vec<bool> = self.nests.iter().map(|nest| self.is_of_several(nest.canary.node)).collect();
+        let known = self.nests.into_iter().zip(several);
+        // Where the time was over, or there were too many, it is not known on how many servers they are.
+        let known = known.filter(|(nest, several)| nest.kept && (!several || nest.asked >= ROUNDS));
+        Ok(known.map(|(nest, _)| nest.canary).collect())
     }
-    Ok(canaries.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(canary, _)| canary).collect())
+
+    /// Asks for some of them once more; whether there were any, and time.
+    fn ask(&mut self, which: impl Fn(&Self, &Nest) -> bool) -> Result<bool, Failure> {
+        let chosen: Vec<usize> = (0..self.nests.len()).filter(|n| which(self, &self.nests[*n])).collect();
+        if chosen.is_empty() || Instant::now() >= self.end {
+            return Ok(false);
+        }
+        let canaries: Vec<Canary> = chosen.iter().map(|n| self.nests[*n].canary.clone()).collect();
+        for (n, cached) in chosen.into_iter().zip(answers(self.edge, &canaries)?) {
+            let nest = &mut self.nests[n];
+            nest.asked += 1;
+            nest.canary.copies += usize::from(cached == Cached::Miss);
+            nest.kept |= cached == Cached::Hit;
+        }
+        Ok(true)
+    }
+
+    fn is_of_several(&self, node: usize) -> bool {
+        self.nests.iter().any(|nest| nest.canary.node == node && nest.kept && nest.canary.copies > 1)
+    }
+
+    /// Whether so few answers of an address were seen that a second server may have been missed.
+    fn few_samples(&self, node: usize) -> bool {
+        let kept = self.nests.iter().filter(|nest| nest.kept && nest.canary.node == node);
+        kept.map(|nest| nest.asked - 1).sum::<usize>() < SAMPLES && !self.is_of_several(node)
+    }
+
+    /// Those that are asked for until each server has one, by page and node.
+    fn spread(&self) -> Vec<(usize, usize)> {
+        let several = self.nests.iter().filter(|nest| nest.kept && self.is_of_several(nest.canary.node));
+        several.map(|nest| (nest.canary.page, nest.canary.node)).take(SPREAD).collect()
+    }
 }
 
 fn answers(edge: &Edge, canaries: &[Canary]) -> Result<Vec<Cached>, Failure> {
@@ -127,7 +176,12 @@ pub fn look_everywhere(edge: &Edge, canaries: &[Canary]) -> Result<Vec<Fate>, Fa
     let canaries: Vec<Canary> = canaries.iter().filter(|canary| canary.copies > 1).cloned().collect();
     let mut fetched = vec![0; canaries.len()];
     let mut stale = vec![false; canaries.len()];
-    for _ in 0..if canaries.is_empty() { 0 } else { ROUNDS } {
+    // All rounds together take no longer than one look may; what was not reached by then is not known to be gone.
+    let end = Instant::now() + canaries.iter().map(|canary| canary.look.within).max().unwrap_or_default();
+    for _ in 0..ROUNDS {
+        if Instant::now() >= end {
+            break;
+        }
         for (n, cached) in answers(edge, &canaries)?.into_iter().enumerate() {
             fetched[n] += usize::from(cached == Cached::Miss);
             stale[n] |= !matches!(cached, Cached::Miss | Cached::Hit);

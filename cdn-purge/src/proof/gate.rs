@@ -133,7 +133,10 @@ impl Gate<'_> {
                 self.context.voice.progress_done();
                 return Ok(watched.into_iter().flatten().collect());
             }
-            self.context.voice.progress(&format!("the origin: {row} of {needed} answers are right"));
+            // Said once: where lines are kept, a counter would fill them.
+            self.context
+                .voice
+                .progress(&format!("the origin must be right {needed} times in a row, for {bake:?}"));
             self.context.pause(if row == 0 { WAIT } else { tick })?;
         }
     }

@@ -206,9 +206,9 @@ impl Fleet {
         self.varies_by("Cookie")
     }
 
-    /// Whether all that customers can get can be looked at: behind a balancer a copy that only we have is at one server.
+    /// Whether all that customers can get can be looked at.
     pub fn is_plain(&self) -> bool {
-        !self.is_blind() && (self.way == Way::Addresses || !self.varies_by("Accept-Language"))
+        !self.is_blind()
     }
 
     /// Everything that customers say which makes a difference.

@@ -226,3 +226,64 @@ fn paths_are_those_from_the_root_of_the_repository_however_the_file_is_named() {
     // People name it as they did.
     assert!(lint(&docs, &["--fresh"]).stderr().contains(" CHANGELOG.md:3:"));
 }
+
+#[test]
+fn stdout_holds_one_report() {
+    let folder = folder("# Changelog\n\n## 1.2.0 - 2025-01-02\n\n- a\n");
+    let run = lint(folder.path(), &["--report", "sarif", "--report", "json"]);
+    assert_eq!((run.code(), run.stdout().as_str()), (2, ""), "{}", run.stderr());
+    assert!(run.stderr().contains("stdout can hold one report"), "{}", run.stderr());
+    let run = lint(folder.path(), &["--report", "sarif=x", "--report", "json=x", "--fresh"]);
+    assert_eq!(run.code(), 2, "{}", run.stderr());
+    assert!(!folder.path().join("x").exists());
+}
+
+#[test]
+fn a_report_replaces_nothing_but_an_earlier_report() {
+    let changelog = "# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- OLD\n";
+    let folder = folder(changelog);
+    std::fs::write(folder.path().join("release.toml"), "[product]\nname = 'shop'\n").expect("written");
+    for format in ["json", "sarif", "github", "gitlab"] {
+        for path in ["CHANGELOG.md", "./CHANGELOG.md", "release.toml"] {
+            let before = std::fs::read(folder.path().join(path)).expect("read");
+            let run = lint(folder.path(), &["--fresh", "--report", &format!("{format}={path}")]);
+            assert_eq!(
+                (run.code(), run.json()["failure"]["reason"].as_str()),
+                (1, Some("report-unwritable")),
+                "{format}"
+            );
+            assert_eq!(std::fs::read(folder.path().join(path)).expect("read"), before, "{format} {path}");
+        }
+        let report = format!("{format}=lint.{format}");
+        assert_eq!(lint(folder.path(), &["--fresh", "-n", "--report", &report]).code(), 0);
+        assert!(!folder.path().join(format!("lint.{format}")).exists(), "plan mode writes nothing");
+        for _ in 0..2 {
+            assert_eq!(
+                lint(folder.path(), &["--fresh", "--report", &report]).code(),
+                0,
+                "an earlier report is replaced"
+            );
+        }
+        assert!(folder.path().join(format!("lint.{format}")).exists());
+    }
+    let other = lint(folder.path(), &["--fresh", "--report", "json=lint.sarif"]);
+    assert_eq!(other.code(), 1, "a report of another form is none of this one");
+}
+
+#[test]
+fn a_secret_is_in_no_report() {
+    let secret = "s3cr3tTokenValue99";
+    let folder = folder(format!("# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- o [1][{secret}]\n"));
+    for format in ["json", "sarif", "github", "gitlab"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
+        let file = format!("r.{format}");
+        command.current_dir(folder.path()).env("X_TOKEN", secret).args([
+            "--fresh",
+            "--report",
+            &format!("{format}={file}"),
+        ]);
+        command.stdin(std::process::Stdio::null()).output().expect("it runs");
+        let report = std::fs::read_to_string(folder.path().join(&file)).expect("a report");
+        assert!(!report.contains(secret) && report.contains("[redacted]"), "{report}");
+    }
+}

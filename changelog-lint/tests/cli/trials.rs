@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{folder, lint, text};
+use crate::support::{folder, lint};
 
 /// The step's answer to a changelog: exit code, reason of the failure, the version that it opens, stderr.
 fn opened(changelog: &str, args: &[&str]) -> (i32, String, String, String) {
@@ -147,21 +147,6 @@ fn headings_above_families_of_releases_are_none() {
     let folder = folder(changelog);
     assert_eq!(lint(folder.path(), &["notes", "0.16.1"]).stdout(), "- OLD\n");
     assert_eq!(lint(folder.path(), &["notes", "0.16"]).code(), 1, "0.16 has no notes of its own");
-}
-
-#[test]
-fn promote_refuses_what_is_not_in_its_place_and_writes_nothing() {
-    for (changelog, reason) in [
-        ("# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- OLD\n\n## Unreleased\n\n- NEW\n", "unreleased-not-first"),
-        ("# Changelog\n\n## Unreleased\n\n- NEW\n\n## Unreleased\n\n- NEW2\n", "unreleased-duplicate"),
-        ("# Changelog\n\n## Unreleased 1.3.0\n\n- NEW\n", "unreleased-versioned"),
-        ("# Changelog\n\n## Unreleased\n\n- NEW\n\n##1.2.0\n\n- OLD\n", "heading-not-understood"),
-    ] {
-        let folder = folder(changelog);
-        let run = lint(folder.path(), &["promote", "1.3.0", "--fresh"]);
-        assert_eq!((run.code(), &run.json()["failure"]["reason"]), (1, &json!(reason)), "{changelog}");
-        assert_eq!(text(folder.path()), changelog);
-    }
 }
 
 #[test]
@@ -313,67 +298,6 @@ fn what_never_ends_is_not_read_for_ever() {
 }
 
 #[test]
-fn stdout_holds_one_report() {
-    let folder = folder("# Changelog\n\n## 1.2.0 - 2025-01-02\n\n- a\n");
-    let run = lint(folder.path(), &["--report", "sarif", "--report", "json"]);
-    assert_eq!((run.code(), run.stdout().as_str()), (2, ""), "{}", run.stderr());
-    assert!(run.stderr().contains("stdout can hold one report"), "{}", run.stderr());
-    let run = lint(folder.path(), &["--report", "sarif=x", "--report", "json=x", "--fresh"]);
-    assert_eq!(run.code(), 2, "{}", run.stderr());
-    assert!(!folder.path().join("x").exists());
-}
-
-#[test]
-fn a_report_replaces_nothing_but_an_earlier_report() {
-    let changelog = "# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- OLD\n";
-    let folder = folder(changelog);
-    std::fs::write(folder.path().join("release.toml"), "[product]\nname = 'shop'\n").expect("written");
-    for format in ["json", "sarif", "github", "gitlab"] {
-        for path in ["CHANGELOG.md", "./CHANGELOG.md", "release.toml"] {
-            let before = std::fs::read(folder.path().join(path)).expect("read");
-            let run = lint(folder.path(), &["--fresh", "--report", &format!("{format}={path}")]);
-            assert_eq!(
-                (run.code(), run.json()["failure"]["reason"].as_str()),
-                (1, Some("report-unwritable")),
-                "{format}"
-            );
-            assert_eq!(std::fs::read(folder.path().join(path)).expect("read"), before, "{format} {path}");
-        }
-        let report = format!("{format}=lint.{format}");
-        assert_eq!(lint(folder.path(), &["--fresh", "-n", "--report", &report]).code(), 0);
-        assert!(!folder.path().join(format!("lint.{format}")).exists(), "plan mode writes nothing");
-        for _ in 0..2 {
-            assert_eq!(
-                lint(folder.path(), &["--fresh", "--report", &report]).code(),
-                0,
-                "an earlier report is replaced"
-            );
-        }
-        assert!(folder.path().join(format!("lint.{format}")).exists());
-    }
-    let other = lint(folder.path(), &["--fresh", "--report", "json=lint.sarif"]);
-    assert_eq!(other.code(), 1, "a report of another form is none of this one");
-}
-
-#[test]
-fn a_secret_is_in_no_report() {
-    let secret = "s3cr3tTokenValue99";
-    let folder = folder(format!("# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- o [1][{secret}]\n"));
-    for format in ["json", "sarif", "github", "gitlab"] {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_changelog-lint"));
-        let file = format!("r.{format}");
-        command.current_dir(folder.path()).env("X_TOKEN", secret).args([
-            "--fresh",
-            "--report",
-            &format!("{format}={file}"),
-        ]);
-        command.stdin(std::process::Stdio::null()).output().expect("it runs");
-        let report = std::fs::read_to_string(folder.path().join(&file)).expect("a report");
-        assert!(!report.contains(secret) && report.contains("[redacted]"), "{report}");
-    }
-}
-
-#[test]
 fn notes_hold_nothing_that_a_terminal_obeys() {
     let folder = folder(
         "# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- a \u{1b}[31mred\u{1b}]0;t\u{7} \u{202e}back\r\n- b\tc\n",
@@ -399,43 +323,6 @@ fn a_withdrawn_version_is_not_released_and_an_odd_word_is_named() {
         let (code, reason, ..) =
             opened(&file(&format!("1.3.0 - 2025-03-03 {words}")), &["--release", "1.3.0"]);
         assert_eq!((code, reason.as_str()), (1, "version-missing"), "{words}");
-    }
-}
-
-#[test]
-fn promote_wants_words_a_sound_version_and_no_heading_in_between() {
-    for (changelog, version, code, reason) in [
-        (
-            "# Changelog\n\n## Unreleased\n\n### Version1.3.0\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n",
-            "1.4.0",
-            1,
-            "heading-not-understood",
-        ),
-        (
-            "# Changelog\n\n## Unreleased\n\n- \n\n## 1.2.0 - 2025-01-01\n\n- o\n",
-            "1.3.0",
-            1,
-            "unreleased-empty",
-        ),
-        (
-            "# Changelog\n\n## Unreleased\n\n- TBD\n\n## 1.2.0 - 2025-01-01\n\n- o\n",
-            "1.3.0",
-            1,
-            "unreleased-empty",
-        ),
-        ("# Changelog\n\n## Unreleased\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n", "01.3.0", 2, "version"),
-        ("# Changelog\n\n## Unreleased\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n", "1.3.0", 0, ""),
-    ] {
-        let folder = folder(changelog);
-        let run = lint(folder.path(), &["promote", version, "--fresh"]);
-        let document = run.json();
-        assert_eq!(
-            (run.code(), document["failure"]["reason"].as_str().unwrap_or_default()),
-            (code, reason),
-            "{}",
-            run.stderr()
-        );
-        assert_eq!(text(folder.path()) == changelog, code != 0);
     }
 }
 

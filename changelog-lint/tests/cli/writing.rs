@@ -105,3 +105,55 @@ fn a_promotion_that_makes_no_sense_is_refused_and_writes_nothing() {
     let run = lint(folder.path(), &["promote", "1.0.0"]);
     assert_eq!((run.code(), &run.json()["failure"]["reason"]), (1, &json!("unreleased-empty")));
 }
+
+#[test]
+fn promote_refuses_what_is_not_in_its_place_and_writes_nothing() {
+    for (changelog, reason) in [
+        ("# Changelog\n\n## 1.2.0 - 2025-02-02\n\n- OLD\n\n## Unreleased\n\n- NEW\n", "unreleased-not-first"),
+        ("# Changelog\n\n## Unreleased\n\n- NEW\n\n## Unreleased\n\n- NEW2\n", "unreleased-duplicate"),
+        ("# Changelog\n\n## Unreleased 1.3.0\n\n- NEW\n", "unreleased-versioned"),
+        ("# Changelog\n\n## Unreleased\n\n- NEW\n\n##1.2.0\n\n- OLD\n", "heading-not-understood"),
+    ] {
+        let folder = folder(changelog);
+        let run = lint(folder.path(), &["promote", "1.3.0", "--fresh"]);
+        assert_eq!((run.code(), &run.json()["failure"]["reason"]), (1, &json!(reason)), "{changelog}");
+        assert_eq!(text(folder.path()), changelog);
+    }
+}
+
+#[test]
+fn promote_wants_words_a_sound_version_and_no_heading_in_between() {
+    for (changelog, version, code, reason) in [
+        (
+            "# Changelog\n\n## Unreleased\n\n### Version1.3.0\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n",
+            "1.4.0",
+            1,
+            "heading-not-understood",
+        ),
+        (
+            "# Changelog\n\n## Unreleased\n\n- \n\n## 1.2.0 - 2025-01-01\n\n- o\n",
+            "1.3.0",
+            1,
+            "unreleased-empty",
+        ),
+        (
+            "# Changelog\n\n## Unreleased\n\n- TBD\n\n## 1.2.0 - 2025-01-01\n\n- o\n",
+            "1.3.0",
+            1,
+            "unreleased-empty",
+        ),
+        ("# Changelog\n\n## Unreleased\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n", "01.3.0", 2, "version"),
+        ("# Changelog\n\n## Unreleased\n\n- n\n\n## 1.2.0 - 2025-01-01\n\n- o\n", "1.3.0", 0, ""),
+    ] {
+        let folder = folder(changelog);
+        let run = lint(folder.path(), &["promote", version, "--fresh"]);
+        let document = run.json();
+        assert_eq!(
+            (run.code(), document["failure"]["reason"].as_str().unwrap_or_default()),
+            (code, reason),
+            "{}",
+            run.stderr()
+        );
+        assert_eq!(text(folder.path()) == changelog, code != 0);
+    }
+}

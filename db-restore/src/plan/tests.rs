@@ -51,6 +51,9 @@ fn the_snapshot_of_the_run_itself_came_before_its_deployment() {
     assert_eq!(chosen(&snapshots, &moment(None)), Err("after-incident".into()));
     assert_eq!(chosen(&snapshots, &moment(Some("run-b"))), Err("after-incident".into()));
     assert_eq!(chosen(&snapshots, &moment(Some("run-a"))), Ok("a".into()));
+    // No clock is an hour ahead of another one: that snapshot was not taken on the way to this deployment.
+    let later = [snapshot("a", "2026-11-24T11:00:00Z")];
+    assert_eq!(chosen(&later, &moment(Some("run-a"))), Err("after-incident".into()));
 }
 
 #[test]

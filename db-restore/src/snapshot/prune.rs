@@ -13,7 +13,7 @@ use crate::journal::{Beside, Journal, Keeper, Note};
 use crate::operation::{Confirmation, Operation};
 use crate::plan::{self, Moment, Snapshot};
 use crate::server::Live;
-use crate::settings::{Kind, Settings};
+use crate::settings::{Kind, Said, Settings};
 use crate::snapshot::{folder, manifest};
 use crate::sources;
 
@@ -29,6 +29,18 @@ struct Old {
 }
 
 impl Old {
+    /// Only what a setting speaks of: the usual times are for a person who looks at the list.
+    fn narrowed_to(mut self, said: Said) -> Self {
+        if !said.keep_databases {
+            self.databases.clear();
+        }
+        if !said.keep {
+            self.snapshots.clear();
+            self.leftovers.clear();
+        }
+        self
+    }
+
     fn names(&self) -> impl Iterator<Item = &String> {
         self.databases.iter().chain(&self.snapshots).chain(&self.leftovers)
     }
@@ -36,12 +48,13 @@ impl Old {
 
 /// The step.
 pub fn run(run: &Run, settings: &Settings, args: &PruneArgs) -> Result<Outcome, Failure> {
-    if args.by_settings && !settings.says_what_is_kept {
+    if args.by_settings && !(settings.said.keep || settings.said.keep_databases) {
         return Ok(Outcome::unchanged("no setting says what is too old (keep, keep_databases): all is kept"));
     }
     let operation = Operation::new(&run.context, settings);
     let (live, mut keeper, _) = operation.live_and_lock(&[])?;
     let old = find(&operation, &live, &keeper.journal)?;
+    let old = if args.by_settings { old.narrowed_to(settings.said) } else { old };
     let list = old.names().cloned().collect::<Vec<_>>().join(", ");
     if list.is_empty() {
         return Ok(Outcome::unchanged("nothing is older than it may be"));

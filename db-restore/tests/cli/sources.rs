@@ -263,6 +263,32 @@ fn what_is_too_old_is_removed_but_never_the_last_good_snapshot() {
     assert_eq!((code, again["steps"][0]["status"].as_str()), (0, Some("unchanged")));
 }
 
+/// A runbook asks nobody: it removes what a setting speaks of, and nothing else.
+#[test]
+fn by_its_settings_a_prune_removes_only_what_they_speak_of() {
+    let bench = Bench::start();
+    let (first, folder) = bench.snapshot(BEFORE);
+    bench.restored(&first, ID);
+    let old = taken_at(&folder, jiff::Timestamp::now() - Duration::from_secs(30 * 86_400));
+    bench.snapshot("shop-1.3.0-20261124T170000Z-0002");
+    let kept = bench.databases();
+    let prune = |bench: &Bench| {
+        let (code, done, stderr) =
+            bench.run(&["prune", "--by-settings"], &opened("shop-1.3.0-20261124T160000Z-0001"));
+        assert_eq!(code, 0, "{stderr}");
+        done["steps"][0]["status"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!((prune(&bench).as_str(), old.exists(), bench.databases()), ("unchanged", true, kept));
+    bench.set("keep_databases = \"0s\"");
+    assert_eq!(prune(&bench), "changed");
+    assert_eq!((old.exists(), bench.databases()), (true, vec!["shop".to_owned()]));
+    bench.reset("keep_databases = \"0s\"", "keep = \"24h\"");
+    assert_eq!((prune(&bench).as_str(), old.exists()), ("changed", false));
+    let both =
+        bench.command(&["prune", "--by-settings", "--confirm", "shop@prune"]).output().expect("it runs");
+    assert_eq!(both.status.code(), Some(2));
+}
+
 #[test]
 fn a_snapshot_much_smaller_than_the_one_before_is_no_recovery_point() {
     let bench = Bench::start();

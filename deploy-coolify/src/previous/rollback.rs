@@ -268,7 +268,8 @@ async fn from_runs(
         version: told.filter(|told| told.is_a_release()).and(released("version")).or(left.version),
         commit: left.commit.or_else(|| released("commit")),
         image: left.image.or_else(|| released("image")),
-        run: Some(run),
+        // What it made carries its documents' id: its snapshot, and its message to the team.
+        run: told.and_then(|told| told.document.clone()).or(Some(run)),
         deployed_at,
     };
     Ok((Previous { observed_at: None, ..previous }, replaces))

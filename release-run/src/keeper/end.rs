@@ -20,12 +20,12 @@ const TOLD: &str = "told";
 impl Session<'_> {
     /// Ends the run; its exit code.
     pub fn wind_up(&mut self, turn: &mut Loop, code: Option<u8>) -> u8 {
-        let code = match (self.came, code) {
-            // What was done before the signal came is done.
-            (Some(signal), _) if !self.complete => end_code(signal),
-            (_, code) => code.unwrap_or(1),
+        let code = match (self.complete, self.came) {
+            // The runbook has said that it is at its end: whatever became of it after that, what was done is done.
+            (true, _) => 0,
+            (false, Some(signal)) => end_code(signal),
+            (false, None) => code.unwrap_or(1),
         };
-        self.complete &= code == 0;
         if self.plan {
             self.said(code);
             return code;

@@ -4,6 +4,7 @@
 mod begin;
 mod end;
 pub mod folder;
+mod pushes;
 mod session;
 mod shore;
 mod wire;

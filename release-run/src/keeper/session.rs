@@ -16,10 +16,6 @@ use super::{Keeper, Loop, signal_to};
 use crate::lock::entry::Hold;
 use crate::plan::{self, Before, Decision, Proof, Stand, When};
 use crate::record::{Changes, FILE_LIMIT, Record};
-use crate::remote::{Pushed, Put};
-
-/// A proof that is older than this is renewed before the first step that customers see.
-const FRESH: u64 = 2_000_000_000;
 
 /// The step that is at work.
 struct AtWork {
@@ -39,10 +35,12 @@ pub struct Session<'a> {
     hand: Option<Hand>,
     pub(super) shore: Option<Shore>,
     pub(super) lent: Lent,
-    proof: u64,
+    pub(super) proof: u64,
     /// Somebody else has the lock, or the last push is not known to have arrived.
     pub(super) lost: Option<String>,
-    doubt: bool,
+    /// The environment was put on hold, anew, before this run changed anything.
+    pub(super) held: Option<String>,
+    pub(super) doubt: bool,
     pub(super) plan: bool,
     pub(super) complete: bool,
     pub(super) came: Option<i32>,
@@ -53,7 +51,7 @@ pub struct Session<'a> {
     at_work: Option<AtWork>,
     torn: bool,
     stored_aside: bool,
-    tried: u64,
+    pub(super) tried: u64,
 }
 
 impl<'a> Session<'a> {
@@ -69,6 +67,7 @@ impl<'a> Session<'a> {
             lent,
             proof,
             lost: None,
+            held: None,
             doubt: false,
             plan,
             complete: false,
@@ -230,7 +229,7 @@ impl<'a> Session<'a> {
     }
 
     fn refuse(&self) -> Value {
-        let why = self.lost.as_deref().unwrap_or("the lock is lost");
+        let why = self.lost.as_deref().or(self.held.as_deref()).unwrap_or("the lock is lost");
         json!({ "do": "stop", "code": 1, "say": why })
     }
 
@@ -264,25 +263,19 @@ impl<'a> Session<'a> {
         let first = changes >= Changes::Pause && !self.record.must_go_on();
         self.record.begin(name, changes, Timestamp::now());
         self.save();
-        if first && self.shore.is_some() {
-            let fresh = now().saturating_sub(self.proof) < FRESH;
-            self.settle(turn);
-            if self.lost.is_none() {
-                self.push(turn);
-            }
-            if !fresh {
-                self.settle(turn);
-            }
+        if first {
+            self.prove(turn);
         }
-        if self.lost.is_some() || (self.shore.is_some() && now() >= self.lent.until()) {
+        if self.shore.is_some() && now() >= self.lent.until() {
+            let why = "the lock is not proven any more: this run changes nothing";
+            self.lost.get_or_insert_with(|| why.to_owned());
+        }
+        let refused = self.lost.is_some() || self.held.is_some();
+        if refused {
             self.record.end(name, "no", Timestamp::now());
             self.save();
-            self.lost.get_or_insert_with(|| {
-                "the lock is not proven any more: this run changes nothing".to_owned()
-            });
-            return false;
         }
-        true
+        !refused
     }
 
     fn save(&self) {
@@ -377,75 +370,6 @@ impl<'a> Session<'a> {
     /// The step at work has had its time.
     pub fn kill(&mut self) {
         self.signal_step(SIGKILL);
-    }
-
-    /// It is time to prove that the lock is ours.
-    pub fn renew(&mut self, turn: &mut Loop) {
-        if !turn.in_flight && self.lost.is_none() {
-            self.push(turn);
-        }
-    }
-
-    /// Everything there is goes to the remote, and comes back as a proof.
-    pub fn push(&mut self, turn: &mut Loop) {
-        self.tried = now();
-        let Some(shore) = &self.shore else { return };
-        match shore.drafts(&self.record, &self.folder, true) {
-            Ok(drafts) => turn.push(drafts),
-            Err(failure) => self.keeper.voice.warn(&failure.message),
-        }
-    }
-
-    /// Waits for the push that is on its way; whether the remote has taken it.
-    pub fn settle(&mut self, turn: &mut Loop) -> bool {
-        turn.settled().is_some_and(|(sent, put)| self.put_came(sent, put))
-    }
-
-    /// A push has come to its end; whether the remote has taken it.
-    pub fn put_came(&mut self, sent: u64, put: Put) -> bool {
-        let done = matches!(put, Ok((Pushed::Done, _)));
-        match put {
-            Ok((Pushed::Done, ids)) => {
-                self.proof = sent;
-                self.doubt = false;
-                if let Some(shore) = &mut self.shore {
-                    shore.moved(&ids);
-                }
-            }
-            Ok((Pushed::Lost, _)) => self.overtaken(),
-            Err(failure) => {
-                if !self.doubt {
-                    let shown = self.folder.shown();
-                    self.keeper.voice.warn(&format!(
-                        "the documents of {shown} are only here, not on the remote: {}",
-                        failure.message
-                    ));
-                }
-                self.doubt = true;
-            }
-        }
-        self.lend();
-        done
-    }
-
-    /// The remote has something else: is it the lock?
-    fn overtaken(&mut self) {
-        let Some(shore) = &mut self.shore else { return };
-        let Ok(index) = self.keeper.remote.index() else { return };
-        let find =
-            |name: crate::names::Name| index.tip(&name).map(|tip| (tip.id.clone(), tip.message.clone()));
-        let lock = find(crate::names::Name::Lock(shore.scope.clone()));
-        let current = lock.as_ref().and_then(|(_, message)| crate::lock::entry::Lock::parse(message));
-        match crate::lock::fence(current.as_ref(), &shore.lease) {
-            Err(failure) => self.lost = Some(failure.message.clone()),
-            Ok(()) => {
-                // Only the hold, or our own entry after an answer that was lost: the next push follows what is there.
-                shore.lock = lock.map(|(id, _)| id);
-                shore.run = find(crate::names::Name::Run(shore.scope.clone(), self.record.run.clone()))
-                    .map(|(id, _)| id);
-                shore.hold = find(crate::names::Name::Hold(shore.scope.clone())).map(|(id, _)| id);
-            }
-        }
     }
 }
 

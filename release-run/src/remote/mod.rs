@@ -16,7 +16,7 @@ use step::{Context, Failure};
 
 use crate::args::Settings;
 use crate::lock::entry::Who;
-pub use read::{Index, is_document};
+pub use read::{Index, Tip, is_document};
 pub use signed::{Signing, unsigned};
 pub use write::{Draft, Pushed, Put};
 

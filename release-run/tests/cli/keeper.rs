@@ -187,6 +187,45 @@ fn however_it_is_ended_the_lock_is_free_and_the_team_is_told() {
     }
 }
 
+/// Who lifts a hold has read its reason: another one that came in the meantime is not lifted with it.
+#[test]
+fn a_hold_that_came_meanwhile_is_not_lifted() {
+    let bench = Bench::new();
+    let (rina, budi) = (bench.team.member("rina"), bench.team.member("budi"));
+    budi.good(&["hold", "--env", "production", "--reason", "rolled back"]);
+    let body = "step always no look look\n: >../reached; until [ -e ../go ]; do sleep 0.05; done\n\
+                step once customers deploy deploy\nrelease-run finish";
+    let mut command = bench.exec(&rina, &["--lift-hold", "1.2.1 fixes it"], body);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    testkit::wait_for("the runbook", 60, || bench.there("reached"));
+    budi.good(&["lift", "--env", "production", "--reason", "over"]);
+    budi.good(&["hold", "--env", "production", "--reason", "the database is being moved"]);
+    std::fs::write(bench.team.folder.path().join("go"), "").expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    let said = text(&output);
+    assert!(output.status.code() == Some(1) && said.contains("the database is being moved"), "{said}");
+    assert_eq!(bench.did(), "look ");
+    assert!(bench.is_free(), "{}", bench.lock());
+    let hold = bench.team.remote.git(&["log", "-1", "--format=%B", "refs/rilis/v2/shop/production/hold"]);
+    assert!(hold.contains("State: on") && hold.contains("the database is being moved"), "{hold}");
+    // With nobody in between it is lifted, with the first change.
+    let (code, said) = bench.run(&rina, &["--lift-hold", "it was moved"], body);
+    let hold = bench.team.remote.git(&["log", "-1", "--format=%B", "refs/rilis/v2/shop/production/hold"]);
+    assert!(code == Some(0) && hold.contains("State: lifted"), "{said} {hold}");
+}
+
+#[test]
+fn what_becomes_of_the_runbook_after_its_end_takes_nothing_back() {
+    for tail in ["kill -9 $$", "exit 9", "kill -TERM $PPID; sleep 1; exit 3"] {
+        let bench = Bench::new();
+        let rina = bench.team.member("rina");
+        let (code, said) = bench.run(&rina, &[], &format!("{WHOLE}\n{tail}"));
+        assert!(code == Some(0) && said.contains("release: done: runs/"), "{tail}: {code:?} {said}");
+        assert!(bench.is_free() && !bench.told().contains("--stopped"), "{tail}: {}", bench.told());
+        assert_eq!(bench.stored().0["state"], "finished", "{tail}");
+    }
+}
+
 /// The runbook below a keeper.
 fn children(pid: &str) -> String {
     let said = Command::new("ps").args(["-o", "pid=,args=", "--ppid", pid]).output().expect("ps");

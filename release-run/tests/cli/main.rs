@@ -218,11 +218,11 @@ fn a_hold_refuses_releases_and_no_rollback() {
     assert!(code == 1 && said.contains("1.3.0 was rolled back") && said.contains("--lift-hold"), "{said}");
     assert_eq!(budi.lock("run-r", &["--despite-hold"]).0, 0);
     budi.good(&["unlock", "--lease", &budi.lease("run-r")]);
-    assert_eq!(budi.lock("run-b", &["--lift-hold", "1.3.1 mends it"]).0, 0);
+    assert_eq!(budi.lock("run-b", &["--lift-hold", "1.3.1 fixes it"]).0, 0);
     budi.good(&["unlock", "--lease", &budi.lease("run-b")]);
     assert_eq!(rina.lock("run-a", &[]).0, 0, "the hold is lifted");
     let log = team.remote.git(&["log", "--format=%B", "refs/rilis/v2/shop/production/hold"]);
-    assert!(log.contains("Reason: 1.3.1 mends it") && log.contains("Reason: 1.3.0 was rolled back"), "{log}");
+    assert!(log.contains("Reason: 1.3.1 fixes it") && log.contains("Reason: 1.3.0 was rolled back"), "{log}");
     rina.good(&["hold", "--env", "production", "--reason", "freeze"]);
     rina.good(&["lift", "--env", "production", "--reason", "over"]);
 }

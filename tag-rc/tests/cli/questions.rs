@@ -21,6 +21,33 @@ fn codes(answer: &Value) -> Vec<&str> {
     answer["problems"].as_array().expect("a list").iter().filter_map(|p| p["code"].as_str()).collect()
 }
 
+/// The runbooks ask it first; the remote is not asked, and nothing is changed.
+#[test]
+fn what_lies_here_can_be_tagged_or_not() {
+    let team = Team::start();
+    team.on("main");
+    team.ours.git(&["remote", "set-url", "origin", "/nowhere/origin.git"]);
+    let ready = |act: &str| says(&team, &["ready", act, "--release", "1.2.0"]);
+    let before = fingerprint(team.ours.path());
+    let (code, said) = ready("final");
+    assert!(code == 0 && said.contains("as far as it can be seen here"), "{said}");
+    let (code, said) = ready("candidate");
+    assert!(code == 1 && said.contains("git switch staging"), "{said}");
+    assert_eq!(fingerprint(team.ours.path()), before, "not one byte");
+    assert_eq!(says(&team, &["ready", "candidate", "--branch", "main"]).0, 0);
+    assert_eq!(ready("hotfix").0, 0, "whether it is on a hotfix branch of what runs, the remote tells");
+    std::fs::write(team.ours.path().join("CHANGELOG.md"), "# Changed\n").expect("written");
+    let (code, said) = ready("final");
+    assert!(code == 1 && said.contains("1 path differs") && said.contains("CHANGELOG.md"), "{said}");
+    // A commit that has the tag already is what is deployed, whatever lies around it; another one is not.
+    team.ours.git(&["tag", "v1.2.0"]);
+    assert_eq!(ready("final").0, 0);
+    team.ours.commit("more", &[("more", "x")]);
+    let (code, said) = ready("final");
+    assert!(code == 1 && said.contains("v1.2.0 is here already"), "{said}");
+    assert_eq!(says(&team, &["ready"]).0, 2);
+}
+
 #[test]
 fn versions_are_listed_as_they_were_counted() {
     let team = Team::start();

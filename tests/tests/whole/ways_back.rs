@@ -1,10 +1,8 @@
 //! Ways back with something in the way, and releases that may not be; each to its end.
 
-mod story;
-
 use std::process::Stdio;
 
-use story::*;
+use crate::story::*;
 
 /// A snapshot from just before an incident of two hours ago: allowed, and the loss is said.
 #[test]

@@ -1,10 +1,8 @@
 //! What was tested is what ships, through the runbooks; and nobody writes while data goes back.
 
-mod story;
-
 use std::process::Command;
 
-use story::{Ended, Still, pull, ready, run, sells};
+use crate::story::{Ended, Still, pull, ready, run, sells};
 use testkit::Sandbox;
 
 fn release(sandbox: &Sandbox, args: &[&str]) -> Ended {
@@ -15,7 +13,7 @@ fn release(sandbox: &Sandbox, args: &[&str]) -> Ended {
 fn crowdstrike_2024_nothing_ships_that_has_not_run_in_staging() {
     let sandbox = ready();
     let (staging, still) = (&sandbox.staging.application, Still::now(&sandbox));
-    // QA has gone back to the build before, or on to the next version.
+    // QA has gone back to the previous build, or on to the next version.
     sandbox.coolify.history(staging, &["v1.2.0-rc1", "1.1.4"]);
     let (code, said) = release(&sandbox, &[]);
     assert!(code == Some(1) && said.contains("staging runs 1.1.4, which is no candidate of 1.2.0"), "{said}");
@@ -67,7 +65,7 @@ fn with_writes(sandbox: &Sandbox, stop: &str) {
 }
 
 #[test]
-fn nobody_writes_from_before_the_restore_until_the_build_before_runs() {
+fn nobody_writes_from_before_the_restore_until_the_previous_build_runs() {
     let sandbox = ready();
     let (code, said) = release(&sandbox, &[]);
     assert_eq!(code, Some(0), "{said}");

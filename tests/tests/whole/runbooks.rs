@@ -1,12 +1,10 @@
 //! The runbooks in the sandbox: undisturbed, with each step failing, and killed after each step's effect. However it goes on the
 //! way, they end where an undisturbed run ends.
 
-mod story;
-
 use std::path::PathBuf;
 use std::process::Command;
 
-use story::{ready, run, succeeds, told};
+use crate::story::{self, ready, run, succeeds, told};
 use testkit::Sandbox;
 use testkit::http::{Fault, Reply};
 
@@ -355,9 +353,10 @@ fn an_interrupted_release_says_so_and_goes_on() {
         .spawn()
         .expect("it starts");
     coolify_is_asked(&sandbox);
-    let status = Command::new("sh")
-        .args(["-c", &format!("kill -TERM {0} $(ps -o pid= --ppid {0})", child.id())])
-        .status();
+    // As a terminal does, all of them; a push to the remote may have ended in between.
+    let everybody = "children=$(ps -o pid= --ppid $0); kill -TERM $0 || exit 1\n\
+                     for child in $children; do kill -TERM $child || :; done";
+    let status = Command::new("sh").args(["-c", everybody, &child.id().to_string()]).status();
     assert!(status.expect("kill").success());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,9 +1,7 @@
 //! The rollback that is rehearsed in staging.
 
-mod story;
-
+use crate::story::{run, succeeds};
 use serde_json::Value;
-use story::{run, succeeds};
 use testkit::Sandbox;
 
 /// A candidate of 1.2.0 runs in staging, and QA has put an order there.

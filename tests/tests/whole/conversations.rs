@@ -1,12 +1,10 @@
 //! How often the runbooks talk to the code host: with one that is far away each conversation is felt at 3 am.
 
-mod story;
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use story::{pull, release, run, succeeds};
+use crate::story::{self, pull, release, run, succeeds};
 use testkit::Sandbox;
 
 /// From now on each conversation of the product's clone with its remote is written down, and takes so long.

@@ -1,12 +1,10 @@
 //! What can come between the runbooks and their end: other machines, dead ones, holds, migrations. However it goes, nothing is
 //! changed twice, and nothing is called rolled back that is not.
 
-mod story;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use story::{broken, document, killed_after, machine, pull, ready, release, run, succeeds};
+use crate::story::{broken, document, killed_after, machine, pull, ready, release, run, succeeds};
 use testkit::Sandbox;
 use testkit::http::{Fault, Reply};
 
@@ -43,10 +41,15 @@ fn the_migrations_bring_the_data_back_without_being_told() {
     assert!(code == Some(1) && said.contains(&next), "{said}");
     assert_eq!(live(&sandbox).0, 500);
     let (code, said) = run(sandbox.runbook("rollback").args(["--database", "keep"]));
-    assert!(code == Some(1) && said.contains("takes away what the build before may use"), "{said}");
+    assert!(code == Some(1) && said.contains("takes away what the previous build may use"), "{said}");
     let said = succeeds(sandbox.runbook("rollback").args(["--confirm", &phrase]));
     assert!(said.contains("the data goes back with it"), "{said}");
     assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
+    // It knows by its documents' id which run it takes back: its snapshot was the one, and its message is answered.
+    let messages = sandbox.telegram.messages();
+    let failed = messages.iter().find(|m| m.text.contains("1.3.0 → production FAILED")).expect("told");
+    let first = messages.iter().find(|m| m.text.contains("ROLLBACK FAILED at db-restore")).expect("told");
+    assert_eq!(first.reply_to, i64::try_from(failed.id).ok(), "{}", first.text);
     assert_eq!(sandbox.cluster.value("shop", "select sum(price) from products"), "1365000");
 }
 
@@ -80,6 +83,13 @@ fn what_was_rolled_back_stays_so_until_somebody_says_why_not() {
     assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
     let said = succeeds(&mut sandbox.runbook("status"));
     assert!(said.contains("production: on hold"), "{said}");
+    // The way back of the last change, and what is live by the word of Coolify and the pages.
+    let (way, live_now) = said.split_once("live in production:").expect("what is live");
+    assert!(
+        way.contains("the way back of its last change was 1.2.0") && way.contains(", data shop-"),
+        "{said}"
+    );
+    assert!(live_now.contains("1.2.0-rc1") && !live_now.contains("unknown"), "{said}");
     // 1.2.0 once more, with a reason: a run of its own, although this version was released before.
     sandbox.product.git(&["switch", "--quiet", "--detach", "v1.2.0"]);
     assert!(succeeds(&mut release(&sandbox, "1.2.0")).contains("is finished"), "nothing to do needs no lock");
@@ -232,6 +242,24 @@ fn a_hotfix_goes_straight_to_production_and_owes_what_it_skipped() {
     assert_eq!(tag["output"]["base"]["tag"], "v1.2.0", "{tag}");
     // It is rolled back like any release.
     succeeds(&mut sandbox.runbook("rollback"));
+    assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
+}
+
+/// What would be refused at the tag is refused before minutes of dump and rehearsal.
+#[test]
+fn a_file_that_was_not_committed_stops_a_release_before_the_dump() {
+    let sandbox = ready();
+    let forgotten = sandbox.product_dir().join("forgotten.txt");
+    std::fs::write(&forgotten, "x").expect("written");
+    let (code, said) = run(&mut release(&sandbox, "1.2.0"));
+    assert!(
+        code == Some(1) && said.contains("forgotten.txt") && !said.contains("dumping"),
+        "{code:?} {said}"
+    );
+    assert_eq!(deployments(&sandbox), 0);
+    assert!(!sandbox.remote.tags().contains(&"v1.2.0".to_owned()));
+    std::fs::remove_file(forgotten).expect("removed");
+    succeeds(&mut release(&sandbox, "1.2.0"));
     assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
 }
 

@@ -1,6 +1,7 @@
 //! What the stories of the runbooks share: a sandbox at the point where each of them begins, runs with what they said and did, and
 //! the world afterwards, seen from outside.
-#![allow(dead_code, reason = "each test binary uses its own part of it")]
+
+pub mod registry;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,75 @@
+//! What settings take, and what they say of a slip.
+
+use super::*;
+
+const KEYS: &[&str] = &["driver", "endpoint", "channels.*.kind", "channels.*.chat_id"];
+
+fn settings(text: &str) -> Result<Settings, Failure> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(FILE);
+    std::fs::write(&file, text).expect("written");
+    Settings::load("cdn-purge", KEYS, Some(&file), Some("production"))
+}
+
+fn complaint(text: &str) -> String {
+    settings(text).expect_err("refused").message.clone()
+}
+
+#[test]
+fn the_environments_table_lies_over_the_steps_own() {
+    let text =
+        "[cdn-purge]\ndriver = 'http'\nendpoint = 'a'\n[environment.production.cdn-purge]\nendpoint = 'b'\n";
+    let settings = settings(text).expect("read");
+    assert_eq!(settings.need("driver").expect("set"), "http");
+    assert_eq!(settings.need("endpoint").expect("set"), "b");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_right_one() {
+    let said = complaint("[product]\nname = 'x'\n\n[environment.production.cdn-purge]\nendpiont = 'b'\n");
+    assert!(
+        said.contains(":5: unknown key `endpiont`") && said.contains("did you mean `endpoint`?"),
+        "{said}"
+    );
+    let said = complaint("[cdn-purge.channels.a]\nkindd = 'x'\n");
+    assert!(said.contains("did you mean `kind`?"), "{said}");
+    let said = complaint("[cdn-pruge]\ndriver = 'x'\n");
+    assert!(said.contains("did you mean `cdn-purge`?"), "{said}");
+    let said = complaint("[environment.production]\nbranches = 'main'\n");
+    assert!(said.contains("did you mean `branch`?"), "{said}");
+}
+
+#[test]
+fn a_misspelt_table_of_an_environment_is_an_error_for_every_program() {
+    let said = complaint("[environment.staging.release-gat]\nstop_writes = 'x'\n[environment.production]\n");
+    assert!(said.contains("did you mean `release-gate`?"), "{said}");
+    settings("[environment.production.release-gate]\nstop_writes = 'x'\n").expect("another program's");
+}
+
+#[test]
+fn the_old_name_of_a_table_names_the_new_one() {
+    for table in ["release-ledger", "environment.production.release-ledger"] {
+        let said = complaint(&format!("[{table}]\nlease = '1h'\n[environment.production]\n"));
+        assert!(said.contains("release-run] now: rename it"), "{said}");
+    }
+}
+
+#[test]
+fn another_steps_table_and_numbers_are_left_alone() {
+    let text = "[notify]\nwhatever = 1\n[cdn-purge.channels.a]\nchat_id = -1001\n[environment.production]\n";
+    let settings = settings(text).expect("read");
+    assert_eq!(settings.need("channels.a.chat_id").expect("set"), "-1001");
+    assert_eq!(settings.names("channels"), ["a"]);
+}
+
+#[test]
+fn a_broken_file_is_named_with_its_line() {
+    let said = complaint("[product]\nname = \n");
+    assert!(said.contains("release.toml:2:"), "{said}");
+}
+
+#[test]
+fn an_environment_that_is_not_there_is_refused() {
+    let said = complaint("[environment.staging]\nbranch = 'staging'\n");
+    assert!(said.contains("no [environment.production]; it has staging"), "{said}");
+}

@@ -1,0 +1,14 @@
+//! All programs together: by hand in a pipe, and by the runbooks, on real parts and with stand-ins for what no machine can run.
+
+mod ci;
+mod contract;
+mod conversations;
+mod incidents;
+mod pipe;
+mod promotion;
+mod rehearsal;
+mod runbooks;
+mod scenarios;
+mod secrets;
+mod story;
+mod ways_back;
