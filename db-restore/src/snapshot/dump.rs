@@ -1,6 +1,7 @@
 //! Takes a snapshot: everything from one instant of the database, read back, and only then given its name.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use step::{Acted, Failure, Outcome, Permit, Run};
@@ -80,8 +81,8 @@ pub fn dump(
     let tools = Tools { dump: &dump.path, restore: &restore.path };
     let made = fill(archive, permit, (live, other), &temporary, stamp, &tools).and_then(|manifest| {
         let key = archive.settings.manifest_key.as_ref();
-        folder::publish(&temporary, &folder.join(&manifest.id), (&manifest, key), permit)
-            .map_err(unwritable)?;
+        let made = folder::publish(&temporary, &folder.join(&manifest.id), (&manifest, key), permit);
+        made.map_err(|e| if is_taken(&e) { taken(&manifest.id) } else { unwritable(e) })?;
         Ok(manifest)
     });
     if made.is_err() {
@@ -97,6 +98,16 @@ pub fn dump(
         remark: Some(format!("{rows} rows of {} tables", manifest.tables.len())),
         ..snapshot
     })
+}
+
+fn is_taken(error: &std::io::Error) -> bool {
+    [ErrorKind::DirectoryNotEmpty, ErrorKind::AlreadyExists].contains(&error.kind())
+}
+
+/// Two runs whose ids end alike were in the same second.
+fn taken(id: &str) -> Failure {
+    let message = format!("another run has taken the snapshot {id} in this very second; run it again");
+    Failure::temporary("snapshots", message)
 }
 
 struct Tools<'a> {

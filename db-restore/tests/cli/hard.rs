@@ -312,3 +312,21 @@ fn a_signal_in_the_middle_leaves_the_live_database_and_says_what_is_where() {
     );
     assert_eq!((bench.content(), bench.databases()), (before, vec!["shop".to_owned()]));
 }
+
+#[test]
+fn a_snapshot_of_another_run_whose_name_is_the_same_is_not_replaced() {
+    let bench = Bench::start();
+    // Ids end with four random digits, and a second is what their names have of the time.
+    let now = jiff::Timestamp::now();
+    let folder = bench.folder.path().join("snapshots");
+    for second in 0..60 {
+        let at = now + jiff::SignedDuration::from_secs(second);
+        let name = format!("shop-{}-0001", at.strftime("%Y%m%dT%H%M%SZ"));
+        std::fs::create_dir_all(folder.join(name).join("dump")).expect("made");
+    }
+    let (code, failed, stderr) = bench.run(&["snapshot"], &opened(BEFORE));
+    assert_eq!(code, 75, "{stderr}");
+    assert!(stderr.contains("in this very second; run it again"), "{stderr}");
+    assert_eq!(failed["failure"]["acted"], "no");
+    assert!(!folder.join(format!(".tmp-{BEFORE}")).exists(), "what was dumped in vain is removed");
+}

@@ -139,7 +139,7 @@ fn what_an_older_version_has_left_closed_is_opened_by_any_command_and_said_by_an
             assert!(err.contains("shop is closed") && err.contains("allow_connections true"), "{out}{err}");
             assert!(!is_open(&bench), "{question:?} changes nothing");
         }
-        let (code, done, stderr) = bench.run(args, &opened(&format!("shop-1.3.0-20261124T16000{n}Z-0001")));
+        let (code, done, stderr) = bench.run(args, &opened(&format!("shop-1.3.0-20261124T16000{n}Z-100{n}")));
         assert!(code == 0 && stderr.contains("opening it"), "{args:?}: {done} {stderr}");
         assert!(is_open(&bench), "{args:?}");
     }
