@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use step::{Common, Context, Failure, Marker};
+use step::{Common, Context, Failure};
+use web_page::Marker;
 use url::Url;
 
 use crate::drivers::{self, Driver, Mode};

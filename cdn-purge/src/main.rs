@@ -75,6 +75,6 @@ fn checked(context: &Context, settings: &Settings) -> Result<Compared, Failure> 
 fn ready(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
     let seen = checked(&run.context, settings)?.said.trim().replace('\n', "; ");
     let driver = run.context.settings.need("driver")?;
-    run.set("edge", step::Edge { driver, seen: seen.clone() })?;
+    run.set("edge", facts::Edge { driver, seen: seen.clone() })?;
     Ok(Outcome::unchanged(seen))
 }

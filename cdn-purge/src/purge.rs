@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use http_client::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use step::{Acted, Build, Context, Failure, Loss, Outcome, Permit, Run};
+use facts::{Build, Loss};
+use step::{Acted, Context, Failure, Outcome, Permit, Run};
 use url::Url;
 
 use crate::args::{Args, Settings};

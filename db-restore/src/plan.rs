@@ -74,8 +74,8 @@ impl Snapshot {
     }
 
     /// As the document names it.
-    pub fn fact(&self) -> step::Snapshot {
-        step::Snapshot {
+    pub fn fact(&self) -> facts::Snapshot {
+        facts::Snapshot {
             source: self.source.to_owned(),
             id: self.id.clone(),
             taken_at: instant(self.taken_at),

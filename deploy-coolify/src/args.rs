@@ -157,7 +157,7 @@ fn instant(text: &str) -> Result<String, String> {
 
 fn image(text: &str) -> Result<String, String> {
     let wrong = || "an image has its tag or digest, such as registry.example/shop:1.2.0".to_owned();
-    crate::image::split(text).map(|_| text.to_owned()).ok_or_else(wrong)
+    image::split(text).map(|_| text.to_owned()).ok_or_else(wrong)
 }
 
 fn deployment(text: &str) -> Result<String, String> {

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use step::{Acted, Build, Failure, Outcome, Previous, Run};
+use facts::{Build, Previous};
+use step::{Acted, Failure, Outcome, Run};
 
 use crate::api::{Application, Kind, Net, Row};
 use crate::deploy::{Purpose, carry_out};
-use crate::image::join;
+use image::join;
 use crate::look::{Aim, Seen, Target, look};
 use crate::next::Next;
 use crate::plan::{Act, Wanted};

@@ -6,7 +6,7 @@ use futures_util::future::join;
 use step::{Failure, Kind as FailureKind};
 
 use crate::api::{Application, Kind, Opinion, Row, Version};
-use crate::image::is_whole;
+use image::is_whole;
 use crate::plan::{self, Act, Known, Wanted};
 use crate::previous::history::is_in_doubt;
 use crate::proof::shown;

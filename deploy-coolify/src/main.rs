@@ -4,7 +4,6 @@ mod api;
 mod args;
 mod attach;
 mod deploy;
-mod image;
 mod look;
 mod next;
 mod plan;
@@ -27,7 +26,8 @@ use deploy::{Purpose, bring};
 use plan::Wanted;
 use previous::rollback::Start;
 use settings::Settings;
-use step::{Answer, Common, Context, Failure, Outcome, Previous, Program, Run};
+use facts::Previous;
+use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
 use world::World;
 
 fn main() -> ExitCode {

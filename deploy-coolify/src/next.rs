@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use step::{Context, Previous};
+use facts::Previous;
+use step::Context;
 
 use crate::settings::Settings;
 use crate::world::World;
@@ -13,8 +14,7 @@ pub struct Next(Vec<String>);
 impl Next {
     /// A subcommand of this program, in this environment and with the settings of this run.
     fn here(context: &Context, action: &str) -> Self {
-        let environment = context.environment.as_deref().unwrap_or("production");
-        let next = Next(vec!["deploy-coolify".into(), action.into(), "--env".into(), environment.into()]);
+        let next = Next(vec!["deploy-coolify".into(), action.into()]).of(context);
         match config(std::env::args_os()) {
             Some(file) => next.with("--config", &file),
             None => next,
@@ -47,8 +47,7 @@ impl Next {
 
     /// Going back, and the data with it where that must be.
     pub fn runbook(context: &Context) -> String {
-        let environment = context.environment.as_deref().unwrap_or("production");
-        Next(vec!["rilis-rollback".into()]).with("--env", environment).line()
+        Next(vec!["rilis-rollback".into()]).of(context).line()
     }
 
     /// Another candidate of a version.
@@ -59,6 +58,12 @@ impl Next {
     /// Waiting for a push, or for deployments that are on their way.
     pub fn attach(world: &World<'_>) -> Self {
         Next::acting(world.context, world.settings, "attach")
+    }
+
+    /// In the environment of this run.
+    fn of(mut self, context: &Context) -> Self {
+        self.0.extend(context.env_words().into_iter().map(str::to_owned));
+        self
     }
 
     /// One more option with its value.

@@ -1,9 +1,10 @@
 //! What to do with each application. Pure.
 
-use step::{Build, Failure};
+use facts::Build;
+use step::Failure;
 
 use crate::api::{Application, Kind, Pins, Row, Version};
-use crate::image::split;
+use image::split;
 
 /// The build that is to run, by every name it has.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use step::{Context, Failure, Marker, Secret};
+use step::{Context, Failure, Secret};
+use web_page::Marker;
 
 use crate::args::{Args, Wait};
 

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use step::{Candidate, Failure, Outcome, Run};
+use facts::Candidate;
+use step::{Failure, Outcome, Run};
 
 use crate::api::{Net, is_commit};
-use crate::image::{join, split};
+use image::{join, split};
 use crate::next::Next;
 use crate::previous::{Found, what_is_there};
 use crate::registry::Images;

@@ -52,7 +52,7 @@ pub async fn stopping<T>(
 async fn signal(context: &Context, grace: Duration) -> Failure {
     loop {
         match context.checkpoint() {
-            Err(stopped) if stopped.reason == "interrupted" => {
+            Err(stopped) if stopped.is_interrupted() => {
                 tokio::time::sleep(grace).await;
                 return stopped;
             }

@@ -1,9 +1,10 @@
 //! Which build is to run: from the command line, the document and the settings.
 
-use step::{Build, Candidate, Failure, Previous, Run};
+use facts::{Build, Candidate, Previous};
+use step::{Failure, Run};
 
 use crate::args::Target;
-use crate::image::{Template, fill, join, split};
+use image::{Template, fill, join, split};
 use crate::plan::Wanted;
 use crate::settings::Settings;
 

@@ -110,7 +110,7 @@ impl<'a> World<'a> {
     pub fn text(&self, wanted: &Wanted) -> Result<Option<Text>, Failure> {
         let Some(template) = &self.settings.body else { return Ok(None) };
         let wrong = |why| self.context.settings.wrong("body", &crate::wanted::sentence(template, &why));
-        let words = crate::image::fill(template, &wanted.build).map_err(wrong)?;
+        let words = image::fill(template, &wanted.build).map_err(wrong)?;
         Ok(Some(Text { words, opens: template.starts_with('{'), closes: template.ends_with('}') }))
     }
 

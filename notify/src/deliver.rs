@@ -89,7 +89,7 @@ impl Post<'_> {
             told.repeated |= errand.marks(payload).contains(&Mark::Repeat);
             let said = match self.request(errand, payload) {
                 Ok(said) => said,
-                Err(stop) if stop.reason == "deadline" => return Ok(self.late(errand, payload, stop)),
+                Err(stop) if stop.is_deadline() => return Ok(self.late(errand, payload, stop)),
                 Err(stop) => return Err(stop),
             };
             told.attempts += 1;
@@ -104,7 +104,7 @@ impl Post<'_> {
                 Next::Again(wait, failure) => (wait, failure),
             };
             match self.wire.context.pause(wait) {
-                Err(stop) if stop.reason == "deadline" => return Ok(self.late(errand, payload, failure)),
+                Err(stop) if stop.is_deadline() => return Ok(self.late(errand, payload, failure)),
                 paused => paused?,
             }
         }

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use step::{Edge, Failure, Previous, Rehearsal, Snapshot};
+use facts::{Edge, Previous, Rehearsal, Snapshot};
+use step::Failure;
 
 use crate::args::Part;
 use crate::plan;
-use crate::range::Range;
-use crate::sql::Class;
+use migrations::{Class, Range};
 
 /// What the document says about the way back.
 #[derive(Clone, Debug, Default)]

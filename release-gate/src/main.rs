@@ -3,9 +3,7 @@
 mod args;
 mod certificate;
 mod plan;
-mod range;
 mod rehearsed;
-mod sql;
 mod writes;
 
 use std::process::ExitCode;
@@ -16,9 +14,10 @@ use certificate::Seen;
 use git_program::Git;
 use jiff::Timestamp;
 use plan::Wish;
-use range::{Applied, Range};
+use migrations::{Applied, Range};
 use serde_json::json;
-use step::{Answer, Common, Context, Failure, Outcome, Previous, Program, Replaces, Run};
+use facts::{Previous, Replaces};
+use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -79,10 +78,10 @@ impl Program for Args {
         let named = |name: &str| {
             let unknown =
                 || Failure::usage("revision", format!("git knows no commit {name} here; is it fetched?"));
-            range::commit(&git, name)?.ok_or_else(unknown)
+            migrations::commit(&git, name)?.ok_or_else(unknown)
         };
-        let range = range::read(&git, &settings.migrations, &named(from)?, &named(to)?)?;
-        let line = |f: &range::File| {
+        let range = migrations::read(&git, &settings.migrations, &named(from)?, &named(to)?)?;
+        let line = |f: &migrations::File| {
             let why = f.why.iter().map(|why| format!("\n    {why}")).collect::<String>();
             format!("{:8}  {}{why}\n", f.class.word(), f.path)
         };
@@ -92,7 +91,7 @@ impl Program for Args {
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
         let settings = Settings::read(context)?;
-        let head = range::commit(&Git::new(context), "HEAD")?.ok_or_else(|| {
+        let head = migrations::commit(&Git::new(context), "HEAD")?.ok_or_else(|| {
             Failure::config(
                 "no-repository",
                 "there is no git repository with a commit around the working directory",
@@ -128,12 +127,12 @@ const NOTHING: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 /// The migrations between what runs and what is released from here; none where there is no repository.
 fn ahead(run: &Run, settings: &Settings) -> Result<Option<Range>, Failure> {
     let git = Git::new(&run.context);
-    let Some(head) = range::commit(&git, "HEAD")? else { return Ok(None) };
+    let Some(head) = migrations::commit(&git, "HEAD")? else { return Ok(None) };
     let runs: Previous = run.fact("previous")?.unwrap_or_default();
     if let Some(from) = known(&git, runs.commit.as_deref(), runs.version.as_deref())? {
-        return range::read(&git, &settings.migrations, &from, &head).map(Some);
+        return migrations::read(&git, &settings.migrations, &from, &head).map(Some);
     }
-    let all = range::read(&git, &settings.migrations, NOTHING, &head)?;
+    let all = migrations::read(&git, &settings.migrations, NOTHING, &head)?;
     let unknown = || Range::unknown("the commit of what runs is not known here; fetch the tags".into());
     Ok(Some(if all.files.is_empty() { all } else { unknown() }))
 }
@@ -178,9 +177,9 @@ fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
         (None, _) => nameless("the previous build"),
         (_, None) => nameless("the build that is left"),
         (Some(from), Some(to)) => {
-            let range = range::read(&git, &settings.migrations, &from, &to)?;
+            let range = migrations::read(&git, &settings.migrations, &from, &to)?;
             let Some(applied) = run.fact::<Applied>("applied")? else { return Ok(range) };
-            Ok(narrowed(run, range, &applied, &range::paths(&git, &settings.migrations, &from)?))
+            Ok(narrowed(run, range, &applied, &migrations::paths(&git, &settings.migrations, &from)?))
         }
     }
 }
@@ -201,7 +200,7 @@ fn narrowed(run: &Run, range: Range, applied: &Applied, before: &[String]) -> Ra
 fn known(git: &Git, commit: Option<&str>, version: Option<&str>) -> Result<Option<String>, Failure> {
     let tag = version.map(|v| format!("refs/tags/v{}", v.strip_prefix('v').unwrap_or(v)));
     for name in commit.map(str::to_owned).into_iter().chain(tag) {
-        if let Some(found) = range::commit(git, &name)? {
+        if let Some(found) = migrations::commit(git, &name)? {
             return Ok(Some(found));
         }
     }

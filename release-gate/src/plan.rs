@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use step::Failure;
 
-use crate::range::Range;
-use crate::sql::Class;
+use migrations::{Class, Range};
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use step::{Acted, Context, Failure, Outcome, Run};
+use step::{Acted, Context, Failure, Outcome, Permit, Run};
 
 use crate::args::Settings;
 
@@ -31,13 +31,13 @@ pub fn turn(run: &Run, settings: &Settings, writes: Writes) -> Result<Outcome, F
     let Some((program, args)) = command.split_first() else {
         return Ok(Outcome::skipped(format!("no `{key}` is set")));
     };
-    let Some(_permit) = run.context.permit() else {
+    let Some(permit) = run.context.permit() else {
         return Ok(Outcome::planned(format!("would run {}", command.join(" "))));
     };
     let unusable = |e| run.context.settings.wrong(key, &format!("{program} cannot be started: {e}"));
-    let child = start(&run.context, program, args).map_err(unusable)?;
+    let child = start(&permit, &run.context, program, args).map_err(unusable)?;
     let said =
-        git_program::attend(&run.context, child, b"", Duration::MAX).map_err(|f| f.acted(Acted::Unknown))?;
+        child::attend(&run.context, child, b"", Duration::MAX).map_err(|f| f.acted(Acted::Unknown))?;
     if !said.status.success() {
         let message = format!("{key}: {program} ended with {}", said.status);
         let failure = Failure::failed("command-failed", message).acted(Acted::Unknown);
@@ -47,8 +47,8 @@ pub fn turn(run: &Run, settings: &Settings, writes: Writes) -> Result<Outcome, F
     }
     Ok(Outcome::changed(match writes {
         Writes::Stop => {
-            let environment = run.context.environment.as_deref().unwrap_or("production");
-            let allow = step::shell::command(["release-gate", "writes", "allow", "--env", environment]);
+            let words = [vec!["release-gate", "writes", "allow"], run.context.env_words()].concat();
+            let allow = step::shell::command(words);
             format!("writes are stopped, until `{allow}`")
         }
         Writes::Allow => "writes are allowed again".to_owned(),
@@ -56,10 +56,10 @@ pub fn turn(run: &Run, settings: &Settings, writes: Writes) -> Result<Outcome, F
 }
 
 /// In the folder of the settings, where relative paths of theirs lead from.
-fn start(context: &Context, program: &str, args: &[String]) -> std::io::Result<Child> {
+fn start(permit: &Permit, context: &Context, program: &str, args: &[String]) -> std::io::Result<Child> {
     let mut command = Command::new(program);
     command.args(args).current_dir(context.settings.folder()).env_clear();
     command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    git_program::alone(&mut command).spawn()
+    child::start(permit, &mut command)
 }

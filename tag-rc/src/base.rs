@@ -3,7 +3,8 @@
 use semver::Version;
 use serde_json::{Value, json};
 use step::shell::command;
-use step::{Failure, Previous};
+use facts::Previous;
+use step::Failure;
 
 use crate::check::Check;
 use crate::git::Commit;

@@ -1,7 +1,8 @@
 //! What a decision is made from: the tag that is wanted, and what was seen of the clone and of the remote.
 
 use semver::Version;
-use step::{Candidate, Failure};
+use facts::Candidate;
+use step::Failure;
 
 use crate::base::{Base, Built};
 use crate::git::{Head, Relation, TagObject};

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../step/schema/document.schema.json");
-    let text = std::fs::read_to_string(path).expect("step/schema/document.schema.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../lib/step/schema/document.schema.json");
+    let text = std::fs::read_to_string(path).expect("lib/step/schema/document.schema.json");
     let schema = serde_json::from_str(&text).expect("the schema is JSON");
     jsonschema::validator_for(&schema).expect("the schema is a schema")
 });

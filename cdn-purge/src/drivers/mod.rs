@@ -149,7 +149,7 @@ pub fn unanswered(lost: &Lost, whose: &str) -> Failure {
 
 /// One authorised read.
 fn asked(client: &Client, call: &Call, whose: &str) -> Result<Reply, Failure> {
-    client.persist(call, true)?.map_err(|lost| unanswered(&lost, whose))
+    client.persist(call)?.map_err(|lost| unanswered(&lost, whose))
 }
 
 /// The vendor has trouble, or too much to do, when it was only asked.

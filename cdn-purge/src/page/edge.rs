@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use http_client::{Call, Client, Page};
 use jiff::Timestamp;
-use step::{Failure, Marker};
+use step::Failure;
+use web_page::Marker;
 use url::Url;
 
 use crate::page::form::{self, Form};
@@ -123,7 +124,7 @@ impl Edge<'_> {
         asset: &Url,
         node: Option<SocketAddr>,
     ) -> Result<Result<(u16, String), String>, Failure> {
-        let answer = self.client.send(&Call::new("GET", asset.as_str()).at(node))?;
+        let answer = self.client.ask(&Call::new("GET", asset.as_str()).at(node))?;
         let kind = |reply: http_client::Reply| {
             (reply.status, reply.header("content-type").unwrap_or_default().to_owned())
         };

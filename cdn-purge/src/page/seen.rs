@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use step::Build;
+use facts::Build;
 
 use crate::page::verdict::Cached;
 

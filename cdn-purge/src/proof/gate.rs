@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use std::net::SocketAddr;
 
-use step::{Build, Context, Failure};
+use facts::Build;
+use step::{Context, Failure};
 use url::Url;
 
 use crate::args::Settings;

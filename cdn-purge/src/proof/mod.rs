@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
-use step::{Build, Context, Failure};
+use facts::Build;
+use step::{Context, Failure};
 use url::Url;
 
 use crate::args::Settings;

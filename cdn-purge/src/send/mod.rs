@@ -231,14 +231,14 @@ impl Sender<'_> {
     /// Sends a request once; `None` when it is to be sent again.
     fn once<I>(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         call: &Call,
         attempt: u32,
         feed: &Mutex<Feed<I>>,
         unheard: &mut Option<Lost>,
     ) -> Result<Option<Verdict>, Failure> {
         let left = self.context.deadline.left();
-        let reply = match self.client.send(call)? {
+        let reply = match self.client.change(permit, call)? {
             Ok(reply) => reply,
             Err(lost) => {
                 // Of several, the one that may have been carried out counts.
@@ -328,7 +328,7 @@ impl Sender<'_> {
                 .progress(&format!("waiting until {} has carried out {id}", self.driver.whose()));
             let yes = |failure: Failure| failure.acted(Acted::Yes);
             self.context.pause(wait).map_err(yes)?;
-            let answer = self.client.persist(&call, true).map_err(yes)?;
+            let answer = self.client.persist(&call).map_err(yes)?;
             receipt.completed = answer.is_ok_and(|reply| self.driver.is_completed(&reply));
             wait = (wait * 2).min(ASK);
         }

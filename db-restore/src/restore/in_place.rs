@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use step::{Acted, Failure, Loss, Outcome, Permit, Run, shell};
+use facts::Loss;
+use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::RestoreArgs;
 use crate::operation::{self, Operation};

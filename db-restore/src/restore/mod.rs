@@ -13,7 +13,8 @@ pub mod swap;
 pub mod undo;
 pub mod verify;
 
-use step::{Acted, Failure, Loss, Outcome, Permit, Replaces, Run, shell};
+use facts::{Loss, Replaces};
+use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::RestoreArgs;
 use crate::copy::given::Given;
@@ -35,7 +36,7 @@ const TOLD: usize = 12;
 
 /// What the document is told.
 pub struct Ended {
-    pub snapshot: step::Snapshot,
+    pub snapshot: facts::Snapshot,
     pub loss: Option<Loss>,
     pub outcome: Outcome,
 }
@@ -345,7 +346,7 @@ impl Restore<'_> {
             self.names.live, record.snapshot, record.kept_in
         );
         let outcome = if now { Outcome::changed(text) } else { Outcome::unchanged(text) };
-        let snapshot = step::Snapshot {
+        let snapshot = facts::Snapshot {
             source: record.source.clone(),
             id: record.snapshot.clone(),
             taken_at: plan::instant(record.taken_at),

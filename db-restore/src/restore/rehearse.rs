@@ -1,7 +1,8 @@
 //! Restores the newest snapshot beside the live database before it is needed, verifies and times it, and keeps it: the restore is
 //! proven, and a rollback is a rename away.
 
-use step::{Failure, Outcome, Permit, Rehearsal, Run};
+use facts::Rehearsal;
+use step::{Failure, Outcome, Permit, Run};
 
 use crate::copy::side;
 use crate::journal::{Beside, Keeper, Note};
@@ -21,7 +22,7 @@ pub fn run(run: &mut Run, settings: &Settings, wanted: Option<&str>) -> Result<O
             Some("a Supabase project can only be set back in place: there is nothing to rehearse on")
         }
     };
-    let document: Option<step::Snapshot> = run.fact("snapshot")?;
+    let document: Option<facts::Snapshot> = run.fact("snapshot")?;
     if let Some(why) = skipped {
         if let Some(snapshot) = document.filter(|_| run.permit().is_some()) {
             run.set("rehearsal", proven(&snapshot, settings, None, Some(why.to_owned()))?)?;
@@ -44,7 +45,7 @@ pub fn run(run: &mut Run, settings: &Settings, wanted: Option<&str>) -> Result<O
 
 /// The fact: until when this rehearsal speaks for the recovery point.
 fn proven(
-    snapshot: &step::Snapshot,
+    snapshot: &facts::Snapshot,
     settings: &Settings,
     ms: Option<u64>,
     unproven: Option<String>,
@@ -64,7 +65,7 @@ fn rehearse(
     run: &Run,
     settings: &Settings,
     wanted: Option<&str>,
-) -> Result<(step::Snapshot, Option<u64>, Outcome), Failure> {
+) -> Result<(facts::Snapshot, Option<u64>, Outcome), Failure> {
     let operation = Operation::new(&run.context, settings);
     let names = plan::names(&settings.database, run.document.id())?;
     let (live, mut keeper, renaming) = operation.live_and_lock(&preflight::questions(&names))?;

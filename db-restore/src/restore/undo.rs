@@ -2,7 +2,8 @@
 //! now is kept as well.
 
 use jiff::Timestamp;
-use step::{Acted, Failure, Loss, Outcome, Permit, Run, shell};
+use facts::Loss;
+use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::ConfirmArgs;
 use crate::journal::{Journal, Keeper, Note, Record};

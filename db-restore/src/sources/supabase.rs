@@ -63,7 +63,7 @@ impl<'a> Project<'a> {
     }
 
     fn get(&self, path: &str) -> Result<Value, Failure> {
-        match self.client.persist(&self.call("GET", path), true)? {
+        match self.client.persist(&self.call("GET", path))? {
             Err(lost) => {
                 Err(Failure::temporary("supabase-unreachable", "Supabase's API does not answer")
                     .cause(lost.why))
@@ -138,12 +138,12 @@ impl<'a> Project<'a> {
     }
 
     /// Asks for the restore, once; only what was certainly not carried out is asked for again.
-    pub fn post(&self, _permit: &Permit, target: i64) -> Result<Posted, Failure> {
+    pub fn post(&self, permit: &Permit, target: i64) -> Result<Posted, Failure> {
         let call = self
             .call("POST", "/database/backups/restore-pitr")
             .json(&json!({ "recovery_time_target_unix": target }));
         loop {
-            let reply = match self.client.send(&call)? {
+            let reply = match self.client.change(permit, &call)? {
                 Err(Lost { why, sent: true, .. }) => return Ok(Posted::Unknown(why)),
                 Err(Lost { why, sent: false, .. }) => {
                     return Ok(Posted::Refused(

@@ -186,8 +186,8 @@ impl Row {
 /// `sha256-...` is how Coolify is told to deploy one. The image of another repository is no tag of this one: it is named as a whole.
 fn deployed(line: &str, repository: &str) -> Option<String> {
     let image = line.strip_prefix("Starting deployment of ")?.split_once(" to ")?.0;
-    let (name, tag) = crate::image::split(image)?;
-    Some(if name == repository { tag } else { crate::image::join(name, &tag) })
+    let (name, tag) = image::split(image)?;
+    Some(if name == repository { tag } else { image::join(name, &tag) })
 }
 
 /// The commit that was read from the repository, or whose image was taken: `Importing a/b:main (commit sha SHA) to /artifacts/x.`, or

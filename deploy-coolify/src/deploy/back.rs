@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use step::{Acted, Deadline, Failure, Permit, Previous, Run};
+use facts::Previous;
+use step::{Acted, Deadline, Failure, Permit, Run};
 
 use super::Purpose;
 use super::begin::begin;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
-use step::{Acted, Deployment, Failure, Kind, Permit};
+use facts::Deployment;
+use step::{Acted, Failure, Kind, Permit};
 
 use super::restore::taken_back;
 use super::start::{Intent, Started, ran_before, start_all};
@@ -99,7 +100,7 @@ pub(super) async fn image_is_there(world: &World<'_>, seen: &Seen, patiently: bo
     }
     // On the way back nobody is asked twice.
     let names: Vec<_> =
-        names.into_iter().filter(|(name, tag)| world.net.asks(&crate::image::join(name, tag))).collect();
+        names.into_iter().filter(|(name, tag)| world.net.asks(&image::join(name, tag))).collect();
     let asked =
         join_all(names.iter().map(async |(name, tag)| {
             (*name, *tag, within(world.patience(), images.digest(name, tag)).await)
@@ -119,7 +120,7 @@ pub(super) async fn image_is_there(world: &World<'_>, seen: &Seen, patiently: bo
 }
 
 fn missing(name: &str, tag: &str) -> String {
-    format!("the registry does not have {}", crate::image::join(name, tag))
+    format!("the registry does not have {}", image::join(name, tag))
 }
 
 async fn wait_for(world: &World<'_>, images: &Images<'_>, name: &str, tag: &str) -> Result<(), Failure> {
@@ -138,7 +139,7 @@ async fn wait_for(world: &World<'_>, images: &Images<'_>, name: &str, tag: &str)
         let failure = if cut_short { known.take().unwrap_or(failure) } else { failure };
         known = Some(failure.clone());
         world.context.voice.progress(&format!("{}: waiting for it", failure.message));
-        let over = |stopped: Failure| if stopped.reason == "deadline" { failure.clone() } else { stopped };
+        let over = |stopped: Failure| if stopped.is_deadline() { failure.clone() } else { stopped };
         let wait = images.wait().unwrap_or_default().max(world.settings.interval);
         world.pause(wait).await.map_err(over)?;
     }

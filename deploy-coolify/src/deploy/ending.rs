@@ -14,7 +14,7 @@ const CANCELLED: &str = "cancelled-by-user";
 impl Follower<'_> {
     /// Whatever stops the waiting: the deployment goes on without us.
     pub(super) fn stopped(&self, failure: Failure) -> Failure {
-        let failure = if failure.reason == "deadline" {
+        let failure = if failure.is_deadline() {
             let (id, name) = (&self.started.deployment, &self.target.app.name);
             let message =
                 format!("the deployment {id} of {name} has not ended in time; it goes on in Coolify");

@@ -12,7 +12,7 @@ use super::follow::{Ended, Unfinished, follow_all};
 use super::restore::{Old, still};
 use super::start::{Intent, Started};
 use crate::api;
-use crate::image::join;
+use image::join;
 use crate::look::{Seen, Target};
 use crate::next::Next;
 use crate::proof::prove;

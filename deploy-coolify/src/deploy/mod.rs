@@ -14,7 +14,8 @@ mod servers;
 mod start;
 
 use serde_json::{Value, json};
-use step::{Deployment, Failure, Outcome, Previous, Run};
+use facts::{Deployment, Previous};
+use step::{Failure, Outcome, Run};
 
 use crate::api::{Kind, Net};
 use crate::look::{Aim, Seen, look};

@@ -229,7 +229,7 @@ async fn go_back(world: &World<'_>, permit: &Permit, target: &Target, before: &B
 async fn slept(world: &World<'_>, wait: Duration) {
     let sleep = tokio::time::sleep(wait);
     match world.context.checkpoint() {
-        Err(stopped) if stopped.reason == "interrupted" => sleep.await,
+        Err(stopped) if stopped.is_interrupted() => sleep.await,
         // Whether it was a whole pause does not matter.
         _ => drop(stopping(world.context, Duration::ZERO, sleep).await),
     }
@@ -238,7 +238,7 @@ async fn slept(world: &World<'_>, wait: Duration) {
 /// How long it may take altogether.
 fn patience(world: &World<'_>) -> Duration {
     match world.context.checkpoint() {
-        Err(stopped) if stopped.reason == "interrupted" => HASTE,
+        Err(stopped) if stopped.is_interrupted() => HASTE,
         _ => PATIENCE,
     }
 }

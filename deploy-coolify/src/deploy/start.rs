@@ -9,7 +9,7 @@ use step::{Acted, Failure, Permit};
 
 use super::restore::{Before, Old, read, take_back, taken_back};
 use crate::api::{Kind, Row, Sent, Trouble, is_id};
-use crate::image::{join, split};
+use image::{join, split};
 use crate::look::Target;
 use crate::next::Next;
 use crate::plan::{Act, Way};

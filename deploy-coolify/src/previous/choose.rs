@@ -4,10 +4,11 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use step::{Deployment, Failure, Previous};
+use facts::{Deployment, Previous};
+use step::Failure;
 
 use super::name;
-use crate::image::split;
+use image::split;
 
 /// A run that changed what customers see, as its keeper tells of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -80,7 +81,7 @@ impl Told {
             ..Previous::default()
         };
         // A run that died before its deployment was whole knows what was tested, which is what it was about to bring.
-        let tested: Option<step::Candidate> = self.fact("candidate");
+        let tested: Option<facts::Candidate> = self.fact("candidate");
         let tested = tested.map(|c| Previous { version: c.version, commit: c.commit, ..Previous::default() });
         named || is_same(&own, build) || tested.is_some_and(|tested| is_same(&tested, build))
     }

@@ -2,10 +2,11 @@
 //! build is old. Nothing hangs on the answer but a plain no: who does not answer soon is not waited for.
 
 use futures_util::future::join_all;
-use step::{Failure, Previous};
+use facts::Previous;
+use step::Failure;
 
 use crate::api::{Application, Kind};
-use crate::image::{join, split};
+use image::{join, split};
 use crate::wait::within;
 use crate::world::World;
 

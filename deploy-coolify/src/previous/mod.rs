@@ -6,10 +6,11 @@ pub mod kept;
 pub mod rollback;
 
 use jiff::Timestamp;
-use step::{Build, Deployment, Failure, Outcome, Previous, Run};
+use facts::{Build, Deployment, Previous};
+use step::{Failure, Outcome, Run};
 
 use crate::api::{Application, Kind, Net, Opinion, Row, is_commit};
-use crate::image::{fill, join, split};
+use image::{fill, join, split};
 use crate::plan::without_revisions;
 use crate::proof::shown::{Deployed, Shown};
 use crate::settings::Settings;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use step::{Build, Deployment, Failure, Kind as FailureKind, Outcome, Previous, Replaces, Run};
+use facts::{Build, Deployment, Previous, Replaces};
+use step::{Failure, Kind as FailureKind, Outcome, Run};
 
 use super::choose::{Choice, Outside, Told, choose};
 use super::history::{self, current_and_before};
@@ -12,7 +13,7 @@ use super::kept::{self, Kept};
 use super::{bare, name, same_build, what_is_there};
 use crate::api::{Application, Kind, Net, Pins, Row, is_commit};
 use crate::args::Target;
-use crate::image::{join, split};
+use image::{join, split};
 use crate::settings::Settings;
 use crate::wait::{each, within};
 use crate::world::World;

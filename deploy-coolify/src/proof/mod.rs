@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use step::{Acted, Failure};
 
 use crate::api::{Application, Opinion};
-use crate::image::split;
+use image::split;
 use crate::look;
 use crate::next::Next;
 use crate::wait::within;
@@ -85,7 +85,7 @@ impl Judge<'_> {
     }
 
     fn stopped(&self, failure: Failure) -> Failure {
-        if failure.reason == "deadline" {
+        if failure.is_deadline() {
             self.unknown("the time of the step is over", &[])
         } else {
             failure.acted(Acted::Yes)

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Client;
-use step::{Build, Context, Marker};
+use facts::Build;
+use step::Context;
+use web_page::Marker;
 
 use super::verdict::Evidence;
 use crate::api::{Net, cause, is_commit, sentence};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use step::{Answer, Failure};
 
 use crate::api::{Application, Kind};
-use crate::image::join;
+use image::join;
 use crate::previous::history::{current_and_before, stack};
 use crate::wait::each;
 use crate::world::World;

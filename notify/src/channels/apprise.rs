@@ -59,10 +59,10 @@ impl Channel for Apprise {
         document.chain(long(&headline, TITLE, "title")).chain(long(&body, BODY, "text")).collect()
     }
 
-    fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
+    fn post(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
         let call =
             Call::new("POST", format!("{}/notify/{}", self.url, self.key.expose())).json(&payload.body);
-        wire.deliver("Apprise", call, |reply| match reply.status {
+        wire.deliver(permit, "Apprise", call, |reply| match reply.status {
             200 => Said::Sent(Receipt::default()),
             204 => Said::Refused(Failure::config(
                 "channel",

@@ -48,10 +48,15 @@ impl Discord {
     }
 
     /// Sends a payload once; whether the thread takes no messages.
-    fn ask(&self, wire: &Wire, payload: &Payload, thread: Option<&String>) -> Result<(Said, bool), Failure> {
+    fn ask(
+        &self,
+        (wire, permit): (&Wire, &Permit),
+        payload: &Payload,
+        thread: Option<&String>,
+    ) -> Result<(Said, bool), Failure> {
         let mut gone = false;
         let call = Call::new("POST", self.url(thread)).json(&payload.body);
-        let said = wire.deliver("Discord", call, |reply| {
+        let said = wire.deliver(permit, "Discord", call, |reply| {
             let code = reply.json().and_then(|answer| answer["code"].as_u64());
             gone = code.is_some_and(|code| THREAD.contains(&code));
             self.heard(reply)
@@ -111,15 +116,15 @@ impl Channel for Discord {
         parts.iter().enumerate().map(embed).collect()
     }
 
-    fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
-        let (said, gone) = self.ask(wire, payload, self.thread.as_ref())?;
+    fn post(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
+        let (said, gone) = self.ask((wire, permit), payload, self.thread.as_ref())?;
         if !(gone && self.thread.is_some() && self.main_chat) {
             return Ok(said);
         }
         let why =
             "the thread takes no messages: set another one, or none; the message goes to the channel itself";
         wire.context.voice.warn(&format!("{why} ({})", self.place));
-        Ok(match self.ask(wire, payload, None)?.0 {
+        Ok(match self.ask((wire, permit), payload, None)?.0 {
             Said::Sent(receipt) => Said::Sent(Receipt { degraded: vec!["topic".to_owned()], ..receipt }),
             said => said,
         })

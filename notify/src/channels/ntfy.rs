@@ -93,9 +93,9 @@ impl Channel for Ntfy {
         without_buttons(message, BUTTONS, left_out)
     }
 
-    fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
+    fn post(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
         let call = self.authorised(Call::new("POST", format!("{}/", self.url)).json(&payload.body));
-        wire.deliver("ntfy", call, |reply| {
+        wire.deliver(permit, "ntfy", call, |reply| {
             let answer = reply.json().unwrap_or_default();
             match (reply.status, answer["id"].as_str()) {
                 (200, Some(id)) => Said::Sent(Receipt::numbered(id)),

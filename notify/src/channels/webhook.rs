@@ -60,7 +60,7 @@ impl Channel for Webhook {
         )]
     }
 
-    fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
+    fn post(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
         let body = payload.body.to_string();
         let timestamp = jiff::Timestamp::now().as_second();
         let call = Call::new("POST", &self.url)
@@ -68,7 +68,7 @@ impl Channel for Webhook {
             .header("webhook-timestamp", timestamp.to_string())
             .header("webhook-signature", self.signature(&payload.call, timestamp, &body))
             .body("application/json", body);
-        wire.deliver("the webhook", call, |reply| match reply.status {
+        wire.deliver(permit, "the webhook", call, |reply| match reply.status {
             200..=299 => Said::Sent(Receipt::numbered(&payload.call)),
             503 => Said::Later {
                 wait: reply.retry_after().map(std::time::Duration::from_secs),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_client::{Call, Client, Reply};
-use step::{Context, Failure};
+use step::{Context, Failure, Permit};
 
 use super::Said;
 
@@ -17,52 +17,37 @@ pub struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    /// Sends a request once.
-    fn ask(&self, call: Call) -> Result<Heard, Failure> {
-        // A third of what is left: one more attempt and the fallback need their time too.
-        let within = REQUEST.min(self.context.deadline.left() / 3).max(Duration::from_millis(100));
-        Ok(match self.client.send(&call.within(within))? {
-            Ok(reply) => Heard::Reply(reply),
-            Err(lost) if lost.sent => Heard::Lost(lost.why),
-            Err(lost) => Heard::NotSent(lost.why),
-        })
+    /// A third of what is left: one more attempt and the fallback need their time too.
+    fn within(&self) -> Duration {
+        REQUEST.min(self.context.deadline.left() / 3).max(Duration::from_millis(100))
     }
 
     /// Sends a request; an answer that is one goes to `read`.
     pub(super) fn deliver(
         &self,
+        permit: &Permit,
         who: &str,
         call: Call,
         read: impl FnOnce(&Reply) -> Said,
     ) -> Result<Said, Failure> {
-        Ok(match self.ask(call)? {
-            Heard::Reply(reply) => read(&reply),
-            Heard::Lost(why) => Said::Unknown(format!("{who}: {why}")),
-            Heard::NotSent(why) => Said::Later {
+        Ok(match self.client.change(permit, &call.within(self.within()))? {
+            Ok(reply) => read(&reply),
+            Err(lost) if lost.sent => Said::Unknown(format!("{who}: {}", lost.why)),
+            Err(lost) => Said::Later {
                 wait: None,
                 reason: "unreachable",
-                why: format!("{who} cannot be reached: {why}"),
+                why: format!("{who} cannot be reached: {}", lost.why),
             },
         })
     }
 
     /// Asks a question; the answer's status is for the caller.
     pub(super) fn question(&self, who: &str, call: Call) -> Result<Reply, Failure> {
-        match self.ask(call)? {
-            Heard::Reply(reply) => Ok(reply),
-            Heard::Lost(why) => {
-                Err(Failure::temporary("unreachable", format!("{who} does not answer: {why}")))
-            }
-            Heard::NotSent(why) => {
-                Err(Failure::temporary("unreachable", format!("{who} cannot be reached: {why}")))
-            }
-        }
+        let lost = match self.client.ask(&call.within(self.within()))? {
+            Ok(reply) => return Ok(reply),
+            Err(lost) => lost,
+        };
+        let how = if lost.sent { "does not answer" } else { "cannot be reached" };
+        Err(Failure::temporary("unreachable", format!("{who} {how}: {}", lost.why)))
     }
-}
-
-/// What came back from a request.
-enum Heard {
-    Reply(Reply),
-    NotSent(String),
-    Lost(String),
 }

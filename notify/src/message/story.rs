@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use step::{Document, Loss};
+use facts::Loss;
+use step::Document;
 
 use super::link::Link;
 use super::markup::{cut, hashtag};

@@ -59,7 +59,7 @@ impl Outbox {
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() >= end => return Err(busy()),
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     let pause = context.pause(Duration::from_millis(50));
-                    pause.map_err(|stop| if stop.reason == "deadline" { busy() } else { stop })?;
+                    pause.map_err(|stop| if stop.is_deadline() { busy() } else { stop })?;
                 }
                 Err(error) => return Err(unusable(&path, &error.into())),
             }

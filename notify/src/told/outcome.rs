@@ -52,7 +52,7 @@ fn perhaps_twice(told: &Told) -> String {
 fn failure(failed: &[&Told], sent: &[String]) -> Option<Failure> {
     let mut all: Vec<(&Told, Failure)> =
         failed.iter().filter_map(|t| Some((*t, t.failure.clone()?))).collect();
-    all.sort_by_key(|(_, failure)| failure.reason != "interrupted");
+    all.sort_by_key(|(_, failure)| !failure.is_interrupted());
     let mut all = all.into_iter();
     let (first, mut failure) = all.next()?;
     failure.message = format!("{}: {}", first.name, failure.message);

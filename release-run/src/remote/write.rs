@@ -97,7 +97,7 @@ impl Remote<'_> {
     }
 
     /// Moves refs, all or none. The remote's report is its word; when there is none, the remote is asked.
-    fn push(&self, _: &Permit, moves: &[Move]) -> Result<Pushed, Failure> {
+    fn push(&self, permit: &Permit, moves: &[Move]) -> Result<Pushed, Failure> {
         let leases: Vec<String> = moves
             .iter()
             .map(|m| format!("--force-with-lease={}:{}", m.name, m.before.as_deref().unwrap_or_default()))
@@ -108,7 +108,7 @@ impl Remote<'_> {
         let mut args: Vec<&str> = fixed.into_iter().chain(leases.iter().map(String::as_str)).collect();
         args.extend(["--", self.name()]);
         args.extend(specs.iter().map(String::as_str));
-        let said = self.git.clone().regardless().within(PUSH).run(&args, b"");
+        let said = self.git.clone().regardless().within(PUSH).change(permit, &args, b"");
         match &said {
             Ok(said) if said.status.success() => return Ok(Pushed::Done),
             _ => {}

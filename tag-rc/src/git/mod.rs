@@ -106,7 +106,7 @@ impl<'a> Git<'a> {
 
     /// Who the tag would be by, as git itself sees it (settings and environment).
     pub fn identity(&self) -> Result<String, Failure> {
-        let said = self.run(&["var", "GIT_COMMITTER_IDENT"], "", None)?;
+        let said = self.program.run(&["var", "GIT_COMMITTER_IDENT"], b"")?;
         let none = || {
             Failure::config("identity", "git knows no name and e-mail address for the tag")
                 .cause(&said.stderr)
@@ -133,12 +133,12 @@ impl<'a> Git<'a> {
     }
 
     /// Makes an annotated tag; signed if asked for, else if git is configured so.
-    pub fn tag(&self, _: &Permit, tag: &str, commit: &str, message: &str, sign: bool) -> Result<(), Failure> {
+    pub fn tag(&self, permit: &Permit, tag: &str, commit: &str, message: &str, sign: bool) -> Result<(), Failure> {
         // Without --annotate, which would override tag.forceSignAnnotated. Git's clean-up would drop the notes' headings.
         let mut args = vec!["tag", "--cleanup=verbatim", "--file=-"];
         args.extend(sign.then_some("--sign"));
         args.extend(["--", tag, commit]);
-        let said = self.run(&args, message, None)?;
+        let said = self.program.change(permit, &args, message.as_bytes())?;
         if said.status.success() {
             return Ok(());
         }
@@ -148,7 +148,8 @@ impl<'a> Git<'a> {
 
     /// What git makes of a tag object's signature. `objects` are the repository's, `aside` those that are not there.
     pub fn verify(&self, object: &str, objects: &Path, aside: Option<&Aside>) -> Result<Signature, Failure> {
-        let said = self.run(&["verify-tag", "--", object], "", aside.map(|a| (a, objects)))?;
+        let git = beside(&self.program, aside.map(|a| (a, objects)));
+        let said = git.run(&["verify-tag", "--", object], b"")?;
         let mut lines = said.stderr.lines().map(|l| {
             ["gpg: ", "gpgsm: ", "error: "].iter().fold(l, |l, program| l.trim_start_matches(program))
         });
@@ -159,7 +160,7 @@ impl<'a> Git<'a> {
     }
 
     /// Pushes exactly one tag: nothing follows it, nothing is forced, no submodule goes with it.
-    pub fn push(&self, _: &Permit, tag: &str) -> Pushed {
+    pub fn push(&self, permit: &Permit, tag: &str) -> Pushed {
         let spec = format!("refs/tags/{tag}:refs/tags/{tag}");
         let args = [
             "push",
@@ -170,7 +171,7 @@ impl<'a> Git<'a> {
             self.remote(),
             &spec,
         ];
-        match self.run(&args, "", None) {
+        match self.program.change(permit, &args, b"") {
             Ok(said) if said.status.success() => Pushed::Done,
             Ok(said) => declined(&said),
             Err(failure) => Pushed::Unclear(failure.message.clone()),
@@ -178,8 +179,9 @@ impl<'a> Git<'a> {
     }
 
     /// Removes a tag here, only if it is still the object that this run made.
-    pub fn forget(&self, _: &Permit, tag: &str, object: &str) -> Result<(), Failure> {
-        self.run(&["update-ref", "-d", &format!("refs/tags/{tag}"), object], "", None).map(|_| ())
+    pub fn forget(&self, permit: &Permit, tag: &str, object: &str) -> Result<(), Failure> {
+        let args = ["update-ref", "-d", &format!("refs/tags/{tag}"), object];
+        self.program.change(permit, &args, b"").map(|_| ())
     }
 
     /// Branches and tags alone: code hosts keep many more refs.
@@ -187,10 +189,6 @@ impl<'a> Git<'a> {
         let args = [&["ls-remote", "--heads", "--tags", "--", self.place.source()], patterns].concat();
         let said = program.run(&args, b"")?;
         if said.status.success() { Ok(said.text()) } else { Err(self.place.unreadable(&self.program, &said)) }
-    }
-
-    fn run(&self, args: &[&str], input: &str, aside: Option<(&Aside, &Path)>) -> Result<Said, Failure> {
-        beside(&self.program, aside).run(args, input.as_bytes())
     }
 
     /// Why a push failed, where no second run cures it.

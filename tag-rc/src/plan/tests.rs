@@ -6,7 +6,7 @@ use crate::base::Built;
 use crate::git::{Commit, Relation, TagObject};
 use crate::name::Style;
 use crate::promotion::Mode;
-use step::Candidate;
+use facts::Candidate;
 
 const HEAD: &str = "1111111111111111111111111111111111111111";
 const OTHER: &str = "2222222222222222222222222222222222222222";

@@ -64,14 +64,14 @@ impl Slack {
     }
 
     /// Sends a payload once, as it is.
-    fn ask(&self, wire: &Wire, payload: &Payload) -> Result<Said, Failure> {
+    fn send(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
         match &self.way {
             Way::Api { url, token, .. } => {
-                wire.deliver("Slack", self.call(url, token, payload), |reply| self.heard(reply))
+                wire.deliver(permit, "Slack", self.call(url, token, payload), |reply| self.heard(reply))
             }
             Way::Webhook(url) => {
                 let place = format!("webhook_file in [notify.channels.{}]", self.name);
-                wire.deliver("Slack", Call::new("POST", url.expose()).json(&payload.body), |reply| {
+                wire.deliver(permit, "Slack", Call::new("POST", url.expose()).json(&payload.body), |reply| {
                     match (reply.status, reply.body.trim()) {
                         (200, "ok") => Said::Sent(Receipt::default()),
                         (200, _) => Said::Unknown("Slack's webhook answers, but not with `ok`".to_owned()),
@@ -179,12 +179,12 @@ impl Channel for Slack {
         payloads
     }
 
-    fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
+    fn post(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
         let mut payload = payload.clone();
         let mut degraded = Vec::new();
         // Each refusal that can be got round is got round once.
         for _ in 0..4 {
-            match self.ask(wire, &payload)? {
+            match self.send(wire, permit, &payload)? {
                 Said::Sent(receipt) => return Ok(Said::Sent(Receipt { degraded, ..receipt })),
                 Said::Refused(failure) => {
                     let Some(given_up) = way_round(&mut payload, &failure.message) else {
@@ -208,7 +208,7 @@ impl Channel for Slack {
         };
         let place = format!("[notify.channels.{}]", self.name);
         let ask = |method: &str, body: Value| -> Result<Value, Failure> {
-            let reply = wire.question("Slack", self.call(url, token, &Payload::new(method, body)))?;
+            let reply = wire.question("Slack", self.call(url, token, &Payload::new(method, body)).asking())?;
             let answer = reply.json().unwrap_or_default();
             if let (300..=399, Said::Refused(failure)) =
                 (reply.status, by_status("Slack", &place, &reply, &words(&reply)))

@@ -56,14 +56,17 @@ impl Telegram {
         Ok(Telegram { chat, token, url: reader.address("url", Some(url))?, table, main_chat })
     }
 
-    fn ask(&self, wire: &Wire, payload: &Payload) -> Result<Answer, Failure> {
+    fn call(&self, payload: &Payload) -> Call {
         let url = format!("{}/bot{}/{}", self.url, self.token.expose(), payload.call);
-        let call = match payload.body.get("document") {
+        match payload.body.get("document") {
             Some(document) => multipart(Call::new("POST", url), &payload.body, document),
             None => Call::new("POST", url).json(&payload.body),
-        };
+        }
+    }
+
+    fn send(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Answer, Failure> {
         let mut answer = None;
-        let other = wire.deliver("Telegram", call, |reply| match read(reply, &self.table) {
+        let other = wire.deliver(permit, "Telegram", self.call(payload), |reply| match read(reply, &self.table) {
             Answer::Other(said) => said,
             heard => {
                 answer = Some(heard);
@@ -130,12 +133,12 @@ impl Channel for Telegram {
         payloads
     }
 
-    fn post(&self, wire: &Wire, _permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
+    fn post(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Said, Failure> {
         let mut payload = payload.clone();
         let mut degraded = Vec::new();
         // Each refusal that can be got round is got round once.
         for _ in 0..6 {
-            match self.ask(wire, &payload)? {
+            match self.send(wire, permit, &payload)? {
                 Answer::Other(said) => return Ok(said),
                 Answer::Yes(result) => {
                     // Only a number is a proof. An edited message keeps the one it has.
@@ -163,7 +166,8 @@ impl Channel for Telegram {
     fn check(&self, wire: &Wire) -> Result<String, Failure> {
         let mut title = None;
         for (method, body) in [("getMe", json!({})), ("getChat", json!({ "chat_id": self.chat.value() }))] {
-            match self.ask(wire, &Payload::new(method, body))? {
+            let call = self.call(&Payload::new(method, body)).asking();
+            match read(&wire.question("Telegram", call)?, &self.table) {
                 Answer::Yes(result) => title = result["title"].as_str().map(str::to_owned),
                 Answer::No { code, description, .. } => return Err(self.refused(code, &description)),
                 Answer::Other(Said::Later { why, .. } | Said::Unknown(why)) => {

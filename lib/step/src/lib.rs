@@ -1,0 +1,48 @@
+//! What every step of a release shares: the document that the steps hand on, and the one `main` that reads it,
+//! runs the step and writes it.
+//!
+//! A step is a type that parses the command line and implements [`Program`]; its `main` is one line,
+//! `step::main::<Args>()`. Everything that touches stdin, stdout, stderr, signals and exit codes happens here, so that
+//! all steps behave alike. The rules are in `docs/document.md`.
+
+mod answer;
+mod board;
+mod cli;
+mod context;
+mod deadline;
+mod document;
+mod failure;
+mod input;
+mod interrupt;
+pub mod keeper;
+#[cfg(any(test, feature = "manual"))]
+mod manual;
+mod misuse;
+mod plain;
+mod process;
+mod readable;
+mod reason;
+mod redact;
+mod retry;
+mod run;
+mod secret;
+mod settings;
+pub mod shell;
+mod voice;
+
+pub use answer::{Answer, Outcome, Status};
+pub use cli::Common;
+pub use context::{Context, Permit};
+pub use deadline::{Deadline, parse_duration};
+pub use document::Document;
+pub use failure::{Acted, Failure, Kind, Told};
+pub use plain::{plain, plain_line};
+pub use process::{Program, main};
+pub use readable::json_trouble;
+pub use reason::reason;
+pub use redact::{Lines, excerpt, redact, redact_cut, scrub, scrub_value};
+pub use retry::{Again, again};
+pub use run::Run;
+pub use secret::Secret;
+pub use settings::Settings;
+pub use voice::Voice;
