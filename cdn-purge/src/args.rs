@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use step::{Common, Context, Failure};
-use web_page::Marker;
 use url::Url;
+use web_page::Marker;
 
 use crate::drivers::{self, Driver, Mode};
 use crate::page::form::Wanted;

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use facts::{Build, Loss};
 use http_client::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use facts::{Build, Loss};
 use step::{Acted, Context, Failure, Outcome, Permit, Run};
 use url::Url;
 

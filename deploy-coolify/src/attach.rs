@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use facts::{Build, Previous};
+use futures_util::future::join_all;
 use step::{Acted, Failure, Outcome, Run};
 
 use crate::api::{Application, Kind, Net, Row};
 use crate::deploy::{Purpose, carry_out};
-use image::join;
 use crate::look::{Aim, Seen, Target, look};
 use crate::next::Next;
 use crate::plan::{Act, Wanted};
@@ -16,6 +15,7 @@ use crate::settings::Settings;
 use crate::wait::each;
 use crate::wanted;
 use crate::world::World;
+use image::join;
 
 /// How to wait for a push.
 pub struct Attach<'a> {

@@ -6,13 +6,13 @@ use futures_util::future::join;
 use step::{Failure, Kind as FailureKind};
 
 use crate::api::{Application, Kind, Opinion, Row, Version};
-use image::is_whole;
 use crate::plan::{self, Act, Known, Wanted};
 use crate::previous::history::is_in_doubt;
 use crate::proof::shown;
 use crate::settings::Proof;
 use crate::wait::{each, within};
 use crate::world::World;
+use image::is_whole;
 
 /// One application on its way.
 #[derive(Debug)]

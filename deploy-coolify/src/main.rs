@@ -23,10 +23,10 @@ use std::time::Duration;
 use api::Net;
 use args::{Args, Command, Target};
 use deploy::{Purpose, bring};
+use facts::Previous;
 use plan::Wanted;
 use previous::rollback::Start;
 use settings::Settings;
-use facts::Previous;
 use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
 use world::World;
 

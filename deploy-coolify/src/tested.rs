@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use facts::Candidate;
+use jiff::{SignedDuration, Timestamp};
 use step::{Failure, Outcome, Run};
 
 use crate::api::{Net, is_commit};
-use image::{join, split};
 use crate::next::Next;
 use crate::previous::{Found, what_is_there};
 use crate::registry::Images;
 use crate::settings::Settings;
 use crate::world::World;
+use image::{join, split};
 
 /// What was seen there.
 #[derive(Clone, Debug, Default)]

@@ -4,9 +4,9 @@ use facts::{Build, Candidate, Previous};
 use step::{Failure, Run};
 
 use crate::args::Target;
-use image::{Template, fill, join, split};
 use crate::plan::Wanted;
 use crate::settings::Settings;
+use image::{Template, fill, join, split};
 
 /// The build of a deployment.
 pub fn of(run: &mut Run, settings: &Settings, target: &Target) -> Result<Wanted, Failure> {

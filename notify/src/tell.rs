@@ -280,7 +280,7 @@ impl Teller<'_> {
     fn instead(&self, told: &[Told], messages: &BTreeMap<String, Message>) -> Option<Told> {
         let lost: Vec<&str> =
             told.iter().filter(|t| t.required && !t.fate.is_good()).map(|t| t.name.as_str()).collect();
-        let stopped = told.iter().any(|t| t.failure.as_ref().is_some_and(|f| f.is_interrupted()));
+        let stopped = told.iter().any(|t| t.failure.as_ref().is_some_and(Failure::is_interrupted));
         let other = self.settings.fallback.as_ref().filter(|f| told.iter().all(|t| t.name != f.name));
         let target = other.filter(|_| !lost.is_empty() && !stopped)?;
         let entry = Entry { instead: Some(named(&lost)), ..fresh(target, messages)? };

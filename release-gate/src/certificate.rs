@@ -1,8 +1,8 @@
 //! The certificate of a release: before anything in production is changed, each part of the way back was seen to be there. Pure.
 
+use facts::{Edge, Previous, Rehearsal, Snapshot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use facts::{Edge, Previous, Rehearsal, Snapshot};
 use step::Failure;
 
 use crate::args::Part;

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use args::{Args, Command, Part, Settings};
 use certificate::Seen;
+use facts::{Previous, Replaces};
 use git_program::Git;
 use jiff::Timestamp;
-use plan::Wish;
 use migrations::{Applied, Range};
+use plan::Wish;
 use serde_json::json;
-use facts::{Previous, Replaces};
 use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
 
 fn main() -> ExitCode {

@@ -36,8 +36,7 @@ pub fn turn(run: &Run, settings: &Settings, writes: Writes) -> Result<Outcome, F
     };
     let unusable = |e| run.context.settings.wrong(key, &format!("{program} cannot be started: {e}"));
     let child = start(&permit, &run.context, program, args).map_err(unusable)?;
-    let said =
-        child::attend(&run.context, child, b"", Duration::MAX).map_err(|f| f.acted(Acted::Unknown))?;
+    let said = child::attend(&run.context, child, b"", Duration::MAX).map_err(|f| f.acted(Acted::Unknown))?;
     if !said.status.success() {
         let message = format!("{key}: {program} ended with {}", said.status);
         let failure = Failure::failed("command-failed", message).acted(Acted::Unknown);

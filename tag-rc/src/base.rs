@@ -1,10 +1,10 @@
 //! What a hotfix is built on: the final that runs, and nothing else that customers have not had. Pure.
 
+use facts::Previous;
 use semver::Version;
 use serde_json::{Value, json};
-use step::shell::command;
-use facts::Previous;
 use step::Failure;
+use step::shell::command;
 
 use crate::check::Check;
 use crate::git::Commit;

@@ -1,7 +1,7 @@
 //! What a decision is made from: the tag that is wanted, and what was seen of the clone and of the remote.
 
-use semver::Version;
 use facts::Candidate;
+use semver::Version;
 use step::Failure;
 
 use crate::base::{Base, Built};

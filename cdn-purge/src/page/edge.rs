@@ -10,8 +10,8 @@ use std::time::Duration;
 use http_client::{Call, Client, Page};
 use jiff::Timestamp;
 use step::Failure;
-use web_page::Marker;
 use url::Url;
+use web_page::Marker;
 
 use crate::page::form::{self, Form};
 use crate::page::normal::normal;

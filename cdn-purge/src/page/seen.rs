@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use facts::Build;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use facts::Build;
 
 use crate::page::verdict::Cached;
 

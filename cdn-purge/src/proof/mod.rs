@@ -11,9 +11,9 @@ mod whole;
 
 use std::time::{Duration, Instant};
 
+use facts::Build;
 use jiff::Timestamp;
 use serde_json::Value;
-use facts::Build;
 use step::{Context, Failure};
 use url::Url;
 

@@ -6,9 +6,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use facts::Loss;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use facts::Loss;
 use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::RestoreArgs;

@@ -1,8 +1,8 @@
 //! Swaps back what the last restore has put aside. What was written since that restore is counted first; the database that is live
 //! now is kept as well.
 
-use jiff::Timestamp;
 use facts::Loss;
+use jiff::Timestamp;
 use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::ConfirmArgs;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use futures_util::future::join_all;
 use facts::Deployment;
+use futures_util::future::join_all;
 use step::{Acted, Failure, Kind, Permit};
 
 use super::restore::taken_back;

@@ -12,12 +12,12 @@ use super::follow::{Ended, Unfinished, follow_all};
 use super::restore::{Old, still};
 use super::start::{Intent, Started};
 use crate::api;
-use image::join;
 use crate::look::{Seen, Target};
 use crate::next::Next;
 use crate::proof::prove;
 use crate::wait::within;
 use crate::world::World;
+use image::join;
 
 /// What came of it.
 pub(super) struct Done {

@@ -13,8 +13,8 @@ mod restore;
 mod servers;
 mod start;
 
-use serde_json::{Value, json};
 use facts::{Deployment, Previous};
+use serde_json::{Value, json};
 use step::{Failure, Outcome, Run};
 
 use crate::api::{Kind, Net};

@@ -9,12 +9,12 @@ use step::{Acted, Failure, Permit};
 
 use super::restore::{Before, Old, read, take_back, taken_back};
 use crate::api::{Kind, Row, Sent, Trouble, is_id};
-use image::{join, split};
 use crate::look::Target;
 use crate::next::Next;
 use crate::plan::{Act, Way};
 use crate::wait::within;
 use crate::world::World;
+use image::{join, split};
 
 /// The first pause while an id is read back, at most; each one is longer than the one before.
 const SOON: Duration = Duration::from_millis(500);

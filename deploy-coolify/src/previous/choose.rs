@@ -2,9 +2,9 @@
 //! only counts where that does not contradict it, for whoever may push can plant a run. Where two could be meant, a person is asked.
 //! Pure.
 
+use facts::{Deployment, Previous};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use facts::{Deployment, Previous};
 use step::Failure;
 
 use super::name;

@@ -1,14 +1,14 @@
 //! Whether the image that a way back needs is still there. Cleaners of registries and servers remove what is old, and the previous
 //! build is old. Nothing hangs on the answer but a plain no: who does not answer soon is not waited for.
 
-use futures_util::future::join_all;
 use facts::Previous;
+use futures_util::future::join_all;
 use step::Failure;
 
 use crate::api::{Application, Kind};
-use image::{join, split};
 use crate::wait::within;
 use crate::world::World;
+use image::{join, split};
 
 /// Yes, no, or not known; each with a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,17 +5,17 @@ pub mod history;
 pub mod kept;
 pub mod rollback;
 
-use jiff::Timestamp;
 use facts::{Build, Deployment, Previous};
+use jiff::Timestamp;
 use step::{Failure, Outcome, Run};
 
 use crate::api::{Application, Kind, Net, Opinion, Row, is_commit};
-use image::{fill, join, split};
 use crate::plan::without_revisions;
 use crate::proof::shown::{Deployed, Shown};
 use crate::settings::Settings;
 use crate::wait::{each, within};
 use crate::world::World;
+use image::{fill, join, split};
 use kept::Kept;
 
 /// Writes down what runs, before anything changes. Seen again later it would be the new build, so a document that has

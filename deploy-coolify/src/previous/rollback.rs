@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use facts::{Build, Deployment, Previous, Replaces};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use facts::{Build, Deployment, Previous, Replaces};
 use step::{Failure, Kind as FailureKind, Outcome, Run};
 
 use super::choose::{Choice, Outside, Told, choose};
@@ -13,10 +13,10 @@ use super::kept::{self, Kept};
 use super::{bare, name, same_build, what_is_there};
 use crate::api::{Application, Kind, Net, Pins, Row, is_commit};
 use crate::args::Target;
-use image::{join, split};
 use crate::settings::Settings;
 use crate::wait::{each, within};
 use crate::world::World;
+use image::{join, split};
 
 /// What a rollback goes back from: a run's document, or the one of the known runs that brought what runs, unless one is named.
 #[derive(Clone, Copy, Debug, Default)]

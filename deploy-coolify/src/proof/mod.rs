@@ -12,11 +12,11 @@ use futures_util::future::join_all;
 use step::{Acted, Failure};
 
 use crate::api::{Application, Opinion};
-use image::split;
 use crate::look;
 use crate::next::Next;
 use crate::wait::within;
 use crate::world::World;
+use image::split;
 use probe::{Seen, Text};
 use verdict::{Evidence, Watch, round};
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use facts::Build;
 use futures_util::future::join_all;
 use reqwest::Client;
-use facts::Build;
 use step::Context;
 use web_page::Marker;
 

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use step::{Answer, Failure};
 
 use crate::api::{Application, Kind};
-use image::join;
 use crate::previous::history::{current_and_before, stack};
 use crate::wait::each;
 use crate::world::World;
 pub use check::check;
+use image::join;
 
 /// What is configured, deployed and answering.
 pub async fn status(world: &World<'_>) -> Result<Answer, Failure> {

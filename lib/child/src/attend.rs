@@ -56,6 +56,7 @@ pub fn attend(context: &Context, child: Child, input: &[u8], grace: Duration) ->
 /// How long a program may go on.
 #[derive(Clone, Copy)]
 pub struct Limits {
+    /// No longer than this.
     pub deadline: Deadline,
     /// So long after a signal; `None`: a signal does not end it.
     pub grace: Option<Duration>,

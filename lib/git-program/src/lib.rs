@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use step::{Context, Deadline, Failure, Permit};
 
-use child::{Limits, alone};
 pub use child::Said;
+use child::{Limits, alone};
 pub use place::{Place, hide_credentials};
 
 /// After a signal, git gets this long to end what it is doing: a push is not cut in two.

@@ -1,10 +1,10 @@
 //! What a document tells, as templates see it: from facts, summaries and the failure alone. Pure; nothing here knows what a step
 //! is for, and what is not known is `none`.
 
+use facts::Loss;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use facts::Loss;
 use step::Document;
 
 use super::link::Link;

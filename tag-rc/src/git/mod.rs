@@ -133,7 +133,14 @@ impl<'a> Git<'a> {
     }
 
     /// Makes an annotated tag; signed if asked for, else if git is configured so.
-    pub fn tag(&self, permit: &Permit, tag: &str, commit: &str, message: &str, sign: bool) -> Result<(), Failure> {
+    pub fn tag(
+        &self,
+        permit: &Permit,
+        tag: &str,
+        commit: &str,
+        message: &str,
+        sign: bool,
+    ) -> Result<(), Failure> {
         // Without --annotate, which would override tag.forceSignAnnotated. Git's clean-up would drop the notes' headings.
         let mut args = vec!["tag", "--cleanup=verbatim", "--file=-"];
         args.extend(sign.then_some("--sign"));

@@ -5,7 +5,7 @@ use crate::Failure;
 
 /// Every program, by the one list of them: a variable of another one is none of our business.
 pub(super) fn programs() -> impl Iterator<Item = &'static str> {
-    include_str!("../../../scripts/programs").lines()
+    include_str!("../../../../scripts/programs").lines()
 }
 
 /// What the runbooks and the jobs for CI use themselves, without `RILIS_`.

@@ -208,7 +208,8 @@ impl Channel for Slack {
         };
         let place = format!("[notify.channels.{}]", self.name);
         let ask = |method: &str, body: Value| -> Result<Value, Failure> {
-            let reply = wire.question("Slack", self.call(url, token, &Payload::new(method, body)).asking())?;
+            let reply =
+                wire.question("Slack", self.call(url, token, &Payload::new(method, body)).asking())?;
             let answer = reply.json().unwrap_or_default();
             if let (300..=399, Said::Refused(failure)) =
                 (reply.status, by_status("Slack", &place, &reply, &words(&reply)))

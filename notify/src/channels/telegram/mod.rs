@@ -66,13 +66,14 @@ impl Telegram {
 
     fn send(&self, wire: &Wire, permit: &Permit, payload: &Payload) -> Result<Answer, Failure> {
         let mut answer = None;
-        let other = wire.deliver(permit, "Telegram", self.call(payload), |reply| match read(reply, &self.table) {
-            Answer::Other(said) => said,
-            heard => {
-                answer = Some(heard);
-                Said::Unknown(String::new())
-            }
-        })?;
+        let other =
+            wire.deliver(permit, "Telegram", self.call(payload), |reply| match read(reply, &self.table) {
+                Answer::Other(said) => said,
+                heard => {
+                    answer = Some(heard);
+                    Said::Unknown(String::new())
+                }
+            })?;
         Ok(answer.unwrap_or(Answer::Other(other)))
     }
 
