@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use step::Failure;
+use step::{Failure, Procedure};
 
 use crate::drivers::{Driver, Limits, Mode};
 use crate::select::Kind;
@@ -11,8 +11,8 @@ use crate::select::list::List;
 
 /// Softly for a release: pages that are a minute old hurt nobody, and the origin is not asked for all of them at once. Hard for
 /// whatever takes a bad build or bad data away, and for what a person names.
-pub fn mode(asked: Option<Mode>, procedure: &str, data_changed: bool, named: bool) -> Mode {
-    let gentle = ["release", "candidate"].contains(&procedure) && !data_changed && !named;
+pub fn mode(asked: Option<Mode>, procedure: &Procedure, data_changed: bool, named: bool) -> Mode {
+    let gentle = matches!(procedure, Procedure::Release | Procedure::Candidate) && !data_changed && !named;
     asked.unwrap_or(if gentle { Mode::Soft } else { Mode::Hard })
 }
 
@@ -184,12 +184,16 @@ mod tests {
 
     #[test]
     fn soft_for_a_release_and_hard_for_a_rollback() {
-        assert_eq!(mode(None, "release", false, false), Mode::Soft);
-        assert_eq!(mode(None, "release", true, false), Mode::Hard, "old copies show data that is gone");
-        assert_eq!(mode(None, "rollback", false, false), Mode::Hard);
-        assert_eq!(mode(None, "hotfix", false, false), Mode::Hard);
-        assert_eq!(mode(None, "manual", false, true), Mode::Hard);
-        assert_eq!(mode(Some(Mode::Soft), "rollback", true, true), Mode::Soft);
+        assert_eq!(mode(None, &Procedure::Release, false, false), Mode::Soft);
+        assert_eq!(
+            mode(None, &Procedure::Release, true, false),
+            Mode::Hard,
+            "old copies show data that is gone"
+        );
+        assert_eq!(mode(None, &Procedure::Rollback, false, false), Mode::Hard);
+        assert_eq!(mode(None, &Procedure::Hotfix, false, false), Mode::Hard);
+        assert_eq!(mode(None, &Procedure::Manual, false, true), Mode::Hard);
+        assert_eq!(mode(Some(Mode::Soft), &Procedure::Rollback, true, true), Mode::Soft);
     }
 
     #[test]

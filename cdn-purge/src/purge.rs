@@ -32,7 +32,7 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
     let client = Client::new(&run.context, crate::NAME);
     let Work { mut lists, probes } = gather::gather(run, settings, args, &client)?;
     let since = data_changed(run)?;
-    let mode = plan::mode(args.mode(), run.document.procedure(), since.is_some(), args.named());
+    let mode = plan::mode(args.mode(), &run.document.procedure(), since.is_some(), args.named());
     let passes = if settings.shield { 2 } else { 1 };
     let parts = parts(run, settings, &lists, mode, passes)?;
     let purged = probes.iter().map(|page| lists.cover(page)).collect();

@@ -7,7 +7,7 @@ use changelog_lint::report::{self, Subject};
 use changelog_lint::rules::Options;
 use changelog_lint::text::Lines;
 use changelog_lint::{findings, fix, show};
-use step::{Answer, Context, Failure, Outcome, Run, Voice};
+use step::{Answer, Context, Failure, Outcome, Procedure, Run, Voice};
 
 use crate::args::Args;
 use crate::file::{self, File};
@@ -51,7 +51,7 @@ pub fn run(args: &Args, run: &mut Run) -> Result<Outcome, Failure> {
     let fixed = if args.lint.fix { repair(args, run, &mut file, &options)? } else { 0 };
     let log = parse(&file.text);
     options.release = released(&log, wanted.as_deref());
-    options.promised = run.document.procedure() != "manual";
+    options.promised = run.document.procedure() != Procedure::Manual;
     let findings = findings::of(&log, &options);
     let lines = Lines::of(&file.text);
     say(&run.context.voice, &file, &lines, &findings);
@@ -156,7 +156,7 @@ impl<'a> Verdict<'a> {
         if let Some(failure) = self.file.not_utf8() {
             return Err(failure);
         }
-        let asked = self.wanted.is_some() || run.document.procedure() != "manual";
+        let asked = self.wanted.is_some() || run.document.procedure() != Procedure::Manual;
         if !asked && self.log.releases().next().is_none() && !self.log.sections.is_empty() {
             self.clean(&run.context, None)?;
             return Ok(None);

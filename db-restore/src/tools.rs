@@ -22,6 +22,9 @@ const HARMLESS: &str = "unrecognized configuration parameter \"transaction_timeo
 const OPTIONS: &str = "-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off \
     -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c statement_timeout=0 \
     -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c tcp_user_timeout=8000 -c jit=off";
+/// And what those begin with that fill a copy: nobody believes a copy before a later commit of ours has said what it is, and that one is on the
+/// disk only behind all that was written before it. So none of theirs has to wait for the disk.
+const FILLING: &str = " -c synchronous_commit=off";
 /// How many lines of a child's complaints are kept.
 const LINES: usize = 200;
 
@@ -88,6 +91,8 @@ pub struct Job<'a> {
     pub doing: &'a str,
     /// Says how far it is, given how many objects it has finished; asked now and then on a terminal.
     pub progress: Option<&'a dyn Fn(u64) -> Option<String>>,
+    /// Whether it fills a copy.
+    pub filling: bool,
     /// Whether the one harmless message of a newer pg_restore is no error.
     pub lenient: bool,
 }
@@ -95,7 +100,8 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     /// A job without a progress line.
     pub fn new(context: &'a Context, settings: &'a Settings, tool: &'a Path, doing: &'a str) -> Self {
-        Job { context, settings, tool, database: None, login: None, doing, progress: None, lenient: false }
+        let (database, login, progress) = (None, None, None);
+        Job { context, settings, tool, database, login, doing, progress, filling: false, lenient: false }
     }
 
     /// Runs it until it ends, the deadline passes or a signal comes; then it is ended.
@@ -130,11 +136,12 @@ impl<'a> Job<'a> {
             let Settings { host, port, tls, tls_root, .. } = self.settings;
             let user = self.login.map_or(&self.settings.user, |login| &login.user);
             let quiet = if self.login.is_none() { self.settings.quiet() } else { "" };
+            let filling = if self.filling { FILLING } else { "" };
             command
                 .env("PGPASSFILE", secret.path())
                 .env("PGCONNECT_TIMEOUT", "15")
                 .env("PGAPPNAME", "db-restore");
-            command.env("PGSSLMODE", tls.word()).env("PGOPTIONS", format!("{OPTIONS}{quiet}"));
+            command.env("PGSSLMODE", tls.word()).env("PGOPTIONS", format!("{OPTIONS}{quiet}{filling}"));
             if *tls == Tls::VerifyFull {
                 command.env("PGSSLROOTCERT", tls_root);
             }

@@ -27,7 +27,7 @@ use facts::Previous;
 use plan::Wanted;
 use previous::rollback::Start;
 use settings::Settings;
-use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+use step::{Answer, Common, Context, Failure, Outcome, Procedure, Program, Run};
 use world::World;
 
 fn main() -> ExitCode {
@@ -58,10 +58,10 @@ impl Program for Args {
         matches!(self.command(), Command::Status)
     }
 
-    fn opens(&self) -> &'static str {
+    fn opens(&self) -> Procedure {
         match self.command() {
-            Command::Rollback { .. } | Command::Observe { rollback: true, .. } => "rollback",
-            _ => "manual",
+            Command::Rollback { .. } | Command::Observe { rollback: true, .. } => Procedure::Rollback,
+            _ => Procedure::Manual,
         }
     }
 

@@ -25,7 +25,7 @@ use http_client::Client;
 use listing::named;
 use message::Message;
 use outbox::Outbox;
-use step::{Answer, Common, Context, Document, Failure, Outcome, Program, Run};
+use step::{Answer, Common, Context, Document, Failure, Outcome, Procedure, Program, Run};
 use tell::{Languages, Teller};
 
 /// How we call ourselves to others.
@@ -101,7 +101,7 @@ impl Program for Args {
 impl Args {
     /// Whether the team must not miss it, whatever else is wrong.
     fn is_urgent(&self, document: &Document) -> bool {
-        document.failure().is_some() || self.stopped.is_some() || document.procedure() == "rollback"
+        document.failure().is_some() || self.stopped.is_some() || document.procedure() == Procedure::Rollback
     }
 }
 

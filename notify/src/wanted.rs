@@ -1,8 +1,8 @@
 //! Which messages a channel wants: patterns such as `release_failed` and `rollback_*`. One that can match nothing is an error, because a
 //! channel that is never told is not missed before the night when it is needed.
 
-/// The procedures that a document may have (docs/document.md).
-const PROCEDURES: &[&str] = &["candidate", "release", "hotfix", "rollback", "rehearsal", "manual"];
+use step::Procedure;
+
 /// How they end.
 const ENDS: &[&str] = &["ok", "failed"];
 /// What a person sends by hand goes where they say.
@@ -10,7 +10,10 @@ const BY_HAND: &str = "text";
 
 /// Every kind of message.
 pub fn kinds() -> Vec<String> {
-    PROCEDURES.iter().flat_map(|procedure| ENDS.iter().map(move |end| format!("{procedure}_{end}"))).collect()
+    Procedure::KNOWN
+        .iter()
+        .flat_map(|procedure| ENDS.iter().map(move |end| format!("{procedure}_{end}")))
+        .collect()
 }
 
 /// Whether a channel wants this kind of message; patterns may begin or end in `*`. None wants all.
@@ -59,14 +62,15 @@ fn globs(pattern: &str, kind: &str) -> bool {
 fn suggestion(pattern: &str, kinds: &[String]) -> String {
     let plain = pattern.to_ascii_lowercase().replace(['-', '.', ' '], "_");
     let words = kinds.iter().map(String::clone);
-    let patterns = PROCEDURES.iter().map(|p| format!("{p}_*")).chain(ENDS.iter().map(|e| format!("*_{e}")));
+    let patterns =
+        Procedure::KNOWN.iter().map(|p| format!("{p}_*")).chain(ENDS.iter().map(|e| format!("*_{e}")));
     let scored = words.chain(patterns).map(|word| (strsim::jaro_winkler(&plain, &word), word));
     let best = scored.filter(|(score, _)| *score >= 0.75).max_by(|a, b| a.0.total_cmp(&b.0));
     match best {
         Some((_, word)) => format!("did you mean `{word}`?"),
         None => format!(
             "write a procedure ({}) and how it ended, such as release_failed, or a pattern such as rollback_* or *_failed",
-            PROCEDURES.join(", ")
+            Procedure::KNOWN.map(String::from).join(", ")
         ),
     }
 }

@@ -2,7 +2,7 @@
 //! from this clone. Pure but for the file.
 
 use serde_json::{Value, json};
-use step::Failure;
+use step::{Failure, Procedure};
 
 use crate::keeper::folder::{Folder, Places};
 use crate::record::Record;
@@ -30,7 +30,8 @@ pub fn entries(all: &[Record], product: &str, environment: &str, ours: impl Fn(&
 
 /// Writes them beside the run's documents.
 pub fn write(folder: &Folder, all: &[Record], places: &Places) -> Result<(), Failure> {
-    let Some(record) = folder.record().filter(|r| ["rollback", "rehearsal"].contains(&r.procedure.as_str()))
+    let Some(record) =
+        folder.record().filter(|r| matches!(r.procedure, Procedure::Rollback | Procedure::Rehearsal))
     else {
         return Ok(());
     };

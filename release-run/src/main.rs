@@ -25,7 +25,7 @@ use keeper::Order;
 use lock::lease;
 use remote::Remote;
 use serde_json::json;
-use step::{Answer, Common, Context, Document, Failure, Outcome, Program, Run};
+use step::{Answer, Common, Context, Document, Failure, Outcome, Procedure, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -58,7 +58,7 @@ impl Program for Args {
             None => show(context, 10),
             Some(Command::Status { last }) => show(context, *last),
             Some(Command::Exec(exec)) => {
-                let procedure = self.common.procedure().unwrap_or("manual");
+                let procedure = self.common.procedure().cloned().unwrap_or_default();
                 keeper::exec(context, &Settings::read(context)?, &order(context, procedure, exec))
             }
             Some(command) => in_a_runbook(context, command).unwrap_or_else(|| by_hand(context, command)),
@@ -79,9 +79,9 @@ impl Program for Args {
     }
 }
 
-fn order(context: &Context, procedure: &str, exec: &Exec) -> Order {
+fn order(context: &Context, procedure: Procedure, exec: &Exec) -> Order {
     Order {
-        procedure: procedure.to_owned(),
+        procedure,
         version: context.release.clone(),
         of: exec.of.clone(),
         plan: context.permit().is_none(),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use step::Procedure;
 
 /// The format that this program reads and writes.
 const SCHEMA: u32 = 1;
@@ -80,7 +81,7 @@ pub struct Record {
     pub schema: u32,
     pub run: String,
     pub product: String,
-    pub procedure: String,
+    pub procedure: Procedure,
     pub environment: String,
     /// What the command was about: the same key is the same command.
     pub key: String,

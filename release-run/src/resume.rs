@@ -1,5 +1,7 @@
 //! Which run a command is about: one to go on with, a new one, or none because it is done. Pure.
 
+use step::Procedure;
+
 use crate::record::{Record, State};
 
 /// What a command wants.
@@ -7,7 +9,7 @@ use crate::record::{Record, State};
 pub struct Wanted {
     pub product: String,
     pub environment: String,
-    pub procedure: String,
+    pub procedure: Procedure,
     pub version: Option<String>,
     pub commit: Option<String>,
     /// The run that a rollback was told to go back from.
@@ -20,9 +22,9 @@ impl Wanted {
     pub fn key(&self) -> String {
         let commit = self.commit.as_deref().map(|c| c.chars().take(12).collect::<String>());
         let environment = crate::names::component(&self.environment);
-        let parts = match self.procedure.as_str() {
-            "rollback" => vec![Some(environment), self.of.as_ref().map(|of| format!("of-{of}"))],
-            "rehearsal" => vec![Some(environment), commit],
+        let parts = match self.procedure {
+            Procedure::Rollback => vec![Some(environment), self.of.as_ref().map(|of| format!("of-{of}"))],
+            Procedure::Rehearsal => vec![Some(environment), commit],
             _ => vec![Some(environment), self.version.clone(), commit],
         };
         let parts = parts.into_iter().flatten().collect::<Vec<_>>().join("-");
@@ -61,9 +63,9 @@ pub fn turn<'a>(wanted: &Wanted, runs: &'a [Record]) -> Turn<'a> {
         })
         .collect();
     all.sort_by(|a, b| (a.opened, &a.run).cmp(&(b.opened, &b.run)));
-    match wanted.procedure.as_str() {
-        "rollback" => rollback(wanted, &all),
-        "rehearsal" => match newest(wanted, &all) {
+    match wanted.procedure {
+        Procedure::Rollback => rollback(wanted, &all),
+        Procedure::Rehearsal => match newest(wanted, &all) {
             Some(run) if run.state != State::Finished => resume(wanted, run),
             // One that is finished is no reason against another.
             _ => Turn::New,
@@ -101,7 +103,10 @@ fn taken_back<'a>(done: &Record, all: &[&'a Record]) -> Option<&'a Record> {
             || (of("image").is_some() && of("image") == done.fact("image"))
     };
     all.iter().copied().rfind(|run| {
-        run.procedure == "rollback" && run.state == State::Finished && run.opened >= done.opened && left(run)
+        run.procedure == Procedure::Rollback
+            && run.state == State::Finished
+            && run.opened >= done.opened
+            && left(run)
     })
 }
 
@@ -110,7 +115,7 @@ fn rollback<'a>(wanted: &Wanted, all: &[&'a Record]) -> Turn<'a> {
     let Some(last) = all.iter().copied().rfind(|run| wanted.is_mine(run)) else { return Turn::New };
     let since = |run: &&&Record| {
         run.run != last.run
-            && run.procedure != "rehearsal"
+            && run.procedure != Procedure::Rehearsal
             && run.changed_at().is_some_and(|at| at > last.updated)
     };
     if all.iter().any(|run| since(&run)) {

@@ -1,6 +1,6 @@
 //! What an environment is for, and which procedures go there.
 
-use step::{Context, Failure};
+use step::{Context, Failure, Procedure};
 
 /// What an environment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Role {
 ///
 /// # Errors
 /// `usage`, `role` when it does not; `config` when the settings do not say what the environment is for.
-pub fn allows(context: &Context, procedure: &str) -> Result<(), Failure> {
+pub fn allows(context: &Context, procedure: &Procedure) -> Result<(), Failure> {
     let environment = context.environment()?;
     let role = role(environment, context.settings.shared("role")?.as_deref())?;
     judge(procedure, environment, role)
@@ -39,20 +39,20 @@ fn role(environment: &str, said: Option<&str>) -> Result<Role, Failure> {
     }
 }
 
-fn judge(procedure: &str, environment: &str, role: Role) -> Result<(), Failure> {
+fn judge(procedure: &Procedure, environment: &str, role: Role) -> Result<(), Failure> {
     let wanted = match procedure {
-        "candidate" | "rehearsal" => Role::Staging,
-        "release" | "hotfix" => Role::Production,
+        Procedure::Candidate | Procedure::Rehearsal => Role::Staging,
+        Procedure::Release | Procedure::Hotfix => Role::Production,
         _ => return Ok(()),
     };
     if role == wanted {
         return Ok(());
     }
     let message = match procedure {
-        "candidate" => format!(
+        Procedure::Candidate => format!(
             "{environment} is for production: a candidate goes to staging, and customers get releases"
         ),
-        "rehearsal" => {
+        Procedure::Rehearsal => {
             format!("nothing is rehearsed in production ({environment}): name another environment")
         }
         _ => format!(
@@ -69,18 +69,18 @@ mod tests {
     #[test]
     fn only_the_right_procedures_go_to_an_environment() {
         for (procedure, role, fine) in [
-            ("candidate", Role::Staging, true),
-            ("candidate", Role::Production, false),
-            ("rehearsal", Role::Staging, true),
-            ("rehearsal", Role::Production, false),
-            ("release", Role::Staging, false),
-            ("release", Role::Production, true),
-            ("hotfix", Role::Staging, false),
-            ("hotfix", Role::Production, true),
-            ("rollback", Role::Staging, true),
-            ("rollback", Role::Production, true),
+            (Procedure::Candidate, Role::Staging, true),
+            (Procedure::Candidate, Role::Production, false),
+            (Procedure::Rehearsal, Role::Staging, true),
+            (Procedure::Rehearsal, Role::Production, false),
+            (Procedure::Release, Role::Staging, false),
+            (Procedure::Release, Role::Production, true),
+            (Procedure::Hotfix, Role::Staging, false),
+            (Procedure::Hotfix, Role::Production, true),
+            (Procedure::Rollback, Role::Staging, true),
+            (Procedure::Rollback, Role::Production, true),
         ] {
-            assert_eq!(judge(procedure, "x", role).is_ok(), fine, "{procedure} {role:?}");
+            assert_eq!(judge(&procedure, "x", role).is_ok(), fine, "{procedure} {role:?}");
         }
     }
 

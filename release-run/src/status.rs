@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use step::{Answer, Failure, plain_line};
+use step::{Answer, Failure, Procedure, plain_line};
 
 use crate::lock::entry::{Hold, Lock};
 use crate::names::{Name, Scope};
@@ -136,7 +136,7 @@ fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value
 
 /// What the newest run that changed what customers see wrote down as its way back, and how old that is.
 fn way_back(record: &Record, now: Timestamp) -> Option<(String, Value)> {
-    if !record.changed_customers() || ["rollback", "rehearsal"].contains(&record.procedure.as_str()) {
+    if !record.changed_customers() || matches!(record.procedure, Procedure::Rollback | Procedure::Rehearsal) {
         return None;
     }
     let of = |fact: &str, key: &str| record.facts.get(fact)?.get(key)?.as_str().map(str::to_owned);
@@ -192,9 +192,9 @@ fn sentence(record: &Record, at_work: bool, now: Timestamp) -> (&'static str, St
 fn next(record: &Record) -> String {
     let mut words = vec![format!(
         "rilis-{}",
-        if record.procedure == "rehearsal" { "rehearse" } else { &record.procedure }
+        if record.procedure == Procedure::Rehearsal { "rehearse" } else { record.procedure.word() }
     )];
-    let usual = if ["candidate", "rehearsal"].contains(&record.procedure.as_str()) {
+    let usual = if matches!(record.procedure, Procedure::Candidate | Procedure::Rehearsal) {
         "staging"
     } else {
         "production"
@@ -202,14 +202,14 @@ fn next(record: &Record) -> String {
     if record.environment != usual {
         words.extend(["--env".to_owned(), record.environment.clone()]);
     }
-    if record.procedure == "hotfix" {
+    if record.procedure == Procedure::Hotfix {
         words.extend(["--reason".to_owned(), "the same reason".to_owned()]);
     }
-    if let (true, Some(of)) = (record.procedure == "rollback", &record.of) {
+    if let (true, Some(of)) = (record.procedure == Procedure::Rollback, &record.of) {
         words.extend(["--of".to_owned(), of.clone()]);
     }
     if let (true, Some(version)) =
-        (["candidate", "release", "hotfix"].contains(&record.procedure.as_str()), &record.version)
+        (record.procedure == Procedure::Candidate || record.procedure.is_release(), &record.version)
     {
         words.push(version.clone());
     }

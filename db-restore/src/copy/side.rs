@@ -315,7 +315,7 @@ impl<'a> Side<'a, '_> {
             Some(estimate(done, objects, size?.unsigned_abs(), bytes, began.elapsed().as_secs()))
         };
         let job = Job { database: Some(self.name), login, lenient: dump.lenient, ..self.job(dump, &doing) };
-        let job = Job { progress: Some(&progress), ..job };
+        let job = Job { progress: Some(&progress), filling: true, ..job };
         let jobs = format!("--jobs={}", if dump.parallel { self.settings.jobs } else { 1 });
         let strict: &[&str] = if dump.lenient { &[] } else { &["--exit-on-error"] };
         job.run(&[strict, &["--verbose", "--no-owner", "--no-acl", &jobs, &used, &path]].concat())

@@ -14,7 +14,7 @@ pub mod undo;
 pub mod verify;
 
 use facts::{Loss, Replaces};
-use step::{Acted, Failure, Outcome, Permit, Run, shell};
+use step::{Acted, Failure, Outcome, Permit, Procedure, Run, shell};
 
 use crate::args::RestoreArgs;
 use crate::copy::given::Given;
@@ -390,7 +390,9 @@ pub fn act(
     let incident = wish.incident_at.map(plan::instant);
     let environment = run.context.environment()?;
     // Within the runbook the restore is a step of the run: done beside it, the run would do it once more.
-    let next = if run.document.procedure() == "rollback" && run.document.facts().contains_key("data_plan") {
+    let next = if run.document.procedure() == Procedure::Rollback
+        && run.document.facts().contains_key("data_plan")
+    {
         shell::command([
             "rilis-rollback",
             "--env",

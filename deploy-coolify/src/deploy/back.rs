@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use facts::Previous;
-use step::{Acted, Deadline, Failure, Permit, Run};
+use step::{Acted, Deadline, Failure, Permit, Procedure, Run};
 
 use super::Purpose;
 use super::begin::begin;
@@ -93,8 +93,8 @@ fn with_way_back(run: &Run, settings: &Settings, failure: Failure) -> Failure {
     let Ok(Some(previous)) = run.fact::<Previous>("previous") else { return failure };
     match run.document.procedure() {
         // It decides itself what becomes of the data.
-        "release" | "hotfix" => failure.next(Next::runbook(&run.context)),
-        "manual" if !back => failure.next(Next::rollback(&run.context, settings, &previous)),
+        Procedure::Release | Procedure::Hotfix => failure.next(Next::runbook(&run.context)),
+        Procedure::Manual if !back => failure.next(Next::rollback(&run.context, settings, &previous)),
         _ => failure,
     }
 }

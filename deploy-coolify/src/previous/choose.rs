@@ -5,7 +5,7 @@
 use facts::{Deployment, Previous};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use step::Failure;
+use step::{Failure, Procedure};
 
 use super::name;
 use image::split;
@@ -17,7 +17,7 @@ pub struct Told {
     /// The id of its documents.
     #[serde(default)]
     pub document: Option<String>,
-    pub procedure: String,
+    pub procedure: Procedure,
     /// `finished`, or how far it has come.
     #[serde(default)]
     pub state: String,
@@ -52,7 +52,7 @@ pub enum Choice<'a> {
 impl Told {
     /// Whether its version is what people released; a candidate is called by its tag.
     pub fn is_a_release(&self) -> bool {
-        ["release", "hotfix"].contains(&self.procedure.as_str())
+        self.procedure.is_release()
     }
 
     /// What its documents say.
@@ -61,7 +61,7 @@ impl Told {
     }
 
     fn is_rollback(&self) -> bool {
-        self.procedure == "rollback"
+        self.procedure == Procedure::Rollback
     }
 
     /// What ran before it.

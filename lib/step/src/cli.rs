@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ColorChoice, Command};
 
 use crate::failure::EXIT_CODES;
-use crate::{Program, parse_duration};
+use crate::{Procedure, Program, parse_duration};
 
 /// The options that every step has.
 #[derive(Args, Clone, Debug)]
@@ -31,8 +32,8 @@ pub struct Common {
     #[arg(long, global = true)]
     pub(crate) fresh: bool,
     /// What a new document is called: candidate, release, hotfix, rollback, rehearsal or manual
-    #[arg(long, value_name = "NAME", global = true, value_parser = ["candidate", "release", "hotfix", "rollback", "rehearsal", "manual"], hide_possible_values = true)]
-    pub(crate) procedure: Option<String>,
+    #[arg(long, value_name = "NAME", global = true, value_parser = procedure(), hide_possible_values = true)]
+    pub(crate) procedure: Option<Procedure>,
     /// Read these settings instead of the release.toml found upwards from here
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
@@ -59,12 +60,17 @@ pub struct Common {
 
 impl Common {
     /// What a new document is called, if that was said.
-    pub fn procedure(&self) -> Option<&str> {
-        self.procedure.as_deref()
+    pub fn procedure(&self) -> Option<&Procedure> {
+        self.procedure.as_ref()
     }
 }
 
 /// A version is a plain word: what kind of versions a product has is the changelog's affair.
+fn procedure() -> impl TypedValueParser<Value = Procedure> {
+    let words = ["candidate", "release", "hotfix", "rollback", "rehearsal", "manual"];
+    PossibleValuesParser::new(words).map(Procedure::from)
+}
+
 fn release(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     let version = bare.unwrap_or(text);

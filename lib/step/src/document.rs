@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::{Failure, json_trouble};
+use crate::{Failure, Procedure, json_trouble};
 
 /// The schema that this program reads and writes.
 const SCHEMA: u64 = 1;
@@ -23,7 +23,12 @@ pub struct Document {
 
 impl Document {
     /// Opens a new document.
-    pub(crate) fn open(product: Option<&str>, version: Option<&str>, procedure: &str, plan: bool) -> Self {
+    pub(crate) fn open(
+        product: Option<&str>,
+        version: Option<&str>,
+        procedure: &Procedure,
+        plan: bool,
+    ) -> Self {
         let now = Timestamp::now();
         let mut facts = Map::new();
         if let Some(product) = product {
@@ -32,7 +37,7 @@ impl Document {
         let document = json!({
             "schema": SCHEMA,
             "id": new_id(product.unwrap_or("unnamed"), version, now),
-            "procedure": procedure,
+            "procedure": procedure.word(),
             "mode": if plan { "plan" } else { "apply" },
             "opened": format!("{now:.0}"),
             "facts": facts,
@@ -91,9 +96,9 @@ impl Document {
         self.text("id")
     }
 
-    /// `candidate`, `release`, `hotfix`, `rollback`, `rehearsal` or `manual`.
-    pub fn procedure(&self) -> &str {
-        self.text("procedure")
+    /// What the run is.
+    pub fn procedure(&self) -> Procedure {
+        self.text("procedure").into()
     }
 
     /// When it was opened, RFC 3339.
@@ -219,14 +224,14 @@ mod tests {
     use super::*;
 
     fn document() -> Document {
-        Document::open(Some("shop"), Some("1.2.0"), "release", false)
+        Document::open(Some("shop"), Some("1.2.0"), &Procedure::Release, false)
     }
 
     #[test]
     fn what_was_opened_can_be_read_again() {
         let bytes = serde_json::to_vec(&document().into_value()).expect("written");
         let read = Document::parse(&bytes).expect("read");
-        assert_eq!((read.procedure(), read.is_plan()), ("release", false));
+        assert_eq!((read.procedure(), read.is_plan()), (Procedure::Release, false));
         assert!(read.id().starts_with("shop-1.2.0-20"), "{}", read.id());
     }
 

@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 use crate::misuse::{self, Misuse};
 use crate::redact::{redact_value, remember_environment, scrub};
 use crate::run::Run;
-use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Settings, Voice};
+use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Procedure, Settings, Voice};
 
 const NO_DOCUMENT: u8 = 65;
 const NOT_WRITTEN: u8 = 74;
@@ -49,8 +49,8 @@ pub trait Program: clap::Parser {
         false
     }
     /// The procedure that a document opened by this command line belongs to.
-    fn opens(&self) -> &'static str {
-        "manual"
+    fn opens(&self) -> Procedure {
+        Procedure::Manual
     }
     /// The step: observe, plan, apply, confirm.
     ///
@@ -248,8 +248,8 @@ impl<P: Program> Process<'_, P> {
     fn open(&self, settings: Option<&Settings>) -> Document {
         // A product that cannot be read is complained about by `prepare`, with a document to write it into.
         let product = settings.and_then(|s| s.product("name").ok().flatten());
-        let procedure = self.common.procedure.as_deref().unwrap_or(self.program.opens());
-        Document::open(product.as_deref(), self.common.release.as_deref(), procedure, self.common.plan)
+        let procedure = self.common.procedure.clone().unwrap_or_else(|| self.program.opens());
+        Document::open(product.as_deref(), self.common.release.as_deref(), &procedure, self.common.plan)
     }
 
     /// Facts that the command line and the settings give, and that must agree with the document.

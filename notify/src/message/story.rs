@@ -5,7 +5,7 @@ use facts::Loss;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use step::Document;
+use step::{Document, Procedure};
 
 use super::link::Link;
 use super::markup::{cut, hashtag};
@@ -20,7 +20,7 @@ const STEPS: usize = 30;
 pub struct Story {
     /// `release_ok`, `rollback_failed`, ...: the template's name.
     pub event: String,
-    pub procedure: String,
+    pub procedure: Procedure,
     pub sign: &'static str,
     pub product: Option<String>,
     pub environment: Option<String>,
@@ -94,8 +94,8 @@ pub struct Step {
 impl Story {
     /// Tells a document. `stopped` is the exit code of a run that ended behind it without a document that says why.
     pub fn of(document: &Document, stopped: Option<u8>) -> Self {
-        let procedure = document.procedure().to_owned();
-        let rollback = procedure == "rollback";
+        let procedure = document.procedure();
+        let rollback = procedure == Procedure::Rollback;
         let failed = failed_at(document, stopped);
         let replaced = within(document, "replaces", "version");
         let before = within(document, "previous", "version");
@@ -137,7 +137,7 @@ impl Story {
 
     /// Whether the team must not miss it, and would rather hear it twice than not at all.
     pub fn urgent(&self) -> bool {
-        self.failed.is_some() || self.procedure == "rollback"
+        self.failed.is_some() || self.procedure == Procedure::Rollback
     }
 }
 
@@ -256,7 +256,7 @@ fn times(document: &Document) -> (u64, Option<String>) {
 
 fn hashtags(document: &Document, failed: bool) -> Vec<String> {
     let procedure = document.procedure();
-    let ended = if failed { format!("{procedure}_failed") } else { procedure.to_owned() };
+    let ended = if failed { format!("{procedure}_failed") } else { procedure.to_string() };
     let words = [fact(document, "product"), fact(document, "environment"), Some(ended.as_str())];
     words.into_iter().flatten().map(|word| hashtag(&cut(word, 1, 60))).collect()
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use step::keeper::{Lent, VARIABLE, now};
-use step::{Answer, Context, Failure, Permit, Voice};
+use step::{Answer, Context, Failure, Permit, Procedure, Voice};
 
 use crate::args::Settings;
 use crate::remote::{Draft, Put, Remote};
@@ -34,7 +34,7 @@ const ORDER: Duration = Duration::from_secs(60);
 /// What a runbook wants of its keeper.
 #[derive(Debug, Default)]
 pub struct Order {
-    pub procedure: String,
+    pub procedure: Procedure,
     pub version: Option<String>,
     pub of: Option<String>,
     pub plan: bool,

@@ -7,12 +7,19 @@ mod large;
 mod measure;
 mod tables;
 
-/// Each thing is done so often unless the one argument says how often; the median counts.
+/// Each thing is done so often unless the first argument says how often; the median counts. A second one names a part: large, tables, far.
 const ROUNDS: usize = 3;
 
 fn main() {
     let rounds = std::env::args().nth(1).map_or(ROUNDS, |n| n.parse().expect("how many rounds"));
-    large::run(rounds);
-    tables::run(rounds);
-    far::run(rounds);
+    match std::env::args().nth(2).as_deref() {
+        Some("large") => large::run(rounds),
+        Some("tables") => tables::run(rounds),
+        Some("far") => far::run(rounds),
+        _ => {
+            large::run(rounds);
+            tables::run(rounds);
+            far::run(rounds);
+        }
+    }
 }
