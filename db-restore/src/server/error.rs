@@ -16,6 +16,11 @@ pub fn broken(error: &tokio_postgres::Error) -> Failure {
         Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => {
             Failure::temporary("busy", "somebody else holds what this statement needs").cause(said(error))
         }
+        // As many locks as the database has tables: one dump, or one restore, holds them all.
+        Some(code) if *code == SqlState::OUT_OF_MEMORY && said(error).contains("shared memory") => {
+            let message = "PostgreSQL has no room for so many locks: raise max_locks_per_transaction, restart it, and run this again";
+            Failure::config("query", message).cause(said(error))
+        }
         Some(_) => Failure::failed("query", "PostgreSQL refused a statement").cause(said(error)),
         None => {
             Failure::temporary("database-lost", "the session with PostgreSQL broke off").cause(said(error))

@@ -330,3 +330,19 @@ fn a_snapshot_of_another_run_whose_name_is_the_same_is_not_replaced() {
     assert_eq!(failed["failure"]["acted"], "no");
     assert!(!folder.join(format!(".tmp-{BEFORE}")).exists(), "what was dumped in vain is removed");
 }
+
+#[test]
+fn a_server_without_room_for_so_many_locks_is_said_with_the_setting() {
+    let bin = program("postgres").parent().expect("a folder").to_owned();
+    let few = ["-c", "max_locks_per_transaction=10", "-c", "max_connections=20"];
+    let bench = Bench::on(Cluster::of(&bin, &few));
+    for n in 0..15 {
+        let some = format!(
+            "do $$ begin for m in 1..100 loop execute format('create table t%s_%s (id int)', {n}, m); end loop; end $$"
+        );
+        bench.cluster.execute("shop", &some);
+    }
+    let (code, failed, stderr) = bench.run(&["snapshot"], &opened(BEFORE));
+    assert!(code != 0 && stderr.contains("max_locks_per_transaction"), "{failed} {stderr}");
+    assert_eq!(failed["failure"]["acted"], "no");
+}
