@@ -52,7 +52,7 @@ sweep-notify: ## notify through 280 faults and 140 kills at random (NOTIFY_SWEEP
 	NOTIFY_SWEEP=$${NOTIFY_SWEEP:-280} $(CARGO) test -p notify --test cli sweep
 
 sweep-db: setup ## db-restore killed at every line of every command, every fault, every kind of loss, every odd database (long)
-	SWEEP=all $(CARGO) test -p db-restore --test guard --test odd
+	SWEEP=all $(CARGO) test --workspace --test guard --test odd
 	SWEEP=all $(CARGO) test -p db-restore --test cli -- claims:: hard:: loss:: manifest:: unwritten::
 
 sweep-cdn: setup ## cdn-purge on 1,000 generated fleets of real caches (FLEETS=N)

@@ -237,14 +237,19 @@ impl<R: BufRead> Script<R> {
             return Ok(Piece::Statement(statement));
         }
         let follows = self.line[self.at..].trim_ascii().is_empty();
-        if statement.words.ends_with(&["from".into(), "stdin".into()])
-            && statement.words.len() <= 5
-            && follows
-        {
+        if follows && is_copy(&statement.words) {
             return Ok(Piece::Copy(statement));
         }
         Err(format!("line {}: it has a COPY that pg_dump does not write", self.number))
     }
+}
+
+/// `COPY`, a table's name with or without its schema's, and `FROM stdin`. A quoted name is a quotation mark, and one more for each in it.
+fn is_copy(words: &[String]) -> bool {
+    let [copy, name @ .., from, stdin] = words else { return false };
+    let plain: Vec<&str> = name.iter().map(String::as_str).filter(|word| *word != "\"").collect();
+    let odd = plain.iter().any(|word| ["from", "to", "program"].contains(word));
+    copy == "copy" && from == "from" && stdin == "stdin" && !name.is_empty() && plain.len() <= 2 && !odd
 }
 
 impl Reading {

@@ -215,9 +215,13 @@ impl<'a> Side<'a, '_> {
             self.archive(&mut apply, login, dump, bytes)?;
         }
         let (owners, rights) = (apply.names_owners, apply.names_rights);
+        if let Some(login) = login.filter(|_| !owners) {
+            // Before the rights, which their owners may have to give (`--use-set-session-authorization`).
+            self.owners(permit, apply.superuser, login)?;
+        }
         apply.finish()?;
         if let Some(login) = login {
-            self.nothing_left(permit, apply.superuser, login, owners)?;
+            nothing_left(permit, apply.superuser, login)?;
         }
         if dump.foreign && !rights {
             self.rights(permit, apply.superuser)?;
@@ -321,36 +325,32 @@ impl<'a> Side<'a, '_> {
         job.run(&[strict, &["--verbose", "--no-owner", "--no-acl", &jobs, &used, &path]].concat())
     }
 
-    /// The worker must own nothing any more: what it still owns was made by what ran, or by a dump that names no owners.
-    fn nothing_left(
-        &self,
-        permit: &Permit,
-        superuser: &mut Session,
-        login: &Login,
-        named: bool,
-    ) -> Result<(), Failure> {
-        if !named {
-            let database = &self.settings.database;
-            let mut live = self.server.connect(database)?;
-            let (given, unknown) = rights::owners(permit, &mut live, superuser, (&login.user, database))?;
-            self.context.voice.warn(&format!(
-                "the archive names no owners (--no-owner): {given} objects have those of {database}, {} that are not there the database's own",
-                unknown.len()
-            ));
-            unknown.iter().for_each(|what| self.context.voice.detail(&format!("not in {database}: {what}")));
-            return Ok(());
-        }
-        let left = left_by(permit, superuser, login)?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        let message = "something in the dump has made objects of its own while it was restored, or its owner is not in the dump";
-        Err(left.iter().fold(Failure::failed("unproven", message), Failure::cause))
+    /// An archive that names no owners gets those of the live database.
+    fn owners(&self, permit: &Permit, superuser: &mut Session, login: &Login) -> Result<(), Failure> {
+        let database = &self.settings.database;
+        let mut live = self.server.connect(database)?;
+        let (given, unknown) = rights::owners(permit, &mut live, superuser, (&login.user, database))?;
+        self.context.voice.warn(&format!(
+            "the archive names no owners (--no-owner): {given} objects have those of {database}, {} that are not there the database's own",
+            unknown.len()
+        ));
+        unknown.iter().for_each(|what| self.context.voice.detail(&format!("not in {database}: {what}")));
+        Ok(())
     }
 
     fn job<'b>(&'b self, dump: &'b Dump, doing: &'b str) -> Job<'b> {
         Job::new(self.context, self.settings, &dump.tool.path, doing)
     }
+}
+
+/// The worker must own nothing any more: what it still owns was made by what ran.
+fn nothing_left(permit: &Permit, superuser: &mut Session, login: &Login) -> Result<(), Failure> {
+    let left = left_by(permit, superuser, login)?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let message = "something in the dump has made objects of its own while it was restored, or its owner is not in the dump";
+    Err(left.iter().fold(Failure::failed("unproven", message), Failure::cause))
 }
 
 /// What a role still owns in a copy, in words.

@@ -40,9 +40,17 @@ fn statements_end_where_the_server_says_that_they_end() {
 fn data_is_data() {
     let text = "COPY public.t (a) FROM stdin;\n\\N\n\\connect x\n;\n\\.\nselect 1;\n";
     assert_eq!(all(text), Ok(vec!["COPY public.t (a) FROM stdin [3]".into(), "select 1".into()]));
+    for table in
+        ["\"a.b\".\"c\"\"d; drop table x; --\"", "public.\"COPY x FROM stdin;\"", "public.\"select\"", "a.b"]
+    {
+        let text = format!("COPY {table} (\"e'f\", \"ü 中\") FROM stdin;\n1\t2\n\\.\n");
+        assert!(all(&text).is_ok(), "{text}: {:?}", all(&text));
+    }
     assert!(all("COPY t (a) FROM stdin;\n1\n").expect_err("cut").contains("cut off"));
     assert!(all("COPY t (a) FROM stdin; select 1;\n1\n\\.\n").is_err());
     assert!(all("COPY t TO PROGRAM 'x';\n").is_err());
+    assert!(all("COPY t FROM PROGRAM 'x' FROM stdin;\n\\.\n").is_err());
+    assert!(all("COPY FROM stdin;\n\\.\n").is_err());
     assert!(all("COPY (select 1) TO stdout;\n").is_err());
 }
 
