@@ -26,6 +26,8 @@ pub struct Hand<'a> {
 
 /// What was done, in a sentence.
 fn said(sentence: String) -> Answer {
+    // A lock or a hold has the words of whoever wrote it.
+    let sentence = step::plain_line(&sentence);
     let value = json!({ "said": sentence });
     Answer::new(sentence, value)
 }

@@ -70,13 +70,21 @@ impl Name {
         match parts[..] {
             ["v2", product, environment, "lock"] => Some(Name::Lock(scope(product, environment))),
             ["v2", product, environment, "hold"] => Some(Name::Hold(scope(product, environment))),
-            ["v2", product, environment, "run", run] => {
+            ["v2", product, environment, "run", run] if is_run(run) => {
                 Some(Name::Run(scope(product, environment), own(run)))
             }
             ["lock", environment] => Some(Name::OldLock(own(environment))),
             ["hold", environment] => Some(Name::OldHold(own(environment))),
             ["runs", run] => Some(Name::OldRun(own(run))),
             _ => None,
+        }
+    }
+
+    /// The environment that it is of; none where earlier versions kept all together.
+    pub fn scope(&self) -> Option<&Scope> {
+        match self {
+            Name::Lock(scope) | Name::Hold(scope) | Name::Run(scope, _) => Some(scope),
+            Name::OldLock(_) | Name::OldHold(_) | Name::OldRun(_) => None,
         }
     }
 
@@ -108,6 +116,12 @@ pub fn is_run(name: &str) -> bool {
     is_word(name) && name.len() > shape.len() && name.bytes().zip(shape).all(like)
 }
 
+/// Whether a run's name says that it was opened more than a day from now: no clock is so wrong, and it would come before all others.
+pub fn is_to_come(name: &str, now: jiff::Timestamp) -> bool {
+    let limit = (now + jiff::SignedDuration::from_hours(24)).strftime("%Y%m%dT%H%M%SZ").to_string();
+    name.get(..limit.len()).is_some_and(|opened| opened > limit.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -137,6 +151,7 @@ mod tests {
             "refs/rilis/runs/",
             "refs/rilis/v2/p/e/run/..",
             "refs/rilis/v2/p/e/run/-x",
+            "refs/rilis/v2/p/e/run/plan",
             "refs/rilis/v2/p/e/other",
             "refs/rilis/v3/p/e/lock",
             "refs/heads/main",

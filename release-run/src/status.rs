@@ -48,9 +48,11 @@ impl Picture<'_> {
         let mut shown = Vec::new();
         for (name, place) in &places {
             let (mut more, mut value) = environment(name, place, now);
+            let mut over_taken = false;
             for record in place.runs.iter().take(self.last) {
                 let at_work = place.lock.as_ref().is_some_and(|l| l.held && l.run == record.run);
-                more.extend(run(record, at_work, &mut shown, now));
+                more.extend(run(record, (at_work, over_taken), &mut shown, now));
+                over_taken |= record.changed_customers();
             }
             if place.runs.len() > self.last {
                 more.push(format!("  and {} older (--last N)", place.runs.len() - self.last));
@@ -69,11 +71,11 @@ impl Picture<'_> {
         if self.refused > 0 {
             lines.push(crate::remote::unsigned(self.refused, "the remote"));
         }
-        if !self.index.skipped.is_empty() {
-            lines.push(format!(
-                "passed over on the remote, because they are not ours: {}",
-                self.index.skipped.join(", ")
-            ));
+        if let Some(names) = self.index.passed_over() {
+            lines.push(format!("passed over on the remote, because they are not ours: {names}"));
+        }
+        for scope in &self.index.flooded {
+            lines.extend(self.index.is_whole(scope).err().map(|failure| failure.message.clone()));
         }
         if shown.is_empty() {
             lines.push("no run yet".to_owned());
@@ -152,10 +154,15 @@ fn way_back(record: &Record, now: Timestamp) -> Option<(String, Value)> {
     Some((sentence, json!({ "run": record.run, "build": build, "snapshot": of("snapshot", "id") })))
 }
 
-/// One run: its name, one sentence, what to type next.
-fn run(record: &Record, at_work: bool, shown: &mut Vec<Value>, now: Timestamp) -> Vec<String> {
+/// One run: its name, one sentence, what to type next: nothing where a later run has changed what it saw.
+fn run(
+    record: &Record,
+    (at_work, over_taken): (bool, bool),
+    shown: &mut Vec<Value>,
+    now: Timestamp,
+) -> Vec<String> {
     let (state, sentence) = sentence(record, at_work, now);
-    let next = if at_work || record.is_over() { None } else { Some(next(record)) };
+    let next = if at_work || over_taken || record.is_over() { None } else { next(record) };
     shown.push(json!({ "run": record.run, "state": state, "sentence": sentence, "next": next }));
     let mut lines = vec![format!("  {}", record.run), format!("    {sentence}")];
     lines.extend(next.map(|next| format!("  next: {next}")));
@@ -188,12 +195,21 @@ fn sentence(record: &Record, at_work: bool, now: Timestamp) -> (&'static str, St
     }
 }
 
-/// The command that goes on with a run, in our own words: nothing of what a document says to type.
-fn next(record: &Record) -> String {
-    let mut words = vec![format!(
-        "rilis-{}",
-        if record.procedure == Procedure::Rehearsal { "rehearse" } else { record.procedure.word() }
-    )];
+/// The command that goes on with a run, or the way back from one that failed in front of customers, in our own words: nothing of what a
+/// document says to type.
+fn next(record: &Record) -> Option<String> {
+    let failed = record.last.as_ref().is_some_and(|last| last.failed.is_some());
+    let back = record.procedure.is_release() && failed && record.changed_customers();
+    let runbook = match record.procedure {
+        _ if back => "rilis-rollback",
+        Procedure::Candidate => "rilis-candidate",
+        Procedure::Release => "rilis-release",
+        Procedure::Hotfix => "rilis-hotfix",
+        Procedure::Rollback => "rilis-rollback",
+        Procedure::Rehearsal => "rilis-rehearse",
+        Procedure::Manual | Procedure::Other(_) => return None,
+    };
+    let mut words = vec![runbook.to_owned()];
     let usual = if matches!(record.procedure, Procedure::Candidate | Procedure::Rehearsal) {
         "staging"
     } else {
@@ -201,6 +217,9 @@ fn next(record: &Record) -> String {
     };
     if record.environment != usual {
         words.extend(["--env".to_owned(), record.environment.clone()]);
+    }
+    if back {
+        return Some(step::shell::command(words));
     }
     if record.procedure == Procedure::Hotfix {
         words.extend(["--reason".to_owned(), "the same reason".to_owned()]);
@@ -211,9 +230,12 @@ fn next(record: &Record) -> String {
     if let (true, Some(version)) =
         (record.procedure == Procedure::Candidate || record.procedure.is_release(), &record.version)
     {
+        if !version.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
+        }
         words.push(version.clone());
     }
-    step::shell::command(words)
+    Some(step::shell::command(words))
 }
 
 /// How long ago, for people.
@@ -247,6 +269,7 @@ mod tests {
             ("open", "shop 1.2.0: stopped after tag-rc, not finished (60 s ago)".into())
         );
         assert_eq!(sentence(&open, true, at(60)).0, "at work");
+        let next = |run: &Record| next(run).expect("a command");
         assert_eq!(next(&open), "rilis-release 1.2.0");
         assert_eq!(next(&stopped("hotfix")), "rilis-hotfix --reason 'the same reason' 1.2.0");
         let mut back = stopped("rollback");
@@ -260,6 +283,26 @@ mod tests {
             Some(Last { step: "cdn-purge".into(), said: "old page".into(), failed: Some("yes".into()) });
         let expected = "shop 1.2.0: failed at cdn-purge: old page (that step has changed something)";
         assert_eq!(sentence(&failed, false, at(1)), ("failed", expected.into()));
+    }
+
+    #[test]
+    fn what_is_next_is_the_way_back_of_a_failure_that_customers_see_and_never_a_word_of_others() {
+        let mut failed = stopped("release");
+        failed.last =
+            Some(Last { step: "deploy".into(), said: "HTTP 500".into(), failed: Some("yes".into()) });
+        assert_eq!(next(&failed).as_deref(), Some("rilis-release 1.2.0"), "nobody has seen anything of it");
+        failed.begin("deploy", crate::record::Changes::Customers, at(1));
+        assert_eq!(next(&failed).as_deref(), Some("rilis-rollback"));
+        let shown = |over_taken| {
+            let mut shown = Vec::new();
+            run(&failed, (false, over_taken), &mut shown, at(2)).join("\n")
+        };
+        assert!(shown(false).contains("next: ") && !shown(true).contains("next: "));
+        let mut planted = stopped("x/../evil.sh");
+        assert_eq!(next(&planted), None);
+        planted.procedure = Procedure::Release;
+        planted.version = Some("--no-snapshot".into());
+        assert_eq!(next(&planted), None);
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Told {
     }
 
     /// Whether it is what brought a build.
-    fn brought(&self, build: &Previous) -> bool {
+    pub fn brought(&self, build: &Previous) -> bool {
         let deployments: Vec<Deployment> = self.fact("deployments").unwrap_or_default();
         let named =
             deployments.iter().any(|d| build.deployments.iter().any(|b| b.deployment == d.deployment));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use step::{Failure, Kind as FailureKind, Outcome, Run};
 
-use super::choose::{Choice, Outside, Told, choose};
+use super::choose::{self, Choice, Outside, Told, choose};
 use super::history::{self, current_and_before};
 use super::kept::{self, Kept};
 use super::{bare, name, same_build, what_is_there};
@@ -36,7 +36,9 @@ pub fn open(
     target: &Target,
 ) -> Result<Outcome, Failure> {
     if let Some(replaces) = run.fact::<Replaces>("replaces")? {
-        return go_on(run, settings, net, &replaces);
+        let named =
+            from.of.is_some() || from.named.is_some() || !target.image.is_empty() || target.commit.is_some();
+        return go_on(run, settings, net, &replaces, (named, incident_at));
     }
     let (previous, replaces) = {
         let world = World::new(&run.context, settings, net);
@@ -75,14 +77,71 @@ pub fn open(
 }
 
 /// A rollback that was opened before and stopped: is what runs still what it was planned for, and the image still there?
-fn go_on(run: &Run, settings: &Settings, net: &Net, replaces: &Replaces) -> Result<Outcome, Failure> {
+/// Whatever of it a person has not said must be what Coolify's history says: its documents may have come from somebody who may push.
+fn go_on(
+    run: &Run,
+    settings: &Settings,
+    net: &Net,
+    replaces: &Replaces,
+    (named, incident_at): (bool, Option<&str>),
+) -> Result<Outcome, Failure> {
     let target = Previous { commit: run.fact("commit")?, image: run.fact("image")?, ..Previous::default() };
     let world = World::new(&run.context, settings, net);
     net.block(async {
         planned_for(&world, &target, replaces).await?;
+        if !named {
+            agrees(&world, &target, replaces).await?;
+        }
         can_be_had(&world, &target).await
     })?;
+    let since: Option<String> = run.fact("incident_at")?;
+    if since != replaces.deployed_at && since.as_deref() != incident_at {
+        let message = format!(
+            "this run says that the data is wrong since {}, which is not when its deployment began: say so again with --incident-at TIME",
+            since.as_deref().unwrap_or("an unknown time")
+        );
+        return Err(Failure::refused("which-run", message));
+    }
     Ok(Outcome::unchanged(format!("still back to {}", name(&target))))
+}
+
+/// Whether Coolify's history says the same of where this rollback goes, and since when. What cannot be asked now was agreed upon before.
+async fn agrees(world: &World<'_>, target: &Previous, left: &Replaces) -> Result<(), Failure> {
+    let apps = world.applications().await?;
+    apps.iter().try_for_each(|app| is_its_image(app, target))?;
+    let Ok(now) = what_runs(world).await else { return Ok(()) };
+    if now.as_ref().is_some_and(|now| choose::is_same(now, target)) {
+        return Ok(());
+    }
+    let one = async |app: &Application| {
+        let past = past_of(world, app, now.as_ref()).await?;
+        let came = past.came.filter(|came| left.deployed_at.as_ref().is_some_and(|at| at != came));
+        let others = [&past.before, &past.preceding, &past.finished];
+        let is_one =
+            others.iter().any(|other| other.as_ref().is_some_and(|other| choose::is_same(other, target)));
+        if past.before.is_some() && !is_one {
+            return Err(disagrees(
+                app,
+                &format!("{} ran before", name(past.before.as_ref().unwrap_or(target))),
+                target,
+            ));
+        }
+        match came {
+            Some(came) => Err(disagrees(app, &format!("what it leaves came at {came}"), target)),
+            None => Ok(()),
+        }
+    };
+    each(&apps, one).await.map(|_| ())
+}
+
+fn disagrees(app: &Application, says: &str, target: &Previous) -> Failure {
+    let message = format!(
+        "this rollback goes back to {}, and Coolify's history of {} says that {says}: name the run that it goes back from with --of RUN, or close \
+         this one (rilis-abandon) and start over",
+        name(target),
+        app.name
+    );
+    Failure::refused("which-run", message)
 }
 
 /// Code that cannot come back is no reason to take the data back, so it is looked at first; but only a plain no stops the way back.
@@ -260,10 +319,15 @@ async fn from_runs(
             format!("Coolify's history does not go back to {}: the word of {run} counts", name(&previous));
         world.context.voice.warn(&message);
     }
-    let left = now.unwrap_or_default();
-    let deployed_at = pasts.into_iter().find_map(|past| past.came);
-    // A version is what people released; which candidate's image that is says less.
+    // A run that a person has named need not be the one that brought what runs.
     let told = runs.iter().find(|told| told.run == run);
+    let own = told.filter(|told| !now.as_ref().is_some_and(|now| told.brought(now))).map(|told| &told.facts);
+    let deployed_at = match own {
+        Some(facts) => deployed_at(world, facts).await?,
+        None => pasts.into_iter().find_map(|past| past.came),
+    };
+    let left = now.unwrap_or_default();
+    // A version is what people released; which candidate's image that is says less.
     let released = |fact: &str| told.and_then(|told| told.fact::<String>(fact));
     let replaces = Replaces {
         version: told.filter(|told| told.is_a_release()).and(released("version")).or(left.version),
@@ -409,7 +473,9 @@ fn from_stack(app: &Application, rows: &[Row], says: Option<&str>) -> Result<(Pr
     }
     let previous =
         Previous { version: old.version, commit: old.commit, image: old.image, ..Previous::default() };
-    let deployed_at = instant(&current.created_at);
+    // Deployed twice, it is there since the first time.
+    let came = current.revision.as_deref().and_then(|revision| history::came_with(rows, revision));
+    let deployed_at = instant(&came.unwrap_or(current).created_at);
     let replaces =
         Replaces { version: new.version, commit: new.commit, image: new.image, deployed_at, run: None };
     Ok((previous, replaces))

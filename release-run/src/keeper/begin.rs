@@ -76,6 +76,7 @@ impl Begin<'_> {
                 all,
             })));
         }
+        index.is_whole(&Scope::new(&self.product, &self.environment))?;
         let record = match resume::turn(&wanted, &all) {
             Turn::New => self.opened(&wanted, now),
             Turn::Instead(old) => {
@@ -95,8 +96,8 @@ impl Begin<'_> {
     fn look(&self) -> Result<(Index, bool), Failure> {
         match self.remote.look() {
             Ok(index) => {
-                for name in &index.skipped {
-                    self.voice.warn(&format!("passed over on {}: {name}", self.remote.name()));
+                if let Some(names) = index.passed_over() {
+                    self.voice.warn(&format!("passed over on {}: {names}", self.remote.name()));
                 }
                 Ok((index, true))
             }
@@ -189,7 +190,9 @@ impl Begin<'_> {
         if let Some(pid) = self.places.at_work(&record.run) {
             return Err(wait(format!("a step of {shown} is still at work (process {pid})")));
         }
-        if !is_new {
+        if is_new {
+            self.places.note_begun(&record.run)?;
+        } else {
             self.voice.say(&format!("going on with {shown}"));
             self.bring(&record, &folder, index)?;
         }

@@ -73,7 +73,7 @@ impl Places {
         if let Ok(mut ignore) = ignore {
             ignore.write_all(b"*\n").map_err(|e| unusable(&runs, &e))?;
         }
-        for part in ["locks", "leases", "work"] {
+        for part in ["begun", "locks", "leases", "work"] {
             folder(&own.join(part))?;
         }
         Ok(Places { runs, own: own.to_owned() })
@@ -87,6 +87,17 @@ impl Places {
     /// Where a run's lease is noted.
     pub fn lease(&self, run: &str) -> PathBuf {
         self.own.join("leases").join(run)
+    }
+
+    /// Notes that a run was begun from this clone, where nobody can who pushes.
+    pub fn note_begun(&self, run: &str) -> Result<(), Failure> {
+        let note = self.own.join("begun").join(run);
+        std::fs::write(&note, b"").map_err(|e| unusable(&note, &e))
+    }
+
+    /// Whether a run was begun from this clone: of all others what they have done is known by their documents alone.
+    pub fn is_begun_here(&self, run: &str) -> bool {
+        self.own.join("begun").join(run).is_file()
     }
 
     /// Whether a run was begun, or gone on with, from this clone.

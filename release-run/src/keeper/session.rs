@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use signal_hook::consts::SIGKILL;
 use step::keeper::{Lent, now};
-use step::{Document, Failure};
+use step::{Document, Failure, Procedure};
 
 use super::begin::Begun;
 use super::folder::{Folder, Hand};
@@ -247,6 +247,8 @@ impl<'a> Session<'a> {
             _ => Proof::Proven,
         };
         let changed = self.record.changed_customers();
+        let foreign = self.record.procedure == Procedure::Rollback
+            && !self.keeper.places.is_begun_here(&self.record.run);
         Stand {
             before,
             plan: self.plan,
@@ -254,6 +256,7 @@ impl<'a> Session<'a> {
             lock,
             changes,
             first: self.last.is_none() && self.number == 1,
+            foreign,
         }
     }
 

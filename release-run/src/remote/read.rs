@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use git_program::Git;
+use jiff::Timestamp;
 use step::Failure;
 
 use super::Remote;
@@ -12,6 +13,8 @@ use crate::record::{LIMIT, Record};
 
 /// More runs of an environment are not looked at; the newest count.
 const RUNS: usize = 2000;
+/// So many names are shown of what was passed over.
+const SHOWN: usize = 5;
 /// A message is not longer.
 const MESSAGE: usize = LIMIT + 4096;
 /// A run has not more files, and none is larger.
@@ -33,9 +36,36 @@ pub struct Index {
     pub tips: Vec<Tip>,
     /// What is there and not ours: names that nobody here gives, entries that are too large or no commits.
     pub skipped: Vec<String>,
+    /// Where there are more runs than are read.
+    pub flooded: Vec<Scope>,
 }
 
 impl Index {
+    /// What was passed over, for people: a few of them, and how many more.
+    pub fn passed_over(&self) -> Option<String> {
+        let shown = self.skipped.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        match self.skipped.len() {
+            0 => None,
+            count if count > SHOWN => Some(format!("{shown} and {} more", count - SHOWN)),
+            _ => Some(shown),
+        }
+    }
+
+    /// Why nothing can be begun where there are more runs than are read.
+    ///
+    /// # Errors
+    /// `refused`, `flooded`.
+    pub fn is_whole(&self, scope: &Scope) -> Result<(), Failure> {
+        if !self.flooded.contains(scope) {
+            return Ok(());
+        }
+        let message = format!(
+            "the remote has more than {RUNS} runs of {} in {}: which of them counts is not known; remove what is nobody's (git ls-remote REMOTE '{ROOT}/*', git push REMOTE --delete REF)",
+            scope.product, scope.environment
+        );
+        Err(Failure::refused("flooded", message))
+    }
+
     /// A ref as it is.
     pub fn tip(&self, name: &Name) -> Option<&Tip> {
         self.tips.iter().find(|tip| tip.name == *name)
@@ -46,7 +76,10 @@ impl Index {
         self.tips.iter().filter_map(|tip| {
             let Name::Run(scope, run) = &tip.name else { return None };
             let record = tip.message.lines().find_map(Record::parse)?;
-            let fits = record.run == *run && Scope::new(&record.product, &record.environment) == *scope;
+            let opened = crate::names::run(record.opened, 0, "");
+            let fits = record.run == *run
+                && record.run.get(..16) == opened.get(..16)
+                && Scope::new(&record.product, &record.environment) == *scope;
             fits.then_some((tip, record))
         })
     }
@@ -86,6 +119,8 @@ impl Remote<'_> {
                     });
                     if count <= RUNS {
                         lines.push(line);
+                    } else if count == RUNS + 1 {
+                        index.flooded.extend(line.name.scope().cloned());
                     }
                 }
                 Err(skipped) => index.skipped.push(skipped),
@@ -135,6 +170,9 @@ fn ours(line: &str) -> Result<Line, String> {
     let Some(name) = Name::parse(full) else { return skip("no name that this program gives") };
     if kind != "commit" {
         return skip("no commit");
+    }
+    if matches!(&name, Name::Run(_, run) if crate::names::is_to_come(run, Timestamp::now())) {
+        return skip("a run of a day that has not come");
     }
     if size.parse::<usize>().is_ok_and(|size| size <= MESSAGE) {
         Ok(Line { id: id.to_owned(), name })

@@ -11,9 +11,6 @@ use super::{Draft, Index, Remote};
 use crate::names::{Name, Scope};
 use crate::record::Record;
 
-/// More signatures of an environment are not checked; the newest count.
-const CHECKED: usize = 200;
-
 /// That runs must be signed, and by whom.
 #[derive(Clone, Debug)]
 pub struct Signing {
@@ -95,8 +92,8 @@ impl Remote<'_> {
         if self.signing.is_none() {
             return Ok((all, 0));
         }
+        // All of them: whoever may push could put any number before those that are signed.
         let count = all.len();
-        all.truncate(CHECKED);
         let ids: Vec<&str> = all.iter().map(|(tip, _)| tip.id.as_str()).collect();
         let good = self.accepted(&ids)?;
         all.retain(|(tip, _)| good.contains(&tip.id));
