@@ -19,6 +19,8 @@ pub struct Seen {
     pub channels: Vec<String>,
     /// What a release without data would do to data, if there is any after all.
     pub migrations: Option<Range>,
+    /// It is a fix: what runs now need not work.
+    pub is_fix: bool,
 }
 
 /// The fact `certificate`: one sentence a part, and until when it holds.
@@ -75,6 +77,15 @@ fn code(seen: &Seen) -> Result<String, String> {
     let missing = "code: nothing says what runs now; run `deploy-coolify observe`";
     let previous = seen.previous.as_ref().ok_or(missing)?;
     let name = previous.image.as_ref().or(previous.commit.as_ref()).ok_or(missing)?;
+    if let Some(trouble) = &previous.trouble {
+        return if seen.is_fix {
+            Ok(format!("{name} runs now, which does not work: {trouble}; a rollback would go back to that"))
+        } else {
+            Err(format!(
+                "code: {name} runs now, and {trouble}: going back to it would be no way back; go back first (rilis-rollback), or fix forward (rilis-hotfix)"
+            ))
+        };
+    }
     match (previous.kept, &previous.kept_note) {
         (Some(false), note) => {
             let why = note.as_deref().unwrap_or("its image is gone");
@@ -147,6 +158,7 @@ mod tests {
             edge: Some(Edge { driver: "http".into(), seen: "takes PURGE".into() }),
             channels: vec!["luxima-alerts".into()],
             migrations: None,
+            is_fix: false,
         }
     }
 
@@ -194,5 +206,23 @@ mod tests {
             let seen = Seen { migrations: Some(range), ..seen.clone() };
             assert_eq!(certify(&seen, &[Part::Data], at(NOW)).is_ok(), whole, "{class:?}");
         }
+    }
+
+    #[test]
+    fn what_does_not_work_is_no_way_back_but_may_be_fixed() {
+        let mut seen = whole();
+        let broken = Previous {
+            trouble: Some("/api/health answers with HTTP 500".into()),
+            ..seen.previous.clone().expect("one")
+        };
+        seen.previous = Some(broken);
+        let failure = certify(&seen, &[], at("2026-11-25T09:30:00Z")).expect_err("refused");
+        assert!(
+            failure.causes[0].contains("HTTP 500") && failure.causes[0].contains("rilis-rollback"),
+            "{failure:?}"
+        );
+        seen.is_fix = true;
+        let certificate = certify(&seen, &[], at("2026-11-25T09:30:00Z")).expect("a fix");
+        assert!(certificate.code.expect("said").contains("does not work"));
     }
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use migrations::{Applied, Range};
 use plan::Wish;
 use serde_json::json;
-use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+use step::{Answer, Common, Context, Failure, Outcome, Procedure, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -111,14 +111,17 @@ fn certify(run: &mut Run, settings: &Settings, without: &[Part]) -> Result<Outco
         edge: run.fact("edge")?,
         channels: run.fact("channels")?.unwrap_or_default(),
         migrations: if without.contains(&Part::Data) { ahead(run, settings)? } else { None },
+        is_fix: run.document.procedure() == Procedure::Hotfix,
     };
     if run.context.permit().is_none() {
         return Ok(Outcome::planned("would certify the way back: code, data, edge and team"));
     }
+    let broken = seen.previous.as_ref().is_some_and(|previous| previous.trouble.is_some());
     let certificate = certificate::certify(&seen, without, Timestamp::now())?;
     let until = certificate.until.as_ref().map_or(String::new(), |at| format!(", until {at}"));
     run.set("certificate", certificate)?;
-    Ok(Outcome::unchanged(format!("there is a proven way back{until}")))
+    let but = if broken { ", to a build that does not work" } else { "" };
+    Ok(Outcome::unchanged(format!("there is a proven way back{but}{until}")))
 }
 
 /// What a tree without anything in it is called.

@@ -191,6 +191,9 @@ fn sentence(record: &Record, at_work: bool, now: Timestamp) -> (&'static str, St
             };
             ("failed", format!("{what}: failed at {}: {} ({acted})", last.step, last.said))
         }
+        (_, None) if last.step.is_empty() => {
+            ("open", format!("{what}: stopped before its first step was done ({age})"))
+        }
         (_, None) => ("open", format!("{what}: stopped after {}, not finished ({age})", last.step)),
     }
 }

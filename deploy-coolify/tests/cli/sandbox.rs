@@ -103,3 +103,43 @@ fn status_and_check_say_where_things_stand() {
     let json: Value = serde_json::from_str(&ask(&["status", "--env", "production", "--json"])).expect("JSON");
     assert_eq!(json["applications"][0]["tag"], "1.1.4");
 }
+
+#[test]
+fn a_rollback_that_somebody_else_has_begun_must_say_what_coolify_says() {
+    let sandbox = sandbox();
+    let (code, after, stderr) = run(&sandbox, DEPLOY, Some(&observed(&sandbox)));
+    assert_eq!(code, 0, "{stderr}");
+    let file = sandbox.root().join("release.json");
+    std::fs::write(&file, after.to_string()).expect("written");
+    let args = ["observe", "--rollback", "--env", "production"];
+    let of = file.display().to_string();
+    let (code, back, stderr) = run(&sandbox, &[&args[..], &["--of", &of]].concat(), None);
+    assert_eq!(code, 0, "{stderr}");
+    let gone_on = |change: &dyn Fn(&mut Value), more: &[&str]| {
+        let mut planted = back.clone();
+        change(&mut planted["facts"]);
+        let (code, said, stderr) = run(&sandbox, &[&args[..], more].concat(), Some(&planted));
+        (code, said["failure"]["reason"].as_str().unwrap_or_default().to_owned(), stderr)
+    };
+    let (code, _, stderr) = gone_on(&|_| {}, &[]);
+    assert!(code == 0 && stderr.contains("still back to"), "{stderr}");
+    let earlier = "2026-01-01T00:00:00Z";
+    let refused: [&dyn Fn(&mut Value); 4] = [
+        // Another build than what ran before, another repository's, another beginning, another time since which the data is wrong.
+        &|facts| facts["image"] = "registry.luxima.id/aceh-commerce:1.0.0".into(),
+        &|facts| facts["image"] = "evil.example/aceh-commerce:1.1.4".into(),
+        &|facts| {
+            facts["replaces"]["deployed_at"] = earlier.into();
+            facts["incident_at"] = earlier.into();
+        },
+        &|facts| facts["incident_at"] = earlier.into(),
+    ];
+    for (n, change) in refused.into_iter().enumerate() {
+        let (code, word, stderr) = gone_on(change, &[]);
+        assert_eq!((code, word.as_str()), (1, "which-run"), "{n}: {stderr}");
+    }
+    // A person may say so.
+    let (code, _, stderr) = gone_on(refused[3], &["--incident-at", earlier]);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(sandbox.coolify.deployments(&sandbox.production.application), 1, "nothing but the release");
+}

@@ -38,6 +38,9 @@ pub struct Previous {
     /// Who says so, or why it is not known: one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_note: Option<String>,
+    /// What its pages answered that a build that works does not, one sentence: whoever goes back to it goes back to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// `replaces`: what a rollback leaves behind.
