@@ -25,9 +25,9 @@ pub struct Hand<'a> {
 }
 
 /// What was done, in a sentence.
-fn said(sentence: String) -> Answer {
+fn said(sentence: impl AsRef<str>) -> Answer {
     // A lock or a hold has the words of whoever wrote it.
-    let sentence = step::plain_line(&sentence);
+    let sentence = step::plain_line(sentence.as_ref());
     let value = json!({ "said": sentence });
     Answer::new(sentence, value)
 }

@@ -1,5 +1,6 @@
 //! What runs now, by the deployment that brought it and by the pages' own word.
 
+mod again;
 pub mod choose;
 pub mod history;
 pub mod kept;

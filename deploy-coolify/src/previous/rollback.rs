@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use step::{Failure, Kind as FailureKind, Outcome, Run};
 
-use super::choose::{self, Choice, Outside, Told, choose};
+use super::choose::{Choice, Outside, Told, choose};
 use super::history::{self, current_and_before};
 use super::kept::{self, Kept};
-use super::{bare, name, same_build, what_is_there};
+use super::{again, bare, name, same_build, what_is_there};
 use crate::api::{Application, Kind, Net, Pins, Row, is_commit};
 use crate::args::Target;
 use crate::settings::Settings;
@@ -38,7 +38,7 @@ pub fn open(
     if let Some(replaces) = run.fact::<Replaces>("replaces")? {
         let named =
             from.of.is_some() || from.named.is_some() || !target.image.is_empty() || target.commit.is_some();
-        return go_on(run, settings, net, &replaces, (named, incident_at));
+        return again::go_on(run, settings, net, &replaces, (named, incident_at));
     }
     let (previous, replaces) = {
         let world = World::new(&run.context, settings, net);
@@ -76,76 +76,8 @@ pub fn open(
     Ok(Outcome::unchanged(format!("from {left} back to {target}")))
 }
 
-/// A rollback that was opened before and stopped: is what runs still what it was planned for, and the image still there?
-/// Whatever of it a person has not said must be what Coolify's history says: its documents may have come from somebody who may push.
-fn go_on(
-    run: &Run,
-    settings: &Settings,
-    net: &Net,
-    replaces: &Replaces,
-    (named, incident_at): (bool, Option<&str>),
-) -> Result<Outcome, Failure> {
-    let target = Previous { commit: run.fact("commit")?, image: run.fact("image")?, ..Previous::default() };
-    let world = World::new(&run.context, settings, net);
-    net.block(async {
-        planned_for(&world, &target, replaces).await?;
-        if !named {
-            agrees(&world, &target, replaces).await?;
-        }
-        can_be_had(&world, &target).await
-    })?;
-    let since: Option<String> = run.fact("incident_at")?;
-    if since != replaces.deployed_at && since.as_deref() != incident_at {
-        let message = format!(
-            "this run says that the data is wrong since {}, which is not when its deployment began: say so again with --incident-at TIME",
-            since.as_deref().unwrap_or("an unknown time")
-        );
-        return Err(Failure::refused("which-run", message));
-    }
-    Ok(Outcome::unchanged(format!("still back to {}", name(&target))))
-}
-
-/// Whether Coolify's history says the same of where this rollback goes, and since when. What cannot be asked now was agreed upon before.
-async fn agrees(world: &World<'_>, target: &Previous, left: &Replaces) -> Result<(), Failure> {
-    let apps = world.applications().await?;
-    apps.iter().try_for_each(|app| is_its_image(app, target))?;
-    let Ok(now) = what_runs(world).await else { return Ok(()) };
-    if now.as_ref().is_some_and(|now| choose::is_same(now, target)) {
-        return Ok(());
-    }
-    let one = async |app: &Application| {
-        let past = past_of(world, app, now.as_ref()).await?;
-        let came = past.came.filter(|came| left.deployed_at.as_ref().is_some_and(|at| at != came));
-        let others = [&past.before, &past.preceding, &past.finished];
-        let is_one =
-            others.iter().any(|other| other.as_ref().is_some_and(|other| choose::is_same(other, target)));
-        if past.before.is_some() && !is_one {
-            return Err(disagrees(
-                app,
-                &format!("{} ran before", name(past.before.as_ref().unwrap_or(target))),
-                target,
-            ));
-        }
-        match came {
-            Some(came) => Err(disagrees(app, &format!("what it leaves came at {came}"), target)),
-            None => Ok(()),
-        }
-    };
-    each(&apps, one).await.map(|_| ())
-}
-
-fn disagrees(app: &Application, says: &str, target: &Previous) -> Failure {
-    let message = format!(
-        "this rollback goes back to {}, and Coolify's history of {} says that {says}: name the run that it goes back from with --of RUN, or close \
-         this one (rilis-abandon) and start over",
-        name(target),
-        app.name
-    );
-    Failure::refused("which-run", message)
-}
-
 /// Code that cannot come back is no reason to take the data back, so it is looked at first; but only a plain no stops the way back.
-async fn can_be_had(world: &World<'_>, target: &Previous) -> Result<(), Failure> {
+pub(super) async fn can_be_had(world: &World<'_>, target: &Previous) -> Result<(), Failure> {
     if target.image.is_none() && target.commit.is_none() {
         return Ok(());
     }
@@ -162,7 +94,11 @@ async fn can_be_had(world: &World<'_>, target: &Previous) -> Result<(), Failure>
 
 /// What runs is what the rollback leaves, or already what it goes back to. Whatever came in between was not planned for: the
 /// migrations between the builds, and the writes that would be lost, are others.
-async fn planned_for(world: &World<'_>, target: &Previous, left: &Replaces) -> Result<(), Failure> {
+pub(super) async fn planned_for(
+    world: &World<'_>,
+    target: &Previous,
+    left: &Replaces,
+) -> Result<(), Failure> {
     let apps = world.applications().await?;
     let git = apps.iter().any(|app| app.kind() == Kind::Git);
     let trusted = git && is_trusted(world).await;
@@ -326,22 +262,25 @@ async fn from_runs(
         Some(facts) => deployed_at(world, facts).await?,
         None => pasts.into_iter().find_map(|past| past.came),
     };
-    let left = now.unwrap_or_default();
-    // A version is what people released; which candidate's image that is says less.
-    let released = |fact: &str| told.and_then(|told| told.fact::<String>(fact));
-    let replaces = Replaces {
-        version: told.filter(|told| told.is_a_release()).and(released("version")).or(left.version),
-        commit: left.commit.or_else(|| released("commit")),
-        image: left.image.or_else(|| released("image")),
-        // What it made carries its documents' id: its snapshot, and its message to the team.
-        run: told.and_then(|told| told.document.clone()).or(Some(run)),
-        deployed_at,
-    };
+    let replaces = left(told, run, now.unwrap_or_default(), deployed_at);
     Ok((Previous { observed_at: None, ..previous }, replaces))
 }
 
+/// What is left: a version is what people released; which candidate's image that is says less.
+fn left(told: Option<&Told>, run: String, runs: Previous, deployed_at: Option<String>) -> Replaces {
+    let released = |fact: &str| told.and_then(|told| told.fact::<String>(fact));
+    Replaces {
+        version: told.filter(|told| told.is_a_release()).and(released("version")).or(runs.version),
+        commit: runs.commit.or_else(|| released("commit")),
+        image: runs.image.or_else(|| released("image")),
+        // What it made carries its documents' id: its snapshot, and its message to the team.
+        run: told.and_then(|told| told.document.clone()).or(Some(run)),
+        deployed_at,
+    }
+}
+
 /// What runs, if anybody says. Pages that contradict Coolify are somebody's to look at; that nobody says anything is what a rollback is for.
-async fn what_runs(world: &World<'_>) -> Result<Option<Previous>, Failure> {
+pub(super) async fn what_runs(world: &World<'_>) -> Result<Option<Previous>, Failure> {
     match what_is_there(world).await {
         Ok(there) => there.build().map(Some),
         Err(failure) if failure.reason == "previous-unknown" => Ok(None),
@@ -350,16 +289,20 @@ async fn what_runs(world: &World<'_>) -> Result<Option<Previous>, Failure> {
 }
 
 /// What Coolify's history says of one application.
-struct Past {
+pub(super) struct Past {
     /// What the last deployment that finished has brought, and what ran before it.
-    finished: Option<Previous>,
-    before: Option<Previous>,
-    preceding: Option<Previous>,
+    pub(super) finished: Option<Previous>,
+    pub(super) before: Option<Previous>,
+    pub(super) preceding: Option<Previous>,
     /// When what runs came.
-    came: Option<String>,
+    pub(super) came: Option<String>,
 }
 
-async fn past_of(world: &World<'_>, app: &Application, now: Option<&Previous>) -> Result<Past, Failure> {
+pub(super) async fn past_of(
+    world: &World<'_>,
+    app: &Application,
+    now: Option<&Previous>,
+) -> Result<Past, Failure> {
     let rows = world.api.history_until(app, |rows| history::stack(rows).len() > 1).await?;
     let mut builds = history::stack(&rows).into_iter().rev().map(|row| build_of(app, row));
     let (finished, before) = (builds.next(), builds.next());
@@ -389,7 +332,7 @@ fn revision_of(app: &Application, build: &Previous) -> Option<String> {
 }
 
 /// An image of another registry with the same tag is another image.
-fn is_its_image(app: &Application, previous: &Previous) -> Result<(), Failure> {
+pub(super) fn is_its_image(app: &Application, previous: &Previous) -> Result<(), Failure> {
     let named = previous.image.as_deref().and_then(split).map(|(name, _)| name);
     match named {
         Some(named) if app.kind() == Kind::Image && named != app.image() => {
