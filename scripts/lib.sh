@@ -61,6 +61,7 @@ TXT
 
 # Goes into the product's folder: the one with release.toml.
 enter() {
+    command -v release-run >/dev/null 2>&1 || die 1 "the program release-run is not installed: make install, or put its folder into PATH"
     cd "$product" 2>/dev/null || die 2 "there is no folder $product"
     until [ -f release.toml ]; do
         [ "$PWD" != / ] || die 2 "no release.toml in $product or above it; name the product's folder with -C"

@@ -136,7 +136,7 @@ fn ahead(run: &Run, settings: &Settings) -> Result<Option<Range>, Failure> {
         return migrations::read(&git, &settings.migrations, &from, &head).map(Some);
     }
     let all = migrations::read(&git, &settings.migrations, NOTHING, &head)?;
-    let unknown = || Range::unknown("the commit of what runs is not known here; fetch the tags".into());
+    let unknown = || Range::unknown(format!("the commit of what runs is not known here; {}", plan::FETCH));
     Ok(Some(if all.files.is_empty() { all } else { unknown() }))
 }
 
@@ -175,7 +175,7 @@ fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
     let from = known(&git, target.0.as_deref(), target.1.as_deref())?;
     let to = known(&git, left.commit.as_deref(), left.version.as_deref())?;
     let nameless =
-        |what: &str| Ok(Range::unknown(format!("the commit of {what} is not known here; fetch the tags")));
+        |what: &str| Ok(Range::unknown(format!("the commit of {what} is not known here; {}", plan::FETCH)));
     match (from, to) {
         (None, _) => nameless("the previous build"),
         (_, None) => nameless("the build that is left"),

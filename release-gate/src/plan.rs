@@ -55,6 +55,9 @@ pub fn decide(
     }
 }
 
+/// What helps where a commit is not in this clone.
+pub const FETCH: &str = "fetch the tags";
+
 fn keep_refused(range: &Range) -> Failure {
     let message = if range.class == Class::Contract {
         "the previous build cannot run on this data: bring the data back (--database restore), or say why it can (--database keep --although REASON)"
@@ -69,7 +72,13 @@ fn unclear(range: &Range) -> Failure {
     let message = format!(
         "whether the data must go back too is not known ({why}); say --database restore, or --database keep --although REASON"
     );
-    Failure::refused("data-unclear", message)
+    let failure = Failure::refused("data-unclear", message);
+    // What only this clone does not know is fetched in a moment.
+    if range.problem.as_ref().is_some_and(|problem| problem.ends_with(FETCH)) {
+        failure.command(["git", "fetch", "--tags"])
+    } else {
+        failure
+    }
 }
 
 fn too_much(since: Option<Duration>, most: Duration) -> Failure {

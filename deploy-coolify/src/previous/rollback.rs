@@ -52,7 +52,7 @@ pub fn open(
         found
     };
     if previous.image.is_none() && previous.commit.is_none() {
-        let message = "it is not known which build ran before; name the run with --of, or the build with --image or --commit";
+        let message = "it is not known which build ran before; name the run with --of, or the build with deploy-coolify rollback --image (or --commit)";
         return Err(Failure::refused("no-target", message));
     }
     for (fact, value) in
@@ -391,7 +391,7 @@ async fn from_history(world: &World<'_>) -> Result<(Previous, Replaces), Failure
 }
 
 fn from_stack(app: &Application, rows: &[Row], says: Option<&str>) -> Result<(Previous, Replaces), Failure> {
-    let remedy = "name the run that is rolled back with --of, or the build with --image or --commit";
+    let remedy = "name the run that is rolled back with --of, or the build with deploy-coolify rollback --image (or --commit)";
     let refused = |why: String| Failure::refused("no-target", format!("{}: {why}; {remedy}", app.name));
     let (current, before) =
         current_and_before(rows).map_err(|missing| refused(missing.sentence().to_owned()))?;

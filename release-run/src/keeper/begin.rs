@@ -62,6 +62,7 @@ impl Begin<'_> {
         let wanted = self.wanted();
         let now = Timestamp::now();
         if self.order.plan {
+            self.forewarn(&index);
             let record = self.opened(&wanted, now);
             let folder = self.places.run(&record.run, true);
             folder.make()?;
@@ -276,6 +277,28 @@ impl Begin<'_> {
         }
     }
 
+    /// The hold of the environment, if there is one.
+    fn held(&self, index: &Index) -> Option<Hold> {
+        let hold = index.tip(&Name::Hold(Scope::new(&self.product, &self.environment)));
+        let old = index.tip(&Name::OldHold(names::component(&self.environment)));
+        hold.or(old).and_then(|tip| Hold::parse(&tip.message))
+    }
+
+    /// A plan takes no lock, and says what would be in the way of one.
+    fn forewarn(&self, index: &Index) {
+        if !self.order.despite_hold
+            && self.order.lift_hold.is_none()
+            && let Err(failure) = lock::hold(&self.environment, self.held(index).as_ref())
+        {
+            self.voice.warn(&format!("without -n this is refused: {}", failure.message));
+        }
+        let lock = index.tip(&Name::Lock(Scope::new(&self.product, &self.environment)));
+        if let Some(lock) = lock.and_then(|tip| Lock::parse(&tip.message)).filter(|lock| lock.held) {
+            let (environment, run) = (&self.environment, &lock.run);
+            self.voice.warn(&format!("{} is at work in {environment} now, with {run}", lock.who));
+        }
+    }
+
     /// Whether the lock may be had, and what would be pushed.
     fn turn(
         &self,
@@ -285,8 +308,7 @@ impl Begin<'_> {
     ) -> Result<(LockTurn, Shore), Failure> {
         let scope = Scope::new(&self.product, &self.environment);
         let hold = index.tip(&Name::Hold(scope.clone()));
-        let old_hold = index.tip(&Name::OldHold(names::component(&self.environment)));
-        let held = hold.or(old_hold).and_then(|tip| Hold::parse(&tip.message));
+        let held = self.held(index);
         if !self.order.despite_hold && self.order.lift_hold.is_none() {
             lock::hold(&self.environment, held.as_ref())?;
         }

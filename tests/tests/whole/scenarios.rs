@@ -70,7 +70,12 @@ fn an_image_goes_back_alone_over_a_migration_that_only_adds() {
 #[test]
 fn what_was_rolled_back_stays_so_until_somebody_says_why_not() {
     let sandbox = broken();
+    // Customers see the failure: what is next is the way back, not the same again.
+    let said = succeeds(&mut sandbox.runbook("status"));
+    assert!(said.contains("next: rilis-rollback\n") && !said.contains("next: rilis-release"), "{said}");
     succeeds(sandbox.runbook("rollback").args(["--confirm", &sandbox.confirmation()]));
+    let planned = succeeds(sandbox.runbook("release").args(["-n", "1.3.0"]));
+    assert!(planned.contains("without -n this is refused: production is on hold"), "{planned}");
     let before = (deployments(&sandbox), sandbox.remote.tags());
     for args in [vec!["1.3.0"], vec!["1.3.0", "--again"]] {
         let (code, said) = run(sandbox.runbook("release").args(&args));
@@ -82,7 +87,7 @@ fn what_was_rolled_back_stays_so_until_somebody_says_why_not() {
     assert_eq!((deployments(&sandbox), sandbox.remote.tags()), before);
     assert_eq!(live(&sandbox), as_released("1.2.0-rc1"));
     let said = succeeds(&mut sandbox.runbook("status"));
-    assert!(said.contains("production: on hold"), "{said}");
+    assert!(said.contains("production: on hold") && !said.contains("next: "), "{said}");
     // The way back of the last change, and what is live by the word of Coolify and the pages.
     let (way, live_now) = said.split_once("live in production:").expect("what is live");
     assert!(
