@@ -37,6 +37,9 @@ pub enum Command {
         /// Since when the data is wrong, RFC 3339; else the start of the deployment that is rolled back
         #[arg(long, value_name = "TIME", requires = "rollback", value_parser = instant)]
         incident_at: Option<String>,
+        /// With --rollback: another machine has begun it, and what its document says must be what Coolify's history says
+        #[arg(long, requires = "rollback")]
+        elsewhere: bool,
         #[command(flatten)]
         target: Target,
     },

@@ -72,9 +72,10 @@ impl Program for Args {
             Command::Status => Err(Failure::bug("status is a question")),
             Command::Observe { rollback: false, .. } => previous::observe(run, settings, net),
             Command::Tested { rebuilt } => tested::tested(run, settings, net, rebuilt.as_deref()),
-            Command::Observe { of, history, run: named, incident_at, target, .. } => {
+            Command::Observe { of, history, run: named, incident_at, elsewhere, target, .. } => {
                 net.hurry();
-                let from = Start { of: of.as_deref(), history: history.as_deref(), named: named.as_deref() };
+                let (of, history, named) = (of.as_deref(), history.as_deref(), named.as_deref());
+                let from = Start { of, history, named, elsewhere: *elsewhere };
                 previous::rollback::open(run, settings, net, from, incident_at.as_deref(), target)
             }
             Command::Deploy { no_previous, auto_rollback, target, .. } => {

@@ -124,7 +124,7 @@ fn verdict(seen: &Evidence, version: &str, soak: Duration, now: Timestamp) -> Re
 }
 
 /// Why what runs is no candidate of the version. One that only its commit names is held against the tags when the final is made.
-fn another(candidate: &Candidate, version: &str) -> Option<String> {
+pub fn another(candidate: &Candidate, version: &str) -> Option<String> {
     let place = &candidate.environment;
     let of_version = |name: &str| name.strip_prefix(version).is_some_and(is_candidate);
     match (candidate.version.as_deref(), &candidate.commit) {

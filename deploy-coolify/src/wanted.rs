@@ -6,6 +6,7 @@ use step::{Failure, Run};
 use crate::args::Target;
 use crate::plan::Wanted;
 use crate::settings::Settings;
+use crate::tested::another;
 use image::{Template, fill, join, split};
 
 /// The build of a deployment.
@@ -19,7 +20,7 @@ pub fn of(run: &mut Run, settings: &Settings, target: &Target) -> Result<Wanted,
     }
     if let Some(tested) = run.fact::<Candidate>("candidate")?.filter(ships) {
         if let (true, Some(version)) = (run.document.procedure().is_release(), &build.version) {
-            is_of(&tested, version, build.commit.as_deref())?;
+            is_of(&tested, version)?;
         }
         return Ok(Wanted::new(Build { also: tested.names(), ..build }, tested.images));
     }
@@ -42,29 +43,29 @@ fn ships(tested: &Candidate) -> bool {
     tested.rebuilt.is_none() && !tested.images.is_empty()
 }
 
-/// A release ships a candidate of its own version: a document that was begun elsewhere may say anything.
-fn is_of(tested: &Candidate, version: &str, commit: Option<&str>) -> Result<(), Failure> {
-    let named = |name: &str| {
-        let name = name.strip_prefix('v').unwrap_or(name);
-        name.strip_prefix(version)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', '+', '_']))
+/// A release ships a candidate of its own version: a document that was begun elsewhere may say anything. An image whose tag is no version
+/// has no name to be held against it; what its pages say is proven after the deployment.
+fn is_of(tested: &Candidate, version: &str) -> Result<(), Failure> {
+    let strange = |image: &&String| split(image).is_some_and(|(_, tag)| is_another_version(&tag, version));
+    let image = || {
+        let image = tested.images.iter().find(strange)?;
+        Some(format!("{image} was tested, which is not of {version}"))
     };
-    let other = |what: &str| {
-        let message = format!(
-            "{what} is not of {version}: nothing is deployed; close this run (rilis-abandon RUN REASON) and start over"
-        );
-        Err(Failure::refused("wrong-build", message))
-    };
-    if let Some(candidate) = tested.version.as_deref().filter(|candidate| !named(candidate)) {
-        return other(&format!("the candidate {candidate}"));
-    }
-    // A digest has no name, and what its pages say is proven after the deployment.
-    let strange = |tag: &str| {
-        let of_commit = commit.is_some_and(|commit| commit.starts_with(tag) || tag.starts_with(commit));
-        !tag.starts_with("sha256-") && !tag.contains(version) && !of_commit
-    };
-    let odd = tested.images.iter().find(|image| split(image).is_some_and(|(_, tag)| strange(&tag)));
-    odd.map_or(Ok(()), |image| other(image))
+    let Some(why) = another(tested, version).or_else(image) else { return Ok(()) };
+    let message =
+        format!("{why}: nothing is deployed; close this run (rilis-abandon RUN REASON) and start over");
+    Err(Failure::refused("wrong-build", message))
+}
+
+/// Whether a tag is a version, or begins as one, and not this one.
+fn is_another_version(tag: &str, version: &str) -> bool {
+    let bare = tag.strip_prefix('v').unwrap_or(tag);
+    let mut parts = bare.splitn(3, '.');
+    let numbers =
+        |part: Option<&str>| part.is_some_and(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
+    let is_version = numbers(parts.next()) && numbers(parts.next()) && parts.next().is_some();
+    let rest = bare.strip_prefix(version);
+    is_version && rest.is_none_or(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A build that ran before: its image, and the same tag of every other repository.
@@ -99,22 +100,18 @@ mod tests {
 
     #[test]
     fn a_release_ships_a_candidate_of_its_own_version() {
-        let commit = "9f2c41d07ab39f2c41d07ab39f2c41d07ab39f2c";
         let of = |version: &str, image: &str| {
-            let tested = Candidate {
-                version: Some(version.into()),
-                images: vec![image.into()],
-                ..Candidate::default()
-            };
-            is_of(&tested, "1.3.0", Some(commit)).is_ok()
+            let (version, images) = (Some(version.into()), vec![image.into()]);
+            let commit = Some("9f2c41d07ab3".into());
+            is_of(&Candidate { version, images, commit, ..Candidate::default() }, "1.3.0").is_ok()
         };
-        assert!(of("1.3.0-rc1", "r.example/shop:v1.3.0-rc1") && of("v1.3.0-rc.2", "r.example/shop:1.3.0"));
-        assert!(
-            of("1.3.0-rc1", "r.example/shop:prod-1.3.0-rc1-alpine")
-                && of("1.3.0-rc1", "r.example/shop@sha256:ab")
-        );
-        assert!(of("1.3.0-rc1", "r.example/shop:9f2c41d07ab3"));
-        assert!(!of("1.3.0-rc1", "r.example/shop:1.1.4") && !of("1.2.0-rc1", "r.example/shop:1.3.0"));
-        assert!(!of("1.3.01-rc1", "r.example/shop:1.3.0"));
+        for image in ["v1.3.0-rc1", "1.3.0", "prod-1.2.0", "9f2c41d07ab3", "build-4711", "1.3.0-rc1-alpine"] {
+            assert!(of("1.3.0-rc1", &format!("r.example/shop:{image}")), "{image}");
+        }
+        assert!(of("1.3.0-rc.2", "r.example/shop@sha256:ab"));
+        for image in ["1.1.4", "v1.2.0-rc1", "1.3.01", "11.3.0"] {
+            assert!(!of("1.3.0-rc1", &format!("r.example/shop:{image}")), "{image}");
+        }
+        assert!(!of("1.2.0-rc1", "r.example/shop:1.3.0") && !of("1.3.01-rc1", "r.example/shop:1.3.0"));
     }
 }

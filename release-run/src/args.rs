@@ -42,6 +42,8 @@ pub enum Command {
     Skip { name: String },
     /// In a runbook: whether a step of this run is done (exit 0 or 1)
     Did { name: String },
+    /// In a runbook: whether this run was begun from this clone (exit 0 or 1)
+    BegunHere,
     /// In a runbook: what follows is a document of its own
     Anew,
     /// In a runbook: the path of the last document, or of the run's folder

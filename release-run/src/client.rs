@@ -67,9 +67,9 @@ pub fn text(question: &Value) -> Result<Answer, Failure> {
     Ok(Answer::new(text, json!(text)))
 }
 
-/// Whether a step of the run is done: by the exit code.
-pub fn did(name: &str) -> Result<Answer, Failure> {
-    let answer = Line::open()?.ask(&json!({ "ask": "did", "name": name }))?;
+/// Whether something is so: by the exit code.
+pub fn whether(question: &Value) -> Result<Answer, Failure> {
+    let answer = Line::open()?.ask(question)?;
     Ok(Answer::ended(u8::from(answer["yes"] != json!(true))))
 }
 

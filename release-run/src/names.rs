@@ -144,6 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_a_day_to_come_is_none() {
+        let now = "2026-11-25T08:11:30Z".parse().expect("a time");
+        assert!(
+            is_to_come("20261126T081131Z-7f3a-release", now) && is_to_come("99991231T000000Z-7f3a-x", now)
+        );
+        assert!(
+            !is_to_come("20261126T081129Z-7f3a-release", now) && !is_to_come("20200101T000000Z-7f3a-x", now)
+        );
+    }
+
+    #[test]
     fn what_is_not_ours_is_nothing() {
         for full in [
             "refs/rilis/runs/20260101T000000Z-ffff-r\u{e9}lease",

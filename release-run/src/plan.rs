@@ -189,6 +189,9 @@ mod tests {
                 "{when:?}"
             );
         }
+        // What another machine says it has done is done again.
+        let foreign = Stand { foreign: true, changes: Changes::Customers, ..stand(true) };
+        assert_eq!(step(When::Once, foreign), Decision::Run);
         assert_eq!(step(When::Always, Stand { first: true, ..stand(false) }), Decision::RunOnOwn);
     }
 }

@@ -8,7 +8,7 @@ use step::{Answer, Failure, Procedure, plain_line};
 
 use crate::lock::entry::{Hold, Lock};
 use crate::names::{Name, Scope};
-use crate::record::{Record, State};
+use crate::record::{Changes, Record, State};
 use crate::remote::Index;
 
 /// An environment with what is known of it.
@@ -202,7 +202,10 @@ fn sentence(record: &Record, at_work: bool, now: Timestamp) -> (&'static str, St
 /// document says to type.
 fn next(record: &Record) -> Option<String> {
     let failed = record.last.as_ref().is_some_and(|last| last.failed.is_some());
-    let back = record.procedure.is_release() && failed && record.changed_customers();
+    // Its build has not come up; where more was done since, that is gone on with.
+    let mut seen = record.changes.iter().filter(|change| change.changes == Changes::Customers);
+    let only = seen.next().is_some_and(|first| seen.all(|change| change.step == first.step));
+    let back = record.procedure.is_release() && failed && record.changed_customers() && only;
     let runbook = match record.procedure {
         _ if back => "rilis-rollback",
         Procedure::Candidate => "rilis-candidate",
@@ -294,8 +297,11 @@ mod tests {
         failed.last =
             Some(Last { step: "deploy".into(), said: "HTTP 500".into(), failed: Some("yes".into()) });
         assert_eq!(next(&failed).as_deref(), Some("rilis-release 1.2.0"), "nobody has seen anything of it");
-        failed.begin("deploy", crate::record::Changes::Customers, at(1));
+        failed.begin("deploy", Changes::Customers, at(1));
         assert_eq!(next(&failed).as_deref(), Some("rilis-rollback"));
+        let mut purging = failed.clone();
+        purging.begin("purge", Changes::Customers, at(2));
+        assert_eq!(next(&purging).as_deref(), Some("rilis-release 1.2.0"), "the build runs");
         let shown = |over_taken| {
             let mut shown = Vec::new();
             run(&failed, (false, over_taken), &mut shown, at(2)).join("\n")
@@ -313,7 +319,7 @@ mod tests {
         let mut run = stopped("release");
         run.facts.insert("previous".into(), json!({ "version": "1.1.4", "image": "shop:1.1.4" }));
         assert_eq!(way_back(&run, at(0)), None, "it changed nothing");
-        run.begin("deploy", crate::record::Changes::Customers, at(1));
+        run.begin("deploy", Changes::Customers, at(1));
         let said = |run: &Record| way_back(run, at(7200)).map(|(sentence, _)| sentence);
         assert_eq!(said(&run).as_deref(), Some("the way back of its last change was 1.1.4, without data"));
         run.facts.insert("snapshot".into(), json!({ "id": "shop-9f", "taken_at": at(0).to_string() }));

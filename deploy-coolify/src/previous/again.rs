@@ -5,32 +5,32 @@ use step::{Failure, Outcome, Run};
 
 use super::choose;
 use super::name;
-use super::rollback::{can_be_had, is_its_image, past_of, planned_for, what_runs};
+use super::rollback::{can_be_had, is_an_image_of, past_of, planned_for, what_runs};
 use crate::api::{Application, Net};
 use crate::settings::Settings;
 use crate::wait::each;
 use crate::world::World;
 
-/// A rollback that was opened before and stopped: is what runs still what it was planned for, and the image still there?
-/// Whatever of it a person has not said must be what Coolify's history says: its documents may have come from somebody who may push.
+/// A rollback that was opened before and stopped: is what runs still what it was planned for, and the image still there? Of one that was
+/// begun `elsewhere` the document may come from anybody who may push: it must say what Coolify's history says.
 pub fn go_on(
     run: &Run,
     settings: &Settings,
     net: &Net,
     replaces: &Replaces,
-    (named, incident_at): (bool, Option<&str>),
+    (elsewhere, incident_at): (bool, Option<&str>),
 ) -> Result<Outcome, Failure> {
     let target = Previous { commit: run.fact("commit")?, image: run.fact("image")?, ..Previous::default() };
+    let since: Option<String> = run.fact("incident_at")?;
     let world = World::new(&run.context, settings, net);
     net.block(async {
         planned_for(&world, &target, replaces).await?;
-        if !named {
+        if elsewhere {
             agrees(&world, &target, replaces).await?;
         }
         can_be_had(&world, &target).await
     })?;
-    let since: Option<String> = run.fact("incident_at")?;
-    if since != replaces.deployed_at && since.as_deref() != incident_at {
+    if elsewhere && since != replaces.deployed_at && since.as_deref() != incident_at {
         let message = format!(
             "this run says that the data is wrong since {}, which is not when its deployment began: say so again with --incident-at TIME",
             since.as_deref().unwrap_or("an unknown time")
@@ -40,41 +40,43 @@ pub fn go_on(
     Ok(Outcome::unchanged(format!("still back to {}", name(&target))))
 }
 
-/// Whether Coolify's history says the same of where this rollback goes, and since when. What cannot be asked now was agreed upon before.
+/// Whether Coolify's history says the same of where this rollback goes, and of when the build that it leaves came.
 async fn agrees(world: &World<'_>, target: &Previous, left: &Replaces) -> Result<(), Failure> {
     let apps = world.applications().await?;
-    apps.iter().try_for_each(|app| is_its_image(app, target))?;
-    let Ok(now) = what_runs(world).await else { return Ok(()) };
+    is_an_image_of(&apps, target)?;
+    // Pages that contradict Coolify, or say nothing, leave the history to say it.
+    let now = what_runs(world).await.ok().flatten();
     if now.as_ref().is_some_and(|now| choose::is_same(now, target)) {
         return Ok(());
     }
-    let one = async |app: &Application| {
-        let past = past_of(world, app, now.as_ref()).await?;
-        let came = past.came.filter(|came| left.deployed_at.as_ref().is_some_and(|at| at != came));
-        let others = [&past.before, &past.preceding, &past.finished];
-        let is_one =
-            others.iter().any(|other| other.as_ref().is_some_and(|other| choose::is_same(other, target)));
-        if past.before.is_some() && !is_one {
-            return Err(disagrees(
-                app,
-                &format!("{} ran before", name(past.before.as_ref().unwrap_or(target))),
-                target,
-            ));
+    let leaves = Previous { image: left.image.clone(), commit: left.commit.clone(), ..Previous::default() };
+    let pasts = each(&apps, async |app: &Application| past_of(world, app, Some(&leaves)).await).await?;
+    for (app, past) in apps.iter().zip(&pasts) {
+        let known = [&past.before, &past.preceding, &past.finished];
+        if known.into_iter().flatten().any(|build| choose::is_same(build, target)) {
+            continue;
         }
-        match came {
-            Some(came) => Err(disagrees(app, &format!("what it leaves came at {came}"), target)),
-            None => Ok(()),
+        match &past.before {
+            Some(before) => return Err(disagrees(target, &app.name, &format!("{} ran before", name(before)))),
+            None => world.context.voice.warn(&format!(
+                "Coolify's history of {} does not go back to {}: the word of the machine that began this counts",
+                app.name,
+                name(target)
+            )),
         }
-    };
-    each(&apps, one).await.map(|_| ())
+    }
+    let came = pasts.into_iter().find_map(|past| past.came);
+    if came == left.deployed_at {
+        return Ok(());
+    }
+    let came = came.map_or("is not in it".to_owned(), |came| format!("came at {came}"));
+    Err(disagrees(target, "what runs", &format!("what it leaves {came}")))
 }
 
-fn disagrees(app: &Application, says: &str, target: &Previous) -> Failure {
+fn disagrees(target: &Previous, of: &str, says: &str) -> Failure {
     let message = format!(
-        "this rollback goes back to {}, and Coolify's history of {} says that {says}: name the run that it goes back from with --of RUN, or close \
-         this one (rilis-abandon) and start over",
-        name(target),
-        app.name
+        "this rollback goes back to {}, and Coolify's history of {of} says that {says}: close this run (rilis-abandon RUN REASON) and start over",
+        name(target)
     );
     Failure::refused("which-run", message)
 }

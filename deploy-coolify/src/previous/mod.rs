@@ -12,7 +12,6 @@ use step::{Failure, Outcome, Run};
 
 use crate::api::{Application, Kind, Net, Opinion, Row, is_commit};
 use crate::plan::without_revisions;
-use crate::proof::probe::Seen;
 use crate::proof::shown::{Deployed, Shown};
 use crate::settings::Settings;
 use crate::wait::{each, within};
@@ -31,7 +30,7 @@ pub fn observe(run: &mut Run, settings: &Settings, net: &Net) -> Result<Outcome,
         net.block(async {
             let there = what_is_there(&world).await?;
             let (apps, pages) = (there.apps(), there.pages.clone());
-            let trouble = if there.says.is_some() { None } else { trouble(&world, &pages).await };
+            let trouble = trouble(&world, &pages).await;
             let previous = with_image(&world, &apps, there.build()?).await;
             Ok::<_, Failure>((Previous { trouble, ..previous }, pages))
         })?
@@ -43,11 +42,15 @@ pub fn observe(run: &mut Run, settings: &Settings, net: &Net) -> Result<Outcome,
     Ok(Outcome::unchanged(format!("{name} runs now; that is what a rollback goes back to{but}")))
 }
 
-/// What pages answer that do not work; one that turns us away, or says nothing, tells nothing.
+/// What a page answers, twice, that does not work, at whatever address; one that turns us away, or says nothing, tells nothing.
 async fn trouble(world: &World<'_>, pages: &[String]) -> Option<String> {
-    let seen = within(world.patience(), world.probe.all(pages, None)).await?;
-    let broken = pages.iter().zip(seen).find(|(_, seen)| matches!(seen, Seen::Status(404 | 410 | 500..)));
-    broken.map(|(page, seen)| format!("{page} {seen}"))
+    let broken = async || {
+        let seen = within(world.patience(), world.probe.all(pages, None)).await?;
+        pages.iter().zip(seen).find(|(_, seen)| seen.is_broken()).map(|(page, seen)| format!("{page} {seen}"))
+    };
+    broken().await?;
+    world.pause(world.settings.interval).await.ok()?;
+    broken().await
 }
 
 /// Adds whether its image can still be had. Here a registry that cannot be asked is no reason to stop: the certificate says so.

@@ -24,6 +24,8 @@ pub struct Start<'a> {
     pub of: Option<&'a Path>,
     pub history: Option<&'a Path>,
     pub named: Option<&'a str>,
+    /// Another machine has begun it.
+    pub elsewhere: bool,
 }
 
 /// Writes the facts of a rollback: what it goes back to, what it leaves, since when it went wrong.
@@ -36,9 +38,7 @@ pub fn open(
     target: &Target,
 ) -> Result<Outcome, Failure> {
     if let Some(replaces) = run.fact::<Replaces>("replaces")? {
-        let named =
-            from.of.is_some() || from.named.is_some() || !target.image.is_empty() || target.commit.is_some();
-        return again::go_on(run, settings, net, &replaces, (named, incident_at));
+        return again::go_on(run, settings, net, &replaces, (from.elsewhere, incident_at));
     }
     let (previous, replaces) = {
         let world = World::new(&run.context, settings, net);
@@ -249,7 +249,7 @@ async fn from_runs(
         Choice::Run(run, previous) => (run.to_owned(), previous),
         Choice::History => return from_history(world).await,
     };
-    apps.iter().try_for_each(|app| is_its_image(app, &previous))?;
+    is_an_image_of(&apps, &previous)?;
     if before.is_none() {
         let message =
             format!("Coolify's history does not go back to {}: the word of {run} counts", name(&previous));
@@ -331,20 +331,19 @@ fn revision_of(app: &Application, build: &Previous) -> Option<String> {
     }
 }
 
-/// An image of another registry with the same tag is another image.
-pub(super) fn is_its_image(app: &Application, previous: &Previous) -> Result<(), Failure> {
-    let named = previous.image.as_deref().and_then(split).map(|(name, _)| name);
-    match named {
-        Some(named) if app.kind() == Kind::Image && named != app.image() => {
-            let message = format!(
-                "the run says that {named} ran before, and {} is made of {}: name the build with deploy-coolify rollback --image",
-                app.name,
-                app.image()
-            );
-            Err(Failure::refused("which-run", message))
-        }
-        _ => Ok(()),
-    }
+/// An image of another registry with the same tag is another image. Of several applications one is enough: they share the tag.
+pub(super) fn is_an_image_of(apps: &[Application], previous: &Previous) -> Result<(), Failure> {
+    let Some((named, _)) = previous.image.as_deref().and_then(split) else { return Ok(()) };
+    let mut made = apps.iter().filter(|app| app.kind() == Kind::Image);
+    let Some(app) = made.clone().next().filter(|_| !made.any(|app| app.image() == named)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the run says that {named} ran before, and {} is made of {}: name the build with deploy-coolify rollback --image",
+        app.name,
+        app.image()
+    );
+    Err(Failure::refused("which-run", message))
 }
 
 /// Whether both are one build.

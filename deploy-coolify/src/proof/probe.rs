@@ -80,6 +80,15 @@ impl Seen {
         }
     }
 
+    /// Whether it does not work, at whatever address.
+    pub fn is_broken(&self) -> bool {
+        match self {
+            Seen::Status(status) => matches!(status, 404 | 410 | 500..),
+            Seen::Differs(all) => all.iter().any(Seen::is_broken),
+            _ => false,
+        }
+    }
+
     /// Whether another build answers, at whatever address.
     pub fn is_other(&self, wanted: &Build) -> bool {
         match self {

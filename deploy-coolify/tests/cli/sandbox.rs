@@ -72,6 +72,7 @@ fn a_build_that_does_not_answer_is_not_live_whatever_coolify_says() {
     let sandbox = sandbox();
     sandbox.prepare_bad_release("1.3.0");
     sandbox.remote.git(&["tag", "v1.3.0", "main"]);
+    assert_eq!(observed(&sandbox)["facts"]["previous"].get("trouble"), None, "what runs works");
     let args = ["deploy", "--env", "production", "--release", "1.3.0", "--no-previous", "test"];
     let (code, document, _) = run(&sandbox, &args, None);
     let failure = &document["failure"];
@@ -82,6 +83,9 @@ fn a_build_that_does_not_answer_is_not_live_whatever_coolify_says() {
     assert!(failure["causes"].to_string().contains("HTTP 500"), "{failure}");
     assert_eq!(document["facts"].get("live"), None);
     assert_eq!(document["facts"]["deployments"].as_array().map(Vec::len), Some(1));
+    // Whoever releases over it is told what a rollback would lead to.
+    let previous = observed(&sandbox)["facts"]["previous"].clone();
+    assert!(previous["trouble"].to_string().contains("HTTP 500"), "{previous}");
 }
 
 #[test]
@@ -118,7 +122,8 @@ fn a_rollback_that_somebody_else_has_begun_must_say_what_coolify_says() {
     let gone_on = |change: &dyn Fn(&mut Value), more: &[&str]| {
         let mut planted = back.clone();
         change(&mut planted["facts"]);
-        let (code, said, stderr) = run(&sandbox, &[&args[..], more].concat(), Some(&planted));
+        let (code, said, stderr) =
+            run(&sandbox, &[&args[..], &["--elsewhere"], more].concat(), Some(&planted));
         (code, said["failure"]["reason"].as_str().unwrap_or_default().to_owned(), stderr)
     };
     let (code, _, stderr) = gone_on(&|_| {}, &[]);
@@ -138,6 +143,17 @@ fn a_rollback_that_somebody_else_has_begun_must_say_what_coolify_says() {
         let (code, word, stderr) = gone_on(change, &[]);
         assert_eq!((code, word.as_str()), (1, "which-run"), "{n}: {stderr}");
     }
+    // Nobody else has touched what was begun here.
+    let own = run(
+        &sandbox,
+        &args,
+        Some(&{
+            let mut own = back.clone();
+            own["facts"]["incident_at"] = earlier.into();
+            own
+        }),
+    );
+    assert_eq!(own.0, 0, "{}", own.2);
     // A person may say so.
     let (code, _, stderr) = gone_on(refused[3], &["--incident-at", earlier]);
     assert_eq!(code, 0, "{stderr}");

@@ -1,13 +1,9 @@
 //! Which of git's commands only look. Pure.
 
-/// Look at a repository or a remote and leave both as they are. `fetch`, `init`, `fast-import` and `commit-tree` write objects: into folders
-/// of our own, which the caller names by `GIT_DIR` or `GIT_OBJECT_DIRECTORY`, and no ref of anybody's is moved.
-const LOOK: [&str; 22] = [
+/// Look at a repository or a remote and leave both as they are. `init` makes a folder of our own.
+const LOOK: [&str; 13] = [
     "cat-file",
-    "commit-tree",
     "diff",
-    "fast-import",
-    "fetch",
     "for-each-ref",
     "init",
     "log",
@@ -19,31 +15,28 @@ const LOOK: [&str; 22] = [
     "status",
     "var",
     "verify-tag",
-    "config --get-all",
-    "config --get-regexp",
-    "remote -v",
-    "remote get-url",
-    "symbolic-ref --quiet",
-    "tag --list",
 ];
 
-/// Whether a command line, without the `git` before it, changes nothing that is somebody else's.
-pub fn only_looks(args: &[&str]) -> bool {
-    let mut words = args.iter().copied();
-    let command = loop {
-        match words.next() {
-            // Options of git itself, each with a value.
-            Some("-C" | "-c") => _ = words.next(),
-            Some(word) => break word,
-            None => return false,
-        }
-    };
-    // `config -z --get-all`: an option may come before the one that says what it does.
-    let how: Vec<&str> = words.take_while(|word| *word != "--").collect();
-    LOOK.iter().any(|look| match look.split_once(' ') {
-        Some((name, option)) => name == command && how.iter().take(2).any(|word| *word == option),
-        None => *look == command,
-    })
+/// Write objects, and move no ref of anybody's where `GIT_DIR` or `GIT_OBJECT_DIRECTORY` leads to a folder of our own.
+const ASIDE: [&str; 3] = ["commit-tree", "fast-import", "fetch"];
+
+/// Whether a command line, without the `git` before it, changes nothing that is somebody else's. `aside`: the caller has named a folder of
+/// our own.
+pub fn only_looks(args: &[&str], aside: bool) -> bool {
+    let mut words = args;
+    // Options of git itself, each with a value.
+    while let [_option @ ("-C" | "-c"), _, rest @ ..] = words {
+        words = rest;
+    }
+    match words {
+        ["config", rest @ ..] => rest.iter().take(2).any(|word| ["--get-all", "--get-regexp"].contains(word)),
+        ["remote", "-v"]
+        | ["remote", "get-url", ..]
+        | ["tag", "--list", ..]
+        | ["symbolic-ref", "--quiet", _] => true,
+        ["remote", ..] | ["tag", ..] | ["symbolic-ref", ..] | [] => false,
+        [command, ..] => LOOK.contains(command) || (aside && ASIDE.contains(command)),
+    }
 }
 
 #[cfg(test)]
@@ -54,13 +47,13 @@ mod tests {
     fn what_changes_something_is_not_looking() {
         for args in [
             &["rev-parse", "HEAD"][..],
-            &["-c", "a=b", "fetch", "origin"],
+            &["symbolic-ref", "--quiet", "HEAD"],
             &["-C", "tag", "ls-tree", "HEAD"],
             &["config", "-z", "--get-regexp", "^remote\\."],
             &["tag", "--list", "--sort=version:refname"],
             &["remote", "get-url", "origin"],
         ] {
-            assert!(only_looks(args), "{args:?}");
+            assert!(only_looks(args, false), "{args:?}");
         }
         for args in [
             &["push", "origin"][..],
@@ -68,12 +61,15 @@ mod tests {
             &["tag", "--file=-", "--", "v1.2.0", "HEAD"],
             &["tag", "--cleanup=verbatim", "--file=-", "--", "--list", "HEAD"],
             &["update-ref", "-d", "refs/tags/x"],
-            &["symbolic-ref", "HEAD", "refs/heads/x"],
+            &["symbolic-ref", "--quiet", "HEAD", "refs/heads/x"],
+            &["remote", "-v", "add", "x", "y"],
+            &["-c", "a=b", "fetch", "origin"],
             &["remote", "add", "x", "y"],
             &["config", "a.b", "c"],
             &[],
         ] {
-            assert!(!only_looks(args), "{args:?}");
+            assert!(!only_looks(args, false), "{args:?}");
         }
+        assert!(only_looks(&["-c", "a=b", "fetch", "origin"], true) && !only_looks(&["push"], true));
     }
 }

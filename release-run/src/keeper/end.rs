@@ -35,6 +35,9 @@ impl Session<'_> {
             self.keeper.voice.error(&failure.message);
         }
         self.give_back(turn);
+        if self.complete {
+            self.keeper.places.forget_begun(&self.record.run);
+        }
         self.said(code);
         if self.lost.is_none() {
             tell(&self.folder, self.newest.as_deref(), (!self.complete).then_some(code));

@@ -95,6 +95,12 @@ impl Places {
         std::fs::write(&note, b"").map_err(|e| unusable(&note, &e))
     }
 
+    /// A run that is finished is not gone on with.
+    pub fn forget_begun(&self, run: &str) {
+        // One that is left behind says nothing wrong.
+        let _ = std::fs::remove_file(self.own.join("begun").join(run));
+    }
+
     /// Whether a run was begun from this clone: of all others what they have done is known by their documents alone.
     pub fn is_begun_here(&self, run: &str) -> bool {
         self.own.join("begun").join(run).is_file()

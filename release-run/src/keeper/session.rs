@@ -131,6 +131,7 @@ impl<'a> Session<'a> {
             "did" => {
                 json!({ "yes": if word("name") == "torn" { self.torn } else { self.folder.did(word("name")) } })
             }
+            "begun-here" => json!({ "yes": self.keeper.places.is_begun_here(&self.record.run) }),
             "fact" => json!({ "text": self.fact(word("path")) }),
             "path" if word("file") == "last" => {
                 json!({ "text": self.last.as_ref().map(|name| self.shown(name)).unwrap_or_default() })

@@ -1,7 +1,7 @@
 //! What was seen: names and messages of everything that is ours, without unpacking a single document; and the documents of one run.
 //! Sizes and counts are looked at before anything is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use git_program::Git;
 use jiff::Timestamp;
@@ -36,7 +36,7 @@ pub struct Index {
     pub tips: Vec<Tip>,
     /// What is there and not ours: names that nobody here gives, entries that are too large or no commits.
     pub skipped: Vec<String>,
-    /// Where there are more runs than are read.
+    /// Where there are more runs than are read, and what was read is mostly none.
     pub flooded: Vec<Scope>,
 }
 
@@ -51,7 +51,18 @@ impl Index {
         }
     }
 
-    /// Why nothing can be begun where there are more runs than are read.
+    /// Whether most of what is called a run says nothing: names that were pushed to hide those before them.
+    fn is_flooded(&self, scope: &Scope) -> bool {
+        let named =
+            self.tips.iter().filter(|tip| matches!(&tip.name, Name::Run(of, _) if of == scope)).count();
+        let real = self
+            .records()
+            .filter(|(_, record)| Scope::new(&record.product, &record.environment) == *scope)
+            .count();
+        real * 2 < named
+    }
+
+    /// Why nothing can be begun where names hide the runs.
     ///
     /// # Errors
     /// `refused`, `flooded`.
@@ -60,7 +71,7 @@ impl Index {
             return Ok(());
         }
         let message = format!(
-            "the remote has more than {RUNS} runs of {} in {}: which of them counts is not known; remove what is nobody's (git ls-remote REMOTE '{ROOT}/*', git push REMOTE --delete REF)",
+            "the remote has more than {RUNS} names of runs of {} in {}, and most of them are none: which run counts is not known; remove what is nobody's (git ls-remote REMOTE '{ROOT}/*', git push REMOTE --delete REF)",
             scope.product, scope.environment
         );
         Err(Failure::refused("flooded", message))
@@ -103,6 +114,7 @@ impl Remote<'_> {
         let mut index = Index::default();
         let mut lines = Vec::new();
         let mut runs: HashMap<Option<Scope>, usize> = HashMap::new();
+        let mut crowded: BTreeSet<Scope> = BTreeSet::new();
         // A name may hold anything: what is no text is no name of ours.
         for line in String::from_utf8_lossy(&said.stdout).lines() {
             match ours(line) {
@@ -119,8 +131,8 @@ impl Remote<'_> {
                     });
                     if count <= RUNS {
                         lines.push(line);
-                    } else if count == RUNS + 1 {
-                        index.flooded.extend(line.name.scope().cloned());
+                    } else {
+                        crowded.extend(line.name.scope().cloned());
                     }
                 }
                 Err(skipped) => index.skipped.push(skipped),
@@ -137,6 +149,7 @@ impl Remote<'_> {
             };
             index.tips.push(Tip { name, message: message(&commit), id });
         }
+        index.flooded = crowded.into_iter().filter(|scope| index.is_flooded(scope)).collect();
         Ok(index)
     }
 
@@ -221,6 +234,30 @@ fn message(commit: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_say_nothing_hide_no_run_in_silence() {
+        let scope = Scope::new("shop", "production");
+        let tip = |n: usize, message: &str| Tip {
+            name: Name::Run(scope.clone(), format!("20261125T0811{n:02}Z-7f3a-release")),
+            id: n.to_string(),
+            message: message.into(),
+        };
+        let record = crate::record::tests::sample("release", "x");
+        let real = |n: usize| {
+            let name = crate::names::run(record.opened, 1, &format!("x{n}"));
+            let record = Record { run: name.clone(), ..record.clone() };
+            Tip { name: Name::Run(scope.clone(), name), id: format!("r{n}"), message: record.line() }
+        };
+        let with = |tips: Vec<Tip>| Index { tips, ..Index::default() }.is_flooded(&scope);
+        assert!(with((0..30).map(|n| tip(n, "")).chain([real(1)]).collect()), "names alone");
+        assert!(!with((0..30).map(real).chain([tip(1, "")]).collect()), "a team that has released often");
+        let flooded = Index { flooded: vec![scope.clone()], ..Index::default() };
+        assert_eq!(flooded.is_whole(&scope).map_err(|f| f.reason.clone()), Err("flooded".into()));
+        assert!(flooded.is_whole(&Scope::new("shop", "staging")).is_ok());
+        let many = Index { skipped: (0..9).map(|n| n.to_string()).collect(), ..Index::default() };
+        assert_eq!(many.passed_over().as_deref(), Some("0, 1, 2, 3, 4 and 4 more"));
+    }
 
     #[test]
     fn only_documents_are_documents() {

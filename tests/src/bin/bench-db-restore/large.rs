@@ -130,14 +130,7 @@ fn tell(shop: &Shop, rounds: usize) {
         "shared_buffers 128 MB; {rounds} rounds, one after the other. Swaps happen under 100 sessions that hold on and 4 clients that come back in a loop.\n"
     );
     shop.times.table();
-    println!(
-        "- the restore stage beside `pg_restore -Fd -j2`: {:.2} times",
-        shop.times.ratio("`db-restore restore`: the restore stage", "`pg_restore -Fd -j2`")
-    );
-    println!(
-        "- all of the restore beside `pg_restore -Fd -j2`: {:.2} times",
-        shop.times.ratio("`db-restore restore`: all of it", "`pg_restore -Fd -j2`")
-    );
+    shop.times.compare_restore();
     println!(
         "- `snapshot` beside `pg_dump -Fd -j2`: {:.2} times, beside the same with our `-Z1`: {:.2} times",
         shop.times.ratio("`db-restore snapshot`", "`pg_dump -Fd -j2`"),

@@ -37,6 +37,16 @@ impl Times {
         self.median(what) / self.median(to)
     }
 
+    /// How the restore compares with PostgreSQL's own program.
+    pub fn compare_restore(&self) {
+        let to = |what: &str| self.ratio(what, "`pg_restore -Fd -j2`");
+        println!(
+            "- the restore stage beside `pg_restore -Fd -j2`: {:.2} times, all of the restore: {:.2} times",
+            to("`db-restore restore`: the restore stage"),
+            to("`db-restore restore`: all of it")
+        );
+    }
+
     pub fn table(&self) {
         println!("| | median | all |\n|---|---:|---|");
         for (what, times) in &self.0 {

@@ -27,11 +27,7 @@ pub fn run(rounds: usize) {
          of them all is written to the disk (`checkpoint`, `sync`). Otherwise as above.\n"
     );
     shop.times.table();
-    println!(
-        "- the restore stage beside `pg_restore -Fd -j2`: {:.2} times, all of the restore: {:.2} times",
-        shop.times.ratio("`db-restore restore`: the restore stage", "`pg_restore -Fd -j2`"),
-        shop.times.ratio("`db-restore restore`: all of it", "`pg_restore -Fd -j2`")
-    );
+    shop.times.compare_restore();
     println!(
         "- `snapshot` beside `pg_dump -Fd -j2 -Z1`: {:.2} times\n",
         shop.times.ratio("`db-restore snapshot`", "`pg_dump -Fd -j2 -Z1`")
