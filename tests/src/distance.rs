@@ -81,7 +81,8 @@ impl Distance {
     }
 
     /// How often a client waited since the last question: the program itself, its children (by their name), and how many connections the
-    /// program opened. A connection's own opening counts as one.
+    /// program opened. A connection's own opening counts as one. The same question twice in a row is a look whether something has ended: how
+    /// often there is one depends on how quick the machine is, so that only the first is counted.
     pub fn counted(&self) -> (usize, usize, usize) {
         let take = |n: &AtomicUsize| n.swap(0, Ordering::SeqCst);
         (take(&self.shared.own), take(&self.shared.children), take(&self.shared.connections))
@@ -151,7 +152,7 @@ impl Shared {
         up: &Sender<(Instant, Vec<u8>)>,
         waiting: &AtomicBool,
     ) {
-        let (mut first, mut child) = (true, false);
+        let (mut first, mut child, mut last) = (true, false, Vec::new());
         while let Some(mut bytes) = chunk(&mut client) {
             if first {
                 first = false;
@@ -164,9 +165,10 @@ impl Shared {
             }
             // A goodbye (`X`, four bytes of length) waits for nobody.
             let goodbye = bytes == *b"X\0\0\0\x04";
-            if !goodbye && !waiting.swap(true, Ordering::SeqCst) {
+            if !goodbye && !waiting.swap(true, Ordering::SeqCst) && bytes != last {
                 self.count(child).fetch_add(1, Ordering::SeqCst);
             }
+            last.clone_from(&bytes);
             if self.strikes(&bytes, up) {
                 let _ = client.shutdown(Shutdown::Both);
                 let _ = server.shutdown(Shutdown::Both);

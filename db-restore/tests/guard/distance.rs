@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::common::{BEFORE, Bench, ID, opened};
 use testkit::distance::Distance;
 
-/// How often each command may wait, in the order of [`counted`]: as often as it does, and a look more at who is still there.
-const MOST: [usize; 5] = [15, 33, 30, 28, 53];
+/// How often each command may wait, in the order of [`counted`]: as often as it does,
+/// and twice more, because an answer may come between two packets of one question.
+const MOST: [usize; 5] = [16, 33, 32, 29, 53];
 
 /// What each command waits, by its word.
 fn counted(bench: &Bench, wire: &Distance, id: &mut String) -> Vec<(&'static str, usize)> {
