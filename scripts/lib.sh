@@ -102,6 +102,12 @@ path() { release-run path "$1"; }
 anew() { release-run anew; }
 finish() { release-run finish; }
 
+# What another machine says it has done in this run must be what Coolify and the pages say; where that was all of it, there is nothing to do.
+agreed() {
+    release-run step claimed --claim -- deploy-coolify observe --claimed "$(path claim.json)" --env "$environment"
+    if release-run ended; then exit 0; fi
+}
+
 # shellcheck disable=SC2154 # the version is read by the runbook
 # could ACT: whether what lies here could be tagged so, as far as it can be seen here.
 could() { tag-rc ready "$1" --env "$environment" --release "$version" >/dev/null; }

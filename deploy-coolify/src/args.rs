@@ -40,6 +40,9 @@ pub enum Command {
         /// With --rollback: another machine has begun it, and what its document says must be what Coolify's history says
         #[arg(long, requires = "rollback")]
         elsewhere: bool,
+        /// Write nothing down, and look whether what another machine says it has deployed is so, as the keeper of its run has noted it
+        #[arg(long, value_name = "FILE", conflicts_with = "rollback")]
+        claimed: Option<PathBuf>,
         #[command(flatten)]
         target: Target,
     },

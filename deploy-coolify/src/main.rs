@@ -70,6 +70,7 @@ impl Program for Args {
         let net = &Net::new()?;
         match self.command() {
             Command::Status => Err(Failure::bug("status is a question")),
+            Command::Observe { claimed: Some(file), .. } => previous::claimed::look(run, settings, net, file),
             Command::Observe { rollback: false, .. } => previous::observe(run, settings, net),
             Command::Tested { rebuilt } => tested::tested(run, settings, net, rebuilt.as_deref()),
             Command::Observe { of, history, run: named, incident_at, elsewhere, target, .. } => {

@@ -141,7 +141,7 @@ pub fn another(candidate: &Candidate, version: &str) -> Option<String> {
 }
 
 /// `-rc2` or `-rc.2`, and nothing after it: `-rc2-dirty` is somebody's own build.
-fn is_candidate(rest: &str) -> bool {
+pub fn is_candidate(rest: &str) -> bool {
     let Some(number) = rest.strip_prefix("-rc") else { return false };
     let number = number.strip_prefix('.').unwrap_or(number);
     !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())

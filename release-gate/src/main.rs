@@ -142,6 +142,9 @@ fn ahead(run: &Run, settings: &Settings) -> Result<Option<Range>, Failure> {
 
 /// The step of a rollback.
 fn data(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Failure> {
+    if *wish == Wish::Restore {
+        goes_back(run)?;
+    }
     let range = match run.fact("migrations")? {
         // What was judged before is kept: the decision may be asked for again.
         Some(range) => range,
@@ -165,6 +168,22 @@ fn data(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Fail
         Wish::Keep(Some(reason)) => outcome.output("although", reason.as_str()),
         _ => outcome,
     })
+}
+
+/// Data goes back with a build: where the one that runs stays, a person brings it back by itself.
+fn goes_back(run: &Run) -> Result<(), Failure> {
+    let left: Replaces = run.fact("replaces")?.unwrap_or_default();
+    let (image, commit) = (run.fact::<String>("image")?, run.fact::<String>("commit")?);
+    let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+    let runs_already = same(&left.image, &image) || (left.image.is_none() && same(&left.commit, &commit));
+    if !runs_already {
+        return Ok(());
+    }
+    let environment = run.context.environment.as_deref().unwrap_or("production");
+    let message = format!(
+        "the build that this rollback goes back to runs already, so the data alone would go back, which a rollback does not do: if it is wrong, choose a snapshot (db-restore recovery-point --env {environment}) and restore it by itself (db-restore restore --fresh --snapshot ID)"
+    );
+    Err(Failure::refused("no-build", message).command(["db-restore", "recovery-point", "--env", environment]))
 }
 
 /// The migrations between the build that a rollback goes back to and the one that it leaves.

@@ -106,6 +106,9 @@ pub fn said(range: &Range) -> String {
     };
     match range.class {
         Class::None => format!("{files} between the two builds"),
+        Class::Expand if range.files.len() == 1 => {
+            format!("{files} that only adds: the previous build runs on this data")
+        }
         Class::Expand => format!("{files} that only add: the previous build runs on this data"),
         Class::Contract => format!("{files}, and the previous build cannot run on this data"),
         Class::Unknown => match &range.problem {

@@ -44,6 +44,8 @@ pub enum Command {
     Did { name: String },
     /// In a runbook: whether this run was begun from this clone (exit 0 or 1)
     BegunHere,
+    /// In a runbook: whether this run was finished before, by the word of the outside too (exit 0 or 1)
+    Ended,
     /// In a runbook: what follows is a document of its own
     Anew,
     /// In a runbook: the path of the last document, or of the run's folder
@@ -119,6 +121,9 @@ pub struct Exec {
     /// The run, folder or document that a rollback goes back from
     #[arg(long, value_name = "RUN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub of: Option<String>,
+    /// Why it is done, where its procedure wants a reason: kept in the run, for whoever goes on with it
+    #[arg(long, value_name = "REASON", value_parser = step::reason)]
+    pub reason: Option<String>,
     /// Begin another run although this one is finished, stale, or has stopped before it changed anything
     #[arg(long)]
     pub again: bool,
@@ -151,6 +156,9 @@ pub struct Step {
     /// What it may change
     #[arg(long, value_enum, default_value_t = Changes::No)]
     pub changes: Changes,
+    /// It looks whether what another machine says it has done in this run is so; it has no number, and is done where that is in question
+    #[arg(long)]
+    pub claim: bool,
     /// Kill it on purpose after so many seconds, once in a run, and run it again
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub torn: Option<Duration>,
@@ -190,6 +198,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// Where the remote is, and how long a lock lasts.
 #[derive(Debug)]
 pub struct Settings {
+    /// Whose runs they are.
+    pub product: String,
     /// The remote's name.
     pub remote: String,
     /// A lock that nobody renews may be taken over after this long.
@@ -203,6 +213,7 @@ impl Settings {
     pub fn read(context: &Context) -> Result<Self, Failure> {
         let settings = &context.settings;
         Ok(Settings {
+            product: settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned()),
             remote: settings.text("remote")?.unwrap_or_else(|| "origin".to_owned()),
             lease: settings.duration("lease")?.unwrap_or(Duration::from_secs(300)),
             signing: Signing::read(context)?,

@@ -86,7 +86,7 @@ pub fn step(context: &Context, step: &Step) -> Result<Answer, Failure> {
         value.map(|v| v.get_name().to_owned()).unwrap_or_default()
     };
     let reply = line.ask(&json!({
-        "ask": "step", "name": step.name,
+        "ask": "step", "name": step.name, "claim": step.claim,
         "when": word(step.when.to_possible_value()), "changes": word(step.changes.to_possible_value()),
     }))?;
     if let Some(sentence) = reply["say"].as_str() {

@@ -35,7 +35,7 @@ fn said(sentence: impl AsRef<str>) -> Answer {
 impl<'a> Hand<'a> {
     /// Opens the remote for an environment.
     pub fn open(context: &'a Context, settings: &'a Settings, environment: &str) -> Result<Self, Failure> {
-        let product = context.settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned());
+        let product = settings.product.clone();
         let scope = Scope::new(&product, environment);
         let remote = Remote::open(context, settings)?;
         Ok(Hand { context, settings, remote, environment: environment.to_owned(), scope })
@@ -67,6 +67,7 @@ impl<'a> Hand<'a> {
     pub fn take(&self, wish: &Wish) -> Result<Answer, Failure> {
         let (environment, run) = (&self.environment, &wish.run);
         let index = self.remote.look()?;
+        lock::place::readable(&index, &self.scope, environment)?;
         let hold = self.hold_of(&index);
         if !wish.despite_hold && wish.lift_hold.is_none() {
             lock::hold(environment, hold.as_ref().map(|(_, h)| h))?;
@@ -167,11 +168,48 @@ impl<'a> Hand<'a> {
 
     /// Opens somebody else's lock; who did it, and why, is kept.
     pub fn break_open(&self, reason: &str) -> Result<Answer, Failure> {
-        let Some((id, lock)) = self.lock_of(&self.remote.look()?).filter(|(_, l)| l.held) else {
+        let index = self.remote.look()?;
+        if let Some(answer) =
+            self.clear(&index, &Name::Lock(self.scope.clone()), |m| Lock::parse(m).is_some())?
+        {
+            return Ok(answer);
+        }
+        let Some((id, lock)) = self.lock_of(&index).filter(|(_, l)| l.held) else {
             return Ok(said(format!("{} is not locked", self.environment)));
         };
         let who = self.remote.who.clone();
         self.open_lock(id, &Lock { held: false, reason: Some(reason.to_owned()), who, ..lock })
+    }
+
+    /// Removes what is in the place of a lock or hold and is none; `None` where nothing is.
+    fn clear(
+        &self,
+        index: &Index,
+        name: &Name,
+        can_be_read: impl Fn(&str) -> bool,
+    ) -> Result<Option<Answer>, Failure> {
+        let mut refs: Vec<(String, String)> = index
+            .in_the_way(name)
+            .into_iter()
+            .map(|skipped| (skipped.id.clone(), skipped.name.clone()))
+            .collect();
+        let unread = index.tip(name).filter(|tip| !can_be_read(&tip.message));
+        refs.extend(unread.map(|tip| (tip.id.clone(), name.full())));
+        if refs.is_empty() {
+            return Ok(None);
+        }
+        let (place, count) = (name.full(), refs.len());
+        let Some(permit) = self.context.permit() else {
+            return Ok(Some(said(format!(
+                "would remove {count} from {place}: what is there cannot be read"
+            ))));
+        };
+        match self.remote.remove_all(&permit, &refs)? {
+            Pushed::Done => {
+                Ok(Some(said(format!("{place} is free again: what was there could not be read"))))
+            }
+            Pushed::Lost => Err(self.changed("entry")),
+        }
     }
 
     fn open_lock(&self, id: String, lock: &Lock) -> Result<Answer, Failure> {
@@ -190,7 +228,14 @@ impl<'a> Hand<'a> {
             let verb = if on { "put on hold" } else { "lift the hold of" };
             return Ok(said(format!("would {verb} {environment}")));
         }
-        let current = self.hold_of(&self.remote.look()?);
+        let index = self.remote.look()?;
+        let place = Name::Hold(self.scope.clone());
+        if let Some(answer) = self.clear(&index, &place, |message| Hold::parse(message).is_some())?
+            && !on
+        {
+            return Ok(answer);
+        }
+        let current = self.hold_of(&index);
         if current.as_ref().is_some_and(|(_, h)| h.on) == on {
             return Ok(said(format!("{environment} is {} hold already", if on { "on" } else { "not on" })));
         }
@@ -203,8 +248,7 @@ impl<'a> Hand<'a> {
     }
 
     fn set_hold(&self, before: Option<String>, on: bool, reason: &str) -> Result<(), Failure> {
-        let hold =
-            Hold { on, who: self.remote.who.clone(), since: Timestamp::now(), reason: reason.to_owned() };
+        let hold = Hold::now(on, self.remote.who.clone(), reason);
         match self.put(Name::Hold(self.scope.clone()), before, hold.message(&self.environment))? {
             Some(Pushed::Lost) => Err(self.changed("hold")),
             _ => Ok(()),

@@ -1,6 +1,7 @@
 //! Keeps a run: its locks, its documents on the release remote, and what runs again when it goes on; so that nothing lives on one laptop.
 
 mod args;
+mod claim;
 mod client;
 mod fact;
 mod hand;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use args::{Args, Command, Exec, Settings};
 use hand::Hand;
 use jiff::Timestamp;
-use keeper::Order;
+use keeper::{Of, Order};
 use lock::lease;
 use remote::Remote;
 use serde_json::json;
@@ -83,7 +84,8 @@ fn order(context: &Context, procedure: Procedure, exec: &Exec) -> Order {
     Order {
         procedure,
         version: context.release.clone(),
-        of: exec.of.clone(),
+        of: exec.of.as_deref().map(Of::read),
+        reason: exec.reason.clone(),
         plan: context.permit().is_none(),
         again: exec.again,
         no_lock: exec.no_lock.clone(),
@@ -101,6 +103,7 @@ fn in_a_runbook(context: &Context, command: &Command) -> Option<Result<Answer, F
         Command::Kept => Ok(Answer::ended(u8::from(client::Line::find().is_none()))),
         Command::Skip { name } => client::say(&json!({ "ask": "skip", "name": name })),
         Command::Did { name } => client::whether(&json!({ "ask": "did", "name": name })),
+        Command::Ended => client::whether(&json!({ "ask": "ended-before" })),
         Command::BegunHere => client::whether(&json!({ "ask": "begun-here" })),
         Command::Anew => client::say(&json!({ "ask": "forget-last" })),
         Command::Path { file } => client::text(&json!({ "ask": "path", "file": file })),
@@ -153,7 +156,9 @@ fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
         Ok(index) => (index, None),
         Err(failure) => (remote.index()?, Some(failure)),
     };
-    let mut runs = keeper::folder::Places::open(&remote.own)?.records();
+    let places = keeper::folder::Places::open(&remote.own)?;
+    let dead = places.leases().into_iter().filter(|run| places.is_dead(run)).collect();
+    let mut runs = places.records();
     let (theirs, refused) = remote.evidence(&index, None)?;
     for (_, record) in theirs {
         match runs.iter_mut().find(|known| known.run == record.run) {
@@ -162,7 +167,7 @@ fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
             None => runs.push(record),
         }
     }
-    let product = context.settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned());
+    let product = settings.product.clone();
     let picture = status::Picture {
         index: &index,
         runs,
@@ -170,6 +175,7 @@ fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
         environment: context.environment.as_deref(),
         last,
         unseen: unseen.as_ref(),
+        dead,
         refused,
     };
     Ok(picture.show(Timestamp::now()))

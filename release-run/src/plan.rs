@@ -39,8 +39,21 @@ pub struct Stand {
     pub changes: Changes,
     /// It is the first step of the run.
     pub first: bool,
-    /// What was done lies here only by the remote's word, and nothing proves it but the outside: each step looks for itself.
-    pub foreign: bool,
+    pub trust: Trust,
+}
+
+/// How far the documents of an attempt before are believed. What another machine has written down lies here by the remote's word, and
+/// whoever may push there can write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// They are ours, or signed.
+    Own,
+    /// The outside says the same of what was changed: what prepared it is not done again, what customers see is.
+    Agreed,
+    /// Each step holds its own document against the outside: a rollback.
+    HeldAgainst,
+    /// Not at all: every step runs again, and only the document's id is kept, by which steps find again what they have made.
+    None,
 }
 
 /// What is known of the environment's lock.
@@ -75,7 +88,8 @@ pub enum Decision {
 pub fn step(when: When, stand: Stand) -> Decision {
     let done = stand.before == Before::Done;
     let again = match when {
-        _ if stand.foreign => true,
+        _ if matches!(stand.trust, Trust::HeldAgainst | Trust::None) => true,
+        _ if stand.trust == Trust::Agreed && stand.changes >= Changes::Pause => true,
         When::Once => false,
         When::Always => true,
         When::UntilChanged | When::UntilActed => !stand.changed,
@@ -102,7 +116,9 @@ mod tests {
     const PROOFS: [Proof; 4] = [Proof::Proven, Proof::Unproven, Proof::Lost, Proof::Without];
     const CHANGES: [Changes; 4] = [Changes::No, Changes::Aside, Changes::Pause, Changes::Customers];
 
-    /// Every combination there is: 4 x 3 x 2 x 2 x 4 x 4 x 2 x 2.
+    const TRUSTS: [Trust; 4] = [Trust::Own, Trust::Agreed, Trust::HeldAgainst, Trust::None];
+
+    /// Every combination there is: 4 x 3 x 2 x 2 x 4 x 4 x 2 x 4.
     fn all() -> Vec<(When, Stand)> {
         let mut all = Vec::new();
         let flags = [false, true];
@@ -113,9 +129,9 @@ mod tests {
                         for lock in PROOFS {
                             for changes in CHANGES {
                                 for first in flags {
-                                    for foreign in flags {
+                                    for trust in TRUSTS {
                                         let stand =
-                                            Stand { before, plan, changed, lock, changes, first, foreign };
+                                            Stand { before, plan, changed, lock, changes, first, trust };
                                         all.push((when, stand));
                                     }
                                 }
@@ -150,9 +166,15 @@ mod tests {
         for (when, stand) in all() {
             if step(when, stand) == Decision::Skip {
                 assert!(
-                    stand.before == Before::Done && !stand.plan && when != When::Always && !stand.foreign,
+                    stand.before == Before::Done && !stand.plan && when != When::Always,
                     "{when:?} {stand:?}"
                 );
+                let believed = match stand.trust {
+                    Trust::Own => true,
+                    Trust::Agreed => stand.changes < Changes::Pause,
+                    Trust::HeldAgainst | Trust::None => false,
+                };
+                assert!(believed, "{when:?} {stand:?}");
             }
         }
     }
@@ -175,7 +197,7 @@ mod tests {
             lock: Proof::Proven,
             changes: Changes::No,
             first: false,
-            foreign: false,
+            trust: Trust::Own,
         };
         for (when, before_change, after) in [
             (When::Once, Decision::Skip, Decision::Skip),
@@ -190,8 +212,16 @@ mod tests {
             );
         }
         // What another machine says it has done is done again.
-        let foreign = Stand { foreign: true, changes: Changes::Customers, ..stand(true) };
-        assert_eq!(step(When::Once, foreign), Decision::Run);
+        let of = |trust, changes, first| step(When::Once, Stand { trust, changes, first, ..stand(true) });
+        assert_eq!(of(Trust::HeldAgainst, Changes::Customers, false), Decision::Run);
+        assert_eq!(of(Trust::HeldAgainst, Changes::No, true), Decision::RunOnOwn);
+        assert_eq!(of(Trust::None, Changes::Aside, false), Decision::Run);
+        assert_eq!(of(Trust::Agreed, Changes::Customers, false), Decision::Run);
+        assert_eq!(
+            of(Trust::Agreed, Changes::Aside, false),
+            Decision::Skip,
+            "what prepared it is not done twice"
+        );
         assert_eq!(step(When::Always, Stand { first: true, ..stand(false) }), Decision::RunOnOwn);
     }
 }

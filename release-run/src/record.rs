@@ -90,6 +90,9 @@ pub struct Record {
     /// The run that a rollback was told to go back from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
+    /// Why it is done, where its procedure wants a reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     pub opened: Timestamp,
     pub updated: Timestamp,
     /// Grows with each change: of two copies the one with the greater number is newer.
@@ -146,6 +149,7 @@ impl Record {
             key: about.key(),
             version: about.version.clone(),
             of: about.of.clone(),
+            reason: None,
             opened: now,
             updated: now,
             serial: 0,

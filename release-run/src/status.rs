@@ -29,6 +29,8 @@ pub struct Picture<'a> {
     pub last: usize,
     /// Why the remote could not be asked.
     pub unseen: Option<&'a Failure>,
+    /// Runs of this clone whose keeper is gone, although the lock is still theirs.
+    pub dead: Vec<String>,
     /// Runs on the remote that are not signed by anybody who may, where that is needed.
     pub refused: usize,
 }
@@ -47,20 +49,7 @@ impl Picture<'_> {
         let mut values = Vec::new();
         let mut shown = Vec::new();
         for (name, place) in &places {
-            let (mut more, mut value) = environment(name, place, now);
-            let mut over_taken = false;
-            for record in place.runs.iter().take(self.last) {
-                let at_work = place.lock.as_ref().is_some_and(|l| l.held && l.run == record.run);
-                more.extend(run(record, (at_work, over_taken), &mut shown, now));
-                over_taken |= record.changed_customers();
-            }
-            if place.runs.len() > self.last {
-                more.push(format!("  and {} older (--last N)", place.runs.len() - self.last));
-            }
-            if let Some((sentence, back)) = place.runs.iter().find_map(|record| way_back(record, now)) {
-                more.insert(1, format!("{name}: {sentence}"));
-                value["way_back"] = back;
-            }
+            let (more, value) = self.place(name, place, &mut shown, now);
             lines.extend(more);
             values.push(value);
         }
@@ -81,6 +70,38 @@ impl Picture<'_> {
             lines.push("no run yet".to_owned());
         }
         Answer::new(plain_lines(&lines), json!({ "environments": values, "runs": shown }))
+    }
+
+    /// One environment: its lock, hold and way back, and its runs.
+    fn place(
+        &self,
+        name: &str,
+        place: &Place,
+        shown: &mut Vec<Value>,
+        now: Timestamp,
+    ) -> (Vec<String>, Value) {
+        let (mut lines, mut value) = environment(name, place, now);
+        let held = place.lock.as_ref().filter(|lock| lock.held).map(|lock| &lock.run);
+        let is_dead = held.is_some_and(|run| self.dead.contains(run));
+        if is_dead {
+            lines.push(format!(
+                "{name}: the process that had the lock is gone: the next run from this clone takes it back"
+            ));
+        }
+        if let Some((sentence, back)) = newest_change(place).and_then(|record| way_back(record, now)) {
+            lines.push(format!("{name}: {sentence}"));
+            value["way_back"] = back;
+        }
+        let mut over_taken = false;
+        for record in place.runs.iter().take(self.last) {
+            let at_work = !is_dead && held == Some(&record.run);
+            lines.extend(run(record, (at_work, over_taken), shown, now));
+            over_taken |= record.changed_customers();
+        }
+        if place.runs.len() > self.last {
+            lines.push(format!("  and {} older (--last N)", place.runs.len() - self.last));
+        }
+        (lines, value)
     }
 
     fn places(&self) -> BTreeMap<String, Place> {
@@ -136,9 +157,14 @@ fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value
     (lines, value)
 }
 
-/// What the newest run that changed what customers see wrote down as its way back, and how old that is.
+/// The run that has changed last what customers see.
+fn newest_change(place: &Place) -> Option<&Record> {
+    place.runs.iter().find(|r| r.changed_customers() && r.procedure != Procedure::Rehearsal)
+}
+
+/// What it wrote down as its way back, and how old that is; after a rollback there is none.
 fn way_back(record: &Record, now: Timestamp) -> Option<(String, Value)> {
-    if !record.changed_customers() || matches!(record.procedure, Procedure::Rollback | Procedure::Rehearsal) {
+    if !record.changed_customers() || record.procedure == Procedure::Rollback {
         return None;
     }
     let of = |fact: &str, key: &str| record.facts.get(fact)?.get(key)?.as_str().map(str::to_owned);
@@ -228,7 +254,7 @@ fn next(record: &Record) -> Option<String> {
         return Some(step::shell::command(words));
     }
     if record.procedure == Procedure::Hotfix {
-        words.extend(["--reason".to_owned(), "the same reason".to_owned()]);
+        words.extend(["--reason".to_owned(), reason(record)]);
     }
     if let (true, Some(of)) = (record.procedure == Procedure::Rollback, &record.of) {
         words.extend(["--of".to_owned(), of.clone()]);
@@ -242,6 +268,14 @@ fn next(record: &Record) -> Option<String> {
         words.push(version.clone());
     }
     Some(step::shell::command(words))
+}
+
+/// The reason that was given, as far as it is plain words: it may be a stranger's.
+fn reason(record: &Record) -> String {
+    let plain = |text: &&String| {
+        text.len() <= 120 && text.chars().all(|c| c.is_alphanumeric() || " .,:;#/()-'".contains(c))
+    };
+    record.reason.as_ref().filter(plain).cloned().unwrap_or_else(|| step::REASON.to_owned())
 }
 
 /// How long ago, for people.
@@ -277,7 +311,10 @@ mod tests {
         assert_eq!(sentence(&open, true, at(60)).0, "at work");
         let next = |run: &Record| next(run).expect("a command");
         assert_eq!(next(&open), "rilis-release 1.2.0");
-        assert_eq!(next(&stopped("hotfix")), "rilis-hotfix --reason 'the same reason' 1.2.0");
+        assert_eq!(next(&stopped("hotfix")), "rilis-hotfix --reason REASON 1.2.0");
+        let hotfix = |reason: &str| Record { reason: Some(reason.into()), ..stopped("hotfix") };
+        assert_eq!(next(&hotfix("wrong prices")), "rilis-hotfix --reason 'wrong prices' 1.2.0");
+        assert_eq!(next(&hotfix("$(x)")), "rilis-hotfix --reason REASON 1.2.0");
         let mut back = stopped("rollback");
         back.of = Some("20261125T0-release".into());
         assert_eq!(next(&back), "rilis-rollback --of 20261125T0-release");
@@ -325,7 +362,19 @@ mod tests {
         run.facts.insert("snapshot".into(), json!({ "id": "shop-9f", "taken_at": at(0).to_string() }));
         let expected = "the way back of its last change was 1.1.4, data shop-9f, 2 h ago";
         assert_eq!(said(&run).as_deref(), Some(expected));
-        assert_eq!(said(&Record { procedure: "rollback".into(), ..run }), None);
+        let back = Record { procedure: "rollback".into(), ..run.clone() };
+        assert_eq!(said(&back), None);
+        let place = |runs: &[&Record]| Place {
+            runs: runs.iter().map(|r| (*r).clone()).collect(),
+            ..Place::default()
+        };
+        let newest = |place: &Place| newest_change(place).map(|r| r.procedure.clone());
+        assert_eq!(newest(&place(&[&back, &run])), Some(Procedure::Rollback), "it has taken the change back");
+        assert_eq!(
+            newest(&place(&[&stopped("release"), &run])),
+            Some(Procedure::Release),
+            "one that changed nothing"
+        );
     }
 
     #[test]

@@ -122,7 +122,8 @@ pub fn choose<'a>(outside: Outside, runs: &'a [Told], named: Option<&str>) -> Re
     if let Some(attempt) = runs.first().filter(|run| !run.is_rollback() && brought != Some(0)) {
         // It has begun to change something, and what ran before it runs.
         if attempt.previous().is_some_and(|p| is_same(&p, now)) {
-            return Err(untouched(attempt, now, brought.map(|at| &runs[at])));
+            let brought = brought.map(|at| &runs[at]).filter(|run| run.previous().is_some());
+            return Err(untouched(attempt, now, brought));
         }
         if brought.is_none() && attempt.state != "finished" {
             return Err(foreign(outside.place, now, attempt));
@@ -174,7 +175,7 @@ fn untouched(attempt: &Told, now: &Previous, brought: Option<&Told>) -> Failure 
         ),
     };
     let failure = ask(format!(
-        "{live} runs, which is what ran before {}: that attempt has not replaced it, and there is nothing to go back from; {from}",
+        "{live} runs, which is what ran before {}: that attempt has not replaced it, and there is nothing to go back from. If its migrations have run, the data alone can go back (db-restore restore); {from}",
         attempt.run
     ));
     match brought {

@@ -2,6 +2,7 @@
 
 mod again;
 pub mod choose;
+pub mod claimed;
 pub mod history;
 pub mod kept;
 pub mod rollback;

@@ -18,7 +18,7 @@ const LOOK: [&str; 13] = [
 ];
 
 /// Write objects, and move no ref of anybody's where `GIT_DIR` or `GIT_OBJECT_DIRECTORY` leads to a folder of our own.
-const ASIDE: [&str; 3] = ["commit-tree", "fast-import", "fetch"];
+const ASIDE: [&str; 4] = ["commit-tree", "fast-import", "fetch", "update-ref"];
 
 /// Whether a command line, without the `git` before it, changes nothing that is somebody else's. `aside`: the caller has named a folder of
 /// our own.

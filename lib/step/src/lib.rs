@@ -41,7 +41,7 @@ pub use plain::{plain, plain_line};
 pub use procedure::Procedure;
 pub use process::{Program, main};
 pub use readable::json_trouble;
-pub use reason::reason;
+pub use reason::{REASON, reason};
 pub use redact::{Lines, excerpt, redact, redact_cut, scrub, scrub_value};
 pub use retry::{Again, again};
 pub use run::Run;

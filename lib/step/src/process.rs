@@ -368,8 +368,11 @@ fn show(voice: &Voice, answer: Answer, as_json: bool) -> u8 {
     redact_value(&mut value);
     let shown =
         if as_json { format!("{value:#}\n") } else { format!("{}\n", crate::redact(text.trim_end())) };
-    if write_out(shown.as_bytes()).is_err() {
-        return voice.fatal("the answer could not be written", NOT_WRITTEN);
+    match write_out(shown.as_bytes()) {
+        // Whoever asked has heard enough (`| head`): as the shell has it, and nothing to complain about.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe && failure.is_none() => return HEARD_ENOUGH,
+        Err(_) => return voice.fatal("the answer could not be written", NOT_WRITTEN),
+        Ok(()) => {}
     }
     failure.map_or(0, |failure| complain(voice, &failure))
 }
@@ -400,6 +403,9 @@ fn write_document(voice: &Voice, document: Document, as_json: bool, code: u8) ->
         voice.fatal("the document could not be written: look at the target before running again", NOT_WRITTEN)
     }
 }
+
+/// What a shell calls the end of a program that wrote into a closed pipe: 128 and SIGPIPE.
+const HEARD_ENOUGH: u8 = 141;
 
 fn write_out(bytes: &[u8]) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();

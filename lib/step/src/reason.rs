@@ -1,13 +1,19 @@
 //! A reason that a person gives for an exception: kept in a tag, a document and a message, so it has to say something. Pure.
 
+/// The word that stands for a reason in a command that is printed: a person puts their own in its place.
+pub const REASON: &str = "REASON";
+
 /// Reads a REASON of a command line or a setting: one line, without what steers a terminal.
 ///
 /// # Errors
-/// A sentence, when it has neither a letter nor a digit: blanks and dots are no reason.
+/// A sentence, when it has neither a letter nor a digit, for blanks and dots are no reason; or when it is [`REASON`] itself.
 pub fn reason(text: &str) -> Result<String, String> {
     let line = crate::plain_line(text).split_whitespace().collect::<Vec<_>>().join(" ");
     // These count as letters and show nothing.
     let blank = |c: char| matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    if line == REASON {
+        return Err("put your reason in the place of REASON, for the person who reads it later".to_owned());
+    }
     if line.chars().any(|c| c.is_alphanumeric() && !blank(c)) {
         Ok(line)
     } else {

@@ -4,15 +4,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use step::{Acted, Context, Failure, Permit, Voice};
+use step::{Acted, Context, Failure, Permit, Procedure, Voice};
 
-use super::Order;
 use super::folder::{Folder, Hand, Places};
 use super::shore::Shore;
+use super::{Of, Order};
 use crate::args::Settings;
 use crate::lock::entry::{Hold, Lock};
 use crate::lock::{self, Lease, Seen, Turn as LockTurn, lease};
 use crate::names::{self, Name, Scope};
+use crate::plan::Trust;
 use crate::record::{Holder, Record, State};
 use crate::remote::{Index, Pushed, Remote};
 use crate::resume::{self, Turn, Wanted};
@@ -33,6 +34,17 @@ pub struct Begun {
     pub proof: u64,
     /// All runs that are known.
     pub all: Vec<Record>,
+    /// How far what was done before is believed.
+    pub trust: Trust,
+    /// It was finished, by what another machine has written down: it is only looked at.
+    pub ended: bool,
+}
+
+impl Begun {
+    /// Whether it says that something was changed, and only the outside can tell.
+    pub fn is_claimed(&self) -> bool {
+        self.trust == Trust::None && (self.ended || self.record.changed_customers())
+    }
 }
 
 /// What came of it.
@@ -59,23 +71,14 @@ impl Begin<'_> {
     pub fn begin(&self) -> Result<Beginning, Failure> {
         let (index, seen) = self.look()?;
         let all = self.known(&index)?;
+        if let Some(Of::Run(named)) = &self.order.of {
+            can_be_left(named, &all)?;
+        }
         let wanted = self.wanted();
         let now = Timestamp::now();
         if self.order.plan {
             self.forewarn(&index);
-            let record = self.opened(&wanted, now);
-            let folder = self.places.run(&record.run, true);
-            folder.make()?;
-            folder.save(&record)?;
-            self.places.prune_plans();
-            return Ok(Beginning::Run(Box::new(Begun {
-                record,
-                folder,
-                hand: None,
-                shore: None,
-                proof: 0,
-                all,
-            })));
+            return self.aside(self.opened(&wanted, now), all, false);
         }
         index.is_whole(&Scope::new(&self.product, &self.environment))?;
         let record = match resume::turn(&wanted, &all) {
@@ -85,12 +88,56 @@ impl Begin<'_> {
                 self.opened(&wanted, now)
             }
             Turn::Resume(run) => run.clone(),
-            Turn::EndedBefore(done) => return Ok(Beginning::Done(self.places.run(&done.run, false))),
+            Turn::EndedBefore(done) if self.is_believed(done) => {
+                return Ok(Beginning::Done(self.places.run(&done.run, false)));
+            }
+            Turn::EndedBefore(done) if done.procedure == Procedure::Rollback => {
+                return Err(rolled_back_elsewhere(done));
+            }
+            Turn::EndedBefore(done) => {
+                let done = done.clone();
+                return self.aside(done, all, true);
+            }
             Turn::RolledBackSince { done, by } => return Err(rolled_back(done, by)),
             Turn::Unfinished(run) => return Err(unfinished(run)),
         };
         let begun = self.open(record, &index, seen, all)?;
         Ok(Beginning::Run(Box::new(begun)))
+    }
+
+    /// A run that changes nothing, and of which nothing is kept but for people to read: a plan, or one that `ended` elsewhere.
+    fn aside(&self, record: Record, all: Vec<Record>, ended: bool) -> Result<Beginning, Failure> {
+        let folder = self.places.run(&record.run, true);
+        folder.make()?;
+        folder.save(&record)?;
+        self.places.prune_plans();
+        let (hand, shore, proof) = (None, None, 0);
+        Ok(Beginning::Run(Box::new(Begun {
+            record,
+            folder,
+            hand,
+            shore,
+            proof,
+            all,
+            trust: Trust::None,
+            ended,
+        })))
+    }
+
+    /// Whether what a run says of itself is ours to believe.
+    fn is_believed(&self, record: &Record) -> bool {
+        self.settings.signing.is_some() || self.places.is_ours(&record.run)
+    }
+
+    /// How far the documents of a run that goes on are believed: of one that was begun elsewhere, and only gone on with here, they are
+    /// still another machine's.
+    fn trust(&self, record: &Record) -> Trust {
+        match record.procedure {
+            _ if self.places.is_begun_here(&record.run) => Trust::Own,
+            Procedure::Rollback => Trust::HeldAgainst,
+            _ if self.settings.signing.is_some() => Trust::Own,
+            _ => Trust::None,
+        }
     }
 
     /// What the remote has; whether that is its own word of now.
@@ -140,7 +187,7 @@ impl Begin<'_> {
             procedure: self.order.procedure.clone(),
             version: self.order.version.clone(),
             commit: self.remote.head.clone(),
-            of: self.order.of.clone(),
+            of: self.order.of.as_ref().map(|of| of.name().to_owned()),
             again: self.order.again,
         }
     }
@@ -197,21 +244,18 @@ impl Begin<'_> {
             self.voice.say(&format!("going on with {shown}"));
             self.bring(&record, &folder, index)?;
         }
-        record.holder = self.holder();
-        record.begin("", crate::record::Changes::No, Timestamp::now());
-        if record.state == State::Failed {
-            record.state = if record.changed_customers() { State::Changed } else { State::Open };
-        }
+        let (trust, ended) = (self.trust(&record), false);
+        self.take_over(&mut record, trust);
         folder.save(&record)?;
         if let Some(reason) = &self.order.no_lock {
             self.voice.warn(&format!("without the lock of {}: {reason}", self.environment));
             folder.write("no-lock", reason.as_bytes())?;
-            return Ok(Begun { record, folder, hand: Some(hand), shore: None, proof: 0, all });
+            return Ok(Begun { record, folder, hand: Some(hand), shore: None, proof: 0, all, trust, ended });
         }
         debug_assert!(seen, "without the remote's word there is no lock");
         match self.acquire(&record, &folder, index) {
             Ok((shore, proof)) => {
-                Ok(Begun { record, folder, hand: Some(hand), shore: Some(shore), proof, all })
+                Ok(Begun { record, folder, hand: Some(hand), shore: Some(shore), proof, all, trust, ended })
             }
             Err(failure) if failure.reason == "stale" && self.order.again && !is_new => {
                 self.leave(&record)?;
@@ -225,6 +269,19 @@ impl Begin<'_> {
                 }
                 Err(failure)
             }
+        }
+    }
+
+    /// It is ours to work on now.
+    fn take_over(&self, record: &mut Record, trust: Trust) {
+        record.holder = self.holder();
+        record.reason = self.order.reason.clone().or(record.reason.take());
+        record.begin("", crate::record::Changes::No, Timestamp::now());
+        if record.state == State::Failed {
+            record.state = if record.changed_customers() { State::Changed } else { State::Open };
+        }
+        if trust == Trust::None && !record.changed_customers() {
+            record.facts.clear();
         }
     }
 
@@ -307,6 +364,7 @@ impl Begin<'_> {
         known: Option<&Lease>,
     ) -> Result<(LockTurn, Shore), Failure> {
         let scope = Scope::new(&self.product, &self.environment);
+        lock::place::readable(index, &scope, &self.environment)?;
         let hold = index.tip(&Name::Hold(scope.clone()));
         let held = self.held(index);
         if !self.order.despite_hold && self.order.lift_hold.is_none() {
@@ -324,8 +382,7 @@ impl Begin<'_> {
             )?;
         }
         let tip = index.tip(&Name::Lock(scope.clone()));
-        let current =
-            tip.map(|tip| Lock::parse(&tip.message).ok_or_else(|| strange(&tip.name))).transpose()?;
+        let current = tip.and_then(|tip| Lock::parse(&tip.message));
         let seen = tip.map(|tip| self.seen(&tip.id, current.as_ref(), &scope)).unwrap_or_default();
         let turn = lock::take(&self.environment, &record.run, current.as_ref(), known, seen)?;
         if let (LockTurn::Take { over: Some(over), .. }, true) = (&turn, seen.dead) {
@@ -346,7 +403,8 @@ impl Begin<'_> {
             lock: tip.map(|tip| tip.id.clone()),
             run: run.map(|tip| tip.id.clone()),
             hold: hold.map(|tip| tip.id.clone()),
-            wish: lift.map(|reason| Hold { on: false, who, since: Timestamp::now(), reason: reason.clone() }),
+            held: held.filter(|hold| hold.on),
+            wish: lift.map(|reason| Hold::now(false, who, reason)),
             scope,
         };
         Ok((turn, shore))
@@ -414,8 +472,28 @@ fn job() -> Option<String> {
     of("CI_JOB_URL").or_else(github).map(|text| step::plain_line(&text))
 }
 
-fn strange(name: &Name) -> Failure {
-    Failure::refused("entry", format!("{} is no entry that this program can read", name.full()))
+/// Whether a rollback can go back from a run that a person has named: said before one is opened, and anybody is told.
+fn can_be_left(named: &str, all: &[Record]) -> Result<(), Failure> {
+    let wrong = |message: String| Err(Failure::refused("which-run", step::plain_line(&message)));
+    let knows = |run: &&Record| run.changed_customers() && run.facts.contains_key("previous");
+    let mut usable: Vec<&Record> = all.iter().filter(knows).collect();
+    if usable.iter().any(|run| run.run == named) {
+        return Ok(());
+    }
+    usable.sort_by_key(|run| std::cmp::Reverse((run.opened, run.run.clone())));
+    let names: Vec<&str> = usable.iter().take(3).map(|run| run.run.as_str()).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    match all.iter().find(|run| run.run == named) {
+        None => {
+            wrong(format!("--of: there is no run {named} here; the last that can be gone back from: {names}"))
+        }
+        Some(run) if !run.changed_customers() => wrong(format!(
+            "--of: {named} has changed nothing that customers see; the last that can be gone back from: {names}"
+        )),
+        Some(_) => wrong(format!(
+            "--of: {named} does not say what ran before it, as a rollback does not; the last that can be gone back from: {names}"
+        )),
+    }
 }
 
 fn rolled_back(done: &Record, by: &Record) -> Failure {
@@ -424,6 +502,20 @@ fn rolled_back(done: &Record, by: &Record) -> Failure {
         done.run, by.run
     );
     Failure::refused("rolled-back", message)
+}
+
+fn rolled_back_elsewhere(done: &Record) -> Failure {
+    let (name, host) = (&done.holder.name, &done.holder.host);
+    let to = done.fact("version").or(done.fact("image")).unwrap_or("an earlier build");
+    let message = format!(
+        "{} says that {name} on {host} has rolled back to {to}, and nothing here proves it: look at what is live (rilis-status). If the bad build still runs, or if what runs now is to go too, start another rollback with --again",
+        done.run
+    );
+    Failure::refused("claimed", step::plain_line(&message)).command([
+        "rilis-status",
+        "--env",
+        &done.environment,
+    ])
 }
 
 fn unfinished(run: &Record) -> Failure {

@@ -35,9 +35,6 @@ impl Session<'_> {
             self.keeper.voice.error(&failure.message);
         }
         self.give_back(turn);
-        if self.complete {
-            self.keeper.places.forget_begun(&self.record.run);
-        }
         self.said(code);
         if self.lost.is_none() {
             tell(&self.folder, self.newest.as_deref(), (!self.complete).then_some(code));
@@ -78,8 +75,25 @@ impl Session<'_> {
 
     fn said(&self, code: u8) {
         let shown = self.folder.shown();
+        if self.ended {
+            if self.complete {
+                let (holder, run) = (&self.record.holder, &self.record.run);
+                let whose = step::plain_line(&format!("{} on {}", holder.name, holder.host));
+                let said = format!(
+                    "{run} was finished by {whose}, and what runs says the same: nothing to do (--again starts another)"
+                );
+                self.keeper.voice.say(&said);
+            }
+            return;
+        }
         if self.complete {
             self.keeper.voice.say(&format!("done: {shown}"));
+        } else if self.plan {
+            self.keeper
+                .voice
+                .say(&format!("the plan stopped with exit {code}; {shown} has what was looked at"));
+        } else if let Some(why) = &self.lost {
+            self.keeper.voice.say(&format!("stopped with exit {code}: {why}; {shown} has what was done, and rilis-status says who has it now"));
         } else {
             let next = "has what was done, and the same command goes on from there";
             self.keeper.voice.say(&format!("stopped with exit {code}; {shown} {next}"));

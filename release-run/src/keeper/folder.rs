@@ -95,12 +95,6 @@ impl Places {
         std::fs::write(&note, b"").map_err(|e| unusable(&note, &e))
     }
 
-    /// A run that is finished is not gone on with.
-    pub fn forget_begun(&self, run: &str) {
-        // One that is left behind says nothing wrong.
-        let _ = std::fs::remove_file(self.own.join("begun").join(run));
-    }
-
     /// Whether a run was begun from this clone: of all others what they have done is known by their documents alone.
     pub fn is_begun_here(&self, run: &str) -> bool {
         self.own.join("begun").join(run).is_file()
@@ -108,7 +102,7 @@ impl Places {
 
     /// Whether a run was begun, or gone on with, from this clone.
     pub fn is_ours(&self, run: &str) -> bool {
-        self.lease(run).is_file()
+        self.lease(run).is_file() || self.is_begun_here(run)
     }
 
     /// The runs that have a lease here.

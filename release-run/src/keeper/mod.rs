@@ -36,7 +36,8 @@ const ORDER: Duration = Duration::from_secs(60);
 pub struct Order {
     pub procedure: Procedure,
     pub version: Option<String>,
-    pub of: Option<String>,
+    pub of: Option<Of>,
+    pub reason: Option<String>,
     pub plan: bool,
     pub again: bool,
     pub no_lock: Option<String>,
@@ -46,13 +47,40 @@ pub struct Order {
     pub runbook: Vec<OsString>,
 }
 
+/// What a rollback was told to go back from.
+#[derive(Clone, Debug)]
+pub enum Of {
+    /// A run, which must be known.
+    Run(String),
+    /// A document of one, by its file's name.
+    Document(String),
+}
+
+impl Of {
+    /// A run's name or folder, or a document.
+    pub fn read(text: &str) -> Self {
+        let path = Path::new(text);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_file() {
+            Of::Document(name.strip_suffix(".json").unwrap_or(&name).to_owned())
+        } else {
+            Of::Run(name)
+        }
+    }
+
+    fn name(&self) -> &str {
+        let (Of::Run(name) | Of::Document(name)) = self;
+        name
+    }
+}
+
 /// Keeps a run from its beginning to its end; ends as the runbook ended.
 pub fn exec(context: &Context, settings: &Settings, order: &Order) -> Result<Answer, Failure> {
     let name = called(order);
     let voice = context.voice.renamed(&name);
     crate::role::allows(context, &order.procedure)?;
     let environment = context.environment()?.to_owned();
-    let product = context.settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned());
+    let product = settings.product.clone();
     let remote = Remote::open(context, settings)?;
     let places = Places::open(&remote.own)?;
     let begin = Begin {
@@ -74,6 +102,9 @@ pub fn exec(context: &Context, settings: &Settings, order: &Order) -> Result<Ans
         }
     };
     crate::history::write(&begun.folder, &begun.all, &places)?;
+    if begun.is_claimed() {
+        crate::claim::write(&begun.folder, &begun.record, &remote)?;
+    }
     let keeper = Keeper { name: &name, voice: &voice, remote: &remote, places: &places };
     keeper.with_pushes(context.permit(), |turn| keeper.keep(begun, order, turn)).map(Answer::ended)
 }

@@ -1,5 +1,6 @@
 //! A run at work: what its steps ask, what they leave behind, and what is pushed when.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -7,14 +8,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use signal_hook::consts::SIGKILL;
 use step::keeper::{Lent, now};
-use step::{Document, Failure, Procedure};
+use step::{Document, Failure};
 
 use super::begin::Begun;
 use super::folder::{Folder, Hand};
 use super::shore::Shore;
 use super::{Keeper, Loop, signal_to};
+use crate::claim::{self, Verdict};
 use crate::lock::entry::Hold;
-use crate::plan::{self, Before, Decision, Proof, Stand, When};
+use crate::plan::{self, Before, Decision, Proof, Stand, Trust, When};
 use crate::record::{Changes, FILE_LIMIT, Record};
 
 /// The step that is at work.
@@ -23,6 +25,8 @@ struct AtWork {
     name: String,
     file: String,
     changes: Changes,
+    /// It looks whether what this run says of itself is so.
+    claim: bool,
     pid: Option<u64>,
 }
 
@@ -43,6 +47,13 @@ pub struct Session<'a> {
     pub(super) doubt: bool,
     pub(super) plan: bool,
     pub(super) complete: bool,
+    /// It was finished elsewhere, and is only looked at.
+    pub(super) ended: bool,
+    trust: Trust,
+    /// What it says it has changed is in question.
+    claimed: bool,
+    /// The ids of other runs' documents, which are none of this one's.
+    others: HashSet<String>,
     pub(super) came: Option<i32>,
     number: usize,
     /// The last document without a failure, and the newest of either kind; in this attempt.
@@ -56,7 +67,13 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub fn new(keeper: &'a Keeper<'a>, begun: Begun, lent: Lent, plan: bool) -> Self {
-        let Begun { record, folder, hand, shore, proof, .. } = begun;
+        let claimed = begun.is_claimed();
+        let Begun { record, folder, hand, shore, proof, all, trust, ended } = begun;
+        let others = all
+            .into_iter()
+            .filter(|other| other.run != record.run)
+            .filter_map(|other| other.document)
+            .collect();
         let torn = folder.has("torn");
         Session {
             keeper,
@@ -69,8 +86,12 @@ impl<'a> Session<'a> {
             lost: None,
             held: None,
             doubt: false,
-            plan,
+            plan: plan || ended,
             complete: false,
+            ended,
+            trust,
+            claimed,
+            others,
             came: None,
             number: 0,
             last: None,
@@ -131,6 +152,7 @@ impl<'a> Session<'a> {
             "did" => {
                 json!({ "yes": if word("name") == "torn" { self.torn } else { self.folder.did(word("name")) } })
             }
+            "ended-before" => json!({ "yes": self.ended && self.complete }),
             "begun-here" => json!({ "yes": self.keeper.places.is_begun_here(&self.record.run) }),
             "fact" => json!({ "text": self.fact(word("path")) }),
             "path" if word("file") == "last" => {
@@ -156,7 +178,7 @@ impl<'a> Session<'a> {
                 let _ = self.folder.write("torn", b"");
             }
             "forget-last" => self.last = None,
-            "finish" => self.complete = self.came.is_none() && self.lost.is_none(),
+            "finish" => self.complete = self.came.is_none() && self.lost.is_none() && !self.ended,
             _ => return false,
         }
         true
@@ -178,10 +200,11 @@ impl<'a> Session<'a> {
 
     /// From now on releases to the environment are refused; it is pushed with the next change that somebody may see.
     fn hold(&mut self, reason: &str) {
-        if let Some(shore) = &mut self.shore {
-            let who = shore.who.clone();
-            shore.wish =
-                Some(Hold { on: true, who, since: Timestamp::now(), reason: step::plain_line(reason) });
+        let Some(shore) = &mut self.shore else { return };
+        let hold = Hold::now(true, shore.who.clone(), reason);
+        // An attempt before has put it on hold for the same reason: since then it is.
+        if shore.held.as_ref().is_none_or(|held| held.reason != hold.reason) {
+            shore.wish = Some(hold);
         }
     }
 
@@ -194,11 +217,15 @@ impl<'a> Session<'a> {
         else {
             return stop(2);
         };
-        if let Some(signal) = self.came {
-            return stop(end_code(signal));
+        if let Some(refusal) = self.refusal(&name) {
+            return refusal;
         }
-        if !crate::names::is_word(&name) || self.at_work.is_some() {
-            return stop(2);
+        if question.get("claim") == Some(&json!(true)) {
+            return self.look_at_claim(id, name);
+        }
+        if self.ended {
+            // This runbook asks nobody whether it is so.
+            return json!({ "do": "stop", "code": 1, "say": self.unproven() });
         }
         self.number += 1;
         let file = format!("{:02}-{name}.json", self.number);
@@ -214,6 +241,7 @@ impl<'a> Session<'a> {
             }
             Decision::Lost => return self.refuse(),
             Decision::Run => self.last.clone(),
+            Decision::RunOnOwn if self.trust == Trust::None => self.bare(&file),
             Decision::RunOnOwn => Some(file.clone()),
         };
         if changes != Changes::No && !self.plan && !self.begins(turn, &name, changes) {
@@ -225,8 +253,70 @@ impl<'a> Session<'a> {
             "input": input.map(|name| self.shown(&name)),
             "output": self.shown(&output),
         });
-        self.at_work = Some(AtWork { connection: id, name, file, changes, pid: None });
+        self.at_work = Some(AtWork { connection: id, name, file, changes, claim: false, pid: None });
         reply
+    }
+
+    fn unproven(&self) -> String {
+        let holder = &self.record.holder;
+        let said = format!(
+            "{} on {} has finished this, by what {} says, and nothing here proves it: --again does it anew",
+            holder.name, holder.host, self.record.run
+        );
+        step::plain_line(&said)
+    }
+
+    /// Why no step can begin now.
+    fn refusal(&self, name: &str) -> Option<Value> {
+        let code = match self.came {
+            Some(signal) => end_code(signal),
+            None if !crate::names::is_word(name) || self.at_work.is_some() => 2,
+            None => return None,
+        };
+        Some(json!({ "do": "stop", "code": code }))
+    }
+
+    /// A document that nobody vouches for, without everything that it says; its name. By its id what was made for it is found again.
+    fn bare(&self, file: &str) -> Option<String> {
+        let document = self.document(file).filter(|document| !self.others.contains(document.id()))?;
+        let bare = json!({
+            "schema": document.to_value()["schema"], "id": document.id(), "procedure": self.record.procedure,
+            "opened": self.record.opened, "mode": "apply", "steps": [],
+            "facts": { "product": self.record.product, "environment": self.record.environment },
+        });
+        let name = "00-begun.json".to_owned();
+        self.folder.write(&name, bare.to_string().as_bytes()).ok().map(|()| name)
+    }
+
+    /// What another machine says it has changed: a step asks the outside, before anything goes on from it.
+    fn look_at_claim(&mut self, id: u64, name: String) -> Value {
+        if !self.claimed {
+            return json!({ "do": "done" });
+        }
+        let file = format!("00-{name}.json");
+        let output = self.shown(&format!("{file}.part"));
+        self.at_work =
+            Some(AtWork { connection: id, name, file, changes: Changes::No, claim: true, pid: None });
+        json!({ "do": "run", "plan": false, "input": null, "output": output })
+    }
+
+    /// What the outside says of it; the step's exit code.
+    fn heard_of_claim(&mut self, document: &Document) -> u8 {
+        match claim::verdict(document) {
+            Some(Verdict::Runs) if self.ended => self.complete = true,
+            Some(_) if self.ended => return 1,
+            Some(Verdict::Runs | Verdict::Deployed) => self.trust = Trust::Agreed,
+            Some(Verdict::Nothing) => {
+                let run = &self.record.run;
+                self.keeper.voice.say(&format!("{run} says that it has changed something, and there is nothing of it: its steps are done again"));
+                self.record.changes.clear();
+                self.record.facts.clear();
+                self.save();
+            }
+            None => return 65,
+        }
+        self.claimed = false;
+        0
     }
 
     fn refuse(&self) -> Value {
@@ -248,8 +338,6 @@ impl<'a> Session<'a> {
             _ => Proof::Proven,
         };
         let changed = self.record.changed_customers();
-        let foreign = self.record.procedure == Procedure::Rollback
-            && !self.keeper.places.is_begun_here(&self.record.run);
         Stand {
             before,
             plan: self.plan,
@@ -257,7 +345,7 @@ impl<'a> Session<'a> {
             lock,
             changes,
             first: self.last.is_none() && self.number == 1,
-            foreign,
+            trust: self.trust,
         }
     }
 
@@ -290,7 +378,7 @@ impl<'a> Session<'a> {
 
     /// The command has ended: what it has left is its document, or it has left none.
     fn ended(&mut self, turn: &mut Loop, code: u8) -> u8 {
-        let Some(AtWork { name, file, changes, .. }) = self.at_work.take() else { return code };
+        let Some(AtWork { name, file, changes, claim, .. }) = self.at_work.take() else { return code };
         self.keeper.places.works(&self.record.run, None);
         let part = format!("{file}.part");
         let document = self.document(&part);
@@ -311,9 +399,16 @@ impl<'a> Session<'a> {
         };
         match &document {
             Some(document) => {
+                let (last, newest) = (self.last.clone(), self.newest.clone());
                 if let Err(failure) = self.keep(&part, &file, code == 0) {
                     self.keeper.voice.error(&failure.message);
                     return 74;
+                }
+                if claim && code == 0 {
+                    (self.last, self.newest) = (last, newest);
+                }
+                if claim && code == 0 {
+                    return self.heard_of_claim(document);
                 }
                 self.record.learn(document);
             }

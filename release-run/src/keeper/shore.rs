@@ -26,6 +26,8 @@ pub struct Shore {
     pub lock: Option<String>,
     pub run: Option<String>,
     pub hold: Option<String>,
+    /// The hold that was on when the run began.
+    pub held: Option<Hold>,
     /// A hold that is to be set or lifted with the next push.
     pub wish: Option<Hold>,
 }

@@ -88,6 +88,12 @@ impl Lock {
 }
 
 impl Hold {
+    /// One of now; whole seconds are enough for people.
+    pub fn now(on: bool, who: Who, reason: &str) -> Self {
+        let since = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+        Hold { on, who, since, reason: step::plain_line(reason) }
+    }
+
     /// Reads an entry's message.
     pub fn parse(message: &str) -> Option<Self> {
         let value = |key: &str| value(message, key);

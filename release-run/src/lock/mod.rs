@@ -8,6 +8,7 @@ use step::Failure;
 
 pub mod entry;
 pub mod lease;
+pub mod place;
 
 use entry::{Hold, Lock};
 
@@ -91,7 +92,7 @@ fn busy(environment: &str, lock: &Lock, left: Duration) -> Failure {
 
 /// The command that opens a lock.
 pub fn unlock(environment: &str) -> String {
-    let words = ["release-run", "unlock", "--env", environment, "--reason", "why nobody is at work there"];
+    let words = ["release-run", "unlock", "--env", environment, "--reason", step::REASON];
     step::shell::command(words)
 }
 

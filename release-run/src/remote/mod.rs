@@ -3,6 +3,7 @@
 //! What was seen lies in a bare repository of its own inside of `.git`, so that nothing in the clone changes, only what is new is
 //! fetched, and nobody can commit it. The remote's settings are those of the clone.
 
+mod look;
 mod read;
 mod signed;
 mod write;
@@ -27,10 +28,13 @@ const PUSH: Duration = Duration::from_secs(60);
 
 /// The remote of a product.
 pub struct Remote<'a> {
+    context: &'a Context,
     git: Git<'a>,
     place: Place,
     /// Who writes.
     pub who: Who,
+    /// Whose runs it is asked for, as a part of a name.
+    product: String,
     /// The commit that is checked out, where there is one.
     pub head: Option<String>,
     /// The clone's own folder, which no push can reach.
@@ -60,48 +64,13 @@ impl<'a> Remote<'a> {
         ]
         .into_iter()
         .fold(git, |git, (key, value)| git.set(key, value));
-        Ok(Remote { git, place, who, head, own, signing: settings.signing.clone() })
+        let product = crate::names::component(&settings.product);
+        Ok(Remote { context, git, place, who, product, head, own, signing: settings.signing.clone() })
     }
 
     /// The remote's name.
     pub fn name(&self) -> &str {
         self.place.name()
-    }
-
-    /// Looks: one conversation that brings whatever is new.
-    pub fn look(&self) -> Result<Index, Failure> {
-        self.look_by(&self.git)
-    }
-
-    /// The same although a signal came.
-    fn look_regardless(&self) -> Result<Index, Failure> {
-        self.look_by(&self.git.clone().regardless())
-    }
-
-    fn look_by(&self, git: &Git) -> Result<Index, Failure> {
-        let spec = format!("+{0}/*:{0}/*", crate::names::ROOT);
-        let args = [
-            "fetch",
-            "--quiet",
-            "--prune",
-            "--no-tags",
-            "--no-filter",
-            "--no-recurse-submodules",
-            "--no-write-fetch-head",
-            "--",
-            self.place.source(),
-            &spec,
-        ];
-        let said = git.clone().within(LOOK).run(&args, b"").map_err(|f| self.silent(&f))?;
-        if !said.status.success() {
-            return Err(self.place.unreadable(&self.git, &said));
-        }
-        self.index_by(git)
-    }
-
-    fn silent(&self, failure: &Failure) -> Failure {
-        let message = format!("the remote {} has not answered in {} s", self.name(), LOOK.as_secs());
-        Failure::temporary("remote-unreachable", message).cause(&failure.message)
     }
 }
 

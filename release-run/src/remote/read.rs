@@ -13,8 +13,14 @@ use crate::record::{LIMIT, Record};
 
 /// More runs of an environment are not looked at; the newest count.
 const RUNS: usize = 2000;
+/// Nor more than so many bytes of them: a run says what it is in a few thousand.
+const BYTES: usize = 16 << 20;
+/// A product has not more environments.
+const ENVIRONMENTS: usize = 64;
 /// So many names are shown of what was passed over.
 const SHOWN: usize = 5;
+/// Why something is passed over.
+pub(super) const NO_NAME: &str = "no name that this program gives";
 /// A message is not longer.
 const MESSAGE: usize = LIMIT + 4096;
 /// A run has not more files, and none is larger.
@@ -30,12 +36,33 @@ pub struct Tip {
     pub message: String,
 }
 
+/// A ref that is passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    pub id: String,
+    /// As it is: only to be given to git.
+    pub name: String,
+    why: &'static str,
+}
+
+impl Skipped {
+    pub(super) fn new(id: &str, name: &str, why: &'static str) -> Self {
+        Skipped { id: id.to_owned(), name: name.to_owned(), why }
+    }
+}
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", step::excerpt(&step::plain_line(&self.name), 200), self.why)
+    }
+}
+
 /// Everything that is ours on the remote.
 #[derive(Debug, Default)]
 pub struct Index {
     pub tips: Vec<Tip>,
     /// What is there and not ours: names that nobody here gives, entries that are too large or no commits.
-    pub skipped: Vec<String>,
+    pub skipped: Vec<Skipped>,
     /// Where there are more runs than are read, and what was read is mostly none.
     pub flooded: Vec<Scope>,
 }
@@ -43,7 +70,7 @@ pub struct Index {
 impl Index {
     /// What was passed over, for people: a few of them, and how many more.
     pub fn passed_over(&self) -> Option<String> {
-        let shown = self.skipped.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let shown = self.skipped.iter().take(SHOWN).map(Skipped::to_string).collect::<Vec<_>>().join(", ");
         match self.skipped.len() {
             0 => None,
             count if count > SHOWN => Some(format!("{shown} and {} more", count - SHOWN)),
@@ -71,7 +98,7 @@ impl Index {
             return Ok(());
         }
         let message = format!(
-            "the remote has more than {RUNS} names of runs of {} in {}, and most of them are none: which run counts is not known; remove what is nobody's (git ls-remote REMOTE '{ROOT}/*', git push REMOTE --delete REF)",
+            "the remote has more runs of {} in {} than are read, and most of them are none: which run counts is not known; remove what is nobody's (git ls-remote REMOTE '{ROOT}/*', git push REMOTE --delete REF)",
             scope.product, scope.environment
         );
         Err(Failure::refused("flooded", message))
@@ -80,6 +107,21 @@ impl Index {
     /// A ref as it is.
     pub fn tip(&self, name: &Name) -> Option<&Tip> {
         self.tips.iter().find(|tip| tip.name == *name)
+    }
+
+    /// At which object a ref is, whatever it is.
+    pub(super) fn id_of(&self, full: &str) -> Option<String> {
+        let tip = self.tips.iter().find(|tip| tip.name.full() == full).map(|tip| tip.id.clone());
+        tip.or_else(|| self.skipped.iter().find(|skipped| skipped.name == full).map(|s| s.id.clone()))
+    }
+
+    /// What lies in the place of a lock or a hold and is none, or below it, so that none can be there.
+    pub fn in_the_way(&self, name: &Name) -> Vec<&Skipped> {
+        let full = name.full();
+        let is_there = |skipped: &&Skipped| {
+            skipped.name.strip_prefix(&full).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.skipped.iter().filter(is_there).collect()
     }
 
     /// The runs of all environments that say what they are, each with its entry.
@@ -100,56 +142,71 @@ impl Index {
 struct Line {
     id: String,
     name: Name,
+    size: usize,
+}
+
+/// How much was read of each environment; runs of earlier versions had none.
+#[derive(Default)]
+struct Room(HashMap<Option<Scope>, (usize, usize)>);
+
+impl Room {
+    /// Whether so much was there as no honest runs are.
+    fn is_stuffed(&self, scope: &Scope) -> bool {
+        self.0.get(&Some(scope.clone())).is_none_or(|(_, bytes)| *bytes > BYTES)
+    }
+
+    /// Whether there is room for one more.
+    fn has(&mut self, line: &Line) -> bool {
+        let of = match &line.name {
+            Name::Run(scope, _) => Some(scope.clone()),
+            Name::OldRun(_) => None,
+            _ => return true,
+        };
+        if self.0.len() >= ENVIRONMENTS && !self.0.contains_key(&of) {
+            return false;
+        }
+        let (count, bytes) = self.0.entry(of).or_default();
+        (*count, *bytes) = (*count + 1, *bytes + line.size);
+        *count <= RUNS && *bytes <= BYTES
+    }
 }
 
 impl Remote<'_> {
     /// What lies here of the last look.
     pub fn index(&self) -> Result<Index, Failure> {
-        self.index_by(&self.git.clone().regardless())
+        self.index_by(&self.git.clone().regardless(), Vec::new())
     }
 
-    pub(super) fn index_by(&self, git: &Git) -> Result<Index, Failure> {
+    pub(super) fn index_by(&self, git: &Git, skipped: Vec<Skipped>) -> Result<Index, Failure> {
         let format = "--format=%(objectname) %(objecttype) %(objectsize) %(refname)";
-        let said = git.ask(&["for-each-ref", "--sort=-refname", format, ROOT], b"")?;
-        let mut index = Index::default();
+        let places = [format!("{ROOT}/v2/{}", self.product)].into_iter();
+        let places: Vec<String> =
+            places.chain(["lock", "hold", "runs"].map(|old| format!("{ROOT}/{old}"))).collect();
+        let words: Vec<&str> = ["for-each-ref", "--sort=-refname", format]
+            .into_iter()
+            .chain(places.iter().map(String::as_str))
+            .collect();
+        let said = git.ask(&words, b"")?;
+        let mut index = Index { skipped, ..Index::default() };
+        let mut room = Room::default();
         let mut lines = Vec::new();
-        let mut runs: HashMap<Option<Scope>, usize> = HashMap::new();
         let mut crowded: BTreeSet<Scope> = BTreeSet::new();
         // A name may hold anything: what is no text is no name of ours.
         for line in String::from_utf8_lossy(&said.stdout).lines() {
             match ours(line) {
-                Ok(line) => {
-                    let of = match &line.name {
-                        Name::Run(scope, _) => Some(Some(scope.clone())),
-                        Name::OldRun(_) => Some(None),
-                        _ => None,
-                    };
-                    let count = of.map_or(0, |of| {
-                        let count = runs.entry(of).or_default();
-                        *count += 1;
-                        *count
-                    });
-                    if count <= RUNS {
-                        lines.push(line);
-                    } else {
-                        crowded.extend(line.name.scope().cloned());
-                    }
-                }
+                Ok(line) if room.has(&line) => lines.push(line),
+                Ok(line) => crowded.extend(line.name.scope().cloned()),
                 Err(skipped) => index.skipped.push(skipped),
             }
         }
-        let ids: Vec<&str> = lines.iter().map(|line| line.id.as_str()).collect();
-        let mut messages = objects(git, &ids)?;
-        for Line { id, name } in lines {
-            let Some(commit) = messages
-                .remove(&id)
-                .or_else(|| index.tips.iter().find(|t| t.id == id).map(|t| t.message.clone().into_bytes()))
-            else {
-                continue;
-            };
-            index.tips.push(Tip { name, message: message(&commit), id });
+        let ids: BTreeSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
+        let messages = objects(git, &ids.into_iter().collect::<Vec<_>>())?;
+        for Line { id, name, .. } in lines {
+            let Some(commit) = messages.get(&id) else { continue };
+            index.tips.push(Tip { name, message: message(commit), id });
         }
-        index.flooded = crowded.into_iter().filter(|scope| index.is_flooded(scope)).collect();
+        index.flooded =
+            crowded.into_iter().filter(|scope| room.is_stuffed(scope) || index.is_flooded(scope)).collect();
         Ok(index)
     }
 
@@ -175,22 +232,21 @@ fn objects(git: &Git, ids: &[&str]) -> Result<HashMap<String, Vec<u8>>, Failure>
 }
 
 /// A line of `for-each-ref` that is ours; else the name to be told.
-fn ours(line: &str) -> Result<Line, String> {
+fn ours(line: &str) -> Result<Line, Skipped> {
     let mut words = line.splitn(4, ' ');
     let mut word = || words.next().unwrap_or_default();
     let (id, kind, size, full) = (word(), word(), word(), word());
-    let skip = |why: &str| Err(format!("{} ({why})", step::plain_line(full)));
-    let Some(name) = Name::parse(full) else { return skip("no name that this program gives") };
+    let skip = |why: &'static str| Err(Skipped::new(id, full, why));
+    let Some(name) = Name::parse(full) else { return skip(NO_NAME) };
     if kind != "commit" {
         return skip("no commit");
     }
     if matches!(&name, Name::Run(_, run) if crate::names::is_to_come(run, Timestamp::now())) {
         return skip("a run of a day that has not come");
     }
-    if size.parse::<usize>().is_ok_and(|size| size <= MESSAGE) {
-        Ok(Line { id: id.to_owned(), name })
-    } else {
-        skip("too large")
+    match size.parse::<usize>() {
+        Ok(size) if size <= MESSAGE => Ok(Line { id: id.to_owned(), name, size }),
+        _ => skip("too large"),
     }
 }
 
@@ -255,8 +311,36 @@ mod tests {
         let flooded = Index { flooded: vec![scope.clone()], ..Index::default() };
         assert_eq!(flooded.is_whole(&scope).map_err(|f| f.reason.clone()), Err("flooded".into()));
         assert!(flooded.is_whole(&Scope::new("shop", "staging")).is_ok());
-        let many = Index { skipped: (0..9).map(|n| n.to_string()).collect(), ..Index::default() };
-        assert_eq!(many.passed_over().as_deref(), Some("0, 1, 2, 3, 4 and 4 more"));
+        let skipped = (0..9).map(|n| Skipped::new("aa", &n.to_string(), "x")).collect();
+        let many = Index { skipped, ..Index::default() };
+        assert_eq!(many.passed_over().as_deref(), Some("0 (x), 1 (x), 2 (x), 3 (x), 4 (x) and 4 more"));
+    }
+
+    #[test]
+    fn of_an_environment_so_much_is_read_and_no_more() {
+        let line = |environment: &str, size| Line {
+            id: "aa".into(),
+            name: Name::Run(Scope::new("shop", environment), "20261125T081130Z-7f3a-x".into()),
+            size,
+        };
+        let mut room = Room::default();
+        assert!((0..RUNS).all(|_| room.has(&line("production", 4096))));
+        assert!(!room.has(&line("production", 4096)) && room.has(&line("staging", 4096)));
+        assert!(!room.is_stuffed(&Scope::new("shop", "production")), "a team that has released often");
+        assert!((0..200).map(|_| room.has(&line("qa", MESSAGE))).any(|has| !has) || BYTES > 200 * MESSAGE);
+        (0..300).for_each(|_| _ = room.has(&line("qa", MESSAGE)));
+        assert!(room.is_stuffed(&Scope::new("shop", "qa")));
+        let many = (0..100).filter(|n| room.has(&line(&format!("e{n}"), 1))).count();
+        assert_eq!(many, ENVIRONMENTS - 3);
+    }
+
+    #[test]
+    fn what_lies_in_the_place_of_a_lock_is_found() {
+        let lock = Name::Lock(Scope::new("shop", "production"));
+        let skipped = ["", "/x", "s", "/x/y"].map(|rest| Skipped::new("aa", &(lock.full() + rest), "x"));
+        let index = Index { skipped: skipped.to_vec(), ..Index::default() };
+        assert_eq!(index.in_the_way(&lock).len(), 3);
+        assert_eq!(index.in_the_way(&Name::Hold(Scope::new("shop", "production"))).len(), 0);
     }
 
     #[test]
@@ -298,7 +382,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_named() {
-        let skipped = |line: &str| ours(line).err();
+        let skipped = |line: &str| ours(line).err().map(|skipped| skipped.to_string());
         assert_eq!(skipped("9f commit 100 refs/rilis/lock/production"), None);
         assert!(skipped("9f commit 100 refs/rilis/x/\u{1b}[2J").is_some_and(|s| !s.contains('\u{1b}')));
         assert!(skipped("9f blob 100 refs/rilis/lock/production").is_some());

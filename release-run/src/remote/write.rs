@@ -51,7 +51,17 @@ impl Remote<'_> {
 
     /// Removes a ref that is at an entry.
     pub fn remove(&self, permit: &Permit, name: &Name, entry: &str) -> Result<Pushed, Failure> {
-        self.push(permit, &[Move { name: name.full(), before: Some(entry.to_owned()), to: String::new() }])
+        self.remove_all(permit, &[(entry.to_owned(), name.full())])
+    }
+
+    /// Removes refs that are each at an object, whatever they are: all, or none.
+    pub fn remove_all(&self, permit: &Permit, refs: &[(String, String)]) -> Result<Pushed, Failure> {
+        let gone = |(id, name): &(String, String)| Move {
+            name: name.clone(),
+            before: Some(id.clone()),
+            to: String::new(),
+        };
+        self.push(permit, &refs.iter().map(gone).collect::<Vec<_>>())
     }
 
     /// Makes entries here.
@@ -126,7 +136,7 @@ impl Remote<'_> {
             let message = format!("whether {} has what was pushed is not known: {}", self.name(), f.message);
             Failure::temporary("remote-unreachable", message).cause(words).acted(Acted::Unknown)
         })?;
-        let has = |m: &Move| now.tips.iter().find(|tip| tip.name.full() == m.name).map(|tip| tip.id.clone());
+        let has = |m: &Move| now.id_of(&m.name);
         if moves.iter().all(|m| has(m).unwrap_or_default() == m.to) {
             return Ok(Pushed::Done);
         }

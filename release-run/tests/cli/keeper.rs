@@ -32,12 +32,20 @@ impl Bench {
             .expect("linked");
         let bench = Bench { team, programs };
         bench.program("notify", "echo \"$* $(cat)\" >>../told");
+        bench.outside("runs");
         for step in ["look", "snapshot", "deploy", "purge"] {
             let file = bench.programs.join(format!("{step}.json"));
             std::fs::write(&file, document(step, "done")).expect("written");
             bench.program(step, &format!("echo {step} >>../did; cat >/dev/null; cat {}", file.display()));
         }
         bench
+    }
+
+    /// What the outside says of a run of another machine.
+    fn outside(&self, claim: &str) {
+        let mut said: Value = serde_json::from_str(&document("claimed", "looked")).expect("JSON");
+        said["steps"][0]["output"] = json!({ "claim": claim });
+        self.program("claimed", &format!("echo claimed >>../did; echo '{said}'"));
     }
 
     fn program(&self, name: &str, body: &str) {
@@ -108,7 +116,7 @@ impl Bench {
     }
 }
 
-const WHOLE: &str = "step always no look look\nstep once aside snapshot snapshot\nstep once customers deploy deploy\nrelease-run finish";
+const WHOLE: &str = "release-run step claimed --claim -- claimed; if release-run ended; then exit 0; fi\nstep always no look look\nstep once aside snapshot snapshot\nstep once customers deploy deploy\nrelease-run finish";
 
 #[test]
 fn a_run_is_stored_its_lock_is_free_and_the_team_is_told() {
@@ -124,11 +132,22 @@ fn a_run_is_stored_its_lock_is_free_and_the_team_is_told() {
     assert!(bench.is_free() && bench.told().contains("\"name\":\"deploy\""), "{}", bench.told());
     assert_eq!(bench.did(), "look snapshot deploy ");
     // Once more, here and elsewhere: there is nothing to do, and nobody is told again.
-    for member in [&rina, &budi] {
-        let (code, said) = bench.run(member, &[], WHOLE);
-        assert!(code == Some(0) && said.contains("is finished; nothing to do"), "{said}");
+    let (code, said) = bench.run(&rina, &[], WHOLE);
+    assert!(code == Some(0) && said.contains("is finished; nothing to do"), "{said}");
+    let (code, said) = bench.run(&budi, &[], WHOLE);
+    assert!(code == Some(0) && said.contains("what runs says the same: nothing to do"), "{said}");
+    assert_eq!((bench.did().as_str(), bench.told().lines().count()), ("look snapshot deploy claimed ", 1));
+    // Where nothing says so, or nobody is asked, it is no yes.
+    bench.outside("nothing");
+    let without = WHOLE.split_once('\n').expect("lines").1;
+    for body in [WHOLE, without] {
+        let (code, said) = bench.run(&budi, &[], body);
+        assert!(code.is_some_and(|c| c != 0) && !said.contains("nothing to do"), "{said}");
     }
-    assert_eq!((bench.did().as_str(), bench.told().lines().count()), ("look snapshot deploy ", 1));
+    assert_eq!(
+        (bench.did().as_str(), bench.told().lines().count()),
+        ("look snapshot deploy claimed claimed ", 1)
+    );
     let said = budi.good(&["status"]);
     assert!(
         said.contains("production: nobody is at work") && said.contains("shop 1.2.0: finished"),
@@ -147,12 +166,31 @@ fn another_machine_goes_on_where_it_stopped() {
     assert!(bench.is_free() && bench.told().starts_with("--stopped=3"), "{}", bench.told());
     let file = bench.programs.join("deploy.json").display().to_string();
     bench.program("deploy", &format!("cat >/dev/null; cat {file}"));
+    // What prepared it is done once, where the outside says that it has begun to change something; else each step looks for itself.
+    bench.outside("deployed");
     let (code, said) = bench.run(&budi, &[], WHOLE);
     assert!(
         code == Some(0) && said.contains("going on with runs/") && said.contains("done before: 02-snapshot"),
         "{said}"
     );
-    assert_eq!(bench.did(), "look snapshot look ");
+    assert_eq!(bench.did(), "look snapshot claimed look ");
+}
+
+#[test]
+fn of_what_the_outside_does_not_know_everything_is_done_again() {
+    let bench = Bench::new();
+    let (rina, budi) = (bench.team.member("rina"), bench.team.member("budi"));
+    bench.program("deploy", "cat; exit 3");
+    bench.run(&rina, &[], WHOLE);
+    bench.outside("nothing");
+    let file = bench.programs.join("deploy.json").display().to_string();
+    bench.program("deploy", &format!("cat >/dev/null; cat {file}"));
+    let (code, said) = bench.run(&budi, &[], WHOLE);
+    assert!(
+        code == Some(0) && said.contains("its steps are done again") && !said.contains("done before"),
+        "{said}"
+    );
+    assert_eq!(bench.did(), "look snapshot claimed look snapshot ");
 }
 
 #[test]

@@ -268,6 +268,83 @@ fn one_name_that_is_not_ours_blinds_nobody() {
 }
 
 #[test]
+fn what_no_fetch_ends_with_is_left_out_and_named() {
+    let team = Team::new();
+    let (rina, budi) = (team.member("rina"), team.member("budi"));
+    assert_eq!(rina.lock("run-a", &[]).0, 0);
+    let tree = rina.repo.git(&["rev-parse", "HEAD^{tree}"]);
+    let commit = rina.repo.git(&["commit-tree", &tree, "-m", "run"]);
+    // A name that the remote can have and no clone: in one file there, and in none here.
+    let long = format!("refs/rilis/v2/shop/production/{}", ["x"; 2000].join("/"));
+    let packed = team.remote.path().join("packed-refs");
+    let lost = rina.repo.git(&["commit-tree", &tree, "-m", "lost"]);
+    rina.repo.git(&[
+        "push",
+        "--quiet",
+        "origin",
+        &format!("{lost}:refs/rilis/v2/shop/production/run/20260101T000000Z-ffff-x"),
+    ]);
+    rina.repo.git(&["push", "--quiet", "origin", &format!("{commit}:refs/heads/kept")]);
+    team.remote.git(&["pack-refs", "--all"]);
+    let listed = std::fs::read_to_string(&packed).expect("read");
+    std::fs::write(&packed, format!("{listed}{commit} {long}\n")).expect("written");
+    let said = budi.good(&["status"]);
+    assert!(said.contains("production: locked by") && said.contains("passed over on the remote"), "{said}");
+    assert!(said.len() < 2000, "{said}");
+    let (code, said) = budi.lock("run-b", &[]);
+    assert!(code == 75 && said.contains("run-a"), "{said}");
+    // And an entry that does not come.
+    let sharp = format!("{}/{}", &lost[..2], &lost[2..]);
+    std::fs::remove_file(team.remote.path().join("objects").join(sharp)).expect("removed");
+    let citra = team.member("citra");
+    for _ in 0..2 {
+        let said = citra.good(&["status"]);
+        assert!(said.contains("production: locked by") && said.contains("it cannot be fetched"), "{said}");
+    }
+    std::fs::write(&packed, listed).expect("written");
+    team.remote.git(&["update-ref", "-d", "refs/rilis/v2/shop/production/run/20260101T000000Z-ffff-x"]);
+    rina.good(&["unlock", "--lease", &rina.lease("run-a")]);
+    assert_eq!(
+        citra.lock("run-c", &[]).0,
+        0,
+        "a look after one that was piece by piece shows what came since"
+    );
+    let said = citra.good(&["status"]);
+    assert!(said.contains("production: locked by") && !said.contains("passed over"), "{said}");
+    assert!(!citra.path().join(".git/rilis/held-back").exists());
+}
+
+#[test]
+fn what_lies_in_the_place_of_a_lock_or_hold_is_named_and_can_be_removed() {
+    for (verb, place) in [("unlock", "lock"), ("unlock", "lock/x"), ("lift", "hold"), ("lift", "hold/x/y")] {
+        for kind in ["blob", "commit"] {
+            let team = Team::new();
+            let rina = team.member("rina");
+            let tree = rina.repo.git(&["rev-parse", "HEAD^{tree}"]);
+            let object = match kind {
+                "blob" => rina.repo.git(&["rev-parse", "HEAD:README.md"]),
+                _ => rina.repo.git(&["commit-tree", &tree, "-m", "no lock"]),
+            };
+            let name = format!("refs/rilis/v2/shop/production/{place}");
+            rina.repo.git(&["push", "--quiet", "origin", &format!("{object}:{name}")]);
+            let (code, said) = rina.lock("run-a", &["--despite-hold"]);
+            let next = format!("release-run {verb} --env production --reason REASON");
+            assert!(
+                code == 1 && said.contains("cannot be read") && said.contains(&next),
+                "{place} {kind}: {said}"
+            );
+            let (code, said) = rina.run(&[verb, "--env", "production", "--reason", "REASON"]);
+            assert!(code == 2 && said.contains("your reason"), "{said}");
+            rina.good(&[verb, "--env", "production", "--reason", "it cannot be read", "-n"]);
+            let said = rina.good(&[verb, "--env", "production", "--reason", "it cannot be read"]);
+            assert!(said.contains("is free again"), "{said}");
+            let (code, said) = rina.lock("run-a", &[]);
+            assert_eq!(code, 0, "{place} {kind}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_remote_that_refuses_such_refs_is_named() {
     let team = Team::new();
     let rina = team.member("rina");

@@ -1,6 +1,7 @@
 //! All programs together: by hand in a pipe, and by the runbooks, on real parts and with stand-ins for what no machine can run.
 
 mod ci;
+mod claims;
 mod contract;
 mod conversations;
 mod incidents;

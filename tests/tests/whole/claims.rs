@@ -1,0 +1,152 @@
+//! What another machine has written down on the remote, or whoever may push there: believed as far as the outside says the same.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use testkit::Sandbox;
+
+use crate::story::*;
+
+const RUNS: &str = "refs/rilis/v2/aceh-commerce";
+
+/// The newest run of a procedure on the remote: its record, and the tree with its documents.
+fn stored(sandbox: &Sandbox, environment: &str, procedure: &str) -> (Value, String) {
+    let pattern = format!("{RUNS}/{environment}/run");
+    let names = sandbox.remote.git(&["for-each-ref", "--format=%(refname)", &pattern]);
+    let name = names.lines().rfind(|name| name.contains(&format!("-{procedure}-"))).expect("a run");
+    let message = sandbox.remote.git(&["log", "-1", "--format=%B", name]);
+    let record = message.lines().find_map(|line| serde_json::from_str(line).ok()).expect("a record");
+    (record, sandbox.remote.git(&["rev-parse", &format!("{name}^{{tree}}")]))
+}
+
+/// Somebody who may push writes a run, as if a machine had opened it just now.
+fn plant(sandbox: &Sandbox, (record, tree): (Value, String), edit: impl Fn(&mut Value)) {
+    let opened = minutes_ago(0);
+    let mut record = record;
+    let key = record["key"].as_str().expect("a key").to_owned();
+    edit(&mut record);
+    let key = record["key"].as_str().map_or(key, str::to_owned);
+    let run =
+        format!("{}-fff{}-{key}", opened.strftime("%Y%m%dT%H%M%SZ"), u8::from(record["state"] == "open"));
+    record["run"] = json!(run);
+    record["opened"] = json!(opened.to_string());
+    record["holder"] = json!({ "name": "Rina Wijaya <rina@luxima.example>", "host": "laptop" });
+    let message = format!("run\n\n{record}\n");
+    sandbox.remote.git(&["config", "user.name", "Rina Wijaya"]);
+    sandbox.remote.git(&["config", "user.email", "rina@luxima.example"]);
+    let commit = sandbox.remote.git(&["commit-tree", &tree, "-m", &message]);
+    let environment = record["environment"].as_str().expect("an environment");
+    sandbox.remote.git(&["update-ref", &format!("{RUNS}/{environment}/run/{run}"), &commit]);
+}
+
+fn on(sandbox: &Sandbox, folder: &Path, name: &str, words: &[&str]) -> Command {
+    let mut command = sandbox.runbook(name);
+    command.args(words).current_dir(folder);
+    command
+}
+
+fn snapshots(sandbox: &Sandbox) -> usize {
+    let folder = sandbox.root().join("snapshots/production");
+    std::fs::read_dir(folder)
+        .expect("a folder")
+        .flatten()
+        .filter(|e| e.path().join("manifest.json").is_file())
+        .count()
+}
+
+#[test]
+fn what_another_machine_has_finished_is_looked_at() {
+    let sandbox = released();
+    let budi = machine(&sandbox, "budi");
+    let before = World::of(&sandbox);
+    let said = succeeds(&mut on(&sandbox, &budi, "release", &["1.2.0"]));
+    assert!(said.contains("was finished by") && said.contains("nothing to do"), "{said}");
+    assert_eq!((World::of(&sandbox), told(&sandbox).len()), (before, 1));
+    succeeds(&mut rollback(&sandbox));
+    let said = fails(
+        &mut on(&sandbox, &budi, "rollback", &[]),
+        1,
+        &["has rolled back to", "rilis-status", "--again"],
+    );
+    assert!(!said.contains("nothing to do"), "{said}");
+    sells(&sandbox, "1.1.4");
+}
+
+#[test]
+fn a_planted_run_that_is_finished_is_no_release_and_no_candidate() {
+    let sandbox = released();
+    let real = stored(&sandbox, "production", "release");
+    sandbox.prepare_bad_release("1.3.0");
+    pull(&sandbox);
+    let head = sandbox.product.git(&["rev-parse", "HEAD"])[..12].to_owned();
+    let before = World::of(&sandbox);
+    for (procedure, environment, version) in
+        [("release", "production", "1.3.0"), ("candidate", "staging", "1.3.1")]
+    {
+        plant(&sandbox, real.clone(), |record| {
+            record["procedure"] = json!(procedure);
+            record["environment"] = json!(environment);
+            record["key"] = json!(format!("{procedure}-{environment}-{version}-{head}"));
+            record["version"] = json!(version);
+        });
+        let said =
+            fails(sandbox.runbook(procedure).arg(version), 1, &["says that", "is finished", "--again"]);
+        assert!(!said.contains("nothing to do ("), "{said}");
+    }
+    assert_eq!(World::of(&sandbox), before);
+}
+
+#[test]
+fn a_planted_rollback_that_is_finished_stops_nobody() {
+    let sandbox = released();
+    succeeds(&mut rollback(&sandbox));
+    let real = stored(&sandbox, "production", "rollback");
+    succeeds(release(&sandbox, "1.2.0").args(["--again", "--lift-hold", "it was the network"]));
+    plant(&sandbox, real, |record| {
+        let now = minutes_ago(0).to_string();
+        record["updated"] = json!(now);
+    });
+    let said = fails(&mut sandbox.runbook("rollback"), 1, &["has rolled back to", "--again"]);
+    assert!(!said.contains("nothing to do"), "{said}");
+    let mut again = rollback(&sandbox);
+    succeeds(again.arg("--again"));
+    sells(&sandbox, "1.1.4");
+}
+
+/// Every document of it says that its step is done, and it says that customers see it.
+#[test]
+fn a_planted_run_does_not_make_a_release_skip_anything() {
+    let sandbox = released();
+    succeeds(&mut rollback(&sandbox));
+    let real = stored(&sandbox, "production", "release");
+    let had = snapshots(&sandbox);
+    for state in ["changed", "open"] {
+        plant(&sandbox, real.clone(), |record| {
+            record["state"] = json!(state);
+            if state == "open" {
+                record["changes"] = json!([]);
+            }
+        });
+    }
+    let said = succeeds(release(&sandbox, "1.2.0").args(["--lift-hold", "it was the network"]));
+    assert!(said.contains("going on with runs/") && !said.contains("done before: "), "{said}");
+    // Nor is it told by another run's id: its snapshot is another one's, and the team would hear nothing.
+    assert_eq!(snapshots(&sandbox), had + 1, "{said}");
+    assert!(!said.contains("was not told again"), "{said}");
+    sells(&sandbox, "1.2.0");
+}
+
+#[test]
+fn a_release_that_died_behind_its_deployment_goes_on_from_another_machine() {
+    let sandbox = ready();
+    killed_after(&sandbox, &mut release(&sandbox, "1.2.0"), "deploy-coolify", "deploy");
+    let had = snapshots(&sandbox);
+    let budi = machine(&sandbox, "budi");
+    let unlock = ["unlock", "--env", "production", "--reason", "the laptop is in the lagoon"];
+    succeeds(sandbox.command(testkit::bin("release-run")).args(unlock).current_dir(&budi));
+    let said = succeeds(&mut on(&sandbox, &budi, "release", &["1.2.0"]));
+    assert!(said.contains("runs in production, as ") && said.contains("done before: 04-snapshot"), "{said}");
+    assert_eq!((snapshots(&sandbox), World::of(&sandbox).deployments), (had, 1), "{said}");
+    sells(&sandbox, "1.2.0");
+}
