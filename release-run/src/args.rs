@@ -213,10 +213,16 @@ impl Settings {
     pub fn read(context: &Context) -> Result<Self, Failure> {
         let settings = &context.settings;
         Ok(Settings {
-            product: settings.product("name")?.unwrap_or_else(|| "unnamed".to_owned()),
+            product: settings.product("name")?.ok_or_else(nameless)?,
             remote: settings.text("remote")?.unwrap_or_else(|| "origin".to_owned()),
             lease: settings.duration("lease")?.unwrap_or(Duration::from_secs(300)),
             signing: Signing::read(context)?,
         })
     }
+}
+
+/// Locks and runs of two products in one repository must not be taken for each other's.
+fn nameless() -> Failure {
+    let message = "release.toml does not say which product this is: add `name = \"shop\"` below [product], with its own name";
+    Failure::config("setting", message)
 }

@@ -157,6 +157,10 @@ impl Begin<'_> {
                 self.voice.warn(&message);
                 Ok((self.remote.index()?, false))
             }
+            Err(mut failure) if failure.reason == "remote-unreachable" => {
+                failure.message.push_str("; if this cannot wait, --no-lock REASON goes on without it");
+                Err(failure)
+            }
             Err(failure) => Err(failure),
         }
     }

@@ -62,7 +62,11 @@ fn act(sandbox: &Sandbox, request: &Request) -> Reply {
     match request.path.as_str() {
         "/merge" => sandbox.merge_staging_to_main(),
         "/bad-release" => {
-            sandbox.prepare_bad_release(request.query.get("version").map_or("1.3.0", String::as_str));
+            let version = request.query.get("version").map_or("1.3.0", String::as_str);
+            if sandbox.remote.tags().contains(&format!("v{version}-rc1")) {
+                return Reply::text(409, "text/plain", "that version was prepared before");
+            }
+            sandbox.prepare_bad_release(version);
         }
         "/at-once" => sandbox.at_once(),
         _ => return Reply::text(404, "text/plain", "no such act"),
