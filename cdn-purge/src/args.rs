@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use address::BaseUrl;
 use clap::Parser;
 use step::{Common, Context, Failure};
 use url::Url;
@@ -20,6 +21,7 @@ use crate::select;
 pub const KEYS: &[&str] = &[
     "driver",
     "url",
+    address::CLEARTEXT,
     "origin",
     "settle",
     "stable",
@@ -191,7 +193,8 @@ impl Settings {
         let first = select::hosts(&public_urls).into_iter().next().unwrap_or_default();
         let duration = |key, default| Ok::<_, Failure>(settings.duration(key)?.unwrap_or(default));
         let origins = settings.list("origin")?;
-        let origins = origins.iter().map(|text| base(settings, "origin", text)).collect::<Result<_, _>>()?;
+        let origin = |text: &String| url(settings, "origin", &BaseUrl::of(settings, "origin", text)?);
+        let origins = origins.iter().map(origin).collect::<Result<_, Failure>>()?;
         Ok(Settings {
             driver: drivers::read(settings, &first)?,
             public_urls,
@@ -248,11 +251,11 @@ fn tuning(settings: &step::Settings) -> Result<Tuning, Failure> {
     })
 }
 
-/// An address that others are put below.
-pub fn base(settings: &step::Settings, key: &str, text: &str) -> Result<Url, Failure> {
-    let url = Url::parse(text).ok().filter(|url| url.has_host() && url.scheme().starts_with("http"));
-    url.ok_or_else(|| settings.wrong(key, &format!("`{text}` is no http address")))
+/// An address of a setting, in parts.
+pub fn url(settings: &step::Settings, key: &str, base: &BaseUrl) -> Result<Url, Failure> {
+    Url::parse(base.as_str()).map_err(|e| settings.wrong(key, &e.to_string()))
 }
+
 /// A tag; who writes a star means everything, and has to say so.
 fn tag(text: &str) -> Result<String, String> {
     match text.trim() {

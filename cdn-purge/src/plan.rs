@@ -164,17 +164,10 @@ fn better<'l>(driver: &dyn Driver, list: &'l List) -> Option<Vec<&'l str>> {
     can(Kind::Everything).then(|| vec!["--everything"])
 }
 
-/// A length of time for people: `5 h 33 min`, `2 min 5 s`, `3 s`.
+/// A length of time for people: `5h 33m`, `2 min 5 s`, `3 s`.
 pub fn spoken(time: Duration) -> String {
-    let seconds = time.as_secs() + u64::from(time.subsec_millis() > 0);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => {
-            let minutes = seconds.div_ceil(60);
-            format!("{} h {} min", minutes / 60, minutes % 60)
-        }
-    }
+    step::human(Duration::from_secs(time.as_secs() + u64::from(time.subsec_millis() > 0)))
+        .replace("0ms", "0s")
 }
 
 #[cfg(test)]
@@ -207,11 +200,11 @@ mod tests {
             takes: Duration::from_millis(ms),
         };
         let table = [
-            ("Cloudflare Free", limits(Size::json(100), true, 800.0, 800.0, 4, 100), 1000, "2 min 4 s"),
-            ("Bunny", limits(Size::ONE, false, 120.0, 5.0, 2, 200), 100_000, "5 h 33 min"),
-            ("Fastly", limits(Size::ONE, true, 100_000.0, 27.8, 16, 100), 100_000, "10 min 25 s"),
-            ("CloudFront", Limits::unlimited(Size::json(3000), 1, Duration::from_secs(60)), 34, "34 min 0 s"),
-            ("Varnish", Limits::unlimited(Size::ONE, 4, Duration::from_millis(1)), 100_000, "25 s"),
+            ("Cloudflare Free", limits(Size::json(100), true, 800.0, 800.0, 4, 100), 1000, "2m 4s"),
+            ("Bunny", limits(Size::ONE, false, 120.0, 5.0, 2, 200), 100_000, "5h 32m"),
+            ("Fastly", limits(Size::ONE, true, 100_000.0, 27.8, 16, 100), 100_000, "10m 25s"),
+            ("CloudFront", Limits::unlimited(Size::json(3000), 1, Duration::from_secs(60)), 34, "34m"),
+            ("Varnish", Limits::unlimited(Size::ONE, 4, Duration::from_millis(1)), 100_000, "25s"),
         ];
         for (name, limits, requests, time) in table {
             let estimate = estimate(100_000, &limits, 1);

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Args, Command};
-use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -44,12 +44,12 @@ impl Program for Args {
         })
     }
 
-    fn is_question(&self) -> bool {
-        matches!(self.command, Some(Command::Notes { .. } | Command::Rule { .. }))
-    }
-
-    fn replaces_document(&self) -> bool {
-        self.lint.diff || self.stdout_report().is_some()
+    fn ask(&self) -> Ask {
+        match self.command {
+            Some(Command::Notes { .. } | Command::Rule { .. }) => Ask::Question,
+            _ if self.lint.diff || self.stdout_report().is_some() => Ask::Report,
+            _ => Ask::Step,
+        }
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {

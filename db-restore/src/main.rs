@@ -22,7 +22,7 @@ use operation::Operation;
 use plan::{Moment, Snapshot};
 use serde_json::json;
 use settings::{Kind, Settings};
-use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -47,8 +47,8 @@ impl Program for Args {
         Some(self.command().word())
     }
 
-    fn is_question(&self) -> bool {
-        matches!(self.command(), Command::RecoveryPoint { .. })
+    fn ask(&self) -> Ask {
+        if matches!(self.command(), Command::RecoveryPoint { .. }) { Ask::Question } else { Ask::Step }
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {

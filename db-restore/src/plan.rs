@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use step::Failure;
+use step::{Failure, human};
 
 /// Clocks of two machines may differ by this much before a snapshot counts as one from the future, and before no age is proven.
 const SKEW: Duration = Duration::from_secs(60);
@@ -133,7 +133,7 @@ pub fn has_been(incident: Timestamp, now: Timestamp) -> Result<(), Failure> {
         return Ok(());
     }
     let (at, ahead) =
-        (instant(incident), shown(Duration::try_from(incident.duration_since(now)).unwrap_or_default()));
+        (instant(incident), human(Duration::try_from(incident.duration_since(now)).unwrap_or_default()));
     let message = format!("the incident {at} is {ahead} ahead: write since when the data is wrong, in UTC");
     Err(Failure::refused("incident-ahead", message))
 }
@@ -212,7 +212,7 @@ pub fn recovery_point<'s>(
         "{} is {}; the recovery point may be {} old",
         chosen.id,
         age(chosen, moment, now),
-        shown(rpo)
+        human(rpo)
     );
     Err(Failure::refused("too-old", message))
 }
@@ -247,20 +247,10 @@ pub fn gap(snapshot: &Snapshot, moment: &Moment, now: Timestamp) -> Duration {
 
 /// The age for people.
 pub fn age(snapshot: &Snapshot, moment: &Moment, now: Timestamp) -> String {
-    let gap = shown(gap(snapshot, moment, now));
+    let gap = human(gap(snapshot, moment, now));
     match moment {
         Moment::Now => format!("{gap} old"),
         Moment::Incident { .. } => format!("from {gap} before the incident"),
-    }
-}
-
-/// A length of time for people.
-pub fn shown(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..=59 => format!("{seconds}s"),
-        60..=3599 => format!("{}m {}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
     }
 }
 

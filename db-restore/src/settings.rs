@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use address::BaseUrl;
 use jiff::tz::TimeZone;
 use step::{Context, Failure, Secret};
 
@@ -35,6 +36,7 @@ pub const KEYS: &[&str] = &[
     "keep_databases",
     "project_ref",
     "api",
+    address::CLEARTEXT,
     "token_file",
     "interval",
     "settle",
@@ -330,7 +332,7 @@ fn supabase(settings: &step::Settings) -> Result<Supabase, Failure> {
     let api = settings.text("api")?.unwrap_or_else(|| "https://api.supabase.com".to_owned());
     Ok(Supabase {
         project_ref,
-        api: api.trim_end_matches('/').to_owned(),
+        api: BaseUrl::with_secret(settings, "api", &api)?.to_string(),
         token: settings.need_secret("token", "SUPABASE_ACCESS_TOKEN")?,
         interval: settings.duration("interval")?.unwrap_or(Duration::from_secs(5)),
         settle: settings.duration("settle")?.unwrap_or(Duration::from_secs(15 * 60)),

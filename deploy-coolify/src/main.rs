@@ -27,7 +27,7 @@ use facts::Previous;
 use plan::Wanted;
 use previous::rollback::Start;
 use settings::Settings;
-use step::{Answer, Common, Context, Failure, Outcome, Procedure, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Procedure, Program, Run};
 use world::World;
 
 fn main() -> ExitCode {
@@ -54,8 +54,8 @@ impl Program for Args {
         Some(self.command().word())
     }
 
-    fn is_question(&self) -> bool {
-        matches!(self.command(), Command::Status)
+    fn ask(&self) -> Ask {
+        if matches!(self.command(), Command::Status) { Ask::Question } else { Ask::Step }
     }
 
     fn opens(&self) -> Procedure {

@@ -125,7 +125,7 @@ impl<'a> Images<'a> {
         }
         let mut request = self.net.client().get(url.clone()).timeout(self.context.deadline.request()?);
         if self.registry.user.is_some() {
-            if crate::settings::is_in_the_clear(url.as_str()) {
+            if address::is_in_the_clear(url.as_str()) {
                 return Err(self.no_access("it wants the password to go over http"));
             }
             request = self.with_user(request);

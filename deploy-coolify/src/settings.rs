@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use address::BaseUrl;
 use step::{Context, Failure, Secret};
 use web_page::Marker;
 
@@ -11,6 +12,7 @@ use crate::args::{Args, Wait};
 pub const KEYS: &[&str] = &[
     "url",
     "token_file",
+    address::CLEARTEXT,
     "applications",
     "coolify_tag",
     "max_targets",
@@ -125,7 +127,9 @@ impl Settings {
             |key, usual| settings.duration(key).map(|d| d.unwrap_or(Duration::from_secs(usual)).min(LONGEST));
         let (applications, coolify_tag) = selection(settings)?;
         Ok(Settings {
-            url: base(&settings.need("url")?).map_err(|why| settings.wrong("url", &why))?,
+            url: BaseUrl::with_secret(settings, "url", &settings.need("url")?)?
+                .without(&["/api/v1", "/api"])
+                .to_string(),
             token: settings.need_secret("token", "COOLIFY_TOKEN")?,
             applications,
             coolify_tag,
@@ -189,13 +193,16 @@ fn images(settings: &step::Settings) -> Result<Vec<String>, Failure> {
 
 fn registry(settings: &step::Settings) -> Result<Option<Registry>, Failure> {
     let Some(text) = settings.text("registry")?.filter(|t| !t.is_empty()) else { return Ok(None) };
-    let url = plain_url(&text).map_err(|why| settings.wrong("registry", &why))?;
     let user = settings.text("registry_user")?;
     let password = match user {
         Some(_) => Some(settings.need_secret("registry_password", "REGISTRY_PASSWORD")?),
         None => None,
     };
-    Ok(Some(Registry { url, user, password }))
+    let url = match password {
+        Some(_) => BaseUrl::with_secret(settings, "registry", &text)?,
+        None => BaseUrl::of(settings, "registry", &text)?,
+    };
+    Ok(Some(Registry { url: url.to_string(), user, password }))
 }
 
 fn proof(settings: &step::Settings) -> Result<Proof, Failure> {
@@ -203,71 +210,5 @@ fn proof(settings: &step::Settings) -> Result<Proof, Failure> {
         None | Some("pages") => Ok(Proof::Pages),
         Some("coolify") => Ok(Proof::Coolify),
         Some(other) => Err(settings.wrong("proof", &format!("`{other}` is neither pages nor coolify"))),
-    }
-}
-
-/// Coolify's base URL as people write it, without what they add to it.
-fn base(text: &str) -> Result<String, String> {
-    let url = plain_url(text)?;
-    let url = url.strip_suffix("/api/v1").or_else(|| url.strip_suffix("/api")).unwrap_or(&url);
-    Ok(url.trim_end_matches('/').to_owned())
-}
-
-/// An http or https URL without user, query and fragment.
-fn plain_url(text: &str) -> Result<String, String> {
-    let text = text.trim().trim_end_matches('/');
-    let good = url::Url::parse(text).ok().filter(|url| {
-        let bare = url.username().is_empty() && url.password().is_none();
-        matches!(url.scheme(), "http" | "https") && bare && url.query().is_none() && url.fragment().is_none()
-    });
-    // What was given is not shown: it may hold a password.
-    good.map(|_| text.to_owned())
-        .ok_or_else(|| "it must be an http or https URL without user, query or fragment".into())
-}
-
-/// Whether a token would travel in the clear to another machine.
-pub fn is_in_the_clear(url: &str) -> bool {
-    let Ok(url) = url::Url::parse(url) else { return false };
-    let local = match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => true,
-    };
-    url.scheme() == "http" && !local
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_url_is_taken_as_people_write_it() {
-        for text in [
-            "https://c.example",
-            " https://c.example/ ",
-            "https://c.example/api/v1/",
-            "https://c.example/api",
-            "https://c.example//api/v1",
-        ] {
-            assert_eq!(base(text), Ok("https://c.example".into()), "{text}");
-        }
-        for text in [
-            "c.example",
-            "ftp://c.example",
-            "https://u:p@c.example",
-            "https://c.example/?a=b",
-            "https://",
-            "https://c.example/#x",
-        ] {
-            assert!(base(text).is_err(), "{text}");
-        }
-        assert!(!base("https://u:geheim@c.example").expect_err("refused").contains("geheim"));
-    }
-
-    #[test]
-    fn only_loopback_may_be_asked_in_the_clear() {
-        assert!(is_in_the_clear("http://10.0.0.7:8000"));
-        assert!(!is_in_the_clear("http://127.0.0.1:8000") && !is_in_the_clear("https://c.example"));
     }
 }

@@ -153,9 +153,8 @@ fn name(candidate: &Candidate) -> String {
     candidate.version.clone().or_else(commit).unwrap_or_else(|| "a build".to_owned())
 }
 
-/// In whole seconds: `23h 59m 12s`.
 fn spelled(length: SignedDuration) -> String {
-    format!("{:#}", SignedDuration::from_secs(length.as_secs()))
+    step::human(Duration::try_from(length).unwrap_or_default())
 }
 
 /// A tag may be moved, a digest cannot.

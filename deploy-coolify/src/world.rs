@@ -23,9 +23,6 @@ pub struct World<'a> {
 impl<'a> World<'a> {
     /// For the environment.
     pub fn new(context: &'a Context, settings: &'a Settings, net: &'a Net) -> Self {
-        if crate::settings::is_in_the_clear(&settings.url) {
-            context.voice.warn(&format!("the token goes to {} in the clear: use https", settings.url));
-        }
         World {
             context,
             settings,

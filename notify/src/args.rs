@@ -26,7 +26,7 @@ pub const KEYS: &[&str] = &[
     "channels.*.required",
     "channels.*.follow_up",
     "channels.*.url",
-    "channels.*.allow_http",
+    "channels.*.cleartext",
     "channels.*.chat_id",
     "channels.*.topic",
     "channels.*.main_chat",

@@ -25,7 +25,7 @@ use http_client::Client;
 use listing::named;
 use message::Message;
 use outbox::Outbox;
-use step::{Answer, Common, Context, Document, Failure, Outcome, Procedure, Program, Run};
+use step::{Answer, Ask, Common, Context, Document, Failure, Outcome, Procedure, Program, Run};
 use tell::{Languages, Teller};
 
 /// How we call ourselves to others.
@@ -54,8 +54,8 @@ impl Program for Args {
         self.ready.then_some("ready")
     }
 
-    fn is_question(&self) -> bool {
-        self.command.is_some()
+    fn ask(&self) -> Ask {
+        if self.command.is_some() { Ask::Question } else { Ask::Step }
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {

@@ -146,11 +146,14 @@ pub fn order<T>(queue: &mut [T], key: impl Fn(&T) -> (bool, String)) {
     });
 }
 
+/// The first wait, and the longest.
+const FIRST: Duration = Duration::from_millis(500);
+const MOST: Duration = Duration::from_secs(8);
+
 /// How long to wait before a request that was surely not carried out is sent again; `None` if it must wait in the outbox.
 /// `asked` is what the channel said; `left` is the time that this message has.
 pub fn pause(attempt: u32, asked: Option<Duration>, left: Duration) -> Option<Duration> {
-    let backoff = Duration::from_millis(500 << attempt.clamp(1, 5).saturating_sub(1));
-    let wait = asked.unwrap_or(backoff);
+    let wait = asked.unwrap_or_else(|| step::backoff(FIRST, attempt, MOST));
     (attempt < ATTEMPTS && wait.saturating_add(Duration::from_millis(200)) < left).then_some(wait)
 }
 

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use migrations::{Applied, Range};
 use plan::Wish;
 use serde_json::json;
-use step::{Answer, Common, Context, Failure, Outcome, Procedure, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Procedure, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -45,8 +45,8 @@ impl Program for Args {
         }
     }
 
-    fn is_question(&self) -> bool {
-        matches!(self.command, Some(Command::Migrations { .. }))
+    fn ask(&self) -> Ask {
+        if matches!(self.command, Some(Command::Migrations { .. })) { Ask::Question } else { Ask::Step }
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {

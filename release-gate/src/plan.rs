@@ -82,12 +82,11 @@ fn unclear(range: &Range) -> Failure {
 }
 
 fn too_much(since: Option<Duration>, most: Duration) -> Failure {
-    let hours = |d: Duration| format!("{:.1} h", d.as_secs_f64() / 3600.0);
-    let time = since.map_or_else(|| "an unknown time".to_owned(), hours);
+    let time = since.map_or_else(|| "an unknown time".to_owned(), step::human);
     let message = format!(
         "the previous build needs the data from before, and that takes out {time} of writes, more than {}: \
          fix forward, or say --database restore",
-        hours(most)
+        step::human(most)
     );
     Failure::refused("loss-too-great", message)
 }

@@ -26,7 +26,7 @@ use keeper::{Of, Order};
 use lock::lease;
 use remote::Remote;
 use serde_json::json;
-use step::{Answer, Common, Context, Document, Failure, Outcome, Procedure, Program, Run};
+use step::{Answer, Ask, Common, Context, Document, Failure, Outcome, Procedure, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -46,8 +46,8 @@ impl Program for Args {
         &self.common
     }
 
-    fn is_question(&self) -> bool {
-        true
+    fn ask(&self) -> Ask {
+        Ask::Question
     }
 
     fn run(&self, _: &mut Run) -> Result<Outcome, Failure> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use step::{Answer, Failure, Procedure, plain_line};
+use step::{Answer, Failure, Procedure, ago, plain_line};
 
 use crate::lock::entry::{Hold, Lock};
 use crate::names::{Name, Scope};
@@ -278,17 +278,6 @@ fn reason(record: &Record) -> String {
     record.reason.as_ref().filter(plain).cloned().unwrap_or_else(|| step::REASON.to_owned())
 }
 
-/// How long ago, for people.
-fn ago(at: Timestamp, now: Timestamp) -> String {
-    let seconds = now.as_second().saturating_sub(at.as_second()).max(0);
-    match seconds {
-        0..=89 => format!("{seconds} s ago"),
-        90..=5399 => format!("{} min ago", seconds / 60),
-        5400..=172_799 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,7 +295,7 @@ mod tests {
         let open = stopped("release");
         assert_eq!(
             sentence(&open, false, at(60)),
-            ("open", "shop 1.2.0: stopped after tag-rc, not finished (60 s ago)".into())
+            ("open", "shop 1.2.0: stopped after tag-rc, not finished (1m ago)".into())
         );
         assert_eq!(sentence(&open, true, at(60)).0, "at work");
         let next = |run: &Record| next(run).expect("a command");
@@ -360,7 +349,7 @@ mod tests {
         let said = |run: &Record| way_back(run, at(7200)).map(|(sentence, _)| sentence);
         assert_eq!(said(&run).as_deref(), Some("the way back of its last change was 1.1.4, without data"));
         run.facts.insert("snapshot".into(), json!({ "id": "shop-9f", "taken_at": at(0).to_string() }));
-        let expected = "the way back of its last change was 1.1.4, data shop-9f, 2 h ago";
+        let expected = "the way back of its last change was 1.1.4, data shop-9f, 2h ago";
         assert_eq!(said(&run).as_deref(), Some(expected));
         let back = Record { procedure: "rollback".into(), ..run.clone() };
         assert_eq!(said(&back), None);

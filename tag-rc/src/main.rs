@@ -25,7 +25,7 @@ use git::{Git, Lock, Repo};
 use plan::Plan;
 use questions::{branches, list, verify};
 use serde_json::json;
-use step::{Answer, Common, Context, Failure, Kind, Outcome, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Kind, Outcome, Program, Run};
 use tagging::End;
 
 fn main() -> ExitCode {
@@ -56,8 +56,8 @@ impl Program for Args {
         }
     }
 
-    fn is_question(&self) -> bool {
-        self.command.is_some() && self.act().is_none()
+    fn ask(&self) -> Ask {
+        if self.command.is_some() && self.act().is_none() { Ask::Question } else { Ask::Step }
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {

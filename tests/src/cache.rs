@@ -33,6 +33,8 @@ struct Kept {
     since: Instant,
     max_age: u64,
     stale: bool,
+    /// Somebody asks the origin for a new one.
+    asked: bool,
 }
 
 impl Kept {
@@ -86,7 +88,7 @@ impl Cache {
         let keys: Vec<String> = kept.iter().filter(|(k, v)| v.is(k, what)).map(|(k, _)| k.clone()).collect();
         for key in &keys {
             match kept.get_mut(key) {
-                Some(copy) if soft => copy.stale = true,
+                Some(copy) if soft => (copy.stale, copy.asked) = (true, false),
                 _ => drop(kept.remove(key)),
             }
         }
@@ -99,19 +101,20 @@ impl Cache {
             let (name, value) = (self.verdict)(word);
             reply.with(name, value)
         };
-        let copy = self
-            .kept
-            .lock()
-            .expect("cache")
-            .get(&key)
-            .map(|k| (k.reply.clone(), k.since.elapsed().as_secs(), k.max_age, k.stale));
+        let copy = self.kept.lock().expect("cache").get_mut(&key).map(|k| {
+            // Of many who come at once one asks the origin, as caches do that collapse requests.
+            let first = k.stale && !std::mem::replace(&mut k.asked, true);
+            (k.reply.clone(), k.since.elapsed().as_secs(), k.max_age, k.stale, first)
+        });
         match copy {
             // The old copy once more, while the origin is asked.
-            Some((old, age, _, true)) => {
-                self.fetch(origin, &key, request);
+            Some((old, age, _, true, first)) => {
+                if first {
+                    self.fetch(origin, &key, request);
+                }
                 said(old.with("Age", age), "STALE")
             }
-            Some((old, age, max_age, false)) if age < max_age => said(old.with("Age", age), "HIT"),
+            Some((old, age, max_age, false, _)) if age < max_age => said(old.with("Age", age), "HIT"),
             _ => {
                 let (reply, cacheable) = self.fetch(origin, &key, request);
                 said(reply, if cacheable { "MISS" } else { "DYNAMIC" })
@@ -140,7 +143,7 @@ impl Cache {
             reply.headers.iter().find(|(n, _)| n == "cache-control").map_or("", |(_, v)| v.as_str());
         let max_age = control.split("s-maxage=").nth(1).and_then(|v| v.split(',').next());
         let Some(max_age) = max_age.and_then(|v| v.trim().parse().ok()) else { return (reply, false) };
-        let copy = Kept { reply: reply.clone(), since: Instant::now(), max_age, stale: false };
+        let copy = Kept { reply: reply.clone(), since: Instant::now(), max_age, stale: false, asked: false };
         self.kept.lock().expect("cache").insert(key.to_owned(), copy);
         (reply, true)
     }

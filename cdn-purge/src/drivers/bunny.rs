@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use address::BaseUrl;
 use http_client::{Call, Client, Reply};
 use serde_json::{Value, json};
 use step::{Failure, Secret, Settings};
@@ -19,7 +20,7 @@ use crate::send::batch::Size;
 const NAME: &str = "Bunny";
 
 pub struct Bunny {
-    api: String,
+    api: BaseUrl,
     zone: String,
     token: Secret,
 }

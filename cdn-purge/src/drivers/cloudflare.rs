@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use address::BaseUrl;
 use http_client::{Call, Client, Reply};
 use serde_json::{Value, json};
 use step::{Failure, Secret, Settings};
@@ -23,7 +24,7 @@ struct Plan {
 }
 
 pub struct Cloudflare {
-    api: String,
+    api: BaseUrl,
     zone: String,
     token: Secret,
     plan: Plan,

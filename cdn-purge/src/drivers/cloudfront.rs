@@ -13,6 +13,7 @@ use url::Url;
 
 use super::sigv4::{self, Credentials, Request, sha256};
 use super::{Driver, Limits, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy};
+use crate::args::url;
 use crate::coverage::{Checked, Covers};
 use crate::select::{self, Kind};
 use crate::send::batch::Size;
@@ -28,10 +29,8 @@ pub struct CloudFront {
 
 impl CloudFront {
     pub fn read(settings: &Settings) -> Result<Self, Failure> {
-        let text = api(settings, "https://cloudfront.amazonaws.com")?;
-        let api = Url::parse(&text).ok().filter(Url::has_host);
         Ok(CloudFront {
-            api: api.ok_or_else(|| settings.wrong("url", &format!("`{text}` is no http address")))?,
+            api: url(settings, "url", &api(settings, "https://cloudfront.amazonaws.com")?)?,
             distribution: settings.need("distribution")?,
             keys: credentials(settings)?,
         })

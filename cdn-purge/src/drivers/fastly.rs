@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use address::BaseUrl;
 use http_client::{Call, Client, Reply};
 use serde_json::json;
 use step::{Failure, Secret, Settings};
@@ -19,7 +20,7 @@ const NAME: &str = "Fastly";
 const AN_HOUR: f64 = 100_000.0;
 
 pub struct Fastly {
-    api: String,
+    api: BaseUrl,
     service: String,
     token: Secret,
 }

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use address::BaseUrl;
 use http_client::{Call, Client, Reply};
 use step::{Failure, Secret, Settings};
 use url::Url;
 
 use super::{Driver, Limits, Mode, Order, Receipt, Verdict, asked, is_busy, words};
-use crate::args::base;
+use crate::args::url;
 use crate::coverage::{Checked, Covers};
 use crate::select::{self, Kind};
 use crate::send::batch::Size;
@@ -43,6 +44,15 @@ pub struct Http {
     page: String,
 }
 
+/// Where purges go; with a token only where nobody reads it on the way.
+fn endpoint(settings: &Settings, text: &str, with_token: bool) -> Result<Url, Failure> {
+    let base = match with_token {
+        true => BaseUrl::with_secret(settings, "endpoint", text)?,
+        false => BaseUrl::of(settings, "endpoint", text)?,
+    };
+    url(settings, "endpoint", &base)
+}
+
 impl Http {
     pub fn read(settings: &Settings, host: &str) -> Result<Self, Failure> {
         let status = |text: String| {
@@ -60,7 +70,7 @@ impl Http {
         Ok(Http {
             endpoints: endpoints
                 .iter()
-                .map(|text| base(settings, "endpoint", text))
+                .map(|text| endpoint(settings, text, token.is_some()))
                 .collect::<Result<_, _>>()?,
             ways: ways.into_iter().flatten().collect(),
             expect: if expect.is_empty() { vec![200, 204] } else { expect },

@@ -10,6 +10,7 @@ mod sigv4;
 
 use std::time::Duration;
 
+use address::BaseUrl;
 use http_client::{Call, Client, Lost, Reply};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -136,9 +137,9 @@ pub fn read(settings: &Settings, host: &str) -> Result<Box<dyn Driver>, Failure>
 }
 
 /// Where an API is: the setting `url`, else the vendor's own.
-fn api(settings: &Settings, default: &str) -> Result<String, Failure> {
+fn api(settings: &Settings, default: &str) -> Result<BaseUrl, Failure> {
     let url = settings.text("url")?.unwrap_or_else(|| default.to_owned());
-    Ok(url.trim_end_matches('/').to_owned())
+    BaseUrl::with_secret(settings, "url", &url)
 }
 
 /// No answer to a purge: it may have been carried out, and running it again is harmless.

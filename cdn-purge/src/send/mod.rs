@@ -277,9 +277,8 @@ impl Sender<'_> {
     ) -> Result<(), Failure> {
         let whose = self.driver.whose();
         let rated = reply.status < 500;
-        let backoff =
-            Duration::from_millis(if rated { 1000 } else { 250 } << attempt.clamp(1, 7) >> 1).min(BUSY);
-        let wait = told.unwrap_or(backoff);
+        let first = Duration::from_millis(if rated { 1000 } else { 250 });
+        let wait = told.unwrap_or_else(|| step::backoff(first, attempt, BUSY));
         let left = self.context.deadline.left();
         if wait < left && (rated || attempt < 8) {
             if rated {

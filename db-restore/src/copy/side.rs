@@ -387,7 +387,7 @@ fn estimate(done: u64, objects: u64, size: u64, bytes: u64, seconds: u64) -> Str
     let mut text = format!("{done} of {objects} objects, {} of about {} MiB", mib(size), mib(bytes));
     if seconds >= 2 && size > (8 << 20) && bytes > size {
         let left = std::time::Duration::from_secs(seconds * (bytes - size) / size);
-        text.push_str(&format!(", about {} left", plan::shown(left)));
+        text.push_str(&format!(", about {} left", step::human(left)));
     }
     text
 }

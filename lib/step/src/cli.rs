@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ColorChoice, Command};
 
-use crate::failure::EXIT_CODES;
+use crate::exit;
 use crate::{Procedure, Program, parse_duration};
 
 /// The options that every step has.
@@ -86,7 +86,7 @@ fn release(text: &str) -> Result<String, String> {
 pub(crate) fn command<P: Program>() -> Command {
     let template = "{about-with-newline}\n{before-help}\n{usage-heading} {usage}\n\n{all-args}{after-help}";
     let examples = format!("Examples:\n{}", indented(P::EXAMPLES));
-    P::command().before_help(examples).after_help(EXIT_CODES).help_template(template)
+    P::command().before_help(examples).after_help(exit::table()).help_template(template)
 }
 
 fn indented(examples: &str) -> String {

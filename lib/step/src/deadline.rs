@@ -42,7 +42,7 @@ impl Deadline {
 
     /// The failure that says that the budget is used up.
     pub fn over(&self) -> Failure {
-        let message = format!("the time of {} for the whole step is over (--timeout)", show(self.budget));
+        let message = format!("the time of {} for the whole step is over (--timeout)", human(self.budget));
         Failure::temporary("deadline", message)
     }
 }
@@ -57,20 +57,50 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed).map_err(|_| wrong())
 }
 
-/// A length of time for people: `1h 30m`, `2m 5s`, `350ms`.
-pub(crate) fn show(duration: Duration) -> String {
+/// A length of time for people, in at most two units: `3d 4h`, `1h 30m`, `2m 5s`, `350ms`.
+pub fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();
+    let two = |a: u64, unit: &str, b: u64, smaller: &str| match b {
+        0 => format!("{a}{unit}"),
+        _ => format!("{a}{unit} {b}{smaller}"),
+    };
     match seconds {
         0 => format!("{}ms", duration.as_millis()),
         1..=59 => format!("{seconds}s"),
-        60..=3599 => format!("{}m {}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+        60..=3599 => two(seconds / 60, "m", seconds % 60, "s"),
+        3600..=172_799 => two(seconds / 3600, "h", seconds % 3600 / 60, "m"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
     }
+}
+
+/// How long ago, for people; what is yet to come is now.
+pub fn ago(at: jiff::Timestamp, now: jiff::Timestamp) -> String {
+    let gap = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+    format!("{} ago", human(Duration::from_secs(gap.as_secs())).replace("0ms", "0s"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_of_time_has_two_units_at_most() {
+        for (ms, expected) in [
+            (0, "0ms"),
+            (350, "350ms"),
+            (45_999, "45s"),
+            (60_000, "1m"),
+            (125_000, "2m 5s"),
+            (5_400_000, "1h 30m"),
+            (172_799_000, "47h 59m"),
+            (273_600_000, "3d 4h"),
+        ] {
+            assert_eq!(human(Duration::from_millis(ms)), expected);
+        }
+        let at = |second| jiff::Timestamp::from_second(second).expect("a time");
+        assert_eq!(ago(at(0), at(0)), "0s ago");
+        assert_eq!((ago(at(0), at(90)), ago(at(90), at(0))), ("1m 30s ago".into(), "0s ago".into()));
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

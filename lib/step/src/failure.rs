@@ -1,25 +1,13 @@
 //! Why a step stopped, said so that a person and a script can both act on it: what kind, a stable word, whether
-//! anything was changed, what to do next. The exit codes hang on the kind and are listed in [`EXIT_CODES`].
+//! anything was changed, what to do next. The exit codes hang on the kind and are [`Exit`]'s.
 
 use std::ops::{Deref, DerefMut};
 
 use serde_json::{Map, Value, json};
 
+use crate::exit::Exit;
 use crate::readable::readable;
 use crate::scrub;
-
-/// The table that ends every `--help`.
-pub(crate) const EXIT_CODES: &str = "\
-Exit codes:
-    0  done: changed, unchanged or planned
-    1  refused, or tried and failed (`kind` and `acted` in the document say which)
-    2  wrong usage
-   65  no usable document on stdin: the step before died
-   70  a bug in this program
-   74  the document could not be written: look before running again
-   75  temporary: running it again may work
-   78  a setting or a secret is missing or wrong
-  129, 130, 143  interrupted";
 
 /// How many causes a failure carries at most.
 const CAUSES: usize = 20;
@@ -53,13 +41,13 @@ impl Kind {
         }
     }
 
-    fn exit_code(self) -> u8 {
+    fn exit(self) -> Exit {
         match self {
-            Kind::Refused | Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::Bug => 70,
-            Kind::Temporary => 75,
-            Kind::Config => 78,
+            Kind::Refused | Kind::Failed => Exit::Failed,
+            Kind::Usage => Exit::Usage,
+            Kind::Bug => Exit::Bug,
+            Kind::Temporary => Exit::Temporary,
+            Kind::Config => Exit::Config,
         }
     }
 }
@@ -138,7 +126,7 @@ impl Failure {
             next: None,
             output: Map::new(),
             shown: false,
-            code: kind.exit_code(),
+            code: kind.exit().code(),
         }))
     }
 

@@ -12,6 +12,7 @@ use clap::CommandFactory;
 use serde_json::{Value, json};
 
 use crate::cli::{Common, command};
+use crate::exit::Exit;
 use crate::input::{self, Input};
 use crate::interrupt::Interrupt;
 use crate::misuse::{self, Misuse};
@@ -19,8 +20,17 @@ use crate::redact::{redact_value, remember_environment, scrub};
 use crate::run::Run;
 use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Procedure, Settings, Voice};
 
-const NO_DOCUMENT: u8 = 65;
-const NOT_WRITTEN: u8 = 74;
+/// What a command line asks for; `--check` is asked of every one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A step: a document in, a document out.
+    Step,
+    /// A question: it reads no document, and its answer goes to stdout.
+    Question,
+    /// A report on stdout in the document's place: answered like a question, but a document that came in is handed on as a misuse,
+    /// because it would be lost.
+    Report,
+}
 
 /// A program of the workspace: a command line that says what it wants done.
 pub trait Program: clap::Parser {
@@ -39,14 +49,9 @@ pub trait Program: clap::Parser {
     fn action(&self) -> Option<&'static str> {
         None
     }
-    /// Whether this is a question: it reads no document, and its answer goes to stdout.
-    fn is_question(&self) -> bool {
-        false
-    }
-    /// Whether this command line wants a report on stdout instead of the document. It is then answered like a question,
-    /// but a document that came in is handed on as a misuse: it would be lost.
-    fn replaces_document(&self) -> bool {
-        false
+    /// What this command line asks for.
+    fn ask(&self) -> Ask {
+        Ask::Step
     }
     /// The procedure that a document opened by this command line belongs to.
     fn opens(&self) -> Procedure {
@@ -73,7 +78,7 @@ pub trait Program: clap::Parser {
 pub fn main<P: Program>() -> ExitCode {
     #[cfg(feature = "manual")]
     if let Some(page) = crate::manual::page(command::<P>(), std::env::args_os().skip(1)) {
-        return ExitCode::from(if write_out(&page).is_ok() { 0 } else { NOT_WRITTEN });
+        return ExitCode::from(if write_out(&page).is_ok() { 0 } else { Exit::NotWritten.code() });
     }
     let interrupt = Interrupt::install();
     remember_environment();
@@ -96,7 +101,7 @@ fn name<P: CommandFactory>() -> &'static str {
 /// `--help`, `--version`, or words that make no sense. A document that was coming is still handed on.
 fn misspoken<P: Program>(error: &clap::Error, words: &[OsString], interrupt: &Interrupt) -> u8 {
     if misuse::is_question(error, words) {
-        return if error.print().is_ok() { 0 } else { NOT_WRITTEN };
+        return if error.print().is_ok() { 0 } else { Exit::NotWritten.code() };
     }
     let voice = Voice::new(name::<P>(), false, false, clap::ColorChoice::Auto);
     let Misuse { sentence, tips, next } = Misuse::of(error, words);
@@ -133,13 +138,14 @@ struct Process<'a, P> {
 impl<P: Program> Process<'_, P> {
     fn run(&self) -> u8 {
         let voice = Voice::new(self.name, self.common.quiet, self.common.verbose, self.common.color);
-        if self.common.check || self.program.is_question() {
+        let ask = self.program.ask();
+        if self.common.check || ask == Ask::Question {
             return self.question(voice);
         }
         let input = if self.common.fresh { Input::None } else { input::read(&voice, &self.interrupt) };
         match input {
             Input::Unusable(sentence) => {
-                voice.fatal(&format!("{sentence} (--fresh opens a new document)"), NO_DOCUMENT)
+                voice.fatal(&format!("{sentence} (--fresh opens a new document)"), Exit::NoDocument.code())
             }
             Input::Interrupted(failure) => voice.fatal(&failure.message, failure.exit_code()),
             Input::Document(document, bytes) if document.failure().is_some() && !P::TAKES_FAILED => {
@@ -148,7 +154,7 @@ impl<P: Program> Process<'_, P> {
                 voice.say(&format!("not run, because {} failed: {}", word("step"), word("message")));
                 hand_on(&voice, &bytes, document.failure_code().unwrap_or(1))
             }
-            Input::Document(mut document, _) if self.program.replaces_document() => {
+            Input::Document(mut document, _) if ask == Ask::Report => {
                 let failure = Failure::usage(
                     "stdout-taken",
                     "a report cannot replace the document that came in: name a file for it",
@@ -160,7 +166,7 @@ impl<P: Program> Process<'_, P> {
                 let code = complain(&voice, &failure);
                 write_document(&voice, document, self.common.json, code)
             }
-            Input::None if self.program.replaces_document() => self.question(voice),
+            Input::None if ask == Ask::Report => self.question(voice),
             Input::Document(document, _) => self.step(voice, Some(document)),
             Input::None => self.step(voice, None),
         }
@@ -369,9 +375,9 @@ fn show(voice: &Voice, answer: Answer, as_json: bool) -> u8 {
     let shown =
         if as_json { format!("{value:#}\n") } else { format!("{}\n", crate::redact(text.trim_end())) };
     match write_out(shown.as_bytes()) {
-        // Whoever asked has heard enough (`| head`): as the shell has it, and nothing to complain about.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe && failure.is_none() => return HEARD_ENOUGH,
-        Err(_) => return voice.fatal("the answer could not be written", NOT_WRITTEN),
+        // Whoever asked has heard enough (`| head`), which is nothing to complain about.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe && failure.is_none() => {}
+        Err(_) => return voice.fatal("the answer could not be written", Exit::NotWritten.code()),
         Ok(()) => {}
     }
     failure.map_or(0, |failure| complain(voice, &failure))
@@ -382,7 +388,7 @@ fn hand_on(voice: &Voice, bytes: &[u8], code: u8) -> u8 {
     if std::io::stdout().is_terminal() || write_out(bytes).is_ok() {
         code
     } else {
-        voice.fatal("the document could not be written", NOT_WRITTEN)
+        voice.fatal("the document could not be written", Exit::NotWritten.code())
     }
 }
 
@@ -400,12 +406,12 @@ fn write_document(voice: &Voice, document: Document, as_json: bool, code: u8) ->
     if write_out(text.as_bytes()).is_ok() {
         code
     } else {
-        voice.fatal("the document could not be written: look at the target before running again", NOT_WRITTEN)
+        voice.fatal(
+            "the document could not be written: look at the target before running again",
+            Exit::NotWritten.code(),
+        )
     }
 }
-
-/// What a shell calls the end of a program that wrote into a closed pipe: 128 and SIGPIPE.
-const HEARD_ENOUGH: u8 = 141;
 
 fn write_out(bytes: &[u8]) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();

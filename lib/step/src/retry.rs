@@ -11,6 +11,15 @@ pub enum Again {
     Stop,
 }
 
+/// The first wait, and the longest.
+const FIRST: Duration = Duration::from_millis(250);
+const MOST: Duration = Duration::from_secs(8);
+
+/// How long to wait after so many attempts (from 1) where nobody has said how long: twice as long each time, up to `most`.
+pub fn backoff(first: Duration, attempt: u32, most: Duration) -> Duration {
+    first.saturating_mul(1 << attempt.clamp(1, 16).saturating_sub(1)).min(most)
+}
+
 /// Decides about one more attempt.
 ///
 /// `status` is the HTTP status, `None` when no answer came. `retry_after` is the header in seconds, if there was one.
@@ -29,8 +38,7 @@ pub fn again(
         Some(500 | 502 | 503 | 504 | 520..=530) | None => safe,
         Some(_) => false,
     };
-    let backoff = Duration::from_millis(250 << attempt.clamp(1, 6).saturating_sub(1));
-    let wait = retry_after.map_or(backoff, Duration::from_secs);
+    let wait = retry_after.map_or_else(|| backoff(FIRST, attempt, MOST), Duration::from_secs);
     if worth_it && attempt < 8 && wait < left { Again::After(wait) } else { Again::Stop }
 }
 

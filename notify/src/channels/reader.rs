@@ -40,7 +40,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An address without a slash at its end. What goes there is secret: plain HTTP is for this machine, or where `allow_http` says so.
+    /// An address without a slash at its end. What goes there is secret: plain HTTP is for this machine, or where `cleartext` says so.
     pub(super) fn address(&self, key: &str, given: Option<String>) -> Result<String, Failure> {
         let url = match given {
             Some(url) => url,
@@ -51,23 +51,7 @@ impl Reader<'_> {
     }
 
     fn safe_address(&self, key: &str, url: &str) -> Result<(), Failure> {
-        if url.starts_with("https://") {
-            return Ok(());
-        }
-        let Some(rest) = url.strip_prefix("http://") else {
-            return Err(self.wrong(key, "this is no address: it begins with https://"));
-        };
-        let host = rest.split(['/', '?']).next().unwrap_or_default();
-        let here = ["127.0.0.1", "localhost", "[::1]"]
-            .iter()
-            .any(|h| host == *h || host.starts_with(&format!("{h}:")));
-        if here || self.settings.flag(&self.key("allow_http"))?.unwrap_or_default() {
-            return Ok(());
-        }
-        Err(self.wrong(
-            key,
-            "plain HTTP would show the secret to anybody who listens: use https://, or set allow_http = true",
-        ))
+        address::guarded(self.settings, &self.key(key), &self.key(address::CLEARTEXT), url)
     }
 
     /// An address that is a secret itself.

@@ -402,7 +402,11 @@ fn the_ledger_is_where_the_remote_is_pushed_to() {
     ]);
     let (code, said) = rina.lock("run-c", &[]);
     assert!(code == 78 && said.contains("pushes to 2 places"), "{said}");
-    std::fs::write(rina.path().join("release.toml"), "[product]\nname = 'shop'\n[release-run]\nremote = 'orgin'\n").expect("written");
+    std::fs::write(
+        rina.path().join("release.toml"),
+        "[product]\nname = 'shop'\n[release-run]\nremote = 'orgin'\n",
+    )
+    .expect("written");
     let (code, said) = rina.lock("run-c", &[]);
     assert!(code == 78 && said.contains("did you mean origin?"), "{said}");
 }
