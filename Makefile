@@ -11,7 +11,7 @@ RUN =
 REASON =
 ARGS =
 
-.PHONY: help build pages build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn sweep-run demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status abandon plan clean
+.PHONY: help build build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn sweep-run demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status abandon plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,9 +21,6 @@ setup: ## install what tests and demo need (asks first; CI=true does not ask)
 
 build: ## build the programs for use, into target/release/
 	scripts/build
-
-pages: ## build programs that can print their manual pages and completions, into target/debug/
-	$(CARGO) build --features step/manual
 
 build-dev: setup ## build everything for tests and demo
 	$(CARGO) build --workspace --all-targets
@@ -52,11 +49,11 @@ sweep-notify: ## notify through 280 faults and 140 kills at random (NOTIFY_SWEEP
 	NOTIFY_SWEEP=$${NOTIFY_SWEEP:-280} $(CARGO) test -p notify --test cli sweep
 
 sweep-db: setup ## db-restore killed at every line of every command, every fault, every kind of loss, every odd database (long)
-	SWEEP=all $(CARGO) test --workspace --test guard --test odd
-	SWEEP=all $(CARGO) test -p db-restore --test cli -- claims:: hard:: loss:: manifest:: unwritten::
+	SWEEP=all $(CARGO) test --workspace --test cli -- guard:: odd::
+	SWEEP=all $(CARGO) test --workspace --test cli -- claims:: hard:: loss:: manifest:: unwritten::
 
 sweep-cdn: setup ## cdn-purge on 1,000 generated fleets of real caches (FLEETS=N)
-	FLEETS=$${FLEETS:-1000} $(CARGO) test -p cdn-purge --test fleet -- --nocapture
+	FLEETS=$${FLEETS:-1000} $(CARGO) test -p cdn-purge --test cli fleet:: -- --nocapture
 
 sweep-run: setup ## ten machines race for one release and one rollback (RACES=N rounds)
 	RACES=$${RACES:-50} $(CARGO) test -p release-run --test cli race
@@ -94,7 +91,7 @@ plan: ## what a release would do: make plan PRODUCT=DIR VERSION=1.2.0
 	@test -n "$(PRODUCT)" || { echo "say which product: make plan PRODUCT=DIR VERSION=1.2.0" >&2; exit 2; }
 	@scripts/release -n -C "$(PRODUCT)" $(ARGS) $(VERSION)
 
-install: build pages ## programs, runbooks, manual pages and completions under PREFIX
+install: build ## programs, runbooks, manual pages and completions under PREFIX
 	scripts/install "$(DESTDIR)$(PREFIX)" $(PROGRAMS) -- $(RUNBOOKS)
 
 dist: ## a static archive for this machine's architecture, with its SHA-256 (needs rustup's musl target)

@@ -98,6 +98,8 @@ fact() { release-run fact "$1"; }
 hold() { release-run hold --env "$environment" --reason "$1"; }
 # The path of a file of this run, or of the last document.
 path() { release-run path "$1"; }
+# What was done before in this run is not taken for done: each step looks again.
+doubt() { release-run doubt; }
 # What follows is a document of its own.
 anew() { release-run anew; }
 finish() { release-run finish; }

@@ -4,7 +4,7 @@
 //! file and rule, not the files).
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers, with no document")]
 
-#[path = "../tests/rules/breaking.rs"]
+#[path = "../tests/cli/rules/breaking.rs"]
 mod breaking;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use step::{Failure, Outcome, Run};
 
+use crate::journal::{Journal, Note};
 use crate::operation::Operation;
 use crate::server::{Session, get, sql};
 use crate::settings::Settings;
@@ -26,13 +27,17 @@ const MOST: i32 = 2000;
 
 /// Writes the fact `applied`.
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
-    let found = {
+    let (found, restored) = {
         let operation = Operation::new(&run.context, settings);
         // Another environment's database would say that nothing was applied here.
         operation.marker(&settings.database)?;
         let mut session = operation.server.connect(&settings.database)?;
-        applied(&mut session)?
+        (applied(&mut session)?, brought_back(&mut session, settings, run.document.id())?)
     };
+    if let Some(snapshot) = restored {
+        // The restore of this run is done; what it has left no document of is in the database.
+        run.set("restored", snapshot)?;
+    }
     let Some((tables, names)) = found else {
         return Ok(Outcome::unchanged(format!(
             "{} has no table of migrations that is known here: git alone says what was applied",
@@ -42,6 +47,17 @@ pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
     let sentence = format!("{} has {} applied migrations, by {tables}", settings.database, names.len());
     run.set("applied", json!({ "table": tables, "names": names }))?;
     Ok(Outcome::unchanged(sentence))
+}
+
+/// The snapshot that this run has brought back already, by the database's own note.
+fn brought_back(session: &mut Session, settings: &Settings, run: &str) -> Result<Option<String>, Failure> {
+    let journal = Journal::read(session, &settings.database)?;
+    let oid = session.one("select oid from pg_database where datname = current_database()", &[])?;
+    let note = oid.and_then(|oid| journal.of_live(oid));
+    Ok(match note {
+        Some(Note::Live(record)) if record.run == run => Some(record.snapshot),
+        _ => None,
+    })
 }
 
 /// The tables, and the names in them; `None` without a table.

@@ -1,16 +1,14 @@
 //! The command line and the settings.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use step::{Common, Context, Failure};
 
 use crate::plan::Wish;
-use crate::writes::Writes;
 
 /// The keys of `[release-gate]`.
-pub const KEYS: &[&str] = &["migrations", "most_loss", "stop_writes", "allow_writes"];
+pub const KEYS: &[&str] = &["migrations", "most_loss"];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -41,34 +39,11 @@ pub enum Command {
         #[arg(long, value_name = "REASON", value_parser = step::reason)]
         although: Option<String>,
     },
-    /// Stop the product's writes before its data goes back, or allow them again, by the commands of the settings
-    Writes {
-        /// What shall become of them
-        turn: Writes,
-    },
     /// Certify that there is a way back, before anything in production is changed
     Certificate {
         /// Certify without this part of the way back: the product does not have it
         #[arg(long, value_name = "PART")]
         without: Vec<Part>,
-    },
-    /// Write down what a rehearsal has shown: from where to where, and how long each part of the way back took
-    Rehearsed {
-        /// The last document of the way back
-        #[arg(long, value_name = "FILE")]
-        of: PathBuf,
-        /// The step that was killed on purpose
-        #[arg(long, value_name = "STEP", value_parser = named)]
-        killed: Option<String>,
-    },
-    /// Write down what a hotfix skips, and why: it is owed afterwards
-    Debt {
-        /// Why this cannot wait for a release
-        #[arg(long, value_name = "REASON", value_parser = step::reason)]
-        reason: String,
-        /// What is skipped, such as `candidate`
-        #[arg(long, value_name = "WHAT", required = true, value_parser = named)]
-        skipped: Vec<String>,
     },
 }
 
@@ -83,11 +58,6 @@ pub enum Part {
     Edge,
     /// The team, who must hear of it
     Team,
-}
-
-/// A line that names something.
-fn named(text: &str) -> Result<String, String> {
-    step::reason(text).map_err(|_| "write its name".to_owned())
 }
 
 /// What shall become of the data.
@@ -120,10 +90,6 @@ pub struct Settings {
     pub migrations: String,
     /// The time of writes that the migrations alone may decide to take out.
     pub most_loss: Duration,
-    /// The command that stops the product's writes, word by word.
-    pub stop_writes: Vec<String>,
-    /// The command that allows them again.
-    pub allow_writes: Vec<String>,
 }
 
 impl Settings {
@@ -133,8 +99,6 @@ impl Settings {
         Ok(Settings {
             migrations: settings.text("migrations")?.unwrap_or_else(|| "db/migrations".to_owned()),
             most_loss: settings.duration("most_loss")?.unwrap_or(Duration::from_secs(24 * 3600)),
-            stop_writes: settings.list("stop_writes")?,
-            allow_writes: settings.list("allow_writes")?,
         })
     }
 }

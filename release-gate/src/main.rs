@@ -3,8 +3,6 @@
 mod args;
 mod certificate;
 mod plan;
-mod rehearsed;
-mod writes;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,9 +36,6 @@ impl Program for Args {
         match self.command {
             Some(Command::Data { .. }) => Some("data"),
             Some(Command::Certificate { .. }) => Some("certificate"),
-            Some(Command::Writes { .. }) => Some("writes"),
-            Some(Command::Debt { .. }) => Some("debt"),
-            Some(Command::Rehearsed { .. }) => Some("rehearsed"),
             Some(Command::Migrations { .. }) | None => None,
         }
     }
@@ -55,15 +50,9 @@ impl Program for Args {
             Some(Command::Data { database, although }) => {
                 data(run, &settings, &database.wish(although.as_deref())?)
             }
-            Some(Command::Writes { turn }) => writes::turn(run, &settings, *turn),
             Some(Command::Certificate { without }) => certify(run, &settings, without),
-            Some(Command::Rehearsed { of, killed }) => rehearsed::write(run, of, killed.as_deref()),
-            Some(Command::Debt { reason, skipped }) => {
-                run.set("debt", json!({ "reason": reason, "skipped": skipped }))?;
-                Ok(Outcome::unchanged(format!("owed after this: {} ({reason})", skipped.join(", "))))
-            }
             _ => {
-                let message = "judge what? say `release-gate data`, `certificate`, `writes`, `rehearsed`, `debt` or `migrations`";
+                let message = "judge what? say `release-gate data`, `certificate` or `migrations`";
                 Err(Failure::usage("arguments", message))
             }
         }
@@ -153,16 +142,10 @@ fn data(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Fail
     run.set("migrations", &range)?;
     let choice = plan::decide(wish, &range, since(run)?, settings.most_loss)?;
     run.set("data_plan", choice.word())?;
-    let verb = match (choice, settings.stop_writes.is_empty()) {
-        (plan::Choice::Keep, _) => "the data stays as it is",
-        (plan::Choice::Restore, false) => "the data goes back with it",
-        (plan::Choice::Restore, true) => {
-            "the data goes back with it, and customers can write meanwhile (no `stop_writes` is set)"
-        }
+    let verb = match choice {
+        plan::Choice::Keep => "the data stays as it is",
+        plan::Choice::Restore => "the data goes back with it",
     };
-    if choice == plan::Choice::Restore {
-        run.set("writes", if settings.stop_writes.is_empty() { "go on" } else { "stop" })?;
-    }
     let outcome = Outcome::unchanged(format!("{}; {verb}", plan::said(&range)));
     Ok(match wish {
         Wish::Keep(Some(reason)) => outcome.output("although", reason.as_str()),
@@ -181,7 +164,7 @@ fn goes_back(run: &Run) -> Result<(), Failure> {
     }
     let environment = run.context.environment.as_deref().unwrap_or("production");
     let message = format!(
-        "the build that this rollback goes back to runs already, so the data alone would go back, which a rollback does not do: if it is wrong, choose a snapshot (db-restore recovery-point --env {environment}) and restore it by itself (db-restore restore --fresh --snapshot ID)"
+        "the build that this rollback goes back to runs already, so the data alone would go back, which a rollback does not do: if it is wrong, choose a snapshot (db-restore recovery-point --env {environment}) and restore it by itself (db-restore restore --fresh --env {environment} --snapshot ID)"
     );
     Err(Failure::refused("no-build", message).command(["db-restore", "recovery-point", "--env", environment]))
 }
@@ -201,15 +184,17 @@ fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
         (Some(from), Some(to)) => {
             let range = migrations::read(&git, &settings.migrations, &from, &to)?;
             let Some(applied) = run.fact::<Applied>("applied")? else { return Ok(range) };
-            Ok(narrowed(run, range, &applied, &migrations::paths(&git, &settings.migrations, &from)?))
+            let before = migrations::paths(&git, &settings.migrations, &from)?;
+            let known = [before.clone(), migrations::paths(&git, &settings.migrations, &to)?].concat();
+            Ok(narrowed(run, range, &applied, (&before, &known)))
         }
     }
 }
 
 /// What is in the way by the database's own word, where that can be believed.
-fn narrowed(run: &Run, range: Range, applied: &Applied, before: &[String]) -> Range {
+fn narrowed(run: &Run, range: Range, applied: &Applied, (before, known): (&[String], &[String])) -> Range {
     if applied.is_whole(before) {
-        return range.applied(applied);
+        return range.applied(applied).beyond(&applied.beyond(known), &applied.table);
     }
     run.context.voice.say(&format!(
         "{} does not name every migration of the previous build, so what else it does not name may have run: git alone decides",

@@ -46,6 +46,8 @@ pub enum Command {
     BegunHere,
     /// In a runbook: whether this run was finished before, by the word of the outside too (exit 0 or 1)
     Ended,
+    /// In a runbook: what was done before in this run is not taken for done, and each step looks again
+    Doubt,
     /// In a runbook: what follows is a document of its own
     Anew,
     /// In a runbook: the path of the last document, or of the run's folder
@@ -110,6 +112,24 @@ pub enum Command {
         /// The document; in a runbook its last one
         #[arg(value_name = "FILE")]
         document: Option<PathBuf>,
+    },
+    /// Write down what a rehearsal has shown: from where to where, and how long each part of the way back took
+    Rehearsed {
+        /// The last document of the way back
+        #[arg(long, value_name = "FILE")]
+        of: PathBuf,
+        /// The step that was killed on purpose
+        #[arg(long, value_name = "STEP", value_parser = named)]
+        killed: Option<String>,
+    },
+    /// Write down what a hotfix skips, and why: it is owed afterwards
+    Debt {
+        /// Why this cannot wait for a release
+        #[arg(long, value_name = "REASON", value_parser = step::reason)]
+        reason: String,
+        /// What is skipped, such as `candidate`
+        #[arg(long, value_name = "WHAT", required = true, value_parser = named)]
+        skipped: Vec<String>,
     },
     /// Prove that the remote takes these refs, by writing one and removing it again
     Probe,
@@ -188,6 +208,11 @@ pub struct Wish {
 fn word(text: &str) -> Result<String, String> {
     let good = crate::names::is_word(text);
     if good { Ok(text.to_owned()) } else { Err("a name has letters, digits, `-`, `_` and `.`".into()) }
+}
+
+/// A line that names something.
+fn named(text: &str) -> Result<String, String> {
+    step::reason(text).map_err(|_| "write its name".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

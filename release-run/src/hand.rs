@@ -303,7 +303,7 @@ pub fn fetch(remote: &Remote, like: &str) -> Result<Answer, Failure> {
                 folder.write(&name, &content)?;
             }
         }
-        if folder.record().is_none_or(|ours| ours.serial < record.serial) {
+        if !places.is_ours(&record.run) && folder.record().is_none_or(|ours| ours.serial < record.serial) {
             folder.save(&record)?;
         }
         names.push(record.run);
@@ -344,9 +344,17 @@ pub fn abandon(context: &Context, settings: &Settings, run: &str, reason: &str) 
     }
     let Some(permit) = context.permit() else { return Ok(said(format!("would close {name}: {reason}"))) };
     record.close(State::Abandoned, Timestamp::now());
-    record.last = Some(crate::record::Last { step: "abandon".into(), said: reason.to_owned(), failed: None });
+    record.last =
+        Some(crate::record::Last { step: "abandon".into(), said: reason.to_owned(), ..Default::default() });
     close(&remote, &places, &permit, &record, theirs.map(|(id, _)| id), scope)?;
-    Ok(said(format!("{name} is closed: {reason}")))
+    let mut sentence = format!("{name} is closed: {reason}");
+    if record.is_paused() {
+        let off = crate::status::maintenance_off(&record.environment);
+        sentence.push_str(&format!(
+            "; it has stopped what customers write, and nobody but you allows it again: {off}"
+        ));
+    }
+    Ok(said(sentence))
 }
 
 fn close(

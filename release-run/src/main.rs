@@ -11,6 +11,7 @@ mod lock;
 mod names;
 mod plan;
 mod record;
+mod rehearsed;
 mod remote;
 mod resume;
 mod role;
@@ -46,12 +47,27 @@ impl Program for Args {
         &self.common
     }
 
-    fn ask(&self) -> Ask {
-        Ask::Question
+    fn action(&self) -> Option<&'static str> {
+        match self.command {
+            Some(Command::Rehearsed { .. }) => Some("rehearsed"),
+            Some(Command::Debt { .. }) => Some("debt"),
+            _ => None,
+        }
     }
 
-    fn run(&self, _: &mut Run) -> Result<Outcome, Failure> {
-        Err(Failure::bug("release-run is no step"))
+    fn ask(&self) -> Ask {
+        if self.action().is_some() { Ask::Step } else { Ask::Question }
+    }
+
+    fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
+        match &self.command {
+            Some(Command::Rehearsed { of, killed }) => rehearsed::write(run, of, killed.as_deref()),
+            Some(Command::Debt { reason, skipped }) => {
+                run.set("debt", json!({ "reason": reason, "skipped": skipped }))?;
+                Ok(Outcome::unchanged(format!("owed after this: {} ({reason})", skipped.join(", "))))
+            }
+            _ => Err(Failure::bug("only what is written down is a step")),
+        }
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
@@ -105,6 +121,7 @@ fn in_a_runbook(context: &Context, command: &Command) -> Option<Result<Answer, F
         Command::Did { name } => client::whether(&json!({ "ask": "did", "name": name })),
         Command::Ended => client::whether(&json!({ "ask": "ended-before" })),
         Command::BegunHere => client::whether(&json!({ "ask": "begun-here" })),
+        Command::Doubt => client::say(&json!({ "ask": "doubt" })),
         Command::Anew => client::say(&json!({ "ask": "forget-last" })),
         Command::Path { file } => client::text(&json!({ "ask": "path", "file": file })),
         Command::Finish => client::say(&json!({ "ask": "finish" })),

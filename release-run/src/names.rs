@@ -116,6 +116,12 @@ pub fn is_run(name: &str) -> bool {
     is_word(name) && name.len() > shape.len() && name.bytes().zip(shape).all(like)
 }
 
+/// Whether a document's id says that it was opened at an instant or later: `shop-1.2.0-20261125T081130Z-7f3a`.
+pub fn is_of(document: &str, opened: jiff::Timestamp) -> bool {
+    let instant = document.rsplit('-').nth(1).unwrap_or_default();
+    instant >= opened.strftime("%Y%m%dT%H%M%SZ").to_string().as_str()
+}
+
 /// Whether a run's name says that it was opened more than a day from now: no clock is so wrong, and it would come before all others.
 pub fn is_to_come(name: &str, now: jiff::Timestamp) -> bool {
     let limit = (now + jiff::SignedDuration::from_hours(24)).strftime("%Y%m%dT%H%M%SZ").to_string();
@@ -152,6 +158,20 @@ mod tests {
         assert!(
             !is_to_come("20261126T081129Z-7f3a-release", now) && !is_to_come("20200101T000000Z-7f3a-x", now)
         );
+    }
+
+    #[test]
+    fn a_document_that_is_older_than_a_run_is_another_s() {
+        let opened = "2026-11-25T08:11:30.5Z".parse().expect("a time");
+        for (id, expected) in [
+            ("shop-1.2.0-20261125T081130Z-7f3a", true),
+            ("shop-20261125T081131Z-7f3a", true),
+            ("shop-1.2.0-20261125T081129Z-7f3a", false),
+            ("shop", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of(id, opened), expected, "{id}");
+        }
     }
 
     #[test]

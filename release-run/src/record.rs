@@ -9,6 +9,8 @@ use step::Procedure;
 const SCHEMA: u32 = 1;
 /// A record is not larger: it holds a few facts and no log.
 pub const LIMIT: usize = 64 << 10;
+/// No run is written more often.
+const SERIALS: u64 = 1 << 32;
 /// A document is not larger.
 pub const FILE_LIMIT: usize = 4 << 20;
 
@@ -120,7 +122,14 @@ pub struct Last {
     /// Whether it failed, and whether it changed something before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// What can be done about the failure, as the document has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
+
+/// The steps of a runbook that stop what customers write, and allow it again.
+const STOP: &str = "stop";
+const ALLOW: &str = "allow";
 
 /// The facts that a record keeps.
 const FACTS: &[&str] = &[
@@ -135,6 +144,8 @@ const FACTS: &[&str] = &[
     "live",
     "data_plan",
     "candidate",
+    "maintenance",
+    "maintenance_over",
 ];
 
 impl Record {
@@ -168,7 +179,9 @@ impl Record {
             return None;
         }
         let record: Record = serde_json::from_str(text).ok()?;
-        (record.schema == SCHEMA && crate::names::is_word(&record.run)).then_some(record)
+        let is_one =
+            record.schema == SCHEMA && record.serial <= SERIALS && crate::names::is_word(&record.run);
+        is_one.then_some(record)
     }
 
     /// As one line.
@@ -189,6 +202,13 @@ impl Record {
     /// Whether it must be gone on with: customers see what it did, or cannot write because of it.
     pub fn must_go_on(&self) -> bool {
         self.changes.iter().any(|c| c.changes >= Changes::Pause && c.counts())
+    }
+
+    /// Whether it may have stopped what customers write, and has not allowed it again: nobody does that but a person or this run.
+    pub fn is_paused(&self) -> bool {
+        let of = |step: &str| self.changes.iter().find(|c| c.changes == Changes::Pause && c.step == step);
+        let is_allowed = of(ALLOW).is_some_and(|change| change.acted.as_deref() == Some("yes"));
+        of(STOP).is_some_and(Change::counts) && !is_allowed
     }
 
     /// When it first may have changed what customers see.
@@ -258,8 +278,9 @@ impl Record {
                 step: word("step").unwrap_or("?").to_owned(),
                 said: step::excerpt(message, 400),
                 failed: Some(word("acted").unwrap_or("unknown").to_owned()),
+                kind: word("kind").map(str::to_owned),
             },
-            None => Last { step: of("name"), said: step::excerpt(&of("summary"), 400), failed: None },
+            None => Last { step: of("name"), said: step::excerpt(&of("summary"), 400), ..Last::default() },
         });
     }
 
@@ -320,7 +341,16 @@ pub mod tests {
     fn writes_that_are_stopped_must_be_allowed_again() {
         let mut run = sample("rollback", "k");
         run.begin("stop", Changes::Pause, at(1));
-        assert!(run.must_go_on() && !run.changed_customers());
+        assert!(run.must_go_on() && !run.changed_customers() && run.is_paused());
+        let mut undone = run.clone();
+        undone.end("stop", "no", at(2));
+        assert!(!undone.is_paused(), "no command is set");
+        run.end("stop", "yes", at(2));
+        run.begin("allow", Changes::Pause, at(3));
+        run.end("allow", "unknown", at(4));
+        assert!(run.is_paused(), "whether it is allowed is not known");
+        run.end("allow", "yes", at(5));
+        assert!(!run.is_paused());
     }
 
     #[test]
@@ -336,6 +366,7 @@ pub mod tests {
             &planted,
             &run.line().replace("\"schema\":1", "\"schema\":2"),
             &"x".repeat(LIMIT + 1),
+            &run.line().replace("\"serial\":1", "\"serial\":18446744073709551615"),
         ] {
             assert_eq!(Record::parse(text), None, "{text:.80}");
         }

@@ -116,7 +116,7 @@ fn rollback<'a>(wanted: &Wanted, all: &[&'a Record]) -> Turn<'a> {
     let since = |run: &&&Record| {
         run.run != last.run
             && run.procedure != Procedure::Rehearsal
-            && run.changed_at().is_some_and(|at| at > last.updated)
+            && run.changed_at().is_some_and(|at| at > last.opened)
     };
     if all.iter().any(|run| since(&run)) {
         return if last.is_over() { Turn::New } else { Turn::Instead(last) };

@@ -92,6 +92,12 @@ impl Picture<'_> {
             lines.push(format!("{name}: {sentence}"));
             value["way_back"] = back;
         }
+        if let Some(record) = place.runs.iter().find(|record| record.is_paused()) {
+            let since = record.fact("maintenance").map(|at| format!(" since {at}")).unwrap_or_default();
+            lines.push(format!("{name}: nobody can write{since}, for {}", record.run));
+            lines.push(format!("  next: {}", maintenance_off(&record.environment)));
+            value["maintenance"] = json!({ "run": record.run, "since": record.fact("maintenance") });
+        }
         let mut over_taken = false;
         for record in place.runs.iter().take(self.last) {
             let at_work = !is_dead && held == Some(&record.run);
@@ -168,6 +174,10 @@ fn way_back(record: &Record, now: Timestamp) -> Option<(String, Value)> {
         return None;
     }
     let of = |fact: &str, key: &str| record.facts.get(fact)?.get(key)?.as_str().map(str::to_owned);
+    // A run that was done once more has found its own build running.
+    if record.fact("image").is_some() && of("previous", "image").as_deref() == record.fact("image") {
+        return None;
+    }
     let build = of("previous", "version").or(of("previous", "image")).or(of("previous", "commit"))?;
     let data = of("snapshot", "id").map(|id| {
         let age = of("snapshot", "taken_at").and_then(|at| at.parse().ok()).map(|at| ago(at, now));
@@ -231,7 +241,9 @@ fn next(record: &Record) -> Option<String> {
     // Its build has not come up; where more was done since, that is gone on with.
     let mut seen = record.changes.iter().filter(|change| change.changes == Changes::Customers);
     let only = seen.next().is_some_and(|first| seen.all(|change| change.step == first.step));
-    let back = record.procedure.is_release() && failed && record.changed_customers() && only;
+    // What may pass, such as a signal or a time that was over, is gone on with.
+    let passes = record.last.as_ref().is_some_and(|last| last.kind.as_deref() == Some("temporary"));
+    let back = record.procedure.is_release() && failed && record.changed_customers() && only && !passes;
     let runbook = match record.procedure {
         _ if back => "rilis-rollback",
         Procedure::Candidate => "rilis-candidate",
@@ -270,6 +282,11 @@ fn next(record: &Record) -> Option<String> {
     Some(step::shell::command(words))
 }
 
+/// The command that lets customers write again.
+pub fn maintenance_off(environment: &str) -> String {
+    step::shell::command(["maintenance", "off", "--env", environment])
+}
+
 /// The reason that was given, as far as it is plain words: it may be a stranger's.
 fn reason(record: &Record) -> String {
     let plain = |text: &&String| {
@@ -286,7 +303,7 @@ mod tests {
 
     fn stopped(procedure: &str) -> Record {
         let mut run = sample(procedure, procedure);
-        run.last = Some(Last { step: "tag-rc".into(), said: "tagged".into(), failed: None });
+        run.last = Some(Last { step: "tag-rc".into(), said: "tagged".into(), ..Last::default() });
         run
     }
 
@@ -311,8 +328,12 @@ mod tests {
         staging.environment = "qa".into();
         assert_eq!(next(&staging), "rilis-rehearse --env qa");
         let mut failed = stopped("release");
-        failed.last =
-            Some(Last { step: "cdn-purge".into(), said: "old page".into(), failed: Some("yes".into()) });
+        failed.last = Some(Last {
+            step: "cdn-purge".into(),
+            said: "old page".into(),
+            failed: Some("yes".into()),
+            kind: None,
+        });
         let expected = "shop 1.2.0: failed at cdn-purge: old page (that step has changed something)";
         assert_eq!(sentence(&failed, false, at(1)), ("failed", expected.into()));
     }
@@ -320,8 +341,12 @@ mod tests {
     #[test]
     fn what_is_next_is_the_way_back_of_a_failure_that_customers_see_and_never_a_word_of_others() {
         let mut failed = stopped("release");
-        failed.last =
-            Some(Last { step: "deploy".into(), said: "HTTP 500".into(), failed: Some("yes".into()) });
+        failed.last = Some(Last {
+            step: "deploy".into(),
+            said: "HTTP 500".into(),
+            failed: Some("yes".into()),
+            kind: None,
+        });
         assert_eq!(next(&failed).as_deref(), Some("rilis-release 1.2.0"), "nobody has seen anything of it");
         failed.begin("deploy", Changes::Customers, at(1));
         assert_eq!(next(&failed).as_deref(), Some("rilis-rollback"));

@@ -2,6 +2,8 @@
 
 mod connections;
 mod edge;
+mod fleet;
+mod fleets;
 mod nodes;
 mod own_caches;
 mod site;

@@ -322,7 +322,25 @@ impl Restore<'_> {
         shell::command(["db-restore", "undo", "--fresh", "--env", environment, "--confirm", &confirm])
     }
 
+    /// A restore that was done before is not another one that a person has confirmed since.
+    fn is_what_was_confirmed(&self, record: &Record) -> Result<(), Failure> {
+        let confirmed =
+            self.wish.sure.confirm.as_deref().and_then(|text| text.split_once('@')).map(|(_, id)| id);
+        let Some(other) = self.wish.snapshot.as_deref().or(confirmed).filter(|id| *id != record.snapshot)
+        else {
+            return Ok(());
+        };
+        let message = format!(
+            "this run has brought back {} already, at {}, and {other} is to be brought back now: that is a restore of its own (db-restore restore --fresh --env {} --snapshot {other})",
+            record.snapshot,
+            plan::instant(record.frozen_at),
+            self.run.context.environment.as_deref().unwrap_or("NAME")
+        );
+        Err(Failure::refused("restored-before", message))
+    }
+
     fn done_before(&self, record: &Record) -> Result<Ended, Failure> {
+        self.is_what_was_confirmed(record)?;
         self.application(record)?;
         Ok(self.ended(record, false))
     }

@@ -2,13 +2,16 @@
 
 mod applied;
 mod claims;
-#[path = "../common/mod.rs"]
 mod common;
 mod equals;
 mod foreign;
+mod guard;
 mod hard;
 mod loss;
 mod manifest;
+#[cfg(feature = "matrix")]
+mod matrix;
+mod odd;
 mod properties;
 mod sources;
 mod supabase;

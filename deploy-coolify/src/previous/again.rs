@@ -14,7 +14,7 @@ use crate::world::World;
 /// A rollback that was opened before and stopped: is what runs still what it was planned for, and the image still there? Of one that was
 /// begun `elsewhere` the document may come from anybody who may push: it must say what Coolify's history says.
 pub fn go_on(
-    run: &Run,
+    run: &mut Run,
     settings: &Settings,
     net: &Net,
     replaces: &Replaces,
@@ -22,14 +22,19 @@ pub fn go_on(
 ) -> Result<Outcome, Failure> {
     let target = Previous { commit: run.fact("commit")?, image: run.fact("image")?, ..Previous::default() };
     let since: Option<String> = run.fact("incident_at")?;
-    let world = World::new(&run.context, settings, net);
-    net.block(async {
-        planned_for(&world, &target, replaces).await?;
-        if elsewhere {
-            agrees(&world, &target, replaces).await?;
-        }
-        can_be_had(&world, &target).await
-    })?;
+    {
+        let world = World::new(&run.context, settings, net);
+        net.block(async {
+            planned_for(&world, &target, replaces).await?;
+            if elsewhere {
+                agrees(&world, &target, replaces).await?;
+            }
+            can_be_had(&world, &target).await
+        })?;
+    }
+    if !settings.public_urls.is_empty() {
+        run.set("urls", &settings.public_urls)?;
+    }
     if elsewhere && since != replaces.deployed_at && since.as_deref() != incident_at {
         let message = format!(
             "this run says that the data is wrong since {}, which is not when its deployment began: say so again with --incident-at TIME",

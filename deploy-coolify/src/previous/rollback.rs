@@ -269,8 +269,14 @@ async fn from_runs(
 /// What is left: a version is what people released; which candidate's image that is says less.
 fn left(told: Option<&Told>, run: String, runs: Previous, deployed_at: Option<String>) -> Replaces {
     let released = |fact: &str| told.and_then(|told| told.fact::<String>(fact));
+    // One that a person has named need not have brought what runs; where nobody says what runs, it is all that is known.
+    let is_known = runs.image.is_some() || runs.commit.is_some();
+    let brought = !is_known || told.is_some_and(|told| told.brought(&runs));
     Replaces {
-        version: told.filter(|told| told.is_a_release()).and(released("version")).or(runs.version),
+        version: told
+            .filter(|told| told.is_a_release() && brought)
+            .and(released("version"))
+            .or(runs.version.clone()),
         commit: runs.commit.or_else(|| released("commit")),
         image: runs.image.or_else(|| released("image")),
         // What it made carries its documents' id: its snapshot, and its message to the team.

@@ -59,6 +59,15 @@ impl Applied {
         !before.is_empty() && before.iter().all(|path| self.has(path))
     }
 
+    /// The names that are surely of migrations, and of none of these.
+    pub fn beyond(&self, known: &[String]) -> Vec<&str> {
+        let is_known = |name: &str| {
+            let one = Applied { table: String::new(), names: vec![name.to_owned()] };
+            known.iter().any(|path| one.has(path))
+        };
+        self.names.iter().map(String::as_str).filter(|name| is_sure(name) && !is_known(name)).collect()
+    }
+
     /// Whether a migration is among them: by its path, its file's name, or the number that it begins with.
     fn has(&self, path: &str) -> bool {
         let file = path.rsplit('/').next().unwrap_or(path);
@@ -74,7 +83,25 @@ impl Applied {
     }
 }
 
+/// Whether a name in such a table is surely that of a migration, and no description or number of a line: an instant, or a file.
+fn is_sure(name: &str) -> bool {
+    let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &name[digits..];
+    (digits >= 8 && (rest.is_empty() || rest.starts_with('_'))) || (digits >= 3 && rest.ends_with(".sql"))
+}
+
 impl Range {
+    /// With what the database has and neither build: it came later, and what it has done to the data nobody here can say.
+    #[must_use]
+    pub fn beyond(self, names: &[&str], table: &str) -> Self {
+        if names.is_empty() {
+            return self;
+        }
+        let shown = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        let problem = format!("{table} says that {shown} was applied, which neither of the two builds has");
+        Range { class: Class::Unknown, problem: Some(problem), ..self }
+    }
+
     /// Without what git has and the database, whose table is whole, does not: it was never applied, so nothing of it can be in the way.
     pub fn applied(mut self, applied: &Applied) -> Self {
         for file in self.files.iter_mut().filter(|f| f.class > Class::None && !applied.has(&f.path)) {

@@ -16,7 +16,6 @@ mod failure;
 mod input;
 mod interrupt;
 pub mod keeper;
-#[cfg(any(test, feature = "manual"))]
 mod manual;
 mod misuse;
 mod plain;

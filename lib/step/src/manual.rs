@@ -1,5 +1,5 @@
-//! Manual pages and completions, made of the same command line that is parsed. They are files that are installed beside the programs;
-//! what makes them (the feature `manual`: an eighth of a small program) is left out of the programs that are used.
+//! Manual pages and completions, made of the same command line that is parsed. `make install` puts what each installed
+//! program prints where man and the shells look.
 
 use std::ffi::OsString;
 use std::io::{Error, Write};

@@ -76,7 +76,6 @@ pub trait Program: clap::Parser {
 
 /// Runs a program. This is the whole `main` of every step.
 pub fn main<P: Program>() -> ExitCode {
-    #[cfg(feature = "manual")]
     if let Some(page) = crate::manual::page(command::<P>(), std::env::args_os().skip(1)) {
         return ExitCode::from(if write_out(&page).is_ok() { 0 } else { Exit::NotWritten.code() });
     }

@@ -181,6 +181,8 @@ fn candidate(document: &Document) -> Option<&str> {
 
 fn live(document: &Document, failed: bool, before: Option<&str>) -> Option<Live> {
     let untouched = failure(document, "acted") == Some("no");
+    let last = document.steps().last().and_then(|r| r.get("action")).and_then(|action| action.as_str());
+    let unseen = failure(document, "step") == Some("deploy-coolify") && last == Some("observe");
     let (words, version) = match (fact(document, "live"), failed, before) {
         // A page of a candidate was held against its tag: the version alone would name the final one.
         (Some(live), ..) if Some(live) == fact(document, "version") => {
@@ -188,6 +190,8 @@ fn live(document: &Document, failed: bool, before: Option<&str>) -> Option<Live>
         }
         (Some(live), ..) => ("live", Some(live)),
         (None, false, _) => return None,
+        // What ran was to be looked at, and was not: the document only repeats what was believed.
+        (None, true, _) if untouched && unseen => ("live_unknown", None),
         (None, true, Some(before)) if untouched => ("live_as_before", Some(before)),
         (None, true, _) if untouched => ("live_before", None),
         (None, true, Some(before)) => ("live_unknown_after", Some(before)),

@@ -1,5 +1,6 @@
 //! How a run begins: look once, find the run that the command is about or open one, and have the locks, here and on the remote.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
@@ -7,15 +8,15 @@ use jiff::Timestamp;
 use step::{Acted, Context, Failure, Permit, Procedure, Voice};
 
 use super::folder::{Folder, Hand, Places};
-use super::shore::Shore;
+use super::shore::{self, Shore};
 use super::{Of, Order};
 use crate::args::Settings;
 use crate::lock::entry::{Hold, Lock};
 use crate::lock::{self, Lease, Seen, Turn as LockTurn, lease};
 use crate::names::{self, Name, Scope};
 use crate::plan::Trust;
-use crate::record::{Holder, Record, State};
-use crate::remote::{Index, Pushed, Remote};
+use crate::record::{FILE_LIMIT, Holder, Record, State};
+use crate::remote::{Draft, Index, Pushed, Remote};
 use crate::resume::{self, Turn, Wanted};
 
 /// How often a lock is looked at again after somebody else was faster.
@@ -64,30 +65,49 @@ pub struct Begin<'a> {
     pub places: &'a Places,
     pub product: String,
     pub environment: String,
+    /// Which run is gone on with was said.
+    pub said: Cell<bool>,
 }
 
 impl Begin<'_> {
-    /// Begins.
+    /// Begins. While somebody else has the lock, and it is to be waited for, everything is looked at again: what they have done may be
+    /// what this was about.
     pub fn begin(&self) -> Result<Beginning, Failure> {
-        let (index, seen) = self.look()?;
+        let end = Instant::now() + self.order.lock_wait;
+        loop {
+            match self.attempt() {
+                Err(failure) if failure.reason == "locked" && Instant::now() < end => {
+                    self.voice.progress(&failure.message);
+                    self.context.pause(AGAIN.min(end.saturating_duration_since(Instant::now())))?;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    fn attempt(&self) -> Result<Beginning, Failure> {
+        let (mut index, seen) = self.look()?;
+        if seen && !self.order.plan && self.settle_owed(&index)? {
+            index = self.remote.look()?;
+        }
         let all = self.known(&index)?;
         if let Some(Of::Run(named)) = &self.order.of {
             can_be_left(named, &all)?;
         }
         let wanted = self.wanted();
         let now = Timestamp::now();
+        let turn = resume::turn(&wanted, &all);
         if self.order.plan {
             self.forewarn(&index);
-            return self.aside(self.opened(&wanted, now), all, false);
+            let (record, trust) = self.planned(&turn, &wanted, now);
+            let begun = self.aside(record, &index, trust, false)?;
+            return Ok(Beginning::Run(Box::new(Begun { all, ..begun })));
         }
         index.is_whole(&Scope::new(&self.product, &self.environment))?;
-        let record = match resume::turn(&wanted, &all) {
-            Turn::New => self.opened(&wanted, now),
-            Turn::Instead(old) => {
-                self.leave(old)?;
-                self.opened(&wanted, now)
-            }
-            Turn::Resume(run) => run.clone(),
+        let (record, left) = match turn {
+            Turn::New => (self.opened(&wanted, now), None),
+            Turn::Instead(old) => (self.opened(&wanted, now), Some(old.clone())),
+            Turn::Resume(run) => (run.clone(), None),
             Turn::EndedBefore(done) if self.is_believed(done) => {
                 return Ok(Beginning::Done(self.places.run(&done.run, false)));
             }
@@ -95,45 +115,117 @@ impl Begin<'_> {
                 return Err(rolled_back_elsewhere(done));
             }
             Turn::EndedBefore(done) => {
-                let done = done.clone();
-                return self.aside(done, all, true);
+                let begun = self.aside(done.clone(), &index, Trust::None, true)?;
+                return Ok(Beginning::Run(Box::new(Begun { all, ..begun })));
             }
             Turn::RolledBackSince { done, by } => return Err(rolled_back(done, by)),
             Turn::Unfinished(run) => return Err(unfinished(run)),
         };
         let begun = self.open(record, &index, seen, all)?;
+        left.map(|old| self.leave(&old)).transpose()?;
         Ok(Beginning::Run(Box::new(begun)))
     }
 
-    /// A run that changes nothing, and of which nothing is kept but for people to read: a plan, or one that `ended` elsewhere.
-    fn aside(&self, record: Record, all: Vec<Record>, ended: bool) -> Result<Beginning, Failure> {
-        let folder = self.places.run(&record.run, true);
-        folder.make()?;
-        folder.save(&record)?;
-        self.places.prune_plans();
-        let (hand, shore, proof) = (None, None, 0);
-        Ok(Beginning::Run(Box::new(Begun {
-            record,
-            folder,
-            hand,
-            shore,
-            proof,
-            all,
-            trust: Trust::None,
-            ended,
-        })))
+    /// What a plan is about: the run that would be gone on with, or a new one; and what would be in the way.
+    fn planned(&self, turn: &Turn, wanted: &Wanted, now: Timestamp) -> (Record, Trust) {
+        match turn {
+            Turn::Resume(run) => {
+                self.voice.say(&format!("without -n this goes on with runs/{}", run.run));
+                return ((*run).clone(), self.trust(run));
+            }
+            Turn::EndedBefore(done) => {
+                let run = &done.run;
+                self.voice.say(&format!(
+                    "runs/{run} is finished, so that there is nothing to do: this is what --again would do"
+                ));
+            }
+            Turn::RolledBackSince { done, by } => self.refused_without_plan(&rolled_back(done, by)),
+            Turn::Unfinished(run) => self.refused_without_plan(&unfinished(run)),
+            Turn::New | Turn::Instead(_) => {}
+        }
+        (self.opened(wanted, now), Trust::Own)
     }
 
-    /// Whether what a run says of itself is ours to believe.
+    fn refused_without_plan(&self, failure: &Failure) {
+        self.voice.warn(&format!("without -n this is refused: {}", failure.message));
+    }
+
+    /// A run that went without the remote is stored, and the hold that it wanted is set; whether anything was.
+    fn settle_owed(&self, index: &Index) -> Result<bool, Failure> {
+        let scope = Scope::new(&self.product, &self.environment);
+        let Some(permit) = self.context.permit() else { return Ok(false) };
+        let mut settled = false;
+        for (run, reason) in self.places.owed() {
+            let folder = self.places.run(&run, false);
+            let fits = |r: &Record| Scope::new(&r.product, &r.environment) == scope;
+            let Some(record) = folder.record().filter(fits) else { continue };
+            let place = Name::Run(scope.clone(), run.clone());
+            let mut drafts =
+                vec![shore::stored(&record, &folder, index.tip(&place).map(|tip| &tip.id), place.clone())?];
+            let hold = reason.filter(|_| self.held(index).is_none_or(|held| !held.on));
+            if let Some(reason) = &hold {
+                let name = Name::Hold(scope.clone());
+                let before = index.tip(&name).map(|tip| tip.id.clone());
+                let message = Hold::now(true, self.remote.who.clone(), reason).message(&self.environment);
+                drafts.push(Draft { name, before, message, files: Vec::new() });
+            }
+            if let (Pushed::Done, _) = self.remote.put(&permit, &drafts)? {
+                self.places.settled(&run);
+                settled = true;
+                let held = hold.map(|reason| format!(", and {} is on hold: {reason}", self.environment));
+                self.voice.say(&format!(
+                    "runs/{run}, which went without the remote, is stored{}",
+                    held.unwrap_or_default()
+                ));
+            }
+        }
+        Ok(settled)
+    }
+
+    /// A run that changes nothing, and of which nothing is kept but for people to read: a plan, or one that `ended` elsewhere.
+    fn aside(&self, record: Record, index: &Index, trust: Trust, ended: bool) -> Result<Begun, Failure> {
+        let folder = self.places.run(&record.run, true);
+        folder.clear();
+        folder.make()?;
+        if record.serial > 0 && !ended {
+            self.copy(&record, &folder, index)?;
+        }
+        folder.save(&record)?;
+        self.places.prune_plans();
+        let (hand, shore, proof, all) = (None, None, 0, Vec::new());
+        Ok(Begun { record, folder, hand, shore, proof, all, trust, ended })
+    }
+
+    /// The documents of a run that a plan would go on with.
+    fn copy(&self, record: &Record, to: &Folder, index: &Index) -> Result<(), Failure> {
+        let ours = self.places.run(&record.run, false);
+        if self.is_newest_here(record) {
+            for name in ours.documents() {
+                if let Some(text) = super::folder::read(&ours.path().join(&name), FILE_LIMIT) {
+                    to.write(&name, text.as_bytes())?;
+                }
+            }
+            return Ok(());
+        }
+        self.bring(record, to, index)
+    }
+
+    /// Whether what a run says of itself is ours to believe: it ended here, or it is signed.
     fn is_believed(&self, record: &Record) -> bool {
-        self.settings.signing.is_some() || self.places.is_ours(&record.run)
+        self.settings.signing.is_some() || self.places.has_ended_here(&record.run)
+    }
+
+    /// Whether nobody has written more of a run than what lies here.
+    fn is_newest_here(&self, record: &Record) -> bool {
+        self.places.run(&record.run, false).record().is_some_and(|ours| ours.serial >= record.serial)
     }
 
     /// How far the documents of a run that goes on are believed: of one that was begun elsewhere, and only gone on with here, they are
-    /// still another machine's.
+    /// still another machine's; and so are those that came since from elsewhere.
     fn trust(&self, record: &Record) -> Trust {
         match record.procedure {
-            _ if self.places.is_begun_here(&record.run) => Trust::Own,
+            _ if record.serial == 0 => Trust::Own,
+            _ if self.places.is_begun_here(&record.run) && self.is_newest_here(record) => Trust::Own,
             Procedure::Rollback => Trust::HeldAgainst,
             _ if self.settings.signing.is_some() => Trust::Own,
             _ => Trust::None,
@@ -233,7 +325,7 @@ impl Begin<'_> {
         all: Vec<Record>,
     ) -> Result<Begun, Failure> {
         let folder = self.places.run(&record.run, false);
-        let is_new = record.serial == 0;
+        let (is_new, trust, ended) = (record.serial == 0, self.trust(&record), false);
         folder.make()?;
         let hand = self.places.hand(&record.run)?;
         let shown = folder.shown();
@@ -245,10 +337,11 @@ impl Begin<'_> {
         if is_new {
             self.places.note_begun(&record.run)?;
         } else {
-            self.voice.say(&format!("going on with {shown}"));
+            if !self.said.replace(true) {
+                self.voice.say(&format!("going on with {shown}"));
+            }
             self.bring(&record, &folder, index)?;
         }
-        let (trust, ended) = (self.trust(&record), false);
         self.take_over(&mut record, trust);
         folder.save(&record)?;
         if let Some(reason) = &self.order.no_lock {
@@ -308,7 +401,6 @@ impl Begin<'_> {
     /// The environment's lock on the remote, with the run's first entry, in one push.
     fn acquire(&self, record: &Record, folder: &Folder, index: &Index) -> Result<(Shore, u64), Failure> {
         let permit = self.context.permit().ok_or_else(|| Failure::bug("a plan takes no lock"))?;
-        let end = Instant::now() + self.order.lock_wait;
         let file = self.places.lease(&record.run);
         let known = lease::read(&file)?.filter(|k| k.run == record.run);
         let mut newer = None;
@@ -327,10 +419,6 @@ impl Begin<'_> {
                         let message = format!("{} changes hands too fast; run it again", self.environment);
                         return Err(Failure::temporary("locked", message));
                     }
-                }
-                Err(failure) if failure.reason == "locked" && Instant::now() < end => {
-                    self.voice.progress(&failure.message);
-                    self.context.pause(AGAIN.min(end.saturating_duration_since(Instant::now())))?;
                 }
                 Err(failure) => return Err(failure),
             }

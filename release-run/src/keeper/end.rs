@@ -34,7 +34,11 @@ impl Session<'_> {
         if let Err(failure) = self.folder.save(&self.record) {
             self.keeper.voice.error(&failure.message);
         }
+        if self.complete {
+            self.keeper.places.note_ended(&self.record.run);
+        }
         self.give_back(turn);
+        self.owe();
         self.said(code);
         if self.lost.is_none() {
             tell(&self.folder, self.newest.as_deref(), (!self.complete).then_some(code));
@@ -64,6 +68,22 @@ impl Session<'_> {
             self.keeper.voice.warn(&format!("the lock of {environment} is not given back"));
             self.keeper.voice.say(&format!("next: {}", crate::lock::unlock(environment)));
         }
+    }
+
+    /// A run that went without the remote says what is missing there; the next one from this clone brings it.
+    fn owe(&self) {
+        if self.shore.is_some() || self.record.changes.is_empty() {
+            return;
+        }
+        let (run, environment) = (&self.record.run, &self.record.environment);
+        self.keeper.places.owe(run, self.owed.as_deref());
+        let mut said = format!("runs/{run} is not on the remote; the next run from this clone stores it");
+        if self.owed.is_some() {
+            let hold =
+                step::shell::command(["release-run", "hold", "--env", environment, "--reason", step::REASON]);
+            said.push_str(&format!(", and puts {environment} on hold, which it is NOT until then: nothing keeps others from releasing ({hold})"));
+        }
+        self.keeper.voice.warn(&said);
     }
 
     fn note_lease(&self, held: bool) {
@@ -130,7 +150,8 @@ fn tell(folder: &Folder, newest: Option<&str>, stopped: Option<u8>) {
 /// A run that ended here and was killed before anybody was told of it.
 pub fn tell_belated(done: &Folder, places: &Places) {
     let name = done.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if !places.is_ours(&name) || done.has(TOLD) {
+    // Where another machine has finished it, that one has told; what lies here is older.
+    if !places.has_ended_here(&name) || done.has(TOLD) {
         return;
     }
     let newest = done.documents().into_iter().rfind(|name| name != "notify.json");

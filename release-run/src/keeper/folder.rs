@@ -73,7 +73,7 @@ impl Places {
         if let Ok(mut ignore) = ignore {
             ignore.write_all(b"*\n").map_err(|e| unusable(&runs, &e))?;
         }
-        for part in ["begun", "locks", "leases", "work"] {
+        for part in ["begun", "ended", "locks", "leases", "work", "owed"] {
             folder(&own.join(part))?;
         }
         Ok(Places { runs, own: own.to_owned() })
@@ -93,6 +93,37 @@ impl Places {
     pub fn note_begun(&self, run: &str) -> Result<(), Failure> {
         let note = self.own.join("begun").join(run);
         std::fs::write(&note, b"").map_err(|e| unusable(&note, &e))
+    }
+
+    /// Notes that a run came to its end here, where nobody can who pushes.
+    pub fn note_ended(&self, run: &str) {
+        // Without the note it is looked at as another machine's is.
+        let _ = std::fs::write(self.own.join("ended").join(run), b"");
+    }
+
+    /// Whether a run came to its end here.
+    pub fn has_ended_here(&self, run: &str) -> bool {
+        self.own.join("ended").join(run).is_file()
+    }
+
+    /// Notes that a run was not stored on the remote, and the hold that it wanted.
+    pub fn owe(&self, run: &str, hold: Option<&str>) {
+        // What cannot be noted was said.
+        let _ = std::fs::write(self.own.join("owed").join(run), hold.unwrap_or_default());
+    }
+
+    /// The runs that were not stored, each with the hold that it wanted.
+    pub fn owed(&self) -> Vec<(String, Option<String>)> {
+        let folder = self.own.join("owed");
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let names = entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|name| is_run(name));
+        let hold = |name: &String| read(&folder.join(name), 4096).filter(|reason| !reason.is_empty());
+        names.map(|name| (name.clone(), hold(&name))).collect()
+    }
+
+    /// A run that was owed is stored.
+    pub fn settled(&self, run: &str) {
+        let _ = std::fs::remove_file(self.own.join("owed").join(run));
     }
 
     /// Whether a run was begun from this clone: of all others what they have done is known by their documents alone.
@@ -214,6 +245,12 @@ impl Folder {
             folder(above)?;
         }
         folder(&self.0)
+    }
+
+    /// Removes the files of a plan that was made before.
+    pub fn clear(&self) {
+        // What is left of it is written over, or is no document of this one.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 
     /// Its record.

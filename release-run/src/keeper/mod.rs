@@ -9,6 +9,7 @@ mod session;
 mod shore;
 mod wire;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
@@ -92,6 +93,7 @@ pub fn exec(context: &Context, settings: &Settings, order: &Order) -> Result<Ans
         places: &places,
         product,
         environment,
+        said: Cell::new(false),
     };
     let begun = match begin.begin()? {
         Beginning::Run(begun) => *begun,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use signal_hook::consts::SIGKILL;
 use step::keeper::{Lent, now};
 use step::{Document, Failure};
@@ -18,6 +18,9 @@ use crate::claim::{self, Verdict};
 use crate::lock::entry::Hold;
 use crate::plan::{self, Before, Decision, Proof, Stand, Trust, When};
 use crate::record::{Changes, FILE_LIMIT, Record};
+
+/// The facts with which a rollback opens its document: its first step holds them against the outside.
+const OBSERVED: &[&str] = &["version", "commit", "image", "incident_at", "replaces"];
 
 /// The step that is at work.
 struct AtWork {
@@ -52,6 +55,8 @@ pub struct Session<'a> {
     trust: Trust,
     /// What it says it has changed is in question.
     claimed: bool,
+    /// The hold that a run wants which goes without the remote.
+    pub(super) owed: Option<String>,
     /// The ids of other runs' documents, which are none of this one's.
     others: HashSet<String>,
     pub(super) came: Option<i32>,
@@ -91,6 +96,7 @@ impl<'a> Session<'a> {
             ended,
             trust,
             claimed,
+            owed: None,
             others,
             came: None,
             number: 0,
@@ -153,7 +159,7 @@ impl<'a> Session<'a> {
                 json!({ "yes": if word("name") == "torn" { self.torn } else { self.folder.did(word("name")) } })
             }
             "ended-before" => json!({ "yes": self.ended && self.complete }),
-            "begun-here" => json!({ "yes": self.keeper.places.is_begun_here(&self.record.run) }),
+            "begun-here" => json!({ "yes": self.trust == Trust::Own }),
             "fact" => json!({ "text": self.fact(word("path")) }),
             "path" if word("file") == "last" => {
                 json!({ "text": self.last.as_ref().map(|name| self.shown(name)).unwrap_or_default() })
@@ -178,6 +184,7 @@ impl<'a> Session<'a> {
                 let _ = self.folder.write("torn", b"");
             }
             "forget-last" => self.last = None,
+            "doubt" => self.trust = Trust::HeldAgainst,
             "finish" => self.complete = self.came.is_none() && self.lost.is_none() && !self.ended,
             _ => return false,
         }
@@ -200,7 +207,10 @@ impl<'a> Session<'a> {
 
     /// From now on releases to the environment are refused; it is pushed with the next change that somebody may see.
     fn hold(&mut self, reason: &str) {
-        let Some(shore) = &mut self.shore else { return };
+        let Some(shore) = &mut self.shore else {
+            self.owed = Some(step::plain_line(reason));
+            return;
+        };
         let hold = Hold::now(true, shore.who.clone(), reason);
         // An attempt before has put it on hold for the same reason: since then it is.
         if shore.held.as_ref().is_none_or(|held| held.reason != hold.reason) {
@@ -241,8 +251,7 @@ impl<'a> Session<'a> {
             }
             Decision::Lost => return self.refuse(),
             Decision::Run => self.last.clone(),
-            Decision::RunOnOwn if self.trust == Trust::None => self.bare(&file),
-            Decision::RunOnOwn => Some(file.clone()),
+            Decision::RunOnOwn => self.own(&file),
         };
         if changes != Changes::No && !self.plan && !self.begins(turn, &name, changes) {
             return self.refuse();
@@ -255,6 +264,15 @@ impl<'a> Session<'a> {
         });
         self.at_work = Some(AtWork { connection: id, name, file, changes, claim: false, pid: None });
         reply
+    }
+
+    /// The document of an attempt before, as far as it is believed.
+    fn own(&self, file: &str) -> Option<String> {
+        match self.trust {
+            Trust::Own | Trust::Agreed => Some(file.to_owned()),
+            Trust::HeldAgainst => self.bare(file, OBSERVED),
+            Trust::None => self.bare(file, &[]),
+        }
     }
 
     fn unproven(&self) -> String {
@@ -276,13 +294,31 @@ impl<'a> Session<'a> {
         Some(json!({ "do": "stop", "code": code }))
     }
 
-    /// A document that nobody vouches for, without everything that it says; its name. By its id what was made for it is found again.
-    fn bare(&self, file: &str) -> Option<String> {
-        let document = self.document(file).filter(|document| !self.others.contains(document.id()))?;
+    /// A document that nobody vouches for, without everything that it says but these facts; its name. By its id what was made for it is
+    /// found again: one that is another run's, or older than this one, is none of ours.
+    fn bare(&self, file: &str, kept: &[&str]) -> Option<String> {
+        let document = self.document(file)?;
+        let is_older = document
+            .opened()
+            .parse::<Timestamp>()
+            .is_ok_and(|at| at.as_second() < self.record.opened.as_second());
+        if self.others.contains(document.id())
+            || is_older
+            || !crate::names::is_of(document.id(), self.record.opened)
+        {
+            return None;
+        }
+        let mut facts: Map<String, Value> = document
+            .facts()
+            .iter()
+            .filter(|(name, _)| kept.contains(&name.as_str()))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
+        facts.insert("product".into(), json!(self.record.product));
+        facts.insert("environment".into(), json!(self.record.environment));
         let bare = json!({
             "schema": document.to_value()["schema"], "id": document.id(), "procedure": self.record.procedure,
-            "opened": self.record.opened, "mode": "apply", "steps": [],
-            "facts": { "product": self.record.product, "environment": self.record.environment },
+            "opened": document.opened(), "mode": "apply", "steps": [], "facts": facts,
         });
         let name = "00-begun.json".to_owned();
         self.folder.write(&name, bare.to_string().as_bytes()).ok().map(|()| name)
@@ -308,7 +344,9 @@ impl<'a> Session<'a> {
             Some(Verdict::Runs | Verdict::Deployed) => self.trust = Trust::Agreed,
             Some(Verdict::Nothing) => {
                 let run = &self.record.run;
-                self.keeper.voice.say(&format!("{run} says that it has changed something, and there is nothing of it: its steps are done again"));
+                self.keeper.voice.say(&format!("{run} says that it has changed something, and nothing of it is there now: its steps are done again"));
+                // What was made for it then was of another time.
+                self.others.extend(self.record.document.take());
                 self.record.changes.clear();
                 self.record.facts.clear();
                 self.save();

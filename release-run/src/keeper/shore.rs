@@ -52,10 +52,10 @@ impl Shore {
             self.lock.as_ref(),
             lock.message(&self.environment),
         )];
-        let message = format!("run {}: {:?}\n\n{}\n", record.run, record.state, redact(&record.line()));
         let name = Name::Run(self.scope.clone(), record.run.clone());
-        drafts.push(Draft { files: files(folder)?, ..self.draft(name, self.run.as_ref(), message) });
-        if let Some(wish) = &self.wish {
+        drafts.push(stored(record, folder, self.run.as_ref(), name)?);
+        // A hold is lifted by a run that changes something, and not by one that is refused before.
+        if let Some(wish) = self.wish.as_ref().filter(|wish| wish.on || record.must_go_on()) {
             let message = wish.message(&self.environment);
             drafts.push(self.draft(Name::Hold(self.scope.clone()), self.hold.as_ref(), message));
         }
@@ -76,6 +76,17 @@ impl Shore {
             self.wish = None;
         }
     }
+}
+
+/// A run as it is stored on the remote.
+pub fn stored(
+    record: &Record,
+    folder: &Folder,
+    before: Option<&String>,
+    name: Name,
+) -> Result<Draft, Failure> {
+    let message = format!("run {}: {:?}\n\n{}\n", record.run, record.state, redact(&record.line()));
+    Ok(Draft { name, before: before.cloned(), message, files: files(folder)? })
 }
 
 /// A run's documents, without the secrets that are known here: what has been pushed stays.

@@ -45,6 +45,7 @@ impl Den {
             std::fs::DirBuilder::new().mode(0o700).create(&path).map(|()| path)
         };
         let usual = std::env::temp_dir();
+        sweep(&usual);
         // A socket's path is short.
         if usual.as_os_str().len() < 60 {
             return make(&usual).map(Den);
@@ -60,6 +61,19 @@ impl Den {
         let file = std::fs::File::options().read(true).write(true).create_new(true).open(&page)?;
         std::fs::remove_file(&page)?;
         Ok((Lent::write(file, &socket)?, listener))
+    }
+}
+
+/// Removes what keepers that were killed have left behind.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("rilis-").and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
+        let is_gone = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();
+        if pid.is_some_and(is_gone) && entry.path().join("socket").exists() {
+            // Of others it cannot be removed, which is as it should be.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

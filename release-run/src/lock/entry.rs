@@ -2,6 +2,10 @@
 
 use jiff::Timestamp;
 
+/// No lock is taken more often, and none lasts longer, in seconds: whoever may push can write any number.
+const GENERATIONS: u64 = 1 << 32;
+const LONGEST: u64 = 7 * 86_400;
+
 /// Who made an entry, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Who {
@@ -59,9 +63,9 @@ impl Lock {
             run: value("Run")?.to_owned(),
             who: Who { holder: value("Holder")?.to_owned(), host: value("Host")?.to_owned() },
             lease: value("Lease")?.to_owned(),
-            generation: value("Generation")?.parse().ok()?,
+            generation: value("Generation")?.parse().ok().filter(|number| *number <= GENERATIONS)?,
             expires: value("Expires")?.parse().ok()?,
-            length: value("Length").and_then(|text| text.parse().ok()),
+            length: value("Length").and_then(|text| text.parse().ok()).map(|length: u64| length.min(LONGEST)),
             job: value("Job").map(str::to_owned),
             since: value("Since").and_then(|text| text.parse().ok()),
             reason: value("Reason").map(str::to_owned),
@@ -147,7 +151,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_no_entry() {
-        for message in ["", "lock production", "lock\n\nState: held\nRun: x"] {
+        let sample = "lock\n\nState: held\nRun: x\nHolder: a\nHost: b\nLease: c\nGeneration: 7\nLength: 300\nExpires: 2026-11-25T09:00:00Z\n";
+        assert!(Lock::parse(sample).is_some());
+        let length = Lock::parse(&sample.replace("300", "18446744073709551615")).and_then(|lock| lock.length);
+        assert_eq!(length, Some(LONGEST));
+        for message in [
+            "",
+            "lock production",
+            "lock\n\nState: held\nRun: x",
+            &sample.replace("Generation: 7", "Generation: 18446744073709551615"),
+        ] {
             assert_eq!(Lock::parse(message), None);
             assert_eq!(Hold::parse(message), None);
         }

@@ -6,6 +6,7 @@ mod race;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use serde_json::json;
 use testkit::git::{Remote, Repo, isolate};
 
 /// A remote and as many clones as a test wants, each with a runs folder.
@@ -436,4 +437,22 @@ fn what_a_hook_leaves_behind_and_how_git_shows_things_changes_no_entry() {
     );
     let (code, said) = team.member("budi").lock("run-b", &[]);
     assert!(code == 75 && said.contains("Rína Wíjaya"), "{said}");
+}
+
+#[test]
+fn what_a_hotfix_skips_is_owed() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    let document = json!({ "schema": 1, "id": "shop-1.2.1-20261125T120000Z-7f3a", "procedure": "hotfix", "mode": "apply",
+        "opened": "2026-11-25T12:00:00Z", "steps": [], "facts": { "product": "shop" } });
+    let args = ["debt", "--reason", "prices are  wrong", "--skipped", "candidate", "--skipped", "soak"];
+    let (code, went, said) = testkit::exchange(&mut rina.command(&args), Some(&document));
+    assert_eq!(code, 0, "{said}");
+    testkit::schema::validate(&went);
+    assert_eq!(
+        went["facts"]["debt"],
+        json!({ "reason": "prices are wrong", "skipped": ["candidate", "soak"] })
+    );
+    let (code, ..) = testkit::exchange(&mut rina.command(&["debt", "--skipped", "soak"]), Some(&document));
+    assert_eq!(code, 2, "a reason is needed");
 }

@@ -21,7 +21,7 @@ fn crowdstrike_2024_nothing_ships_that_has_not_run_in_staging() {
     // It is there, but has not run for long enough.
     sandbox.coolify.history(staging, &["1.1.4", "v1.2.0-rc1"]);
     let (code, said) = run(sandbox.runbook("release").arg("1.2.0").env("RILIS_DEPLOY_COOLIFY_SOAK", "48h"));
-    assert!(code == Some(75) && said.contains("have to run 48h: try again in"), "{said}");
+    assert!(code == Some(75) && said.contains("have to run 2d: try again in"), "{said}");
     still.holds();
     let (code, said) = release(&sandbox, &[]);
     assert_eq!(code, Some(0), "{said}");
@@ -58,8 +58,8 @@ fn with_writes(sandbox: &Sandbox, stop: &str) {
     let file = sandbox.product_dir().join("release.toml");
     let mut text = std::fs::read_to_string(&file).expect("settings");
     text.push_str(&format!(
-        "\n[environment.production.release-gate]\nstop_writes = [\"sh\", \"-c\", \"{stop}\"]\n\
-         allow_writes = [\"sh\", \"-c\", \"echo allow >>../writes\"]\n"
+        "\n[environment.production.maintenance]\non = [\"sh\", \"-c\", \"{stop}\"]\n\
+         off = [\"sh\", \"-c\", \"echo allow >>../writes\"]\n"
     ));
     std::fs::write(&file, text).expect("written");
 }
@@ -80,7 +80,7 @@ fn nobody_writes_from_before_the_restore_until_the_previous_build_runs() {
     with_writes(&sandbox, "echo the switch is stuck >&2; exit 3");
     let (code, said) = run(sandbox.runbook("rollback").args(["--confirm", &phrase]));
     assert!(
-        code == Some(1) && said.contains("stop_writes") && said.contains("the switch is stuck"),
+        code == Some(1) && said.contains("[maintenance] on") && said.contains("the switch is stuck"),
         "{said}"
     );
     assert_eq!((deployments(), sandbox.page("production", "/api/health").0), (before, 500));

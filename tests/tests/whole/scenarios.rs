@@ -90,10 +90,7 @@ fn what_was_rolled_back_stays_so_until_somebody_says_why_not() {
     assert!(said.contains("production: on hold") && !said.contains("next: "), "{said}");
     // The way back of the last change, and what is live by the word of Coolify and the pages.
     let (way, live_now) = said.split_once("live in production:").expect("what is live");
-    assert!(
-        way.contains("the way back of its last change was 1.2.0") && way.contains(", data shop-"),
-        "{said}"
-    );
+    assert!(!way.contains("the way back of"), "it was gone: {said}");
     assert!(live_now.contains("1.2.0-rc1") && !live_now.contains("unknown"), "{said}");
     // 1.2.0 once more, with a reason: a run of its own, although this version was released before.
     sandbox.product.git(&["switch", "--quiet", "--detach", "v1.2.0"]);

@@ -9,7 +9,7 @@ use changelog_lint::rules::Options;
 use changelog_lint::text::Lines;
 use proptest::prelude::*;
 
-use crate::headings::{BROKEN, SLIPS};
+use crate::rules::headings::{BROKEN, SLIPS};
 
 /// The first line, 1-based, that looks like the heading of a release.
 fn first_release(text: &str) -> Option<usize> {

@@ -1,11 +1,9 @@
 //! Versions: servers of 15, 16 and 18, and archives of one restored into another. The programs of 16 and 18 come from a Python wheel;
 //! `make matrix` fetches it, says where they are, and asks for the feature `matrix`, without which this is not built.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{BEFORE, Bench, ID, OLD, opened, reason};
+use crate::common::{BEFORE, Bench, ID, OLD, opened, reason};
 use testkit::postgres::Cluster;
 
 /// The folder with PostgreSQL's programs of a version.

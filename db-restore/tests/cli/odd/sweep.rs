@@ -4,9 +4,9 @@ use std::os::unix::fs::{MetadataExt, chown};
 
 use testkit::postgres::Cluster;
 
+use super::pieces::{BYTES, LATIN1, PIECES, Piece, SUBSCRIPTION};
+use super::same::{difference, session, state};
 use crate::common::{BEFORE, Bench, ID, OLD, left_out, opened, reason};
-use crate::pieces::{BYTES, LATIN1, PIECES, Piece, SUBSCRIPTION};
-use crate::same::{difference, session, state};
 
 /// Whether all of it is asked for.
 fn all() -> bool {

@@ -8,15 +8,11 @@
     reason = "the figures of a sweep, and the fleets that were not as they should be"
 )]
 
-mod fleets;
-#[path = "cli/site.rs"]
-mod site;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fleets::Ground;
-use fleets::fleet::{Fleet, Lie};
+use crate::fleets::Ground;
+use crate::fleets::fleet::{Fleet, Lie};
 
 /// Fleets at the same time.
 const THREADS: usize = 4;

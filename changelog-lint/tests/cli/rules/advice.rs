@@ -9,8 +9,8 @@ use changelog_lint::text::Lines;
 
 use proptest::prelude::*;
 
-use crate::headings::{BROKEN, SLIPS, with};
-use crate::table::cases;
+use crate::rules::headings::{BROKEN, SLIPS, with};
+use crate::rules::table::cases;
 
 /// Helps that ask for knowledge that only a person has: which change, which day, what a commit brought.
 const FOR_A_PERSON: &[&str] = &[

@@ -1,8 +1,6 @@
 //! What `snapshot` takes, `restore` brings back: odd databases, made of pieces, are taken, rehearsed, restored and undone, and what is there
 //! afterwards is compared with what was there before, by means that db-restore does not use.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod extensions;
 mod pieces;
 mod same;

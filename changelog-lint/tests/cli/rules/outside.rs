@@ -390,7 +390,7 @@ const MANNERS: &[&str] = &[
 /// Each manner, with short and long versions, broken in every way: nothing is opened with the older version.
 #[test]
 fn a_generated_changelog_that_is_broken_in_any_way_is_never_opened_with_an_older_version() {
-    use crate::breaking::{WAYS, broken, opens_older};
+    use crate::rules::breaking::{WAYS, broken, opens_older};
     let (mut done, mut faults) = (0, Vec::new());
     for manner in MANNERS {
         for versions in

@@ -136,6 +136,26 @@ fn what_the_database_does_not_name_did_not_run_only_if_it_names_the_rest() {
     }
 }
 
+/// 1.3.0 was left with the code alone, and now 1.2.0 is left too: what 1.3.0 has done to the data is still there.
+#[test]
+fn what_the_database_has_and_neither_build_is_not_passed_over() {
+    let product = Product::new();
+    product.release("1.2.0", &[("db/migrations/20261124090000_note.sql", ADDITIVE)]);
+    let data = |names: &[&str]| {
+        let mut document = Product::document("1.2.0", jiff::Timestamp::now());
+        document["facts"]["applied"] = json!({ "table": "public.schema_migrations", "names": names });
+        let (code, went, said) = exchange(&mut product.command(&["data"]), Some(&document));
+        (code, went["failure"]["reason"].clone(), said)
+    };
+    let both = ["1_orders.sql", "20261124090000"];
+    assert_eq!(data(&both).0, 0);
+    let (code, reason, said) = data(&["1_orders.sql", "20261124090000", "20261125090000"]);
+    assert_eq!((code, reason), (1, json!("data-unclear")), "{said}");
+    assert!(said.contains("20261125090000 was applied, which neither of the two builds has"), "{said}");
+    // Numbers and descriptions of other columns are no migrations.
+    assert_eq!(data(&["1_orders.sql", "20261124090000", "17", "a description", "3_x"]).0, 0);
+}
+
 #[test]
 fn yesterday_s_writes_are_not_taken_out_without_being_asked_for() {
     let product = Product::new();
@@ -143,7 +163,7 @@ fn yesterday_s_writes_are_not_taken_out_without_being_asked_for() {
     let days_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(50);
     let (code, went, said) = product.data("1.3.0", days_ago, &[]);
     assert_eq!((code, &went["failure"]["reason"]), (1, &json!("loss-too-great")), "{said}");
-    assert!(said.contains("50.0 h"), "{said}");
+    assert!(said.contains("2d 2h"), "{said}");
     assert_eq!(product.data("1.3.0", days_ago, &["--database", "restore"]).0, 0);
 }
 
@@ -228,21 +248,4 @@ fn who_says_that_there_is_no_database_is_not_believed_over_its_migrations() {
     product.repo.git(&["rm", "--quiet", "-r", "db"]);
     product.repo.git(&["commit", "--quiet", "--message", "no database"]);
     assert_eq!(certify("0.9.9").0, 0);
-}
-
-#[test]
-fn what_a_hotfix_skips_is_owed() {
-    let product = Product::new();
-    let args = ["debt", "--reason", "prices are  wrong", "--skipped", "candidate", "--skipped", "soak"];
-    let (code, went, said) =
-        exchange(&mut product.command(&args), Some(&release(&json!({ "product": "shop" }))));
-    assert_eq!(code, 0, "{said}");
-    testkit::schema::validate(&went);
-    assert_eq!(
-        went["facts"]["debt"],
-        json!({ "reason": "prices are wrong", "skipped": ["candidate", "soak"] })
-    );
-    let (code, ..) =
-        exchange(&mut product.command(&["debt", "--skipped", "soak"]), Some(&release(&json!({}))));
-    assert_eq!(code, 2, "a reason is needed");
 }

@@ -1,0 +1,117 @@
+//! The command line and the settings.
+
+use clap::{Parser, Subcommand};
+use step::{Common, Context, Failure};
+
+/// The keys of `[maintenance]`.
+pub const KEYS: &[&str] = &["on", "off", "page", "status"];
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Nobody writes from now on
+    On,
+    /// Customers can write again
+    Off,
+    /// Whether commands are set for it (exit 0 or 1)
+    IsSet,
+}
+
+impl Args {
+    /// What is to become of writes, if that is what was said.
+    pub fn turn(&self) -> Option<Turn> {
+        match self.command {
+            Some(Command::On) => Some(Turn::On),
+            Some(Command::Off) => Some(Turn::Off),
+            Some(Command::IsSet) | None => None,
+        }
+    }
+}
+
+/// What is to become of writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nobody writes from now on.
+    On,
+    /// Customers can write again.
+    Off,
+}
+
+impl Turn {
+    /// The word, and the setting with its command.
+    pub fn word(self) -> &'static str {
+        match self {
+            Turn::On => "on",
+            Turn::Off => "off",
+        }
+    }
+
+    /// The fact that says since when it is so.
+    pub fn fact(self) -> &'static str {
+        match self {
+            Turn::On => "maintenance",
+            Turn::Off => "maintenance_over",
+        }
+    }
+
+    /// What it means that there is no command.
+    pub fn without(self) -> &'static str {
+        match self {
+            Turn::On => "customers can write meanwhile",
+            Turn::Off => "nothing was stopped",
+        }
+    }
+}
+
+/// How the product becomes read-only, and how that is seen.
+#[derive(Debug)]
+pub struct Settings {
+    /// The command that stops writes, word by word.
+    pub on: Vec<String>,
+    /// The command that allows them again.
+    pub off: Vec<String>,
+    /// The page that answers otherwise while it is on.
+    pub page: Option<String>,
+    /// What it answers then.
+    pub status: u16,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// `config`, `setting`: one command without the other, or a page that is no address.
+    pub fn read(context: &Context) -> Result<Self, Failure> {
+        let settings = &context.settings;
+        let (on, off) = (settings.list("on")?, settings.list("off")?);
+        if on.is_empty() != off.is_empty() {
+            let key = if on.is_empty() { "on" } else { "off" };
+            return Err(
+                settings.wrong(key, "`on` and `off` belong together: what is stopped must be allowed again")
+            );
+        }
+        let page = settings.text("page")?;
+        let is_address = |page: &String| page.starts_with("https://") || page.starts_with("http://");
+        if page.as_ref().is_some_and(|page| !is_address(page)) {
+            return Err(settings.wrong("page", "it must be an http or https URL"));
+        }
+        Ok(Settings { on, off, page, status: settings.number("status")?.unwrap_or(503) })
+    }
+
+    /// The command of a turn; empty where none is set.
+    pub fn command(&self, turn: Turn) -> &[String] {
+        match turn {
+            Turn::On => &self.on,
+            Turn::Off => &self.off,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a page says: a command that ended well has proven nothing.
+
+use http_client::{Call, Client};
+use step::{Acted, Context, Failure};
+
+use crate::args::{Settings, Turn};
+
+/// So many answers in a row must be right: one look is no proof.
+const TIMES: usize = 2;
+/// How often it is looked for the change, and how long between two looks.
+const LOOKS: u32 = 20;
+const BETWEEN: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Waits until the page answers as it must; what was seen, or nothing where no page is set.
+pub fn prove(context: &Context, settings: &Settings, turn: Turn) -> Result<Option<String>, Failure> {
+    let Some(page) = &settings.page else { return Ok(None) };
+    let client = Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")));
+    let mut right = 0;
+    let mut last = String::new();
+    for look in 0..LOOKS {
+        if look > 0 {
+            context.pause(BETWEEN).map_err(|failure| failure.acted(Acted::Yes))?;
+        }
+        let status = asked(&client, page).map_err(|failure| failure.acted(Acted::Yes))?;
+        right =
+            if status.is_some_and(|status| is_right(status, settings.status, turn)) { right + 1 } else { 0 };
+        last = said(page, status);
+        if right == TIMES {
+            return Ok(Some(format!("{last}, {TIMES} times in a row")));
+        }
+    }
+    let wanted = match turn {
+        Turn::On => format!("it must answer {}", settings.status),
+        Turn::Off => format!("it must not answer {} and must be there", settings.status),
+    };
+    let message =
+        format!("the command has ended well, and {last}: {wanted} while maintenance is {}", turn.word());
+    Err(Failure::failed("not-proven", message).acted(Acted::Yes))
+}
+
+/// What the page answers now; nothing where no page is set.
+pub fn look(context: &Context, settings: &Settings) -> Result<Option<String>, Failure> {
+    let Some(page) = &settings.page else { return Ok(None) };
+    let client = Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")));
+    Ok(Some(said(page, asked(&client, page)?)))
+}
+
+fn asked(client: &Client, page: &str) -> Result<Option<u16>, Failure> {
+    Ok(client.ask(&Call::new("GET", page))?.ok().map(|reply| reply.status))
+}
+
+fn said(page: &str, status: Option<u16>) -> String {
+    match status {
+        Some(status) => format!("{page} answers HTTP {status}"),
+        None => format!("{page} does not answer"),
+    }
+}
+
+/// While it is on the page answers its status; when it is off it answers as a page that is there. Pure.
+fn is_right(status: u16, during: u16, turn: Turn) -> bool {
+    match turn {
+        Turn::On => status == during,
+        Turn::Off => status != during && (200..400).contains(&status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_broken_is_no_proof_that_customers_can_write() {
+        assert!(
+            is_right(503, 503, Turn::On) && !is_right(200, 503, Turn::On) && !is_right(500, 503, Turn::On)
+        );
+        assert!(is_right(200, 503, Turn::Off) && is_right(301, 503, Turn::Off));
+        for status in [503, 500, 404, 403] {
+            assert!(!is_right(status, 503, Turn::Off), "{status}");
+        }
+        assert!(is_right(405, 405, Turn::On), "as the settings say");
+    }
+}
