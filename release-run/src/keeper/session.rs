@@ -212,8 +212,11 @@ impl<'a> Session<'a> {
             return;
         };
         let hold = Hold::now(true, shore.who.clone(), reason);
-        // An attempt before has put it on hold for the same reason: since then it is.
+        // On hold already it stays so since then, for the newest reason.
+        let since = shore.held.as_ref().map_or(hold.since, |held| held.since);
+        let hold = Hold { since, ..hold };
         if shore.held.as_ref().is_none_or(|held| held.reason != hold.reason) {
+            shore.held = Some(hold.clone());
             shore.wish = Some(hold);
         }
     }

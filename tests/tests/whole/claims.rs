@@ -11,7 +11,7 @@ use crate::story::*;
 const RUNS: &str = "refs/rilis/v2/aceh-commerce";
 
 /// The newest run of a procedure on the remote: its record, and the tree with its documents.
-fn stored(sandbox: &Sandbox, environment: &str, procedure: &str) -> (Value, String) {
+pub fn stored(sandbox: &Sandbox, environment: &str, procedure: &str) -> (Value, String) {
     let pattern = format!("{RUNS}/{environment}/run");
     let names = sandbox.remote.git(&["for-each-ref", "--format=%(refname)", &pattern]);
     let name = names.lines().rfind(|name| name.contains(&format!("-{procedure}-"))).expect("a run");
@@ -21,7 +21,7 @@ fn stored(sandbox: &Sandbox, environment: &str, procedure: &str) -> (Value, Stri
 }
 
 /// Somebody who may push writes a run, as if a machine had opened it just now.
-fn plant(sandbox: &Sandbox, (record, tree): (Value, String), edit: impl Fn(&mut Value)) {
+pub fn plant(sandbox: &Sandbox, (record, tree): (Value, String), edit: impl Fn(&mut Value)) {
     let opened = minutes_ago(0);
     let mut record = record;
     let key = record["key"].as_str().expect("a key").to_owned();
@@ -32,21 +32,30 @@ fn plant(sandbox: &Sandbox, (record, tree): (Value, String), edit: impl Fn(&mut 
     record["run"] = json!(run);
     record["opened"] = json!(opened.to_string());
     record["holder"] = json!({ "name": "Rina Wijaya <rina@luxima.example>", "host": "laptop" });
+    write(sandbox, &record, &tree);
+}
+
+/// Somebody who may push puts a record and documents where a run of this name lies.
+pub fn write(sandbox: &Sandbox, record: &Value, tree: &str) {
     let message = format!("run\n\n{record}\n");
     sandbox.remote.git(&["config", "user.name", "Rina Wijaya"]);
     sandbox.remote.git(&["config", "user.email", "rina@luxima.example"]);
-    let commit = sandbox.remote.git(&["commit-tree", &tree, "-m", &message]);
-    let environment = record["environment"].as_str().expect("an environment");
-    sandbox.remote.git(&["update-ref", &format!("{RUNS}/{environment}/run/{run}"), &commit]);
+    let commit = sandbox.remote.git(&["commit-tree", tree, "-m", &message]);
+    let word = |key: &str| record[key].as_str().expect("a word").to_owned();
+    sandbox.remote.git(&[
+        "update-ref",
+        &format!("{RUNS}/{}/run/{}", word("environment"), word("run")),
+        &commit,
+    ]);
 }
 
-fn on(sandbox: &Sandbox, folder: &Path, name: &str, words: &[&str]) -> Command {
+pub fn on(sandbox: &Sandbox, folder: &Path, name: &str, words: &[&str]) -> Command {
     let mut command = sandbox.runbook(name);
     command.args(words).current_dir(folder);
     command
 }
 
-fn snapshots(sandbox: &Sandbox) -> usize {
+pub fn snapshots(sandbox: &Sandbox) -> usize {
     let folder = sandbox.root().join("snapshots/production");
     std::fs::read_dir(folder)
         .expect("a folder")
@@ -148,5 +157,85 @@ fn a_release_that_died_behind_its_deployment_goes_on_from_another_machine() {
     let said = succeeds(&mut on(&sandbox, &budi, "release", &["1.2.0"]));
     assert!(said.contains("runs in production, as ") && said.contains("done before: 04-snapshot"), "{said}");
     assert_eq!((snapshots(&sandbox), World::of(&sandbox).deployments), (had, 1), "{said}");
+    sells(&sandbox, "1.2.0");
+}
+
+/// The clone that began a run believes what it has written itself, and nothing that was put in its place.
+#[test]
+fn a_run_that_was_overwritten_is_not_the_one_that_was_begun_here() {
+    let sandbox = released();
+    let (record, tree) = stored(&sandbox, "production", "release");
+    sandbox.prepare_bad_release("1.3.0");
+    pull(&sandbox);
+    killed_after(&sandbox, &mut release(&sandbox, "1.3.0"), "db-restore", "rehearse");
+    let (begun, _) = stored(&sandbox, "production", "release");
+    let before = World::of(&sandbox);
+    for (state, serial) in [("finished", 1000), ("changed", 2000)] {
+        let mut forged = record.clone();
+        for key in ["run", "key", "version", "opened", "document"] {
+            forged[key] = begun[key].clone();
+        }
+        (forged["state"], forged["serial"]) = (json!(state), json!(serial));
+        write(&sandbox, &forged, &tree);
+        let said = fails(&mut release(&sandbox, "1.3.0"), 1, &[]);
+        assert!(!said.contains("nothing to do (") && !said.contains("done before: "), "{state}: {said}");
+        if state == "finished" {
+            assert_eq!(World::of(&sandbox), before, "{said}");
+        }
+    }
+}
+
+#[test]
+fn no_number_that_somebody_pushes_stops_everybody() {
+    let sandbox = released();
+    let (mut record, tree) = stored(&sandbox, "production", "release");
+    record["serial"] = json!(u64::MAX);
+    write(&sandbox, &record, &tree);
+    let lock = sandbox.remote.git(&["log", "-1", "--format=%B", &format!("{RUNS}/production/lock")]);
+    let lock: Vec<String> = lock
+        .lines()
+        .map(|line| {
+            if line.starts_with("Generation: ") {
+                format!("Generation: {}", u64::MAX)
+            } else {
+                line.to_owned()
+            }
+        })
+        .collect();
+    let tree = sandbox.remote.git(&["rev-parse", &format!("{RUNS}/production/lock^{{tree}}")]);
+    let forged = sandbox.remote.git(&["commit-tree", &tree, "-m", &lock.join("\n")]);
+    sandbox.remote.git(&["update-ref", &format!("{RUNS}/production/lock"), &forged]);
+    let budi = machine(&sandbox, "budi");
+    fails(
+        &mut on(&sandbox, &budi, "rollback", &[]),
+        1,
+        &["cannot be read", "release-run unlock --env production"],
+    );
+    let unlock = ["unlock", "--env", "production", "--reason", "it cannot be read"];
+    succeeds(sandbox.command(testkit::bin("release-run")).args(unlock).current_dir(&budi));
+    succeeds(&mut on(&sandbox, &budi, "rollback", &[]));
+    sells(&sandbox, "1.1.4");
+}
+
+/// By its id a rollback finds what it has restored, and whom it has told: another one's id would make it skip both.
+#[test]
+fn a_planted_rollback_with_the_id_of_an_older_one_skips_nothing() {
+    let sandbox = broken();
+    succeeds(&mut rollback(&sandbox));
+    let real = stored(&sandbox, "production", "rollback");
+    fails(
+        release(&sandbox, "1.3.0").args(["--again", "--lift-hold", "it was the network"]),
+        1,
+        &["do not answer as they should"],
+    );
+    let messages = told(&sandbox).len();
+    plant(&sandbox, real, |record| {
+        record["state"] = json!("open");
+        record["changes"] = json!([]);
+    });
+    let budi = machine(&sandbox, "budi");
+    let said = succeeds(&mut on(&sandbox, &budi, "rollback", &["--confirm", &sandbox.confirmation()]));
+    assert!(said.contains("1.3.0-rc1 back to") && said.contains("rows only in the present data"), "{said}");
+    assert_eq!(told(&sandbox).len(), messages + 1, "{said}");
     sells(&sandbox, "1.2.0");
 }

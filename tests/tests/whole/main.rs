@@ -5,6 +5,7 @@ mod claims;
 mod contract;
 mod conversations;
 mod incidents;
+mod machines;
 mod pipe;
 mod promotion;
 mod rehearsal;
