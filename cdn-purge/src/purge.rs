@@ -57,6 +57,7 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
     let purging = Purging { context, settings, client: &client, parts: &parts, args, id, nodes };
     let mut done = purging.carry_out(&permit, &mut lists, &proof, &before, passes)?;
     proof.whole(&mut done.board)?;
+    heard(&proof, &done.board, &names)?;
     let outcome = Outcome::changed(format!("purged {names}: {}", proof.said(&done.board)))
         .output("urls", proof.report(&done.board))
         .output("claim", done.board.claim())
@@ -71,6 +72,17 @@ pub fn run(run: &mut Run, settings: &Settings, args: &Args) -> Result<Outcome, F
     } else {
         outcome.output("stable_seconds", settings.stable.as_secs())
     })
+}
+
+/// Something must have been read: a purge that was carried out has proven nothing.
+fn heard(proof: &Proof, board: &Board, names: &str) -> Result<(), Failure> {
+    if !board.is_unread() {
+        return Ok(());
+    }
+    let message = format!(
+        "purged {names}, and no form of them that was asked can be read: whether the edge serves the new build is unknown"
+    );
+    Err(Failure::failed("edge-silent", message).acted(Acted::Yes).output("urls", proof.report(board)))
 }
 
 /// A value that no other run has, and nobody else at all.

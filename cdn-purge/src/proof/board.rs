@@ -149,6 +149,13 @@ impl Board {
         self.slots.iter().map(|slot| slot.watched.answers).sum()
     }
 
+    /// Whether no form of any page could be read: then nothing is known of what the edge serves.
+    pub fn is_unread(&self) -> bool {
+        let rows = self.rows();
+        let unread = |slot: &Slot| slot.watched.mute > 0 && slot.watched.seen.problem.is_some();
+        !rows.is_empty() && rows.iter().all(|row| unread(row[0]))
+    }
+
     /// One sentence that says no more than was seen.
     pub fn said(&self, name: &str, nodes: &Nodes, listed: &dyn Fn(&str) -> bool) -> String {
         let rows = self.rows();
@@ -158,6 +165,7 @@ impl Board {
         let mute = count(&|slot| slot.watched.mute > 0);
         let unsaid = count(&|slot| slot.watched.claim == Some(Claim::Unknown) && slot.watched.mute == 0);
         let mut said = match uncached {
+            _ if mute == asked => "what the edge serves is not known".to_owned(),
             0 => format!("the edge serves {name}"),
             all if all == asked => format!("the edge serves {name}, and keeps no copy of what was asked"),
             some => format!("the edge serves {name}, and keeps no copy of {some} of the {asked} forms asked"),

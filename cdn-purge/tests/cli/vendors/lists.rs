@@ -41,7 +41,9 @@ fn the_rate_is_kept_and_what_does_not_fit_is_said_at_once() {
     let failed = run(&site, &["--tag", "x", "--timeout", "60s"], &opened("1.1.4"));
     assert_eq!(reason(&failed), (75, "rate-limited", "no"), "{}", failed.2);
     assert!(
-        failed.1["failure"]["message"].as_str().is_some_and(|m| m.contains("10 min") && m.contains("(at 20")),
+        failed.1["failure"]["message"]
+            .as_str()
+            .is_some_and(|m| m.contains("back in 10m") && m.contains("(at 20")),
         "{}",
         failed.2
     );
