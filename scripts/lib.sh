@@ -104,9 +104,10 @@ doubt() { release-run doubt; }
 anew() { release-run anew; }
 finish() { release-run finish; }
 
-# What another machine says it has done in this run must be what Coolify and the pages say; where that was all of it, there is nothing to do.
+# shellcheck disable=SC2154 # the version is read by the runbook
+# agreed PROCEDURE: what another machine says it has done in this run must be what Coolify and the pages say; where that was all of it, there is nothing to do.
 agreed() {
-    release-run step claimed --claim -- deploy-coolify observe --claimed "$(path claim.json)" --env "$environment"
+    release-run step claimed --claim -- deploy-coolify observe --claimed "$(path claim.json)" --procedure "$1" --env "$environment" --release "$version"
     if release-run ended; then exit 0; fi
 }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use step::{Failure, Outcome, Run};
 
-use crate::journal::{Journal, Note};
+use crate::journal::{Journal, Note, Record};
 use crate::operation::Operation;
+use crate::plan;
 use crate::server::{Session, get, sql};
 use crate::settings::Settings;
 
@@ -25,18 +26,27 @@ const TABLES: &str = "select format('%I.%I', n.nspname, c.relname), format('%I',
 /// More names are not kept; the newest count.
 const MOST: i32 = 2000;
 
-/// Writes the fact `applied`.
-pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
-    let (found, restored) = {
+/// Writes the facts `applied`, and `restored` or `brought_back`.
+pub fn run(run: &mut Run, settings: &Settings, lenient: bool) -> Result<Outcome, Failure> {
+    let asked = {
         let operation = Operation::new(&run.context, settings);
-        // Another environment's database would say that nothing was applied here.
-        operation.marker(&settings.database)?;
-        let mut session = operation.server.connect(&settings.database)?;
-        (applied(&mut session)?, brought_back(&mut session, settings, run.document.id())?)
+        ask(&operation, settings)
     };
-    if let Some(snapshot) = restored {
+    let (found, brought) = match asked {
+        Err(failure) if lenient && !failure.is_interrupted() => {
+            return Ok(Outcome::skipped(format!("the database was not asked: {}", failure.message)));
+        }
+        asked => asked?,
+    };
+    match brought {
         // The restore of this run is done; what it has left no document of is in the database.
-        run.set("restored", snapshot)?;
+        Some(record) if record.run == run.document.id() => run.set("restored", record.snapshot)?,
+        Some(record) => run.set(
+            "brought_back",
+            json!({ "snapshot": record.snapshot, "taken_at": plan::instant(record.taken_at),
+                    "at": plan::instant(record.frozen_at), "kept_in": record.kept_in }),
+        )?,
+        None => {}
     }
     let Some((tables, names)) = found else {
         return Ok(Outcome::unchanged(format!(
@@ -49,15 +59,19 @@ pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
     Ok(Outcome::unchanged(sentence))
 }
 
-/// The snapshot that this run has brought back already, by the database's own note.
-fn brought_back(session: &mut Session, settings: &Settings, run: &str) -> Result<Option<String>, Failure> {
-    let journal = Journal::read(session, &settings.database)?;
+/// What the database says: which migrations were applied, and by its own note which restore has brought its data back.
+type Asked = (Option<(String, BTreeSet<String>)>, Option<Record>);
+
+fn ask(operation: &Operation, settings: &Settings) -> Result<Asked, Failure> {
+    // Another environment's database would say that nothing was applied here.
+    operation.marker(&settings.database)?;
+    let mut session = operation.server.connect(&settings.database)?;
+    let found = applied(&mut session)?;
+    let journal = Journal::read(&mut session, &settings.database)?;
     let oid = session.one("select oid from pg_database where datname = current_database()", &[])?;
     let note = oid.and_then(|oid| journal.of_live(oid));
-    Ok(match note {
-        Some(Note::Live(record)) if record.run == run => Some(record.snapshot),
-        _ => None,
-    })
+    let record = note.and_then(|note| if let Note::Live(record) = note { Some(record) } else { None });
+    Ok((found, record))
 }
 
 /// The tables, and the names in them; `None` without a table.

@@ -22,8 +22,12 @@ pub enum Command {
         #[arg(long, value_name = "TIME", value_parser = instant)]
         incident_at: Option<Timestamp>,
     },
-    /// Write down which migrations the database says were applied
-    Applied,
+    /// Write down which migrations the database says were applied, and whether its data was brought back
+    Applied {
+        /// Where it cannot be asked, say so and go on
+        #[arg(long)]
+        lenient: bool,
+    },
     /// Take a snapshot now
     Snapshot,
     /// Restore the newest snapshot beside the live database, verify and time it, and keep it ready to be swapped in
@@ -76,7 +80,7 @@ impl Command {
     pub fn word(&self) -> &'static str {
         match self {
             Command::RecoveryPoint { .. } => "recovery-point",
-            Command::Applied => "applied",
+            Command::Applied { .. } => "applied",
             Command::Snapshot => "snapshot",
             Command::Rehearse { .. } => "rehearse",
             Command::Restore(_) => "restore",

@@ -55,7 +55,7 @@ impl Program for Args {
         let settings = Settings::read(&run.context)?;
         match self.command() {
             Command::RecoveryPoint { .. } => Err(Failure::bug("recovery-point is a question")),
-            Command::Applied => applied::run(run, &settings),
+            Command::Applied { lenient } => applied::run(run, &settings, *lenient),
             Command::Snapshot => snapshot::run(run, &settings),
             Command::Rehearse { snapshot } => restore::rehearse::run(run, &settings, snapshot.as_deref()),
             Command::Restore(wish) => restore::run(run, &settings, wish),

@@ -24,6 +24,8 @@ pub enum Command {
     Off,
     /// Whether commands are set for it (exit 0 or 1)
     IsSet,
+    /// Whether the page says that it is on (exit 0 or 1); without a page it does not
+    IsOn,
 }
 
 impl Args {
@@ -32,7 +34,7 @@ impl Args {
         match self.command {
             Some(Command::On) => Some(Turn::On),
             Some(Command::Off) => Some(Turn::Off),
-            Some(Command::IsSet) | None => None,
+            Some(Command::IsSet | Command::IsOn) | None => None,
         }
     }
 }

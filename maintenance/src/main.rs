@@ -59,6 +59,9 @@ impl Program for Args {
         if self.command == Some(Command::IsSet) {
             return Ok(Answer::ended(u8::from(settings.on.is_empty())));
         }
+        if self.command == Some(Command::IsOn) {
+            return Ok(Answer::ended(u8::from(!page::is_on(context, &settings)?)));
+        }
         let line = |turn: Turn| match settings.command(turn) {
             [] => format!("{}: not set", turn.word()),
             words => format!("{}: {}", turn.word(), step::shell::command(words)),

@@ -45,6 +45,13 @@ pub fn look(context: &Context, settings: &Settings) -> Result<Option<String>, Fa
     Ok(Some(said(page, asked(&client, page)?)))
 }
 
+/// Whether the page answers as it does while maintenance is on.
+pub fn is_on(context: &Context, settings: &Settings) -> Result<bool, Failure> {
+    let Some(page) = &settings.page else { return Ok(false) };
+    let client = Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")));
+    Ok(asked(&client, page)?.is_some_and(|status| is_right(status, settings.status, Turn::On)))
+}
+
 fn asked(client: &Client, page: &str) -> Result<Option<u16>, Failure> {
     Ok(client.ask(&Call::new("GET", page))?.ok().map(|reply| reply.status))
 }

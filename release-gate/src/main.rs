@@ -131,9 +131,6 @@ fn ahead(run: &Run, settings: &Settings) -> Result<Option<Range>, Failure> {
 
 /// The step of a rollback.
 fn data(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Failure> {
-    if *wish == Wish::Restore {
-        goes_back(run)?;
-    }
     let range = match run.fact("migrations")? {
         // What was judged before is kept: the decision may be asked for again.
         Some(range) => range,
@@ -141,6 +138,9 @@ fn data(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Fail
     };
     run.set("migrations", &range)?;
     let choice = plan::decide(wish, &range, since(run)?, settings.most_loss)?;
+    if choice == plan::Choice::Restore {
+        goes_back(run)?;
+    }
     run.set("data_plan", choice.word())?;
     let verb = match choice {
         plan::Choice::Keep => "the data stays as it is",
@@ -195,6 +195,10 @@ fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
 fn narrowed(run: &Run, range: Range, applied: &Applied, (before, known): (&[String], &[String])) -> Range {
     if applied.is_whole(before) {
         return range.applied(applied).beyond(&applied.beyond(known), &applied.table);
+    }
+    let beyond = applied.beyond(known);
+    if !beyond.is_empty() {
+        return range.beyond(&beyond, &applied.table);
     }
     run.context.voice.say(&format!(
         "{} does not name every migration of the previous build, so what else it does not name may have run: git alone decides",

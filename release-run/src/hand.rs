@@ -12,7 +12,6 @@ use crate::keeper::folder::Places;
 use crate::lock::entry::{Hold, Lock};
 use crate::lock::{self, Lease, Seen, Turn, lease};
 use crate::names::{Name, ROOT, Scope};
-use crate::record::{Record, State};
 use crate::remote::{Draft, Index, Pushed, Remote};
 
 /// An environment by hand.
@@ -25,7 +24,7 @@ pub struct Hand<'a> {
 }
 
 /// What was done, in a sentence.
-fn said(sentence: impl AsRef<str>) -> Answer {
+pub fn said(sentence: impl AsRef<str>) -> Answer {
     // A lock or a hold has the words of whoever wrote it.
     let sentence = step::plain_line(sentence.as_ref());
     let value = json!({ "said": sentence });
@@ -77,7 +76,7 @@ impl<'a> Hand<'a> {
         let places = Places::open(&self.remote.own)?;
         let place = format!("{}-{}", self.scope.product, self.scope.environment);
         let unchanged = current.as_ref().map(|(id, _)| places.unchanged(&place, id)).unwrap_or_default();
-        let seen = Seen { unchanged, dead: false, length: self.settings.lease };
+        let seen = Seen { unchanged, length: self.settings.lease, ..Seen::default() };
         let turn = lock::take(environment, run, current.as_ref().map(|(_, l)| l), known.as_ref(), seen)?;
         if self.context.permit().is_none() {
             return Ok(said(format!("would lock {environment} for {run}")));
@@ -309,75 +308,4 @@ pub fn fetch(remote: &Remote, like: &str) -> Result<Answer, Failure> {
         names.push(record.run);
     }
     Ok(Answer::new(names.join("\n"), json!(names)))
-}
-
-/// Closes a run that nobody goes on with.
-pub fn abandon(context: &Context, settings: &Settings, run: &str, reason: &str) -> Result<Answer, Failure> {
-    let name = Path::new(run).file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
-    let remote = Remote::open(context, settings)?;
-    let places = Places::open(&remote.own)?;
-    let index = remote.look()?;
-    let theirs =
-        index.records().find(|(_, record)| record.run == name).map(|(tip, record)| (tip.id.clone(), record));
-    let ours = places.run(&name, false).record().filter(|record| record.run == name);
-    let newest = match (&theirs, ours) {
-        (Some((_, theirs)), Some(ours)) if ours.serial > theirs.serial => Some(ours),
-        (Some((_, theirs)), _) => Some(theirs.clone()),
-        (None, ours) => ours,
-    };
-    let Some(mut record) = newest else {
-        return Err(Failure::usage("run", format!("there is no run {name}: rilis-status lists them")));
-    };
-    if record.is_over() {
-        return Ok(said(format!("{name} is closed already")));
-    }
-    let _hand = places
-        .hand(&name)?
-        .ok_or_else(|| Failure::temporary("at-work", format!("somebody is at work in {name}")))?;
-    let scope = Scope::new(&record.product, &record.environment);
-    let lock = index.tip(&Name::Lock(scope.clone())).and_then(|tip| Lock::parse(&tip.message));
-    if lock.is_some_and(|lock| lock.held && lock.run == name) && !places.is_ours(&name) {
-        let next = lock::unlock(&record.environment);
-        return Err(
-            Failure::refused("at-work", format!("{name} has the lock of {}", record.environment)).next(next)
-        );
-    }
-    let Some(permit) = context.permit() else { return Ok(said(format!("would close {name}: {reason}"))) };
-    record.close(State::Abandoned, Timestamp::now());
-    record.last =
-        Some(crate::record::Last { step: "abandon".into(), said: reason.to_owned(), ..Default::default() });
-    close(&remote, &places, &permit, &record, theirs.map(|(id, _)| id), scope)?;
-    let mut sentence = format!("{name} is closed: {reason}");
-    if record.is_paused() {
-        let off = crate::status::maintenance_off(&record.environment);
-        sentence.push_str(&format!(
-            "; it has stopped what customers write, and nobody but you allows it again: {off}"
-        ));
-    }
-    Ok(said(sentence))
-}
-
-fn close(
-    remote: &Remote,
-    places: &Places,
-    permit: &step::Permit,
-    record: &Record,
-    before: Option<String>,
-    scope: Scope,
-) -> Result<(), Failure> {
-    let folder = places.run(&record.run, false);
-    folder.make()?;
-    folder.save(record)?;
-    let files = match &before {
-        Some(id) => remote.documents(id)?,
-        None => Vec::new(),
-    };
-    let message = format!("run {}: abandoned\n\n{}\n", record.run, step::redact(&record.line()));
-    let draft = Draft { name: Name::Run(scope, record.run.clone()), before, message, files };
-    match remote.put(permit, &[draft])? {
-        (Pushed::Done, _) => Ok(()),
-        (Pushed::Lost, _) => {
-            Err(Failure::temporary("written-elsewhere", "the run was written from elsewhere; run it again"))
-        }
-    }
 }

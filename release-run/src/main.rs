@@ -1,5 +1,6 @@
 //! Keeps a run: its locks, its documents on the release remote, and what runs again when it goes on; so that nothing lives on one laptop.
 
+mod abandon;
 mod args;
 mod claim;
 mod client;
@@ -160,7 +161,7 @@ fn by_hand(context: &Context, command: &Command) -> Result<Answer, Failure> {
         Command::Lift { reason } => hand(context.environment()?)?.hold(false, reason),
         Command::Fetch { like } => hand::fetch(&Remote::open(context, &settings)?, like),
         Command::Probe => hand::probe(context, &Remote::open(context, &settings)?),
-        Command::Abandon { run, reason } => hand::abandon(context, &settings, run, reason),
+        Command::Abandon { run, reason } => abandon::abandon(context, &settings, run, reason),
         _ => Err(Failure::bug("a command that nobody carries out")),
     }
 }
@@ -179,7 +180,7 @@ fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
     let (theirs, refused) = remote.evidence(&index, None)?;
     for (_, record) in theirs {
         match runs.iter_mut().find(|known| known.run == record.run) {
-            Some(known) if known.serial < record.serial => *known = record,
+            Some(known) if record.supersedes(known) => *known = record,
             Some(_) => {}
             None => runs.push(record),
         }
@@ -193,6 +194,7 @@ fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
         last,
         unseen: unseen.as_ref(),
         dead,
+        owed: places.owed(),
         refused,
     };
     Ok(picture.show(Timestamp::now()))

@@ -189,6 +189,16 @@ impl Record {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Whether of two copies of a run this one counts: it was written later, or somebody has closed it since.
+    pub fn supersedes(&self, known: &Record) -> bool {
+        self.serial > known.serial || (self.state == State::Abandoned && !known.is_over())
+    }
+
+    /// Whether it has changed nothing, of any kind.
+    pub fn is_harmless(&self) -> bool {
+        !self.changes.iter().any(Change::counts)
+    }
+
     /// Whether it is over, one way or another.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Finished | State::Abandoned)

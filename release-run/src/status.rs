@@ -16,6 +16,8 @@ use crate::remote::Index;
 struct Place {
     lock: Option<Lock>,
     hold: Option<Hold>,
+    /// What lies in the place of the lock or the hold is none.
+    strange: bool,
     runs: Vec<Record>,
 }
 
@@ -31,6 +33,8 @@ pub struct Picture<'a> {
     pub unseen: Option<&'a Failure>,
     /// Runs of this clone whose keeper is gone, although the lock is still theirs.
     pub dead: Vec<String>,
+    /// Runs of this clone that are not on the remote, each with the hold that it wanted.
+    pub owed: Vec<(String, Option<String>)>,
     /// Runs on the remote that are not signed by anybody who may, where that is needed.
     pub refused: usize,
 }
@@ -92,11 +96,21 @@ impl Picture<'_> {
             lines.push(format!("{name}: {sentence}"));
             value["way_back"] = back;
         }
-        if let Some(record) = place.runs.iter().find(|record| record.is_paused()) {
+        if let Some(record) = paused(place) {
             let since = record.fact("maintenance").map(|at| format!(" since {at}")).unwrap_or_default();
-            lines.push(format!("{name}: nobody can write{since}, for {}", record.run));
-            lines.push(format!("  next: {}", maintenance_off(&record.environment)));
-            value["maintenance"] = json!({ "run": record.run, "since": record.fact("maintenance") });
+            let run = &record.run;
+            lines.push(format!("{name}: by {run} customers cannot write{since}, and it has not allowed it again; look: maintenance --env {name}"));
+            if record.is_over() {
+                // One that goes on allows it itself, when the right build runs.
+                lines.push(format!("  next: {}", maintenance_off(&record.environment)));
+            }
+            value["maintenance"] = json!({ "run": run, "since": record.fact("maintenance") });
+        }
+        for (run, hold) in self.owed.iter().filter(|(run, _)| place.runs.iter().any(|r| r.run == *run)) {
+            let not_held = if hold.is_some() { ", and NOT on hold although it should be" } else { "" };
+            lines.push(format!(
+                "{name}: {run} is not on the remote{not_held}: the next run from this clone sees to it"
+            ));
         }
         let mut over_taken = false;
         for record in place.runs.iter().take(self.last) {
@@ -117,10 +131,14 @@ impl Picture<'_> {
         for tip in &self.index.tips {
             match &tip.name {
                 Name::Lock(scope) if ours(scope) => {
-                    places.entry(scope.environment.clone()).or_default().lock = Lock::parse(&tip.message);
+                    let place = places.entry(scope.environment.clone()).or_default();
+                    place.lock = Lock::parse(&tip.message);
+                    place.strange |= place.lock.is_none();
                 }
                 Name::Hold(scope) if ours(scope) => {
-                    places.entry(scope.environment.clone()).or_default().hold = Hold::parse(&tip.message);
+                    let place = places.entry(scope.environment.clone()).or_default();
+                    place.hold = Hold::parse(&tip.message);
+                    place.strange |= place.hold.is_none();
                 }
                 _ => {}
             }
@@ -153,6 +171,9 @@ fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value
             lines.push(format!("{name}: locked by {}{job} for {}{since}", lock.who, lock.run));
             value["lock"] = json!({ "run": lock.run, "holder": lock.who.holder, "host": lock.who.host, "expires": lock.expires.to_string(), "generation": lock.generation });
         }
+        None if place.strange => {
+            lines.push(format!("{name}: what is in the place of the lock or the hold cannot be read: who is at work is unknown (release-run unlock, or lift)"));
+        }
         None => lines.push(format!("{name}: nobody is at work")),
     }
     if let Some(hold) = place.hold.as_ref().filter(|h| h.on) {
@@ -161,6 +182,13 @@ fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value
             json!({ "since": hold.since.to_string(), "by": hold.who.holder, "reason": hold.reason });
     }
     (lines, value)
+}
+
+/// The run that has stopped what customers write and not allowed it again, unless another one has changed since what they see.
+fn paused(place: &Place) -> Option<&Record> {
+    let mut newest =
+        place.runs.iter().take_while(|run| run.is_paused() || !run.changed_customers() || !run.is_over());
+    newest.find(|run| run.is_paused())
 }
 
 /// The run that has changed last what customers see.

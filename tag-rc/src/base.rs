@@ -25,8 +25,21 @@ pub struct Base {
     pub tag: Tag,
     /// How it is known that this one runs: one sentence.
     pub why: String,
+    /// Production was asked what it runs.
+    pub is_seen: bool,
     /// What production calls what it runs, where that is no final of the remote. The base is then a guess.
     pub no_final: Option<String>,
+}
+
+impl Base {
+    /// That nobody has asked what runs, if it is so: after a rollback that is another one than the tags say.
+    fn doubt(&self) -> &'static str {
+        if self.is_seen {
+            ""
+        } else {
+            ", and nobody has asked what runs: after a rollback rilis-hotfix -n does"
+        }
+    }
 }
 
 /// How a commit is built on its base.
@@ -223,9 +236,10 @@ impl Built {
         }
         if !self.lost.is_empty() {
             let message = format!(
-                "{branch} is not built on {tag}: it lacks {}, and a hotfix fixes what is in production ({}); build it on {tag}, {or}",
+                "{branch} is not built on {tag}: it lacks {}, and a hotfix fixes what is in production ({}{}); build it on {tag}, {or}",
                 counted(self.lost.len()),
-                base.why
+                base.why,
+                base.doubt()
             );
             let failure =
                 listed(self.lost.iter()).into_iter().fold(Failure::refused(REASON, message), Failure::cause);
@@ -380,6 +394,7 @@ mod tests {
             version: Version::new(1, 2, 0),
             tag,
             why: "production runs 1.2.0".into(),
+            is_seen: true,
             no_final: no_final.map(str::to_owned),
         }
     }

@@ -35,7 +35,11 @@ pub fn go_on(
     if !settings.public_urls.is_empty() {
         run.set("urls", &settings.public_urls)?;
     }
-    if elsewhere && since != replaces.deployed_at && since.as_deref() != incident_at {
+    let known = incident_at.or(replaces.deployed_at.as_deref());
+    if let (None, Some(at)) = (&since, known) {
+        // Without it any snapshot would do, also one that has the wrong data in it.
+        run.set("incident_at", at)?;
+    } else if elsewhere && since != replaces.deployed_at && since.as_deref() != incident_at {
         let message = format!(
             "this run says that the data is wrong since {}, which is not when its deployment began: say so again with --incident-at TIME",
             since.as_deref().unwrap_or("an unknown time")

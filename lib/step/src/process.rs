@@ -74,6 +74,14 @@ pub trait Program: clap::Parser {
     fn check(&self, context: &Context) -> Result<Answer, Failure>;
 }
 
+/// A step that a signal has ended below a keeper is gone on with by its runbook: another command would leave the run behind.
+fn within_a_run(mut failure: Failure) -> Failure {
+    if failure.is_interrupted() && std::env::var_os(crate::keeper::VARIABLE).is_some() {
+        failure.next = None;
+    }
+    failure
+}
+
 /// Runs a program. This is the whole `main` of every step.
 pub fn main<P: Program>() -> ExitCode {
     if let Some(page) = crate::manual::page(command::<P>(), std::env::args_os().skip(1)) {
@@ -234,7 +242,7 @@ impl<P: Program> Process<'_, P> {
                 context.plan = document.is_plan();
                 let mut run = Run { context, document, planned: Vec::new() };
                 let result = self.prepare(&mut run).and_then(|()| caught(|| self.program.run(&mut run)));
-                (run, result)
+                (run, result.map_err(within_a_run))
             }
         };
         let planned = std::mem::take(&mut run.planned);

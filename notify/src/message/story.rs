@@ -3,7 +3,7 @@
 
 use facts::Loss;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use step::{Document, Procedure};
 
@@ -38,8 +38,12 @@ pub struct Story {
     pub error: Option<Problem>,
     pub next: Option<String>,
     pub loss: Option<Loss>,
+    /// The restore of another run since the bad deployment, where this one has brought nothing back.
+    pub brought_back: Option<BroughtBack>,
     /// A rollback that was done and has no `loss`.
     pub untouched_data: bool,
+    /// Since when customers cannot write, if they cannot.
+    pub closed_since: Option<String>,
     /// The version before, and the snapshot: what a rollback would go back to.
     pub previous: Option<String>,
     pub snapshot: Option<String>,
@@ -81,6 +85,14 @@ pub struct Problem {
     pub whole: Option<String>,
 }
 
+/// The restore of another run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BroughtBack {
+    pub taken_at: String,
+    pub at: String,
+    pub kept_in: String,
+}
+
 /// A step's record.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
@@ -117,6 +129,10 @@ impl Story {
             error: problem(document),
             next: failure(document, "next").map(|next| cut(next, 6, 600)),
             untouched_data: rollback && failed.is_none() && loss.is_none(),
+            brought_back: brought_back(document).filter(|_| rollback && failed.is_none() && loss.is_none()),
+            closed_since: fact(document, "maintenance")
+                .filter(|_| fact(document, "maintenance_over").is_none())
+                .map(str::to_owned),
             previous: before.filter(|_| !rollback).map(|version| cut(version, 1, 40)),
             snapshot: within(document, "snapshot", "id").filter(|_| !rollback).map(|id| cut(id, 1, 80)),
             changes: entries.iter().take(CHANGES).filter(|_| good).map(|e| cut(e, 1, 180)).collect(),
@@ -177,6 +193,14 @@ fn wanted(document: &Document) -> Option<String> {
 fn candidate(document: &Document) -> Option<&str> {
     let (tag, version) = (fact(document, "tag")?, fact(document, "version").unwrap_or_default());
     (tag.trim_start_matches('v') != version).then_some(tag)
+}
+
+/// One from before the bad deployment is of another story.
+fn brought_back(document: &Document) -> Option<BroughtBack> {
+    let found: BroughtBack = typed(document, "brought_back")?;
+    let at: Timestamp = found.at.parse().ok()?;
+    let since = within(document, "replaces", "deployed_at").and_then(|text| text.parse::<Timestamp>().ok());
+    since.is_none_or(|since| at >= since).then_some(found)
 }
 
 fn live(document: &Document, failed: bool, before: Option<&str>) -> Option<Live> {

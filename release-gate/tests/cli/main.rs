@@ -152,8 +152,28 @@ fn what_the_database_has_and_neither_build_is_not_passed_over() {
     let (code, reason, said) = data(&["1_orders.sql", "20261124090000", "20261125090000"]);
     assert_eq!((code, reason), (1, json!("data-unclear")), "{said}");
     assert!(said.contains("20261125090000 was applied, which neither of the two builds has"), "{said}");
+    // Also where the table does not name all of the previous build's: it calls them as git does.
+    let (code, reason, said) = data(&["20261124090000", "20261125090000"]);
+    assert_eq!((code, reason), (1, json!("data-unclear")), "{said}");
     // Numbers and descriptions of other columns are no migrations.
     assert_eq!(data(&["1_orders.sql", "20261124090000", "17", "a description", "3_x"]).0, 0);
+}
+
+/// Data goes back with a build, whoever decides that it must.
+#[test]
+fn where_the_build_runs_already_the_data_does_not_go_back_alone() {
+    let product = Product::new();
+    product.release("1.3.0", &[("db/migrations/3_price.sql", DESTRUCTIVE)]);
+    let mut document = Product::document("1.3.0", jiff::Timestamp::now());
+    document["facts"]["image"] = json!("r.example/shop:1.1.4");
+    document["facts"]["replaces"] = json!({ "version": "1.3.0", "image": "r.example/shop:1.1.4" });
+    for args in [&["data"][..], &["data", "--database", "restore"]] {
+        let (code, went, said) = exchange(&mut product.command(args), Some(&document));
+        assert_eq!((code, &went["failure"]["reason"]), (1, &json!("no-build")), "{said}");
+        assert!(said.contains("db-restore recovery-point --env production"), "{said}");
+    }
+    let keep = ["data", "--database", "keep", "--although", "it is right"];
+    assert_eq!(exchange(&mut product.command(&keep), Some(&document)).0, 0);
 }
 
 #[test]

@@ -5,22 +5,19 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use step::{Acted, Context, Failure, Permit, Procedure, Voice};
+use step::{Context, Failure, Procedure, Voice};
 
 use super::folder::{Folder, Hand, Places};
-use super::shore::{self, Shore};
+use super::lockup::job;
+use super::shore::Shore;
 use super::{Of, Order};
 use crate::args::Settings;
-use crate::lock::entry::{Hold, Lock};
-use crate::lock::{self, Lease, Seen, Turn as LockTurn, lease};
-use crate::names::{self, Name, Scope};
+use crate::names::{self, Scope};
 use crate::plan::Trust;
-use crate::record::{FILE_LIMIT, Holder, Record, State};
-use crate::remote::{Draft, Index, Pushed, Remote};
+use crate::record::{Holder, Record, State};
+use crate::remote::{Index, Remote};
 use crate::resume::{self, Turn, Wanted};
 
-/// How often a lock is looked at again after somebody else was faster.
-const ATTEMPTS: usize = 3;
 /// How often a lock that is waited for is looked at.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -126,103 +123,19 @@ impl Begin<'_> {
         Ok(Beginning::Run(Box::new(begun)))
     }
 
-    /// What a plan is about: the run that would be gone on with, or a new one; and what would be in the way.
-    fn planned(&self, turn: &Turn, wanted: &Wanted, now: Timestamp) -> (Record, Trust) {
-        match turn {
-            Turn::Resume(run) => {
-                self.voice.say(&format!("without -n this goes on with runs/{}", run.run));
-                return ((*run).clone(), self.trust(run));
-            }
-            Turn::EndedBefore(done) => {
-                let run = &done.run;
-                self.voice.say(&format!(
-                    "runs/{run} is finished, so that there is nothing to do: this is what --again would do"
-                ));
-            }
-            Turn::RolledBackSince { done, by } => self.refused_without_plan(&rolled_back(done, by)),
-            Turn::Unfinished(run) => self.refused_without_plan(&unfinished(run)),
-            Turn::New | Turn::Instead(_) => {}
-        }
-        (self.opened(wanted, now), Trust::Own)
-    }
-
-    fn refused_without_plan(&self, failure: &Failure) {
-        self.voice.warn(&format!("without -n this is refused: {}", failure.message));
-    }
-
-    /// A run that went without the remote is stored, and the hold that it wanted is set; whether anything was.
-    fn settle_owed(&self, index: &Index) -> Result<bool, Failure> {
-        let scope = Scope::new(&self.product, &self.environment);
-        let Some(permit) = self.context.permit() else { return Ok(false) };
-        let mut settled = false;
-        for (run, reason) in self.places.owed() {
-            let folder = self.places.run(&run, false);
-            let fits = |r: &Record| Scope::new(&r.product, &r.environment) == scope;
-            let Some(record) = folder.record().filter(fits) else { continue };
-            let place = Name::Run(scope.clone(), run.clone());
-            let mut drafts =
-                vec![shore::stored(&record, &folder, index.tip(&place).map(|tip| &tip.id), place.clone())?];
-            let hold = reason.filter(|_| self.held(index).is_none_or(|held| !held.on));
-            if let Some(reason) = &hold {
-                let name = Name::Hold(scope.clone());
-                let before = index.tip(&name).map(|tip| tip.id.clone());
-                let message = Hold::now(true, self.remote.who.clone(), reason).message(&self.environment);
-                drafts.push(Draft { name, before, message, files: Vec::new() });
-            }
-            if let (Pushed::Done, _) = self.remote.put(&permit, &drafts)? {
-                self.places.settled(&run);
-                settled = true;
-                let held = hold.map(|reason| format!(", and {} is on hold: {reason}", self.environment));
-                self.voice.say(&format!(
-                    "runs/{run}, which went without the remote, is stored{}",
-                    held.unwrap_or_default()
-                ));
-            }
-        }
-        Ok(settled)
-    }
-
-    /// A run that changes nothing, and of which nothing is kept but for people to read: a plan, or one that `ended` elsewhere.
-    fn aside(&self, record: Record, index: &Index, trust: Trust, ended: bool) -> Result<Begun, Failure> {
-        let folder = self.places.run(&record.run, true);
-        folder.clear();
-        folder.make()?;
-        if record.serial > 0 && !ended {
-            self.copy(&record, &folder, index)?;
-        }
-        folder.save(&record)?;
-        self.places.prune_plans();
-        let (hand, shore, proof, all) = (None, None, 0, Vec::new());
-        Ok(Begun { record, folder, hand, shore, proof, all, trust, ended })
-    }
-
-    /// The documents of a run that a plan would go on with.
-    fn copy(&self, record: &Record, to: &Folder, index: &Index) -> Result<(), Failure> {
-        let ours = self.places.run(&record.run, false);
-        if self.is_newest_here(record) {
-            for name in ours.documents() {
-                if let Some(text) = super::folder::read(&ours.path().join(&name), FILE_LIMIT) {
-                    to.write(&name, text.as_bytes())?;
-                }
-            }
-            return Ok(());
-        }
-        self.bring(record, to, index)
-    }
-
     /// Whether what a run says of itself is ours to believe: it ended here, or it is signed.
     fn is_believed(&self, record: &Record) -> bool {
         self.settings.signing.is_some() || self.places.has_ended_here(&record.run)
     }
 
     /// Whether nobody has written more of a run than what lies here.
-    fn is_newest_here(&self, record: &Record) -> bool {
+    pub(super) fn is_newest_here(&self, record: &Record) -> bool {
         self.places.run(&record.run, false).record().is_some_and(|ours| ours.serial >= record.serial)
     }
 
     /// How far the documents of a run that goes on are believed: of one that was begun elsewhere, and only gone on with here, they are
     /// still another machine's; and so are those that came since from elsewhere.
-    fn trust(&self, record: &Record) -> Trust {
+    pub(super) fn trust(&self, record: &Record) -> Trust {
         match record.procedure {
             _ if record.serial == 0 => Trust::Own,
             _ if self.places.is_begun_here(&record.run) && self.is_newest_here(record) => Trust::Own,
@@ -258,7 +171,7 @@ impl Begin<'_> {
     }
 
     /// All runs that may be believed; of two copies the newer one. What lies here and was not begun here may have been committed.
-    fn known(&self, index: &Index) -> Result<Vec<Record>, Failure> {
+    pub(super) fn known(&self, index: &Index) -> Result<Vec<Record>, Failure> {
         let scope = Scope::new(&self.product, &self.environment);
         let (theirs, refused) = self.remote.evidence(index, Some(&scope))?;
         if refused > 0 {
@@ -268,7 +181,7 @@ impl Begin<'_> {
         all.retain(|record| self.settings.signing.is_none() || self.places.is_ours(&record.run));
         for (_, record) in theirs {
             match all.iter_mut().find(|known| known.run == record.run) {
-                Some(known) if known.serial < record.serial => *known = record,
+                Some(known) if record.supersedes(known) => *known = record,
                 Some(_) => {}
                 None => all.push(record),
             }
@@ -276,7 +189,7 @@ impl Begin<'_> {
         Ok(all)
     }
 
-    fn wanted(&self) -> Wanted {
+    pub(super) fn wanted(&self) -> Wanted {
         Wanted {
             product: self.product.clone(),
             environment: self.environment.clone(),
@@ -288,12 +201,12 @@ impl Begin<'_> {
         }
     }
 
-    fn holder(&self) -> Holder {
+    pub(super) fn holder(&self) -> Holder {
         let who = &self.remote.who;
         Holder { name: who.holder.clone(), host: who.host.clone(), job: job() }
     }
 
-    fn opened(&self, wanted: &Wanted, now: Timestamp) -> Record {
+    pub(super) fn opened(&self, wanted: &Wanted, now: Timestamp) -> Record {
         // Two machines may begin in the same second: four random digits tell their runs apart.
         let random = RandomState::new().hash_one(now.as_nanosecond()).to_le_bytes();
         let name = names::run(now, u16::from_le_bytes([random[0], random[1]]), &wanted.key());
@@ -301,7 +214,7 @@ impl Begin<'_> {
     }
 
     /// Nothing goes on with this run any more.
-    fn leave(&self, old: &Record) -> Result<(), Failure> {
+    pub(super) fn leave(&self, old: &Record) -> Result<(), Failure> {
         let mut old = old.clone();
         old.close(State::Abandoned, Timestamp::now());
         let folder = self.places.run(&old.run, false);
@@ -383,7 +296,7 @@ impl Begin<'_> {
     }
 
     /// Another machine's documents; what is here is left as it is, unless the remote's run has come further.
-    fn bring(&self, record: &Record, folder: &Folder, index: &Index) -> Result<(), Failure> {
+    pub(super) fn bring(&self, record: &Record, folder: &Folder, index: &Index) -> Result<(), Failure> {
         let found = index.records().find(|(_, theirs)| theirs.run == record.run);
         let Some((tip, theirs)) = found else { return Ok(()) };
         if self.settings.signing.is_some() && !self.remote.accepted(&[&tip.id])?.contains(&tip.id) {
@@ -397,171 +310,6 @@ impl Begin<'_> {
         }
         Ok(())
     }
-
-    /// The environment's lock on the remote, with the run's first entry, in one push.
-    fn acquire(&self, record: &Record, folder: &Folder, index: &Index) -> Result<(Shore, u64), Failure> {
-        let permit = self.context.permit().ok_or_else(|| Failure::bug("a plan takes no lock"))?;
-        let file = self.places.lease(&record.run);
-        let known = lease::read(&file)?.filter(|k| k.run == record.run);
-        let mut newer = None;
-        let mut attempts = 0;
-        loop {
-            let index = newer.as_ref().unwrap_or(index);
-            match self.turn(record, index, known.as_ref()) {
-                Ok((turn, shore)) => {
-                    if let Some((shore, proof)) =
-                        self.take(&permit, record, folder, (&turn, shore), known.as_ref())?
-                    {
-                        return Ok((shore, proof));
-                    }
-                    attempts += 1;
-                    if attempts == ATTEMPTS {
-                        let message = format!("{} changes hands too fast; run it again", self.environment);
-                        return Err(Failure::temporary("locked", message));
-                    }
-                }
-                Err(failure) => return Err(failure),
-            }
-            newer = Some(self.remote.look()?);
-        }
-    }
-
-    /// The hold of the environment, if there is one.
-    fn held(&self, index: &Index) -> Option<Hold> {
-        let hold = index.tip(&Name::Hold(Scope::new(&self.product, &self.environment)));
-        let old = index.tip(&Name::OldHold(names::component(&self.environment)));
-        hold.or(old).and_then(|tip| Hold::parse(&tip.message))
-    }
-
-    /// A plan takes no lock, and says what would be in the way of one.
-    fn forewarn(&self, index: &Index) {
-        if !self.order.despite_hold
-            && self.order.lift_hold.is_none()
-            && let Err(failure) = lock::hold(&self.environment, self.held(index).as_ref())
-        {
-            self.voice.warn(&format!("without -n this is refused: {}", failure.message));
-        }
-        let lock = index.tip(&Name::Lock(Scope::new(&self.product, &self.environment)));
-        if let Some(lock) = lock.and_then(|tip| Lock::parse(&tip.message)).filter(|lock| lock.held) {
-            let (environment, run) = (&self.environment, &lock.run);
-            self.voice.warn(&format!("{} is at work in {environment} now, with {run}", lock.who));
-        }
-    }
-
-    /// Whether the lock may be had, and what would be pushed.
-    fn turn(
-        &self,
-        record: &Record,
-        index: &Index,
-        known: Option<&Lease>,
-    ) -> Result<(LockTurn, Shore), Failure> {
-        let scope = Scope::new(&self.product, &self.environment);
-        lock::place::readable(index, &scope, &self.environment)?;
-        let hold = index.tip(&Name::Hold(scope.clone()));
-        let held = self.held(index);
-        if !self.order.despite_hold && self.order.lift_hold.is_none() {
-            lock::hold(&self.environment, held.as_ref())?;
-        }
-        let old = Name::OldLock(names::component(&self.environment));
-        if let Some(old) = index.tip(&old) {
-            let lock = Lock::parse(&old.message).filter(|lock| lock.held);
-            lock::take(
-                &self.environment,
-                &record.run,
-                lock.as_ref(),
-                None,
-                self.seen(&old.id, lock.as_ref(), &scope),
-            )?;
-        }
-        let tip = index.tip(&Name::Lock(scope.clone()));
-        let current = tip.and_then(|tip| Lock::parse(&tip.message));
-        let seen = tip.map(|tip| self.seen(&tip.id, current.as_ref(), &scope)).unwrap_or_default();
-        let turn = lock::take(&self.environment, &record.run, current.as_ref(), known, seen)?;
-        if let (LockTurn::Take { over: Some(over), .. }, true) = (&turn, seen.dead) {
-            self.voice.say(&format!("gave back the lock of runs/{over}, which died"));
-        } else if let LockTurn::Take { over: Some(over), .. } = &turn {
-            self.voice.warn(&format!("the time of {over} was over: nobody has renewed its lock"));
-        }
-        let run = index.tip(&Name::Run(scope.clone(), record.run.clone()));
-        let lift = self.order.lift_hold.as_ref().filter(|_| held.as_ref().is_some_and(|h| h.on));
-        let who = self.remote.who.clone();
-        let shore = Shore {
-            environment: self.environment.clone(),
-            who: who.clone(),
-            length: self.settings.lease.as_secs().max(1),
-            job: job(),
-            lease: self.leased(record, &turn, known),
-            since: Timestamp::now(),
-            lock: tip.map(|tip| tip.id.clone()),
-            run: run.map(|tip| tip.id.clone()),
-            hold: hold.map(|tip| tip.id.clone()),
-            held: held.filter(|hold| hold.on),
-            wish: lift.map(|reason| Hold::now(false, who, reason)),
-            scope,
-        };
-        Ok((turn, shore))
-    }
-
-    fn leased(&self, record: &Record, turn: &LockTurn, known: Option<&Lease>) -> Lease {
-        match (turn, known) {
-            (LockTurn::Renew, Some(known)) => known.clone(),
-            (turn, _) => {
-                let generation = if let LockTurn::Take { generation, .. } = turn { *generation } else { 1 };
-                let token = format!("{:016x}", RandomState::new().hash_one(Timestamp::now().as_nanosecond()));
-                Lease { environment: self.environment.clone(), run: record.run.clone(), token, generation }
-            }
-        }
-    }
-
-    fn seen(&self, entry: &str, current: Option<&Lock>, scope: &Scope) -> Seen {
-        let length = self.settings.lease;
-        let Some(lock) = current.filter(|lock| lock.held) else { return Seen { length, ..Seen::default() } };
-        let noted = |run: &String| lease::read(&self.places.lease(run)).ok().flatten();
-        let ours = |run: &String| noted(run).is_some_and(|l| l.token == lock.lease);
-        let dead = self.places.leases().iter().any(|run| ours(run) && self.places.is_dead(run));
-        let unchanged = self.places.unchanged(&format!("{}-{}", scope.product, scope.environment), entry);
-        Seen { unchanged, dead, length }
-    }
-
-    /// The note of the lease is written before the lock: a run that is killed in between finds its own lock again.
-    fn take(
-        &self,
-        permit: &Permit,
-        record: &Record,
-        folder: &Folder,
-        (_, mut shore): (&LockTurn, Shore),
-        known: Option<&Lease>,
-    ) -> Result<Option<(Shore, u64)>, Failure> {
-        let file = self.places.lease(&record.run);
-        lease::write(&file, &shore.lease, true)?;
-        let wish = shore.wish.take();
-        let drafts = shore.drafts(record, folder, true)?;
-        let proof = step::keeper::now();
-        let put = self.remote.put(permit, &drafts);
-        match (&put, known) {
-            (Ok((Pushed::Done, ids)), _) => {
-                shore.moved(ids);
-                shore.wish = wish;
-                return Ok(Some((shore, proof)));
-            }
-            (Err(failure), _) if failure.acted == Acted::Unknown => {}
-            // It was never ours: nothing may look as if it had been.
-            (_, None) => lease::remove(&file)?,
-            (_, Some(known)) => lease::write(&file, known, false)?,
-        }
-        put.map(|_| None)
-    }
-}
-
-/// The address of the CI job that we are.
-fn job() -> Option<String> {
-    let of = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let github = || {
-        let (server, repository, run) =
-            (of("GITHUB_SERVER_URL")?, of("GITHUB_REPOSITORY")?, of("GITHUB_RUN_ID")?);
-        Some(format!("{server}/{repository}/actions/runs/{run}"))
-    };
-    of("CI_JOB_URL").or_else(github).map(|text| step::plain_line(&text))
 }
 
 /// Whether a rollback can go back from a run that a person has named: said before one is opened, and anybody is told.
@@ -588,7 +336,7 @@ fn can_be_left(named: &str, all: &[Record]) -> Result<(), Failure> {
     }
 }
 
-fn rolled_back(done: &Record, by: &Record) -> Failure {
+pub(super) fn rolled_back(done: &Record, by: &Record) -> Failure {
     let message = format!(
         "runs/{} is finished, and was rolled back by runs/{}: to do it once more say --again --lift-hold REASON",
         done.run, by.run
@@ -610,10 +358,10 @@ fn rolled_back_elsewhere(done: &Record) -> Failure {
     ])
 }
 
-fn unfinished(run: &Record) -> Failure {
+pub(super) fn unfinished(run: &Record) -> Failure {
     let message = format!(
-        "runs/{} has changed something and is not at its end: go on with it first (without --of, or with its own)",
-        run.run
+        "runs/{} has changed something and is not at its end: go on with it first (without --of, or with its own), or close it (rilis-abandon {} REASON)",
+        run.run, run.run
     );
     Failure::refused("unfinished", message)
 }

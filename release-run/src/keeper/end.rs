@@ -94,6 +94,10 @@ impl Session<'_> {
     }
 
     fn said(&self, code: u8) {
+        if self.record.is_paused() && !self.plan {
+            let off = crate::status::maintenance_off(&self.record.environment);
+            self.keeper.voice.warn(&format!("customers cannot write: this run goes on and allows it again when the right build runs, or a person does ({off})"));
+        }
         let shown = self.folder.shown();
         if self.ended {
             if self.complete {

@@ -1,9 +1,13 @@
 //! The keeper of a run: it lives as long as the run, has its locks, renews them while a step works, and at the end, whatever happened
 //! to the runbook, stores, unlocks, then tells.
 
+mod aside;
 mod begin;
+mod belief;
 mod end;
 pub mod folder;
+mod lockup;
+mod owed;
 mod pushes;
 mod session;
 mod shore;
@@ -105,7 +109,7 @@ pub fn exec(context: &Context, settings: &Settings, order: &Order) -> Result<Ans
     };
     crate::history::write(&begun.folder, &begun.all, &places)?;
     if begun.is_claimed() {
-        crate::claim::write(&begun.folder, &begun.record, &remote)?;
+        crate::claim::write(context, &begun.folder, &begun.record, &remote)?;
     }
     let keeper = Keeper { name: &name, voice: &voice, remote: &remote, places: &places };
     keeper.with_pushes(context.permit(), |turn| keeper.keep(begun, order, turn)).map(Answer::ended)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use signal_hook::consts::SIGKILL;
 use step::keeper::{Lent, now};
 use step::{Document, Failure};
@@ -14,23 +14,19 @@ use super::begin::Begun;
 use super::folder::{Folder, Hand};
 use super::shore::Shore;
 use super::{Keeper, Loop, signal_to};
-use crate::claim::{self, Verdict};
 use crate::lock::entry::Hold;
 use crate::plan::{self, Before, Decision, Proof, Stand, Trust, When};
 use crate::record::{Changes, FILE_LIMIT, Record};
 
-/// The facts with which a rollback opens its document: its first step holds them against the outside.
-const OBSERVED: &[&str] = &["version", "commit", "image", "incident_at", "replaces"];
-
 /// The step that is at work.
-struct AtWork {
-    connection: u64,
-    name: String,
-    file: String,
-    changes: Changes,
+pub(super) struct AtWork {
+    pub(super) connection: u64,
+    pub(super) name: String,
+    pub(super) file: String,
+    pub(super) changes: Changes,
     /// It looks whether what this run says of itself is so.
-    claim: bool,
-    pid: Option<u64>,
+    pub(super) claim: bool,
+    pub(super) pid: Option<u64>,
 }
 
 /// A run at work.
@@ -52,19 +48,21 @@ pub struct Session<'a> {
     pub(super) complete: bool,
     /// It was finished elsewhere, and is only looked at.
     pub(super) ended: bool,
-    trust: Trust,
+    pub(super) trust: Trust,
     /// What it says it has changed is in question.
-    claimed: bool,
+    pub(super) claimed: bool,
+    /// The steps that were done in this attempt.
+    pub(super) done_now: HashSet<String>,
     /// The hold that a run wants which goes without the remote.
     pub(super) owed: Option<String>,
     /// The ids of other runs' documents, which are none of this one's.
-    others: HashSet<String>,
+    pub(super) others: HashSet<String>,
     pub(super) came: Option<i32>,
     number: usize,
     /// The last document without a failure, and the newest of either kind; in this attempt.
     last: Option<String>,
     pub(super) newest: Option<String>,
-    at_work: Option<AtWork>,
+    pub(super) at_work: Option<AtWork>,
     torn: bool,
     stored_aside: bool,
     pub(super) tried: u64,
@@ -96,6 +94,7 @@ impl<'a> Session<'a> {
             ended,
             trust,
             claimed,
+            done_now: HashSet::new(),
             owed: None,
             others,
             came: None,
@@ -156,7 +155,7 @@ impl<'a> Session<'a> {
                 json!({ "code": code })
             }
             "did" => {
-                json!({ "yes": if word("name") == "torn" { self.torn } else { self.folder.did(word("name")) } })
+                json!({ "yes": if word("name") == "torn" { self.torn } else { self.did(word("name")) } })
             }
             "ended-before" => json!({ "yes": self.ended && self.complete }),
             "begun-here" => json!({ "yes": self.trust == Trust::Own }),
@@ -191,11 +190,11 @@ impl<'a> Session<'a> {
         true
     }
 
-    fn shown(&self, name: &str) -> String {
+    pub(super) fn shown(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn document(&self, name: &str) -> Option<Document> {
+    pub(super) fn document(&self, name: &str) -> Option<Document> {
         let text = super::folder::read(&self.folder.path().join(name), FILE_LIMIT)?;
         Document::parse_from(name, text.as_bytes()).ok()
     }
@@ -269,24 +268,6 @@ impl<'a> Session<'a> {
         reply
     }
 
-    /// The document of an attempt before, as far as it is believed.
-    fn own(&self, file: &str) -> Option<String> {
-        match self.trust {
-            Trust::Own | Trust::Agreed => Some(file.to_owned()),
-            Trust::HeldAgainst => self.bare(file, OBSERVED),
-            Trust::None => self.bare(file, &[]),
-        }
-    }
-
-    fn unproven(&self) -> String {
-        let holder = &self.record.holder;
-        let said = format!(
-            "{} on {} has finished this, by what {} says, and nothing here proves it: --again does it anew",
-            holder.name, holder.host, self.record.run
-        );
-        step::plain_line(&said)
-    }
-
     /// Why no step can begin now.
     fn refusal(&self, name: &str) -> Option<Value> {
         let code = match self.came {
@@ -295,69 +276,6 @@ impl<'a> Session<'a> {
             None => return None,
         };
         Some(json!({ "do": "stop", "code": code }))
-    }
-
-    /// A document that nobody vouches for, without everything that it says but these facts; its name. By its id what was made for it is
-    /// found again: one that is another run's, or older than this one, is none of ours.
-    fn bare(&self, file: &str, kept: &[&str]) -> Option<String> {
-        let document = self.document(file)?;
-        let is_older = document
-            .opened()
-            .parse::<Timestamp>()
-            .is_ok_and(|at| at.as_second() < self.record.opened.as_second());
-        if self.others.contains(document.id())
-            || is_older
-            || !crate::names::is_of(document.id(), self.record.opened)
-        {
-            return None;
-        }
-        let mut facts: Map<String, Value> = document
-            .facts()
-            .iter()
-            .filter(|(name, _)| kept.contains(&name.as_str()))
-            .map(|(n, v)| (n.clone(), v.clone()))
-            .collect();
-        facts.insert("product".into(), json!(self.record.product));
-        facts.insert("environment".into(), json!(self.record.environment));
-        let bare = json!({
-            "schema": document.to_value()["schema"], "id": document.id(), "procedure": self.record.procedure,
-            "opened": document.opened(), "mode": "apply", "steps": [], "facts": facts,
-        });
-        let name = "00-begun.json".to_owned();
-        self.folder.write(&name, bare.to_string().as_bytes()).ok().map(|()| name)
-    }
-
-    /// What another machine says it has changed: a step asks the outside, before anything goes on from it.
-    fn look_at_claim(&mut self, id: u64, name: String) -> Value {
-        if !self.claimed {
-            return json!({ "do": "done" });
-        }
-        let file = format!("00-{name}.json");
-        let output = self.shown(&format!("{file}.part"));
-        self.at_work =
-            Some(AtWork { connection: id, name, file, changes: Changes::No, claim: true, pid: None });
-        json!({ "do": "run", "plan": false, "input": null, "output": output })
-    }
-
-    /// What the outside says of it; the step's exit code.
-    fn heard_of_claim(&mut self, document: &Document) -> u8 {
-        match claim::verdict(document) {
-            Some(Verdict::Runs) if self.ended => self.complete = true,
-            Some(_) if self.ended => return 1,
-            Some(Verdict::Runs | Verdict::Deployed) => self.trust = Trust::Agreed,
-            Some(Verdict::Nothing) => {
-                let run = &self.record.run;
-                self.keeper.voice.say(&format!("{run} says that it has changed something, and nothing of it is there now: its steps are done again"));
-                // What was made for it then was of another time.
-                self.others.extend(self.record.document.take());
-                self.record.changes.clear();
-                self.record.facts.clear();
-                self.save();
-            }
-            None => return 65,
-        }
-        self.claimed = false;
-        0
     }
 
     fn refuse(&self) -> Value {
@@ -411,7 +329,7 @@ impl<'a> Session<'a> {
         !refused
     }
 
-    fn save(&self) {
+    pub(super) fn save(&self) {
         if let Err(failure) = self.folder.save(&self.record) {
             self.keeper.voice.warn(&failure.message);
         }
@@ -457,6 +375,9 @@ impl<'a> Session<'a> {
         }
         self.record.end(&name, &acted, Timestamp::now());
         self.save();
+        if code == 0 {
+            self.done_now.insert(name);
+        }
         if changes == Changes::Aside && !self.stored_aside && self.lost.is_none() && !turn.in_flight {
             self.stored_aside = true;
             self.push(turn);

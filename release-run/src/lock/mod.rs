@@ -40,6 +40,8 @@ pub struct Seen {
     pub unchanged: Duration,
     /// It is of a run that died on this machine.
     pub dead: bool,
+    /// It was taken once since, by a run that is known to have changed nothing.
+    pub harmless: bool,
     /// How long a lock lasts by our own settings.
     pub length: Duration,
 }
@@ -57,7 +59,9 @@ pub fn take(
         return Ok(Turn::Renew);
     }
     // Whoever had it in between may have changed what this run has seen.
-    if lock.run != run && known.is_some_and(|k| k.generation <= lock.generation) && !seen.dead {
+    let once = |k: &Lease| seen.harmless && lock.generation == k.generation + 1;
+    let between = known.is_some_and(|k| k.generation <= lock.generation && !once(k));
+    if lock.run != run && between && !seen.dead {
         let message = format!(
             "{} has been at work in {environment} since this run stopped, so what it saw is stale; begin again with --again",
             lock.run
@@ -151,8 +155,11 @@ mod tests {
     }
 
     fn may(run: &str, current: Option<&Lock>, known: Option<&Lease>, seconds: u64) -> Result<Turn, String> {
-        let seen =
-            Seen { unchanged: Duration::from_secs(seconds), dead: false, length: Duration::from_secs(300) };
+        let seen = Seen {
+            unchanged: Duration::from_secs(seconds),
+            length: Duration::from_secs(300),
+            ..Seen::default()
+        };
         take("production", run, current, known, seen).map_err(|f| f.reason.clone())
     }
 
@@ -182,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_dead_run_s_lock_is_taken_at_once() {
-        let seen = Seen { unchanged: Duration::ZERO, dead: true, length: Duration::from_secs(300) };
+        let seen =
+            Seen { unchanged: Duration::ZERO, dead: true, harmless: false, length: Duration::from_secs(300) };
         let turn = take("production", "b", Some(&held("a", "t", 4)), None, seen).expect("taken");
         assert_eq!(turn, Turn::Take { generation: 5, over: Some("a".into()) });
     }

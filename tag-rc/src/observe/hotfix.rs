@@ -28,7 +28,7 @@ impl Look<'_> {
             && let Some((version, tag)) = runs.find(self.remote)
         {
             let why = format!("production runs {}", runs.name());
-            return Ok((Some(Base { version, tag: tag.clone(), why, no_final: None }), aside));
+            return Ok((Some(Base { version, tag: tag.clone(), why, is_seen: true, no_final: None }), aside));
         }
         let branch = &self.settings.production;
         let tip = self.remote.heads.get(branch);
@@ -42,6 +42,7 @@ impl Look<'_> {
             why: format!("{} is the newest final on {branch}", tag.name),
             version,
             tag: tag.clone(),
+            is_seen: runs.is_some(),
             no_final: runs.map(|runs| runs.name().to_owned()),
         });
         Ok((base, aside))

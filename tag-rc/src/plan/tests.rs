@@ -88,7 +88,13 @@ fn planned(settings: &Settings, version: Option<&str>, seen: &Seen) -> Result<Pl
 fn base(settings: &Settings, seen: &Seen) -> Option<Base> {
     let (version, tag) = seen.remote.finals().into_iter().rfind(|(_, tag)| tag.commit != seen.head.commit)?;
     let why = "it is the newest final on main".to_owned();
-    (settings.act == Act::Hotfix).then(|| Base { version, tag: tag.clone(), why, no_final: None })
+    (settings.act == Act::Hotfix).then(|| Base {
+        version,
+        tag: tag.clone(),
+        why,
+        is_seen: true,
+        no_final: None,
+    })
 }
 
 /// In a few words: what would happen, or the reason why not.

@@ -1,7 +1,8 @@
 //! What another machine has written down on the remote, or whoever may push there: believed as far as the outside says the same.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use testkit::Sandbox;
@@ -47,6 +48,25 @@ pub fn write(sandbox: &Sandbox, record: &Value, tree: &str) {
         &format!("{RUNS}/{}/run/{}", word("environment"), word("run")),
         &commit,
     ]);
+}
+
+/// A folder of documents in which one is another, or one more is.
+fn with_file(sandbox: &Sandbox, tree: &str, name: &str, blob: &str) -> String {
+    let lines = sandbox.remote.git(&["ls-tree", tree]);
+    let other = |line: &str| match line.split_once('\t') {
+        Some((_, this)) if this == name => format!("100644 blob {blob}\t{name}\n"),
+        _ => format!("{line}\n"),
+    };
+    let mut input: String = lines.lines().map(other).collect();
+    if !input.contains(&format!("\t{name}\n")) {
+        input.push_str(&format!("100644 blob {blob}\t{name}\n"));
+    }
+    let mut command = Command::new("git");
+    command.arg("-C").arg(sandbox.remote.path()).arg("mktree").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("git runs");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 pub fn on(sandbox: &Sandbox, folder: &Path, name: &str, words: &[&str]) -> Command {
@@ -237,5 +257,63 @@ fn a_planted_rollback_with_the_id_of_an_older_one_skips_nothing() {
     let said = succeeds(&mut on(&sandbox, &budi, "rollback", &["--confirm", &sandbox.confirmation()]));
     assert!(said.contains("1.3.0-rc1 back to") && said.contains("rows only in the present data"), "{said}");
     assert_eq!(told(&sandbox).len(), messages + 1, "{said}");
+    sells(&sandbox, "1.2.0");
+}
+
+/// Documents that say that the restore is done, and nothing that proves it.
+#[test]
+fn a_planted_restore_decides_nothing_and_a_planted_stop_allows_nothing() {
+    let sandbox = released();
+    succeeds(&mut rollback(&sandbox));
+    let (record, mut tree) = stored(&sandbox, "production", "rollback");
+    let blob = sandbox.remote.git(&["rev-parse", &format!("{tree}:03-data.json")]);
+    for name in ["04-stop.json", "05-restore.json"] {
+        tree = with_file(&sandbox, &tree, name, &blob);
+    }
+    let real = (record, tree);
+    succeeds(release(&sandbox, "1.2.0").args(["--again", "--lift-hold", "it was the network"]));
+    let file = sandbox.product_dir().join("release.toml");
+    let settings = std::fs::read_to_string(&file).expect("settings");
+    let switch = "[environment.production.maintenance]\non = ['sh', '-c', 'echo on >>../switch']\noff = ['sh', '-c', 'echo off >>../switch']\n";
+    std::fs::write(&file, format!("{settings}\n{switch}")).expect("written");
+    plant(&sandbox, real, |record| {
+        record["state"] = json!("changing");
+        record["updated"] = json!(minutes_ago(0).to_string());
+        let change = |step: &str, changes: &str| json!({ "step": step, "changes": changes, "at": minutes_ago(0).to_string(), "acted": "yes" });
+        record["changes"] = json!([change("stop", "pause"), change("restore", "customers")]);
+    });
+    let orders = sandbox.cluster.value("shop", "select count(*) from orders");
+    let budi = machine(&sandbox, "budi");
+    let said = succeeds(&mut on(&sandbox, &budi, "rollback", &[]));
+    assert!(!said.contains("would bring back") && !said.contains("replacing shop by"), "{said}");
+    assert!(!sandbox.root().join("switch").exists(), "{said}");
+    assert_eq!(sandbox.cluster.value("shop", "select count(*) from orders"), orders);
+}
+
+/// Without the time of the incident any snapshot would do, also one with the wrong data in it.
+#[test]
+fn a_planted_rollback_without_the_time_of_the_incident_takes_no_later_snapshot() {
+    let sandbox = broken();
+    let phrase = sandbox.confirmation();
+    // It stops before it has changed anything: nobody says yes.
+    run(&mut sandbox.runbook("rollback"));
+    let (mut record, tree) = stored(&sandbox, "production", "rollback");
+    let later = ["snapshot", "--fresh", "--env", "production"];
+    succeeds(sandbox.command(testkit::bin("db-restore")).args(later).current_dir(sandbox.product_dir()));
+    // The same documents, the first without it.
+    let files = sandbox.remote.git(&["ls-tree", "--name-only", &tree]);
+    let first = files.lines().find(|name| name.ends_with("-observe.json")).expect("a document").to_owned();
+    let text = sandbox.remote.git(&["show", &format!("{tree}:{first}")]);
+    let mut document: Value = serde_json::from_str(&text).expect("JSON");
+    document["facts"].as_object_mut().expect("facts").remove("incident_at").expect("it was there");
+    let path = sandbox.root().join("planted.json");
+    std::fs::write(&path, document.to_string()).expect("written");
+    let blob = sandbox.remote.git(&["hash-object", "-w", &path.display().to_string()]);
+    let listed = with_file(&sandbox, &tree, &first, &blob);
+    record["serial"] = json!(record["serial"].as_u64().expect("a number") + 100);
+    write(&sandbox, &record, &listed);
+    let budi = machine(&sandbox, "budi");
+    let said = succeeds(&mut on(&sandbox, &budi, "rollback", &["--confirm", &phrase]));
+    assert!(said.contains("rollback: done"), "{said}");
     sells(&sandbox, "1.2.0");
 }

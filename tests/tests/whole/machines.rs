@@ -118,3 +118,60 @@ fn a_plan_is_about_the_run_that_would_be_gone_on_with() {
         "{said}"
     );
 }
+
+#[test]
+fn a_run_that_somebody_has_closed_is_closed_for_the_machine_that_died() {
+    let sandbox = broken();
+    killed_after(&sandbox, &mut rollback(&sandbox), "release-gate", "data");
+    let (record, _) = stored(&sandbox, "production", "rollback");
+    let name = record["run"].as_str().expect("a name").to_owned();
+    let budi = machine(&sandbox, "budi");
+    unlocked(&sandbox, &budi);
+    succeeds(&mut on(&sandbox, &budi, "abandon", &[&name, "another way was found"]));
+    let said = succeeds(&mut sandbox.runbook("status"));
+    assert!(said.contains("abandoned") && !said.contains("stopped after"), "{said}");
+    let said = succeeds(&mut rollback(&sandbox));
+    assert!(!said.contains("going on with"), "{said}");
+    sells(&sandbox, "1.2.0");
+}
+
+/// A run that is closed by the machine that it died on gives its lock back.
+#[test]
+fn a_closed_run_has_no_lock() {
+    let sandbox = broken();
+    killed_after(&sandbox, &mut rollback(&sandbox), "release-gate", "data");
+    let (record, _) = stored(&sandbox, "production", "rollback");
+    let name = record["run"].as_str().expect("a name").to_owned();
+    succeeds(sandbox.runbook("abandon").args([&name, "another way was found"]));
+    let said = succeeds(&mut sandbox.runbook("status"));
+    assert!(said.contains("production: nobody is at work"), "{said}");
+}
+
+/// Whatever came in between, nobody writes while the data goes back; and customers can again when the right build runs.
+#[test]
+fn writes_are_stopped_again_by_a_rollback_that_goes_on() {
+    let sandbox = broken();
+    let file = sandbox.product_dir().join("release.toml");
+    let settings = std::fs::read_to_string(&file).expect("settings");
+    let switch = "[environment.production.maintenance]\non = ['sh', '-c', 'echo on >>../switch']\noff = ['sh', '-c', 'echo off >>../switch']\n";
+    std::fs::write(&file, format!("{settings}\n{switch}")).expect("written");
+    // Nobody has said yes to the loss: it stops, and customers cannot write.
+    let (code, said) = run(&mut sandbox.runbook("rollback"));
+    assert!(code == Some(1) && said.contains("customers cannot write"), "{said}");
+    assert!(
+        newest_message(&sandbox).contains("Customers cannot write since"),
+        "{}",
+        newest_message(&sandbox)
+    );
+    let said = succeeds(&mut sandbox.runbook("status"));
+    assert!(said.contains("customers cannot write") && said.contains("next: rilis-rollback"), "{said}");
+    assert!(!said.contains("next: maintenance off"), "the run allows it again: {said}");
+    // Somebody allows it by hand.
+    let off = ["off", "--fresh", "--env", "production"];
+    succeeds(sandbox.command(testkit::bin("maintenance")).args(off).current_dir(sandbox.product_dir()));
+    succeeds(&mut rollback(&sandbox));
+    assert_eq!(std::fs::read_to_string(sandbox.root().join("switch")).expect("noted"), "on\noff\non\noff\n");
+    assert!(!newest_message(&sandbox).contains("cannot write"), "{}", newest_message(&sandbox));
+    let said = succeeds(&mut sandbox.runbook("status"));
+    assert!(!said.contains("cannot write"), "{said}");
+}
