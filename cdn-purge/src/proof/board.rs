@@ -152,7 +152,7 @@ impl Board {
     /// Whether no form of any page could be read: then nothing is known of what the edge serves.
     pub fn is_unread(&self) -> bool {
         let rows = self.rows();
-        let unread = |slot: &Slot| slot.watched.mute > 0 && slot.watched.seen.problem.is_some();
+        let unread = |slot: &Slot| slot.watched.mute > 0 && slot.watched.seen.unreadable;
         !rows.is_empty() && rows.iter().all(|row| unread(row[0]))
     }
 

@@ -133,12 +133,18 @@ impl Begin<'_> {
         self.places.run(&record.run, false).record().is_some_and(|ours| ours.serial >= record.serial)
     }
 
+    /// Whether it was begun from this clone, which has written everything of it that lies here.
+    fn is_own(&self, record: &Record) -> bool {
+        let run = &record.run;
+        self.places.is_begun_here(run) && self.places.vouches_for(run, &self.places.run(run, false))
+    }
+
     /// How far the documents of a run that goes on are believed: of one that was begun elsewhere, and only gone on with here, they are
     /// still another machine's; and so are those that came since from elsewhere.
     pub(super) fn trust(&self, record: &Record) -> Trust {
         match record.procedure {
             _ if record.serial == 0 => Trust::Own,
-            _ if self.places.is_begun_here(&record.run) && self.is_newest_here(record) => Trust::Own,
+            _ if self.is_newest_here(record) && self.is_own(record) => Trust::Own,
             Procedure::Rollback => Trust::HeldAgainst,
             _ if self.settings.signing.is_some() => Trust::Own,
             _ => Trust::None,
@@ -255,8 +261,7 @@ impl Begin<'_> {
             }
             self.bring(&record, &folder, index)?;
         }
-        self.take_over(&mut record, trust);
-        folder.save(&record)?;
+        self.take_over(&mut record, trust, &folder)?;
         if let Some(reason) = &self.order.no_lock {
             self.voice.warn(&format!("without the lock of {}: {reason}", self.environment));
             folder.write("no-lock", reason.as_bytes())?;
@@ -275,7 +280,7 @@ impl Begin<'_> {
             }
             Err(failure) => {
                 if is_new {
-                    folder.forget();
+                    self.unopened(&record.run, &folder);
                 }
                 Err(failure)
             }
@@ -283,7 +288,7 @@ impl Begin<'_> {
     }
 
     /// It is ours to work on now.
-    fn take_over(&self, record: &mut Record, trust: Trust) {
+    fn take_over(&self, record: &mut Record, trust: Trust, folder: &Folder) -> Result<(), Failure> {
         record.holder = self.holder();
         record.reason = self.order.reason.clone().or(record.reason.take());
         record.begin("", crate::record::Changes::No, Timestamp::now());
@@ -293,6 +298,16 @@ impl Begin<'_> {
         if trust == Trust::None && !record.changed_customers() {
             record.facts.clear();
         }
+        if trust == Trust::Own {
+            self.places.vouch(&record.run, record.line().as_bytes());
+        }
+        folder.save(record)
+    }
+
+    /// Nothing may look as if a run had been here.
+    fn unopened(&self, run: &str, folder: &Folder) {
+        folder.forget();
+        self.places.forget_begun(run);
     }
 
     /// Another machine's documents; what is here is left as it is, unless the remote's run has come further.

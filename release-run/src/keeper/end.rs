@@ -31,9 +31,7 @@ impl Session<'_> {
             return code;
         }
         self.record.close(if self.complete { State::Finished } else { State::Failed }, Timestamp::now());
-        if let Err(failure) = self.folder.save(&self.record) {
-            self.keeper.voice.error(&failure.message);
-        }
+        self.save();
         if self.complete {
             self.keeper.places.note_ended(&self.record.run);
         }

@@ -1,6 +1,7 @@
 //! Where runs lie on this machine: `runs/NAME` beside the product's settings, for people; and in the clone's own folder, which nobody
 //! can commit, what proves that a run is ours: its local lock, its lease, the process at work. No link is ever followed.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use step::Failure;
 
 use crate::names::is_run;
-use crate::record::{LIMIT, Record};
+use crate::record::{FILE_LIMIT, LIMIT, Record};
 use crate::remote::is_document;
 
 /// Where runbooks keep their runs.
@@ -95,6 +97,12 @@ impl Places {
         std::fs::write(&note, b"").map_err(|e| unusable(&note, &e))
     }
 
+    /// A run that was not begun after all.
+    pub fn forget_begun(&self, run: &str) {
+        // One that is left behind says nothing of any other.
+        let _ = std::fs::remove_file(self.own.join("begun").join(run));
+    }
+
     /// Notes that a run came to its end here, where nobody can who pushes.
     pub fn note_ended(&self, run: &str) {
         // Without the note it is looked at as another machine's is.
@@ -126,9 +134,34 @@ impl Places {
         let _ = std::fs::remove_file(self.own.join("owed").join(run));
     }
 
-    /// Whether a run was begun from this clone: of all others what they have done is known by their documents alone.
+    /// Whether a run was begun from this clone.
     pub fn is_begun_here(&self, run: &str) -> bool {
         self.own.join("begun").join(run).is_file()
+    }
+
+    /// Notes that this clone itself writes a file of a run that was begun here: before it is there, so that no kill comes in between.
+    pub fn vouch(&self, run: &str, bytes: &[u8]) {
+        let note = self.own.join("begun").join(run);
+        // Of others nothing is vouched for; and what cannot be noted is looked at again.
+        if let Ok(mut file) = OpenOptions::new().append(true).custom_flags(no_link()).open(note) {
+            let _ = file.write_all(format!("{}\n", digest(bytes)).as_bytes());
+        }
+    }
+
+    /// Whether everything that lies in the folder of a run was written by this clone: what others push can be merged into it.
+    pub fn vouches_for(&self, run: &str, folder: &Folder) -> bool {
+        let note = read(&self.own.join("begun").join(run), FILE_LIMIT).unwrap_or_default();
+        let known: HashSet<&str> = note.lines().collect();
+        let files = folder
+            .documents()
+            .into_iter()
+            .filter(|name| name != "notify.json")
+            .chain(["run.json".to_owned()]);
+        let is_ours = |name: String| {
+            read(&folder.path().join(name), FILE_LIMIT)
+                .is_some_and(|text| known.contains(digest(text.as_bytes()).as_str()))
+        };
+        files.into_iter().all(is_ours)
     }
 
     /// Whether a run was begun, or gone on with, from this clone.
@@ -214,6 +247,10 @@ impl Places {
             let _ = std::fs::remove_dir_all(folder.join(old));
         }
     }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// This start of the machine.

@@ -330,6 +330,9 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn save(&self) {
+        if self.trust == Trust::Own {
+            self.keeper.places.vouch(&self.record.run, self.record.line().as_bytes());
+        }
         if let Err(failure) = self.folder.save(&self.record) {
             self.keeper.voice.warn(&failure.message);
         }
@@ -388,6 +391,11 @@ impl<'a> Session<'a> {
     /// A step's document gets its name: that of the step, or of its failure.
     fn keep(&mut self, part: &str, file: &str, good: bool) -> Result<(), Failure> {
         let failed = format!("{}.failed.json", file.trim_end_matches(".json"));
+        if let (Trust::Own, Some(text)) =
+            (self.trust, super::folder::read(&self.folder.path().join(part), FILE_LIMIT))
+        {
+            self.keeper.places.vouch(&self.record.run, text.as_bytes());
+        }
         if good {
             self.folder.rename(part, file)?;
             self.folder.remove(&failed);

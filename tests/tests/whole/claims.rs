@@ -317,3 +317,22 @@ fn a_planted_rollback_without_the_time_of_the_incident_takes_no_later_snapshot()
     assert!(said.contains("rollback: done"), "{said}");
     sells(&sandbox, "1.2.0");
 }
+
+/// What others push can be merged into the folder of a run that was begun here.
+#[test]
+fn a_document_that_this_clone_has_not_written_is_not_its_own() {
+    let sandbox = ready();
+    killed_after(&sandbox, &mut release(&sandbox, "1.2.0"), "db-restore", "snapshot");
+    let (record, _) = stored(&sandbox, "production", "release");
+    let folder = sandbox.product_dir().join("runs").join(record["run"].as_str().expect("a name"));
+    let observed = std::fs::read_to_string(folder.join("03-observe.json")).expect("read");
+    for name in
+        ["04-snapshot.json", "05-rehearse.json", "08-certificate.json", "09-tag.json", "10-deploy.json"]
+    {
+        std::fs::write(folder.join(name), &observed).expect("written");
+    }
+    let said = succeeds(&mut release(&sandbox, "1.2.0"));
+    assert!(said.contains("going on with runs/") && !said.contains("done before: "), "{said}");
+    assert_eq!((snapshots(&sandbox), World::of(&sandbox).deployments), (1, 1), "{said}");
+    sells(&sandbox, "1.2.0");
+}
