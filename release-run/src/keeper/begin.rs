@@ -299,7 +299,7 @@ impl Begin<'_> {
             record.facts.clear();
         }
         if trust == Trust::Own {
-            self.places.vouch(&record.run, record.line().as_bytes());
+            self.places.vouch(&record.run, "run.json", record.line().as_bytes());
         }
         folder.save(record)
     }

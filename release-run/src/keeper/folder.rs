@@ -140,11 +140,11 @@ impl Places {
     }
 
     /// Notes that this clone itself writes a file of a run that was begun here: before it is there, so that no kill comes in between.
-    pub fn vouch(&self, run: &str, bytes: &[u8]) {
+    pub fn vouch(&self, run: &str, name: &str, bytes: &[u8]) {
         let note = self.own.join("begun").join(run);
         // Of others nothing is vouched for; and what cannot be noted is looked at again.
         if let Ok(mut file) = OpenOptions::new().append(true).custom_flags(no_link()).open(note) {
-            let _ = file.write_all(format!("{}\n", digest(bytes)).as_bytes());
+            let _ = file.write_all(format!("{}\n", digest(name, bytes)).as_bytes());
         }
     }
 
@@ -158,8 +158,8 @@ impl Places {
             .filter(|name| name != "notify.json")
             .chain(["run.json".to_owned()]);
         let is_ours = |name: String| {
-            read(&folder.path().join(name), FILE_LIMIT)
-                .is_some_and(|text| known.contains(digest(text.as_bytes()).as_str()))
+            read(&folder.path().join(&name), FILE_LIMIT)
+                .is_some_and(|text| known.contains(digest(&name, text.as_bytes()).as_str()))
         };
         files.into_iter().all(is_ours)
     }
@@ -249,8 +249,16 @@ impl Places {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+/// A file by its name and content.
+fn digest(name: &str, bytes: &[u8]) -> String {
+    Sha256::new()
+        .chain_update(name)
+        .chain_update([0])
+        .chain_update(bytes)
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// This start of the machine.

@@ -331,7 +331,7 @@ impl<'a> Session<'a> {
 
     pub(super) fn save(&self) {
         if self.trust == Trust::Own {
-            self.keeper.places.vouch(&self.record.run, self.record.line().as_bytes());
+            self.keeper.places.vouch(&self.record.run, "run.json", self.record.line().as_bytes());
         }
         if let Err(failure) = self.folder.save(&self.record) {
             self.keeper.voice.warn(&failure.message);
@@ -394,7 +394,8 @@ impl<'a> Session<'a> {
         if let (Trust::Own, Some(text)) =
             (self.trust, super::folder::read(&self.folder.path().join(part), FILE_LIMIT))
         {
-            self.keeper.places.vouch(&self.record.run, text.as_bytes());
+            let name = if good { file } else { failed.as_str() };
+            self.keeper.places.vouch(&self.record.run, name, text.as_bytes());
         }
         if good {
             self.folder.rename(part, file)?;
