@@ -5,6 +5,7 @@ mod aside;
 mod begin;
 mod belief;
 mod end;
+mod ended;
 pub mod folder;
 mod lockup;
 mod owed;
