@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Args, Command, Settings, Turn};
+use facts::Verdict;
 use jiff::Timestamp;
 use serde_json::json;
 use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run};
@@ -49,9 +50,18 @@ impl Program for Args {
             return Ok(Outcome::planned(format!("would run {}", step::shell::command(command))));
         };
         switch::turn(&permit, &run.context, turn, command)?;
-        let seen = page::prove(&run.context, &settings, turn)?;
+        let proof = page::prove(&run.context, &settings, turn)?;
+        match &proof {
+            Verdict::No(seen) => {
+                return Err(page::unproven(&settings, turn, seen.all().last().unwrap_or_default()));
+            }
+            Verdict::Unknown(why) if settings.page.is_some() => {
+                return Err(page::unproven(&settings, turn, why));
+            }
+            Verdict::Yes(_) | Verdict::Unknown(_) => {}
+        }
         note(run, turn)?;
-        Ok(Outcome::changed(said(&run.context, turn, seen.as_deref())))
+        Ok(Outcome::changed(said(&run.context, turn, &proof)).output("proven", proof.word()))
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
@@ -94,8 +104,14 @@ fn note(run: &mut Run, turn: Turn) -> Result<(), Failure> {
     Ok(())
 }
 
-fn said(context: &Context, turn: Turn, seen: Option<&str>) -> String {
-    let by = seen.map_or_else(|| "by its command's word; no page was looked at".to_owned(), str::to_owned);
+fn said(context: &Context, turn: Turn, proof: &Verdict) -> String {
+    let by = match proof {
+        Verdict::Yes(seen) => {
+            let times = seen.all().count();
+            format!("{}, {times} times in a row", seen.all().last().unwrap_or_default())
+        }
+        Verdict::No(_) | Verdict::Unknown(_) => "by its command's word; no page was looked at".to_owned(),
+    };
     match turn {
         Turn::On => {
             let words = [vec!["maintenance", "off"], context.env_words()].concat();

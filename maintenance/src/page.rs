@@ -1,5 +1,6 @@
 //! What a page says: a command that ended well has proven nothing.
 
+use facts::{Seen, Verdict};
 use http_client::{Call, Client};
 use step::{Acted, Context, Failure};
 
@@ -11,31 +12,37 @@ const TIMES: usize = 2;
 const LOOKS: u32 = 20;
 const BETWEEN: std::time::Duration = std::time::Duration::from_millis(250);
 
-/// Waits until the page answers as it must; what was seen, or nothing where no page is set.
-pub fn prove(context: &Context, settings: &Settings, turn: Turn) -> Result<Option<String>, Failure> {
-    let Some(page) = &settings.page else { return Ok(None) };
+/// Waits until the page answers as it must, so often in a row as is a proof.
+pub fn prove(context: &Context, settings: &Settings, turn: Turn) -> Result<Verdict, Failure> {
+    let Some(page) = &settings.page else { return Ok(Verdict::Unknown("no page was looked at".to_owned())) };
     let client = Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")));
-    let mut right = 0;
-    let mut last = String::new();
+    let mut row = Vec::new();
     for look in 0..LOOKS {
         if look > 0 {
             context.pause(BETWEEN).map_err(|failure| failure.acted(Acted::Yes))?;
         }
         let status = asked(&client, page).map_err(|failure| failure.acted(Acted::Yes))?;
-        right =
-            if status.is_some_and(|status| is_right(status, settings.status, turn)) { right + 1 } else { 0 };
-        last = said(page, status);
-        if right == TIMES {
-            return Ok(Some(format!("{last}, {TIMES} times in a row")));
+        let is_right = status.is_some_and(|status| is_right(status, settings.status, turn));
+        // Only an unbroken row counts; the newest of what is wrong is what is told.
+        row.retain(|seen: &Seen| seen.is_right == is_right);
+        row.push(Seen { is_right, what: said(page, status) });
+        if is_right && row.len() >= TIMES {
+            break;
         }
     }
+    let newest = row.split_off(row.len().saturating_sub(TIMES));
+    Ok(Verdict::of(TIMES, newest))
+}
+
+/// Why it is not proven, in a sentence.
+pub fn unproven(settings: &Settings, turn: Turn, seen: &str) -> Failure {
     let wanted = match turn {
         Turn::On => format!("it must answer {}", settings.status),
         Turn::Off => format!("it must not answer {} and must be there", settings.status),
     };
     let message =
-        format!("the command has ended well, and {last}: {wanted} while maintenance is {}", turn.word());
-    Err(Failure::failed("not-proven", message).acted(Acted::Yes))
+        format!("the command has ended well, and {seen}: {wanted} while maintenance is {}", turn.word());
+    Failure::failed("not-proven", message).acted(Acted::Yes)
 }
 
 /// What the page answers now; nothing where no page is set.

@@ -1,9 +1,13 @@
 //! The vocabulary that several steps share: the facts that have a shape of their own, and the build that all of them are about. Steps
 //! read and write facts by these types; whatever else an object holds is kept in the document and ignored here.
 
+mod verdict;
+
 use serde::{Deserialize, Serialize};
 
 use step::{Failure, Run};
+
+pub use verdict::{Evidence, Seen, Verdict};
 
 /// One deployment of one application, as Coolify names them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

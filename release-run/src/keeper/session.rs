@@ -7,8 +7,8 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use signal_hook::consts::SIGKILL;
-use step::keeper::{Lent, now};
 use step::Document;
+use step::keeper::{Lent, now};
 
 use super::begin::Begun;
 use super::folder::{Folder, Hand};
