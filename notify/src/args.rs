@@ -47,6 +47,9 @@ pub struct Args {
     /// The run stopped behind this document with this exit code, and no document says why
     #[arg(long, value_name = "CODE")]
     pub stopped: Option<u8>,
+    /// A line that the message has besides
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
     /// Only look which channels can be reached, for a release's certificate; nothing is sent
     #[arg(long, conflicts_with = "stopped")]
     pub ready: bool,
@@ -326,4 +329,11 @@ pub fn state(settings: &File) -> Result<PathBuf, Failure> {
         )
     };
     settings.path("state")?.or_else(default).ok_or_else(|| settings.missing("state"))
+}
+
+impl Args {
+    /// What is told beside the document.
+    pub fn beside(&self) -> crate::message::Beside {
+        crate::message::Beside { stopped: self.stopped, note: self.note.clone() }
+    }
 }

@@ -69,7 +69,7 @@ impl Program for Args {
         let languages = Languages::new(&settings, context);
         let messages = languages.messages(|layout| {
             let mut warn = |why: String| context.voice.warn(&why);
-            Ok(Message::about(&run.document, self.stopped, &settings.links, layout, &mut warn))
+            Ok(Message::about(&run.document, &self.beside(), &settings.links, layout, &mut warn))
         })?;
         let Some(permit) = run.permit() else { return Ok(planned(&settings, &messages)) };
         let client = Client::new(context, NAME);

@@ -24,8 +24,13 @@ pub fn preview(context: &Context, args: &Args, of: &Path) -> Result<Answer, Fail
             warn(format!("no payload is shown: {}", failure.message));
             let lang = args.lang.clone().unwrap_or_else(|| "en".to_owned());
             let layout = Layout::new(&lang, args::templates(&context.settings)?.as_deref(), &mut warn);
-            let message =
-                Message::about(&document, args.stopped, &args::links(&context.settings)?, &layout, &mut warn);
+            let message = Message::about(
+                &document,
+                &args.beside(),
+                &args::links(&context.settings)?,
+                &layout,
+                &mut warn,
+            );
             return Ok(Answer::new(
                 html::plain(&message.html),
                 json!({ "html": message.html, "silent": message.silent, "channels": [] }),
@@ -38,7 +43,7 @@ pub fn preview(context: &Context, args: &Args, of: &Path) -> Result<Answer, Fail
     let mut shown: Vec<Value> = Vec::new();
     for target in &settings.targets {
         let message =
-            Message::about(&document, args.stopped, &settings.links, languages.of(target)?, &mut warn);
+            Message::about(&document, &args.beside(), &settings.links, languages.of(target)?, &mut warn);
         let payloads = payloads(target, &message, &outbox);
         if settings.targets.len() > 1 {
             let _ = writeln!(text, "== {} ({})", target.name, target.kind);

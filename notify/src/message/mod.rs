@@ -72,11 +72,20 @@ pub enum Mark {
     Unnoted,
 }
 
+/// What is told beside the document.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// The exit code of a run that ended behind it without a document that says why.
+    pub stopped: Option<u8>,
+    /// A line that whoever reads it must know, such as that no hold is set.
+    pub note: Option<String>,
+}
+
 impl Message {
-    /// The message about a document. `stopped` is the exit code of a run that ended behind it without a document that says why.
+    /// The message about a document.
     pub fn about(
         document: &Document,
-        stopped: Option<u8>,
+        beside: &Beside,
         links: &[Link],
         layout: &Layout,
         warn: &mut dyn FnMut(String),
@@ -84,7 +93,8 @@ impl Message {
         let mut data = document.to_value();
         scrub_value(&mut data);
         let document = &Document::parse(data.to_string().as_bytes()).unwrap_or_else(|_| document.clone());
-        let mut story = Story::of(document, stopped);
+        let mut story = Story::of(document, beside.stopped);
+        story.note = beside.note.as_deref().map(|note| markup::cut(note, 2, 300));
         let links: Vec<Link> =
             links.iter().map(|link| link.filled(document)).chain(page(&story, layout)).collect();
         let (links, plain): (Vec<Link>, Vec<Link>) = links.into_iter().partition(Link::is_public);
@@ -99,7 +109,7 @@ impl Message {
         let document_text = story.error.as_ref().and_then(|e| e.whole.as_deref());
         Message {
             run: document.id().to_owned(),
-            event: event(document, stopped),
+            event: event(document, beside.stopped),
             kind: story.event.clone(),
             html,
             silent: !story.urgent(),
@@ -221,7 +231,13 @@ mod tests {
 
     fn told(document: &Document, lang: &str, stopped: Option<u8>) -> Message {
         let quiet = &mut |why: String| panic!("{why}");
-        let message = Message::about(document, stopped, &[], &Layout::new(lang, None, quiet), quiet);
+        let message = Message::about(
+            document,
+            &Beside { stopped, note: None },
+            &[],
+            &Layout::new(lang, None, quiet),
+            quiet,
+        );
         assert_eq!(html::broken(&message.html), None, "{}", message.html);
         assert!(!message.html.contains("null") && !message.html.contains("none"), "{}", message.html);
         message
@@ -407,7 +423,7 @@ Steps
         let (facts, steps) = release();
         let message = Message::about(
             &document("release", &facts, &steps, None),
-            None,
+            &Beside::default(),
             &links,
             &Layout::new("en", None, quiet),
             quiet,

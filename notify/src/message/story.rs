@@ -42,6 +42,8 @@ pub struct Story {
     pub brought_back: Option<BroughtBack>,
     /// A rollback that was done and has no `loss`.
     pub untouched_data: bool,
+    /// What must be known besides.
+    pub note: Option<String>,
     /// Since when customers cannot write, if they cannot.
     pub closed_since: Option<String>,
     /// The version before, and the snapshot: what a rollback would go back to.
@@ -147,6 +149,7 @@ impl Story {
             ended,
             loss,
             plain_links: Vec::new(),
+            note: None,
             room: 2,
         }
     }

@@ -39,7 +39,8 @@ impl Session<'_> {
         self.owe();
         self.said(code);
         if self.lost.is_none() {
-            tell(&self.folder, self.newest.as_deref(), (!self.complete).then_some(code));
+            let note = self.missing().map(|(note, _)| note);
+            tell(&self.folder, self.newest.as_deref(), (!self.complete).then_some(code), note);
         }
         code
     }
@@ -68,20 +69,32 @@ impl Session<'_> {
         }
     }
 
-    /// A run that went without the remote says what is missing there; the next one from this clone brings it.
+    /// What a run that went without the remote has not put there, and what a person can do about it: where it wanted a hold.
+    fn missing(&self) -> Option<(String, String)> {
+        let environment = &self.record.environment;
+        let wanted = self.shore.is_none() && !self.record.changes.is_empty() && self.owed.is_some();
+        let words = ["release-run", "hold", "--env", environment, "--reason", step::REASON];
+        wanted.then(|| {
+            (
+                format!("{environment} is NOT on hold: nothing keeps others from releasing"),
+                step::shell::command(words),
+            )
+        })
+    }
+
+    /// A run that went without the remote is brought there by the next one from this clone.
     fn owe(&self) {
         if self.shore.is_some() || self.record.changes.is_empty() {
             return;
         }
-        let (run, environment) = (&self.record.run, &self.record.environment);
+        let run = &self.record.run;
         self.keeper.places.owe(run, self.owed.as_deref());
-        let mut said = format!("runs/{run} is not on the remote; the next run from this clone stores it");
-        if self.owed.is_some() {
-            let hold =
-                step::shell::command(["release-run", "hold", "--env", environment, "--reason", step::REASON]);
-            said.push_str(&format!(", and puts {environment} on hold, which it is NOT until then: nothing keeps others from releasing ({hold})"));
+        self.keeper
+            .voice
+            .warn(&format!("runs/{run} is not on the remote; the next run from this clone stores it"));
+        if let Some((missing, hold)) = self.missing() {
+            self.keeper.voice.warn(&format!("{missing}, until that run sets the hold, or you do ({hold})"));
         }
-        self.keeper.voice.warn(&said);
     }
 
     fn note_lease(&self, held: bool) {
@@ -124,7 +137,7 @@ impl Session<'_> {
 }
 
 /// Tells the team once; what notify says never changes how the run ended. `stopped` is the exit code of a run that is not at its end.
-fn tell(folder: &Folder, newest: Option<&str>, stopped: Option<u8>) {
+fn tell(folder: &Folder, newest: Option<&str>, stopped: Option<u8>, note: Option<String>) {
     let Some(input) = newest.and_then(|name| File::open(folder.path().join(name)).ok()) else { return };
     let mut command = Command::new("notify");
     // A step that died has left no document of its failure: the one before must not be taken for the end.
@@ -134,6 +147,7 @@ fn tell(folder: &Folder, newest: Option<&str>, stopped: Option<u8>) {
     if let Some(code) = stopped.filter(|_| !says_so) {
         command.arg(format!("--stopped={code}"));
     }
+    command.args(note.map(|note| format!("--note={note}")));
     let output = command
         .env_remove(VARIABLE)
         .stdin(input)
@@ -157,5 +171,5 @@ pub fn tell_belated(done: &Folder, places: &Places) {
         return;
     }
     let newest = done.documents().into_iter().rfind(|name| name != "notify.json");
-    tell(done, newest.as_deref(), None);
+    tell(done, newest.as_deref(), None, None);
 }

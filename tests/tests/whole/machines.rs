@@ -73,7 +73,11 @@ fn a_rollback_without_the_remote_is_owed_to_it() {
         "--no-lock",
         "the code host is down",
     ]));
-    assert!(said.contains("NOT until then") && said.contains("release-run hold --env production"), "{said}");
+    assert!(
+        said.contains("production is NOT on hold") && said.contains("release-run hold --env production"),
+        "{said}"
+    );
+    assert!(newest_message(&sandbox).contains("production is NOT on hold"), "{}", newest_message(&sandbox));
     sandbox.product.git(&["remote", "set-url", "origin", &url]);
     let said = succeeds(&mut sandbox.runbook("rollback"));
     assert!(said.contains("is stored, and production is on hold"), "{said}");

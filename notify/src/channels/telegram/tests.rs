@@ -105,7 +105,7 @@ proptest::proptest! {
         let document = step::Document::parse(value.to_string().as_bytes()).expect("a document");
         let quiet = &mut |why: String| panic!("{why}");
         let layout = crate::message::templates::Layout::new(lang, None, quiet);
-        let message = Message::about(&document, None, &[], &layout, quiet);
+        let message = Message::about(&document, &crate::message::Beside::default(), &[], &layout, quiet);
         let shown = shown(&message);
         if failed {
             let line = crate::message::markup::clean(&step::scrub(&text));
