@@ -88,6 +88,7 @@ impl Applied {
 
 /// Whether a name in such a table is surely that of a migration, and no description or number of a line: an instant, or a file.
 fn is_sure(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or(name);
     let digits = name.bytes().take_while(u8::is_ascii_digit).count();
     let rest = &name[digits..];
     (digits >= 8 && (rest.is_empty() || rest.starts_with('_'))) || (digits >= 3 && rest.ends_with(".sql"))

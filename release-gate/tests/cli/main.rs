@@ -155,6 +155,11 @@ fn what_the_database_has_and_neither_build_is_not_passed_over() {
     // Also where the table does not name all of the previous build's: it calls them as git does.
     let (code, reason, said) = data(&["20261124090000", "20261125090000"]);
     assert_eq!((code, reason), (1, json!("data-unclear")), "{said}");
+    // By their paths too.
+    let paths = ["db/migrations/1_orders.sql", "db/migrations/20261124090000_note.sql"];
+    assert_eq!(data(&paths).0, 0);
+    let (code, reason, said) = data(&[paths[0], paths[1], "db/migrations/20261125090000_x.sql"]);
+    assert_eq!((code, reason), (1, json!("data-unclear")), "{said}");
     // Numbers and descriptions of other columns are no migrations.
     assert_eq!(data(&["1_orders.sql", "20261124090000", "17", "a description", "3_x"]).0, 0);
 }

@@ -179,3 +179,17 @@ fn writes_are_stopped_again_by_a_rollback_that_goes_on() {
     let said = succeeds(&mut sandbox.runbook("status"));
     assert!(!said.contains("cannot write"), "{said}");
 }
+
+/// The code went back alone, which did not help, and somebody closed the run: what the bad release has done to the data is still there.
+#[test]
+fn a_rollback_from_what_a_kept_database_cannot_run_goes_no_further_back() {
+    let sandbox = broken();
+    run(sandbox.runbook("rollback").args(["--database", "keep", "--although", "a try"]));
+    let (record, _) = stored(&sandbox, "production", "rollback");
+    let name = record["run"].as_str().expect("a name").to_owned();
+    succeeds(sandbox.runbook("abandon").args([&name, "it did not help"]));
+    let deployments = World::of(&sandbox).deployments;
+    let said = fails(&mut rollback(&sandbox), 1, &["which neither of the two builds has"]);
+    assert!(!said.contains("the previous build runs on this data"), "{said}");
+    assert_eq!(World::of(&sandbox).deployments, deployments, "{said}");
+}
