@@ -24,7 +24,7 @@ pub enum Command {
     Off,
     /// Whether commands are set for it (exit 0 or 1)
     IsSet,
-    /// Whether the page says that it is on (exit 0 or 1); without a page it does not
+    /// Whether the page says that it is on (exit 0 or 1); 75 where that is unknown
     IsOn,
 }
 
@@ -69,7 +69,7 @@ impl Turn {
     pub fn without(self) -> &'static str {
         match self {
             Turn::On => "customers can write meanwhile",
-            Turn::Off => "nothing was stopped",
+            Turn::Off => "nothing was changed, and whether customers can write is unknown",
         }
     }
 }

@@ -12,7 +12,7 @@ use args::{Args, Command, Settings, Turn};
 use facts::Verdict;
 use jiff::Timestamp;
 use serde_json::json;
-use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run};
+use step::{Answer, Ask, Common, Context, Exit, Failure, Outcome, Program, Run};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -70,7 +70,10 @@ impl Program for Args {
             return Ok(Answer::ended(u8::from(settings.on.is_empty())));
         }
         if self.command == Some(Command::IsOn) {
-            return Ok(Answer::ended(u8::from(!page::is_on(context, &settings)?)));
+            return Ok(Answer::ended(match page::is_on(context, &settings)? {
+                Some(on) => u8::from(!on),
+                None => Exit::Temporary.code(),
+            }));
         }
         let line = |turn: Turn| match settings.command(turn) {
             [] => format!("{}: not set", turn.word()),

@@ -52,11 +52,13 @@ pub fn look(context: &Context, settings: &Settings) -> Result<Option<String>, Fa
     Ok(Some(said(page, asked(&client, page)?)))
 }
 
-/// Whether the page answers as it does while maintenance is on.
-pub fn is_on(context: &Context, settings: &Settings) -> Result<bool, Failure> {
-    let Some(page) = &settings.page else { return Ok(false) };
+/// Whether the page answers as it does while maintenance is on; nothing where no page is set, or it is broken or silent.
+pub fn is_on(context: &Context, settings: &Settings) -> Result<Option<bool>, Failure> {
+    let Some(page) = &settings.page else { return Ok(None) };
     let client = Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")));
-    Ok(asked(&client, page)?.is_some_and(|status| is_right(status, settings.status, Turn::On)))
+    let Some(status) = asked(&client, page)? else { return Ok(None) };
+    let is = |turn| is_right(status, settings.status, turn);
+    Ok(is(Turn::On).then_some(true).or(is(Turn::Off).then_some(false)))
 }
 
 fn asked(client: &Client, page: &str) -> Result<Option<u16>, Failure> {

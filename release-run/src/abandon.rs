@@ -24,7 +24,7 @@ pub fn abandon(context: &Context, settings: &Settings, run: &str, reason: &str) 
         index.records().find(|(_, record)| record.run == name).map(|(tip, record)| (tip.id.clone(), record));
     let ours = places.run(&name, false).record().filter(|record| record.run == name);
     let newest = match (&theirs, ours) {
-        (Some((_, theirs)), Some(ours)) if ours.serial > theirs.serial => Some(ours),
+        (Some((_, theirs)), Some(ours)) if !theirs.supersedes(&ours) => Some(ours),
         (Some((_, theirs)), _) => Some(theirs.clone()),
         (None, ours) => ours,
     };

@@ -31,6 +31,9 @@ pub enum Command {
         /// Show so many runs of each environment
         #[arg(long, value_name = "N", default_value_t = 10)]
         last: usize,
+        /// What a page says of whether customers can write in the environment that is asked for
+        #[arg(long, value_name = "SAID", hide = true)]
+        writes: Option<Writes>,
     },
     /// Keep a run: find or open it, hold the locks while RUNBOOK works, then store, unlock and tell
     Exec(Exec),
@@ -48,6 +51,10 @@ pub enum Command {
     Ended,
     /// In a runbook: what was done before in this run is not taken for done, and each step looks again
     Doubt,
+    /// In a runbook: the team's message has this line besides
+    Note { text: String },
+    /// In a runbook: whether a run of this clone has stopped what customers write, and not allowed it again (exit 0 or 1)
+    Paused,
     /// In a runbook: what follows is a document of its own
     Anew,
     /// In a runbook: the path of the last document, or of the run's folder
@@ -133,6 +140,13 @@ pub enum Command {
     },
     /// Prove that the remote takes these refs, by writing one and removing it again
     Probe,
+}
+
+/// Whether customers can write, by a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Writes {
+    Stopped,
+    Possible,
 }
 
 /// What a runbook wants of its keeper.

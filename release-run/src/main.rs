@@ -21,7 +21,7 @@ mod status;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Args, Command, Exec, Settings};
+use args::{Args, Command, Exec, Settings, Writes};
 use hand::Hand;
 use jiff::Timestamp;
 use keeper::{Of, Order};
@@ -73,8 +73,8 @@ impl Program for Args {
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
         match &self.command {
-            None => show(context, 10),
-            Some(Command::Status { last }) => show(context, *last),
+            None => show(context, 10, None),
+            Some(Command::Status { last, writes }) => show(context, *last, *writes),
             Some(Command::Exec(exec)) => {
                 let procedure = self.common.procedure().cloned().unwrap_or_default();
                 keeper::exec(context, &Settings::read(context)?, &order(context, procedure, exec))
@@ -123,6 +123,8 @@ fn in_a_runbook(context: &Context, command: &Command) -> Option<Result<Answer, F
         Command::Ended => client::whether(&json!({ "ask": "ended-before" })),
         Command::BegunHere => client::whether(&json!({ "ask": "begun-here" })),
         Command::Doubt => client::say(&json!({ "ask": "doubt" })),
+        Command::Note { text } => client::say(&json!({ "ask": "note", "text": text })),
+        Command::Paused => client::whether(&json!({ "ask": "paused" })),
         Command::Anew => client::say(&json!({ "ask": "forget-last" })),
         Command::Path { file } => client::text(&json!({ "ask": "path", "file": file })),
         Command::Finish => client::say(&json!({ "ask": "finish" })),
@@ -167,7 +169,7 @@ fn by_hand(context: &Context, command: &Command) -> Result<Answer, Failure> {
 }
 
 /// One look at the remote; one that cannot be asked is said, and no reason to show nothing.
-fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
+fn show(context: &Context, last: usize, writes: Option<Writes>) -> Result<Answer, Failure> {
     let settings = Settings::read(context)?;
     let remote = Remote::open(context, &settings)?;
     let (index, unseen) = match remote.look() {
@@ -195,6 +197,7 @@ fn show(context: &Context, last: usize) -> Result<Answer, Failure> {
         unseen: unseen.as_ref(),
         dead,
         owed: places.owed(),
+        writes,
         refused,
     };
     Ok(picture.show(Timestamp::now()))

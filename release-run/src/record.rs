@@ -189,6 +189,13 @@ impl Record {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Whether it has allowed customers to write again.
+    pub fn has_allowed(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|c| c.step == ALLOW && c.changes == Changes::Pause && c.acted.as_deref() == Some("yes"))
+    }
+
     /// Whether of two copies of a run this one counts: it was written later, or somebody has closed it since.
     pub fn supersedes(&self, known: &Record) -> bool {
         self.serial > known.serial || (self.state == State::Abandoned && !known.is_over())

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use step::{Answer, Failure, Procedure, ago, plain_line};
 
+use crate::args::Writes;
 use crate::lock::entry::{Hold, Lock};
 use crate::names::{Name, Scope};
 use crate::record::{Changes, Record, State};
@@ -35,6 +36,8 @@ pub struct Picture<'a> {
     pub dead: Vec<String>,
     /// Runs of this clone that are not on the remote, each with the hold that it wanted.
     pub owed: Vec<(String, Option<String>)>,
+    /// Whether customers can write in that environment, if a page was asked.
+    pub writes: Option<Writes>,
     /// Runs on the remote that are not signed by anybody who may, where that is needed.
     pub refused: usize,
 }
@@ -96,7 +99,11 @@ impl Picture<'_> {
             lines.push(format!("{name}: {sentence}"));
             value["way_back"] = back;
         }
-        if let Some(record) = paused(place) {
+        let asked = self.writes.filter(|_| self.environment.unwrap_or("production") == name);
+        if asked == Some(Writes::Stopped) {
+            lines.push(format!("{name}: customers CANNOT WRITE, by the page that says so"));
+        }
+        if let Some(record) = paused(place).filter(|_| asked != Some(Writes::Possible)) {
             let since = record.fact("maintenance").map(|at| format!(" since {at}")).unwrap_or_default();
             let run = &record.run;
             lines.push(format!("{name}: by {run} customers cannot write{since}, and it has not allowed it again; look: maintenance --env {name}"));
@@ -109,7 +116,7 @@ impl Picture<'_> {
         for (run, hold) in self.owed.iter().filter(|(run, _)| place.runs.iter().any(|r| r.run == *run)) {
             let not_held = if hold.is_some() { ", and NOT on hold although it should be" } else { "" };
             lines.push(format!(
-                "{name}: {run} is not on the remote{not_held}: the next run from this clone sees to it"
+                "{name}: {run} is not on the remote{not_held}: the next run there from this clone sees to it"
             ));
         }
         let mut over_taken = false;
@@ -184,10 +191,9 @@ fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value
     (lines, value)
 }
 
-/// The run that has stopped what customers write and not allowed it again, unless another one has changed since what they see.
+/// The run that has stopped what customers write and not allowed it again, unless another one has since.
 fn paused(place: &Place) -> Option<&Record> {
-    let mut newest =
-        place.runs.iter().take_while(|run| run.is_paused() || !run.changed_customers() || !run.is_over());
+    let mut newest = place.runs.iter().take_while(|run| !run.has_allowed());
     newest.find(|run| run.is_paused())
 }
 

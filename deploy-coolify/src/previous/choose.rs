@@ -115,6 +115,9 @@ pub fn choose<'a>(outside: Outside, runs: &'a [Told], named: Option<&str>) -> Re
     if let Some(named) = named {
         let run = runs.iter().find(|run| run.run == named).ok_or_else(|| no_such(named, runs))?;
         let previous = run.previous().ok_or_else(|| no_previous(run))?;
+        if outside.now.is_some_and(|now| is_same(now, &previous)) {
+            return Err(already(run, &previous));
+        }
         return Ok(Choice::Run(&run.run, previous));
     }
     let Some(now) = outside.now else { return without_now(outside, runs) };
@@ -182,6 +185,14 @@ fn untouched(attempt: &Told, now: &Previous, brought: Option<&Told>) -> Failure 
         Some(run) => failure.next(step::shell::command(["rilis-rollback", "--of", &run.run])),
         None => failure,
     }
+}
+
+fn already(run: &Told, live: &Previous) -> Failure {
+    ask(format!(
+        "{} runs already, which is what ran before {}: there is nothing to go back from; if the data is wrong, it goes back by itself (db-restore restore)",
+        name(live),
+        run.run
+    ))
 }
 
 fn foreign(place: &str, now: &Previous, run: &Told) -> Failure {

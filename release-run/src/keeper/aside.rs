@@ -74,11 +74,18 @@ impl Begin<'_> {
 
     /// A plan takes no lock, and says what would be in the way of one.
     pub(super) fn forewarn(&self, index: &Index) {
+        let scope = Scope::new(&self.product, &self.environment);
         for (run, reason) in self.places.owed() {
-            let hold = reason
-                .map(|reason| format!(" and puts {} on hold: {reason}", self.environment))
-                .unwrap_or_default();
-            self.voice.warn(&format!("runs/{run} is not on the remote: without -n this stores it{hold}"));
+            let record = self.places.run(&run, false).record();
+            if record.is_none_or(|r| Scope::new(&r.product, &r.environment) != scope) {
+                continue;
+            }
+            self.voice.warn(&format!("runs/{run} is not on the remote: without -n this stores it"));
+            if let Some(reason) = reason {
+                let then = if self.order.despite_hold { "" } else { ", and is refused because of that" };
+                self.voice
+                    .warn(&format!("without -n this puts {} on hold{then}: {reason}", self.environment));
+            }
         }
         if !self.order.despite_hold
             && self.order.lift_hold.is_none()

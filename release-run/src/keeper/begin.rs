@@ -265,6 +265,7 @@ impl Begin<'_> {
         if let Some(reason) = &self.order.no_lock {
             self.voice.warn(&format!("without the lock of {}: {reason}", self.environment));
             folder.write("no-lock", reason.as_bytes())?;
+            self.places.owe(&record.run, None);
             return Ok(Begun { record, folder, hand: Some(hand), shore: None, proof: 0, all, trust, ended });
         }
         debug_assert!(seen, "without the remote's word there is no lock");

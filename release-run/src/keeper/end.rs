@@ -39,7 +39,9 @@ impl Session<'_> {
         self.owe();
         self.said(code);
         if self.lost.is_none() {
-            let note = self.missing().map(|(note, _)| note);
+            let notes: Vec<String> =
+                self.missing().map(|(note, _)| note).into_iter().chain(self.notes.clone()).collect();
+            let note = (!notes.is_empty()).then(|| notes.join("; "));
             tell(&self.folder, self.newest.as_deref(), (!self.complete).then_some(code), note);
         }
         code
@@ -84,10 +86,13 @@ impl Session<'_> {
 
     /// A run that went without the remote is brought there by the next one from this clone.
     fn owe(&self) {
-        if self.shore.is_some() || self.record.changes.is_empty() {
+        let run = &self.record.run;
+        if self.shore.is_some() {
             return;
         }
-        let run = &self.record.run;
+        if self.record.changes.is_empty() {
+            return self.keeper.places.settled(run);
+        }
         self.keeper.places.owe(run, self.owed.as_deref());
         self.keeper
             .voice
@@ -107,7 +112,12 @@ impl Session<'_> {
     fn said(&self, code: u8) {
         if self.record.is_paused() && !self.plan {
             let off = crate::status::maintenance_off(&self.record.environment);
-            self.keeper.voice.warn(&format!("customers cannot write: this run goes on and allows it again when the right build runs, or a person does ({off})"));
+            let who = if self.complete {
+                "nobody but a person allows it again, where it is set"
+            } else {
+                "this run goes on and allows it again when the right build runs, or a person does"
+            };
+            self.keeper.voice.warn(&format!("customers cannot write: {who} ({off})"));
         }
         let shown = self.folder.shown();
         if self.ended {

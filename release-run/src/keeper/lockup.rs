@@ -86,7 +86,7 @@ impl Begin<'_> {
         let tip = index.tip(&Name::Lock(scope.clone()));
         let current = tip.and_then(|tip| Lock::parse(&tip.message));
         let seen = tip.map(|tip| self.seen(&tip.id, current.as_ref(), &scope)).unwrap_or_default();
-        let seen = Seen { harmless: taken_harmlessly(index, current.as_ref()), ..seen };
+        let seen = Seen { harmless: taken_harmlessly(index, current.as_ref(), record), ..seen };
         let turn = lock::take(&self.environment, &record.run, current.as_ref(), known, seen)?;
         self.say_taken(&turn, seen);
         let run = index.tip(&Name::Run(scope.clone(), record.run.clone()));
@@ -181,8 +181,14 @@ pub fn job() -> Option<String> {
     of("CI_JOB_URL").or_else(github).map(|text| step::plain_line(&text))
 }
 
-/// Whether the run that has or had the lock is known to have changed nothing.
-fn taken_harmlessly(index: &Index, lock: Option<&Lock>) -> bool {
+/// Whether the run that has or had the lock, and whichever were at work since ours stopped, are known to have changed nothing.
+fn taken_harmlessly(index: &Index, lock: Option<&Lock>, ours: &Record) -> bool {
     let Some(lock) = lock else { return false };
-    index.records().any(|(_, run)| run.run == lock.run && run.is_harmless())
+    let here = |run: &Record| run.product == ours.product && run.environment == ours.environment;
+    let since: Vec<Record> = index
+        .records()
+        .map(|(_, run)| run)
+        .filter(|run| here(run) && run.run != ours.run && run.updated > ours.updated)
+        .collect();
+    since.iter().any(|run| run.run == lock.run) && since.iter().all(Record::is_harmless)
 }

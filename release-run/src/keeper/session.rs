@@ -51,6 +51,10 @@ pub struct Session<'a> {
     pub(super) trust: Trust,
     /// What it says it has changed is in question.
     pub(super) claimed: bool,
+    /// A run of this clone has stopped what customers write, and not allowed it again.
+    stopped_here: bool,
+    /// Lines for the team besides.
+    pub(super) notes: Vec<String>,
     /// The steps that were done in this attempt.
     pub(super) done_now: HashSet<String>,
     /// The hold that a run wants which goes without the remote.
@@ -72,6 +76,11 @@ impl<'a> Session<'a> {
     pub fn new(keeper: &'a Keeper<'a>, begun: Begun, lent: Lent, plan: bool) -> Self {
         let claimed = begun.is_claimed();
         let Begun { record, folder, hand, shore, proof, all, trust, ended } = begun;
+        let ours =
+            |run: &Record| keeper.places.is_begun_here(&run.run) && run.environment == record.environment;
+        let mut newest: Vec<&Record> = all.iter().filter(|run| run.run != record.run && ours(run)).collect();
+        newest.sort_by_key(|run| std::cmp::Reverse((run.opened, run.run.clone())));
+        let stopped_here = newest.into_iter().take_while(|run| !run.has_allowed()).any(Record::is_paused);
         let others = all
             .into_iter()
             .filter(|other| other.run != record.run)
@@ -94,6 +103,8 @@ impl<'a> Session<'a> {
             ended,
             trust,
             claimed,
+            stopped_here,
+            notes: Vec::new(),
             done_now: HashSet::new(),
             owed: None,
             others,
@@ -158,6 +169,11 @@ impl<'a> Session<'a> {
                 json!({ "yes": if word("name") == "torn" { self.torn } else { self.did(word("name")) } })
             }
             "ended-before" => json!({ "yes": self.ended && self.complete }),
+            "paused" => json!({ "yes": self.stopped_here }),
+            "note" => {
+                self.notes.push(step::plain_line(word("text")));
+                json!({})
+            }
             "begun-here" => json!({ "yes": self.trust == Trust::Own }),
             "fact" => json!({ "text": self.fact(word("path")) }),
             "path" if word("file") == "last" => {
@@ -207,7 +223,10 @@ impl<'a> Session<'a> {
     /// From now on releases to the environment are refused; it is pushed with the next change that somebody may see.
     fn hold(&mut self, reason: &str) {
         let Some(shore) = &mut self.shore else {
-            self.owed = Some(step::plain_line(reason));
+            let reason = step::plain_line(reason);
+            // It is noted at once: a run that is killed has said nothing.
+            self.keeper.places.owe(&self.record.run, Some(&reason));
+            self.owed = Some(reason);
             return;
         };
         let hold = Hold::now(true, shore.who.clone(), reason);

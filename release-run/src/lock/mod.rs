@@ -40,7 +40,7 @@ pub struct Seen {
     pub unchanged: Duration,
     /// It is of a run that died on this machine.
     pub dead: bool,
-    /// It was taken once since, by a run that is known to have changed nothing.
+    /// Whoever had it since is known to have changed nothing.
     pub harmless: bool,
     /// How long a lock lasts by our own settings.
     pub length: Duration,
@@ -59,8 +59,7 @@ pub fn take(
         return Ok(Turn::Renew);
     }
     // Whoever had it in between may have changed what this run has seen.
-    let once = |k: &Lease| seen.harmless && lock.generation == k.generation + 1;
-    let between = known.is_some_and(|k| k.generation <= lock.generation && !once(k));
+    let between = known.is_some_and(|k| k.generation <= lock.generation) && !seen.harmless;
     if lock.run != run && between && !seen.dead {
         let message = format!(
             "{} has been at work in {environment} since this run stopped, so what it saw is stale; begin again with --again",
