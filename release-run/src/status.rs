@@ -90,11 +90,7 @@ impl Picture<'_> {
         let (mut lines, mut value) = environment(name, place, now);
         let held = place.lock.as_ref().filter(|lock| lock.held).map(|lock| &lock.run);
         let is_dead = held.is_some_and(|run| self.dead.contains(run));
-        if is_dead {
-            lines.push(format!(
-                "{name}: the process that had the lock is gone: the next run from this clone takes it back"
-            ));
-        }
+        lines.extend(left(name, place.lock.as_ref(), is_dead, now));
         if let Some((sentence, back)) = newest_change(place).and_then(|record| way_back(record, now)) {
             lines.push(format!("{name}: {sentence}"));
             value["way_back"] = back;
@@ -189,6 +185,23 @@ fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value
             json!({ "since": hold.since.to_string(), "by": hold.who.holder, "reason": hold.reason });
     }
     (lines, value)
+}
+
+/// What is to be done about a lock whose holder is gone, or may be.
+fn left(name: &str, lock: Option<&Lock>, is_dead: bool, now: Timestamp) -> Vec<String> {
+    if is_dead {
+        return vec![format!(
+            "{name}: the process that had the lock is gone: the next run from this clone takes it back"
+        )];
+    }
+    let Some(lock) = lock.filter(|lock| lock.has_run_out(now)) else { return Vec::new() };
+    let late = ago(lock.expires, now);
+    vec![
+        format!(
+            "{name}: by its holder's clock that lock ran out {late}: if its process is gone, release the lock"
+        ),
+        format!("  next: {}", crate::lock::unlock(name)),
+    ]
 }
 
 /// The run that has stopped what customers write and not allowed it again, unless another one has since.

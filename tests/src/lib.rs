@@ -85,10 +85,19 @@ pub fn write_private(path: &std::path::Path, text: &str) {
     file.set_permissions(std::fs::Permissions::from_mode(0o600)).expect("private");
 }
 
-/// A port of this machine that was free a moment ago.
+/// A port of this machine that was free a moment ago, from below those that the kernel gives out by itself (32768 and up): a stand-in
+/// of a parallel test never gets it before the server has started that it is for, whose callers would then ask the stand-in.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    // Other test programs may be at work: each begins elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    let next = || FIRST + begin.wrapping_add(TURN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = (0..COUNT).filter_map(|_| u16::try_from(next()).ok());
+    ports.find(is_free).expect("a free port")
 }
 
 /// Who runs a server that refuses root, when we are root: the user whom its package has made, else `nobody`; user and group.

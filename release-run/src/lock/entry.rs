@@ -72,6 +72,11 @@ impl Lock {
         })
     }
 
+    /// Whether its holder has not renewed it in time, by two clocks that may differ: a word for people, who know whether that process is gone.
+    pub fn has_run_out(&self, now: Timestamp) -> bool {
+        self.held && self.expires < now
+    }
+
     /// An entry's message.
     pub fn message(&self, environment: &str) -> String {
         let state = if self.held { "held" } else { "free" };
@@ -144,6 +149,9 @@ mod tests {
             since: Some(at),
             reason: Some("State: free".into()),
         };
+        let later = at + std::time::Duration::from_secs(1);
+        assert!(lock.has_run_out(later) && !lock.has_run_out(at));
+        assert!(!Lock { held: false, ..lock.clone() }.has_run_out(later), "it was given back");
         assert_eq!(Lock::parse(&lock.message("production")), Some(lock));
         let hold = Hold { on: true, who, since: at, reason: "1.3.0 destroys prices: wait".into() };
         assert_eq!(Hold::parse(&hold.message("production")), Some(hold));

@@ -249,6 +249,23 @@ fn status_names_locks_and_holds_and_works_without_the_remote() {
 }
 
 #[test]
+fn status_says_of_a_lock_that_was_not_renewed_how_it_is_released() {
+    let team = Team::new();
+    let (rina, budi) = (team.member("rina"), team.member("budi"));
+    assert_eq!(rina.lock("run-a", &[]).0, 0);
+    let (ran_out, unlock) =
+        ("by its holder's clock that lock ran out", "next: release-run unlock --env production");
+    let said = budi.good(&["status"]);
+    assert!(!said.contains(ran_out) && !said.contains(unlock), "a fresh one is somebody's: {said}");
+    rina.good(&["unlock", "--lease", &rina.lease("run-a")]);
+    short_leases(&rina, "1s");
+    assert_eq!(rina.lock("run-b", &[]).0, 0);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let said = budi.good(&["status"]);
+    assert!(said.contains(ran_out) && said.contains(unlock), "{said}");
+}
+
+#[test]
 fn one_name_that_is_not_ours_blinds_nobody() {
     let team = Team::new();
     let (rina, budi) = (team.member("rina"), team.member("budi"));
