@@ -164,7 +164,7 @@ fn better<'l>(driver: &dyn Driver, list: &'l List) -> Option<Vec<&'l str>> {
     can(Kind::Everything).then(|| vec!["--everything"])
 }
 
-/// A length of time for people: `5h 33m`, `2 min 5 s`, `3 s`.
+/// A length of time for people: `5h 33m`, `2m 5s`, `3s`.
 pub fn spoken(time: Duration) -> String {
     step::human(Duration::from_secs(time.as_secs() + u64::from(time.subsec_millis() > 0)))
         .replace("0ms", "0s")

@@ -1,5 +1,6 @@
 //! The command line and the settings.
 
+use address::BaseUrl;
 use clap::{Parser, Subcommand};
 use step::{Common, Context, Failure};
 
@@ -102,9 +103,9 @@ impl Settings {
             );
         }
         let page = settings.text("page")?;
-        let is_address = |page: &String| page.starts_with("https://") || page.starts_with("http://");
-        if page.as_ref().is_some_and(|page| !is_address(page)) {
-            return Err(settings.wrong("page", "it must be an http or https URL"));
+        if let Some(page) = &page {
+            // What it asks for may be anything; a user's password in it would be shown.
+            BaseUrl::of(settings, "page", page.split('?').next().unwrap_or_default())?;
         }
         Ok(Settings { on, off, page, status: settings.number("status")?.unwrap_or(503) })
     }

@@ -15,7 +15,7 @@ const BETWEEN: std::time::Duration = std::time::Duration::from_millis(250);
 /// Waits until the page answers as it must, so often in a row as is a proof.
 pub fn prove(context: &Context, settings: &Settings, turn: Turn) -> Result<Verdict, Failure> {
     let Some(page) = &settings.page else { return Ok(Verdict::Unknown("no page was looked at".to_owned())) };
-    let client = Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")));
+    let client = client(context);
     let mut row = Vec::new();
     for look in 0..LOOKS {
         if look > 0 {
@@ -48,17 +48,29 @@ pub fn unproven(settings: &Settings, turn: Turn, seen: &str) -> Failure {
 /// What the page answers now; nothing where no page is set.
 pub fn look(context: &Context, settings: &Settings) -> Result<Option<String>, Failure> {
     let Some(page) = &settings.page else { return Ok(None) };
-    let client = Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")));
-    Ok(Some(said(page, asked(&client, page)?)))
+    Ok(Some(said(page, asked(&client(context), page)?)))
 }
 
-/// Whether the page answers as it does while maintenance is on; nothing where no page is set, or it is broken or silent.
+/// Whether maintenance is on, by as many answers of the page as are a proof; nothing where no page is set, it is broken or silent, or its
+/// answers differ.
 pub fn is_on(context: &Context, settings: &Settings) -> Result<Option<bool>, Failure> {
     let Some(page) = &settings.page else { return Ok(None) };
-    let client = Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")));
-    let Some(status) = asked(&client, page)? else { return Ok(None) };
-    let is = |turn| is_right(status, settings.status, turn);
-    Ok(is(Turn::On).then_some(true).or(is(Turn::Off).then_some(false)))
+    let client = client(context);
+    let answers = (0..TIMES).map(|_| asked(&client, page)).collect::<Result<Vec<_>, _>>()?;
+    Ok(one_word(&answers, settings.status))
+}
+
+/// What all answers say. Pure.
+fn one_word(answers: &[Option<u16>], during: u16) -> Option<bool> {
+    let all = |turn| {
+        !answers.is_empty()
+            && answers.iter().all(|status| status.is_some_and(|status| is_right(status, during, turn)))
+    };
+    all(Turn::On).then_some(true).or(all(Turn::Off).then_some(false))
+}
+
+fn client(context: &Context) -> Client<'_> {
+    Client::new(context, concat!("maintenance/", env!("CARGO_PKG_VERSION")))
 }
 
 fn asked(client: &Client, page: &str) -> Result<Option<u16>, Failure> {
@@ -94,5 +106,19 @@ mod tests {
             assert!(!is_right(status, 503, Turn::Off), "{status}");
         }
         assert!(is_right(405, 405, Turn::On), "as the settings say");
+    }
+
+    #[test]
+    fn whether_it_is_on_is_what_every_answer_says() {
+        for (answers, expected) in [
+            (&[Some(503), Some(503)][..], Some(true)),
+            (&[Some(200), Some(200)], Some(false)),
+            (&[Some(503), Some(200)], None),
+            (&[Some(200), None], None),
+            (&[Some(500), Some(500)], None),
+            (&[], None),
+        ] {
+            assert_eq!(one_word(answers, 503), expected, "{answers:?}");
+        }
     }
 }

@@ -32,7 +32,7 @@ pub enum Command {
     },
     /// Decide what becomes of the data in a rollback
     Data {
-        /// What shall become of it
+        /// What becomes of it
         #[arg(long, value_name = "PLAN", default_value = "auto")]
         database: Database,
         /// Keep the data although the migrations speak against it; the reason is kept
@@ -60,7 +60,7 @@ pub enum Part {
     Team,
 }
 
-/// What shall become of the data.
+/// What becomes of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Database {
     /// The migrations decide

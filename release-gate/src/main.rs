@@ -162,7 +162,7 @@ fn goes_back(run: &Run) -> Result<(), Failure> {
     if !runs_already {
         return Ok(());
     }
-    let environment = run.context.environment.as_deref().unwrap_or("production");
+    let environment = run.context.environment()?;
     let message = format!(
         "the build that this rollback goes back to runs already, so the data alone would go back, which a rollback does not do: if it is wrong, choose a snapshot (db-restore recovery-point --env {environment}) and restore it by itself (db-restore restore --fresh --env {environment} --snapshot ID)"
     );

@@ -78,7 +78,7 @@ fn closed(record: &Record, reason: &str) -> String {
     if !record.is_paused() {
         return sentence;
     }
-    let off = crate::status::maintenance_off(&record.environment);
+    let off = crate::next::maintenance_off(&record.environment);
     format!("{sentence}; it has stopped what customers write, and nobody but you allows it again: {off}")
 }
 

@@ -31,8 +31,8 @@ pub enum Command {
         /// Show so many runs of each environment
         #[arg(long, value_name = "N", default_value_t = 10)]
         last: usize,
-        /// What a page says of whether customers can write in the environment that is asked for
-        #[arg(long, value_name = "SAID", hide = true)]
+        /// What a page says of whether customers can write: `production=stopped` or `production=possible`
+        #[arg(long, value_name = "SAID", hide = true, value_parser = writes)]
         writes: Option<Writes>,
     },
     /// Keep a run: find or open it, hold the locks while RUNBOOK works, then store, unlock and tell
@@ -142,11 +142,11 @@ pub enum Command {
     Probe,
 }
 
-/// Whether customers can write, by a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Writes {
-    Stopped,
-    Possible,
+/// Whether customers can write in an environment, by a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writes {
+    pub environment: String,
+    pub can: bool,
 }
 
 /// What a runbook wants of its keeper.
@@ -155,7 +155,7 @@ pub struct Exec {
     /// The run, folder or document that a rollback goes back from
     #[arg(long, value_name = "RUN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub of: Option<String>,
-    /// Why it is done, where its procedure wants a reason: kept in the run, for whoever goes on with it
+    /// Why it is done, where its procedure wants a reason: kept in the run, for the person who goes on with it
     #[arg(long, value_name = "REASON", value_parser = step::reason)]
     pub reason: Option<String>,
     /// Begin another run although this one is finished, stale, or has stopped before it changed anything
@@ -222,6 +222,15 @@ pub struct Wish {
 fn word(text: &str) -> Result<String, String> {
     let good = crate::names::is_word(text);
     if good { Ok(text.to_owned()) } else { Err("a name has letters, digits, `-`, `_` and `.`".into()) }
+}
+
+fn writes(text: &str) -> Result<Writes, String> {
+    let of = |environment: &str, can| Writes { environment: environment.to_owned(), can };
+    match text.split_once('=') {
+        Some((environment, "stopped")) => Ok(of(environment, false)),
+        Some((environment, "possible")) => Ok(of(environment, true)),
+        _ => Err("an environment, `=`, and `stopped` or `possible`".to_owned()),
+    }
 }
 
 /// A line that names something.

@@ -10,12 +10,14 @@ mod history;
 mod keeper;
 mod lock;
 mod names;
+mod next;
 mod plan;
 mod record;
 mod rehearsed;
 mod remote;
 mod resume;
 mod role;
+mod runs;
 mod status;
 
 use std::process::ExitCode;
@@ -74,7 +76,7 @@ impl Program for Args {
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
         match &self.command {
             None => show(context, 10, None),
-            Some(Command::Status { last, writes }) => show(context, *last, *writes),
+            Some(Command::Status { last, writes }) => show(context, *last, writes.as_ref()),
             Some(Command::Exec(exec)) => {
                 let procedure = self.common.procedure().cloned().unwrap_or_default();
                 keeper::exec(context, &Settings::read(context)?, &order(context, procedure, exec))
@@ -169,7 +171,7 @@ fn by_hand(context: &Context, command: &Command) -> Result<Answer, Failure> {
 }
 
 /// One look at the remote; one that cannot be asked is said, and no reason to show nothing.
-fn show(context: &Context, last: usize, writes: Option<Writes>) -> Result<Answer, Failure> {
+fn show(context: &Context, last: usize, writes: Option<&Writes>) -> Result<Answer, Failure> {
     let settings = Settings::read(context)?;
     let remote = Remote::open(context, &settings)?;
     let (index, unseen) = match remote.look() {
@@ -180,13 +182,7 @@ fn show(context: &Context, last: usize, writes: Option<Writes>) -> Result<Answer
     let dead = places.leases().into_iter().filter(|run| places.is_dead(run)).collect();
     let mut runs = places.records();
     let (theirs, refused) = remote.evidence(&index, None)?;
-    for (_, record) in theirs {
-        match runs.iter_mut().find(|known| known.run == record.run) {
-            Some(known) if record.supersedes(known) => *known = record,
-            Some(_) => {}
-            None => runs.push(record),
-        }
-    }
+    runs::merge(&mut runs, theirs.into_iter().map(|(_, record)| record));
     let product = settings.product.clone();
     let picture = status::Picture {
         index: &index,

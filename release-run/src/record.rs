@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use step::Procedure;
 
+use crate::names::Scope;
+
 /// The format that this program reads and writes.
 const SCHEMA: u32 = 1;
 /// A record is not larger: it holds a few facts and no log.
@@ -189,11 +191,19 @@ impl Record {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Whose it is, and where.
+    pub fn scope(&self) -> Scope {
+        Scope::new(&self.product, &self.environment)
+    }
+
+    /// What it has done about what customers write.
+    fn pause(&self, step: &str) -> Option<&Change> {
+        self.changes.iter().find(|c| c.changes == Changes::Pause && c.step == step)
+    }
+
     /// Whether it has allowed customers to write again.
     pub fn has_allowed(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|c| c.step == ALLOW && c.changes == Changes::Pause && c.acted.as_deref() == Some("yes"))
+        self.pause(ALLOW).is_some_and(|change| change.acted.as_deref() == Some("yes"))
     }
 
     /// Whether of two copies of a run this one counts: it was written later, or somebody has closed it since.
@@ -223,9 +233,7 @@ impl Record {
 
     /// Whether it may have stopped what customers write, and has not allowed it again: nobody does that but a person or this run.
     pub fn is_paused(&self) -> bool {
-        let of = |step: &str| self.changes.iter().find(|c| c.changes == Changes::Pause && c.step == step);
-        let is_allowed = of(ALLOW).is_some_and(|change| change.acted.as_deref() == Some("yes"));
-        of(STOP).is_some_and(Change::counts) && !is_allowed
+        self.pause(STOP).is_some_and(Change::counts) && !self.has_allowed()
     }
 
     /// When it first may have changed what customers see.
@@ -239,6 +247,10 @@ impl Record {
         self.touch(now);
         if changes == Changes::No {
             return;
+        }
+        if (step, changes) == (STOP, Changes::Pause) {
+            // What was allowed before that is over.
+            self.changes.retain(|c| (c.step.as_str(), c.changes) != (ALLOW, Changes::Pause));
         }
         match self.changes.iter_mut().find(|c| c.step == step) {
             // What it has once changed it has changed; of what died nothing is known.
@@ -368,6 +380,8 @@ pub mod tests {
         assert!(run.is_paused(), "whether it is allowed is not known");
         run.end("allow", "yes", at(5));
         assert!(!run.is_paused());
+        run.begin("stop", Changes::Pause, at(6));
+        assert!(run.is_paused(), "stopped once more");
     }
 
     #[test]

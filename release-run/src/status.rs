@@ -7,18 +7,21 @@ use serde_json::{Value, json};
 use step::{Answer, Failure, Procedure, ago, plain_line};
 
 use crate::args::Writes;
+use crate::lock;
 use crate::lock::entry::{Hold, Lock};
 use crate::names::{Name, Scope};
-use crate::record::{Changes, Record, State};
+use crate::next;
+use crate::record::{Record, State};
 use crate::remote::Index;
+use crate::runs;
 
 /// An environment with what is known of it.
 #[derive(Debug, Default)]
 struct Place {
     lock: Option<Lock>,
     hold: Option<Hold>,
-    /// What lies in the place of the lock or the hold is none.
-    strange: bool,
+    /// Why the lock or the hold cannot be read.
+    strange: Option<Failure>,
     runs: Vec<Record>,
 }
 
@@ -36,8 +39,8 @@ pub struct Picture<'a> {
     pub dead: Vec<String>,
     /// Runs of this clone that are not on the remote, each with the hold that it wanted.
     pub owed: Vec<(String, Option<String>)>,
-    /// Whether customers can write in that environment, if a page was asked.
-    pub writes: Option<Writes>,
+    /// Whether customers can write, where a page was asked.
+    pub writes: Option<&'a Writes>,
     /// Runs on the remote that are not signed by anybody who may, where that is needed.
     pub refused: usize,
 }
@@ -95,19 +98,13 @@ impl Picture<'_> {
             lines.push(format!("{name}: {sentence}"));
             value["way_back"] = back;
         }
-        let asked = self.writes.filter(|_| self.environment.unwrap_or("production") == name);
-        if asked == Some(Writes::Stopped) {
+        let can = self.writes.filter(|said| said.environment == name).map(|said| said.can);
+        if can == Some(false) {
             lines.push(format!("{name}: customers CANNOT WRITE, by the page that says so"));
         }
-        if let Some(record) = paused(place).filter(|_| asked != Some(Writes::Possible)) {
-            let since = record.fact("maintenance").map(|at| format!(" since {at}")).unwrap_or_default();
-            let run = &record.run;
-            lines.push(format!("{name}: by {run} customers cannot write{since}, and it has not allowed it again; look: maintenance --env {name}"));
-            if record.is_over() {
-                // One that goes on allows it itself, when the right build runs.
-                lines.push(format!("  next: {}", maintenance_off(&record.environment)));
-            }
-            value["maintenance"] = json!({ "run": run, "since": record.fact("maintenance") });
+        if let Some(record) = runs::paused(&place.runs) {
+            lines.extend(stopped(name, record, can));
+            value["maintenance"] = json!({ "run": record.run, "since": record.fact("maintenance") });
         }
         for (run, hold) in self.owed.iter().filter(|(run, _)| place.runs.iter().any(|r| r.run == *run)) {
             let not_held = if hold.is_some() { ", and NOT on hold although it should be" } else { "" };
@@ -136,12 +133,10 @@ impl Picture<'_> {
                 Name::Lock(scope) if ours(scope) => {
                     let place = places.entry(scope.environment.clone()).or_default();
                     place.lock = Lock::parse(&tip.message);
-                    place.strange |= place.lock.is_none();
                 }
                 Name::Hold(scope) if ours(scope) => {
                     let place = places.entry(scope.environment.clone()).or_default();
                     place.hold = Hold::parse(&tip.message);
-                    place.strange |= place.hold.is_none();
                 }
                 _ => {}
             }
@@ -150,8 +145,13 @@ impl Picture<'_> {
             let environment = crate::names::component(&record.environment);
             places.entry(environment).or_default().runs.push(record.clone());
         }
-        for place in places.values_mut() {
-            place.runs.sort_by(|a, b| (b.opened, &b.run).cmp(&(a.opened, &a.run)));
+        for environment in self.index.skipped.iter().filter_map(|skipped| skipped.environment(&product)) {
+            places.entry(environment).or_default();
+        }
+        for (environment, place) in &mut places {
+            let scope = Scope { product: product.clone(), environment: environment.clone() };
+            place.strange = lock::place::readable(self.index, &scope, environment).err();
+            place.runs.sort_by(runs::newest_first);
         }
         let wanted = self.environment.map(crate::names::component);
         places.retain(|name, _| wanted.as_ref().is_none_or(|w| w == name));
@@ -174,10 +174,12 @@ fn environment(name: &str, place: &Place, now: Timestamp) -> (Vec<String>, Value
             lines.push(format!("{name}: locked by {}{job} for {}{since}", lock.who, lock.run));
             value["lock"] = json!({ "run": lock.run, "holder": lock.who.holder, "host": lock.who.host, "expires": lock.expires.to_string(), "generation": lock.generation });
         }
-        None if place.strange => {
-            lines.push(format!("{name}: what is in the place of the lock or the hold cannot be read: who is at work is unknown (release-run unlock, or lift)"));
-        }
+        None if place.strange.is_some() => lines.push(format!("{name}: who is at work is unknown")),
         None => lines.push(format!("{name}: nobody is at work")),
+    }
+    if let Some(strange) = &place.strange {
+        lines.push(format!("{name}: {}", strange.message));
+        lines.extend(strange.next.as_ref().map(|next| format!("  next: {next}")));
     }
     if let Some(hold) = place.hold.as_ref().filter(|h| h.on) {
         lines.push(format!("{name}: on hold since {} by {}: {}", hold.since, hold.who, hold.reason));
@@ -200,14 +202,27 @@ fn left(name: &str, lock: Option<&Lock>, is_dead: bool, now: Timestamp) -> Vec<S
         format!(
             "{name}: by its holder's clock that lock ran out {late}: if its process is gone, release the lock"
         ),
-        format!("  next: {}", crate::lock::unlock(name)),
+        format!("  next: {}", lock::unlock(name)),
     ]
 }
 
-/// The run that has stopped what customers write and not allowed it again, unless another one has since.
-fn paused(place: &Place) -> Option<&Record> {
-    let mut newest = place.runs.iter().take_while(|run| !run.has_allowed());
-    newest.find(|run| run.is_paused())
+/// That a run has stopped what customers write; a page that says otherwise `can` be one that is kept somewhere, and is said beside it.
+fn stopped(name: &str, record: &Record, can: Option<bool>) -> Vec<String> {
+    let since = record.fact("maintenance").map(|at| format!(" since {at}")).unwrap_or_default();
+    let run = &record.run;
+    if can == Some(true) {
+        return vec![format!(
+            "{name}: {run} has stopped what customers write{since} and not allowed it again, and the page answers as if they could"
+        )];
+    }
+    let mut lines = vec![format!(
+        "{name}: by {run} customers cannot write{since}, and it has not allowed it again; look: maintenance --env {name}"
+    )];
+    if record.is_over() {
+        // One that goes on allows it itself, when the right build runs.
+        lines.push(format!("  next: {}", next::maintenance_off(&record.environment)));
+    }
+    lines
 }
 
 /// The run that has changed last what customers see.
@@ -245,7 +260,7 @@ fn run(
     now: Timestamp,
 ) -> Vec<String> {
     let (state, sentence) = sentence(record, at_work, now);
-    let next = if at_work || over_taken || record.is_over() { None } else { next(record) };
+    let next = if at_work || over_taken || record.is_over() { None } else { next::command(record) };
     shown.push(json!({ "run": record.run, "state": state, "sentence": sentence, "next": next }));
     let mut lines = vec![format!("  {}", record.run), format!("    {sentence}")];
     lines.extend(next.map(|next| format!("  next: {next}")));
@@ -281,70 +296,10 @@ fn sentence(record: &Record, at_work: bool, now: Timestamp) -> (&'static str, St
     }
 }
 
-/// The command that goes on with a run, or the way back from one that failed in front of customers, in our own words: nothing of what a
-/// document says to type.
-fn next(record: &Record) -> Option<String> {
-    let failed = record.last.as_ref().is_some_and(|last| last.failed.is_some());
-    // Its build has not come up; where more was done since, that is gone on with.
-    let mut seen = record.changes.iter().filter(|change| change.changes == Changes::Customers);
-    let only = seen.next().is_some_and(|first| seen.all(|change| change.step == first.step));
-    // What may pass, such as a signal or a time that was over, is gone on with.
-    let passes = record.last.as_ref().is_some_and(|last| last.kind.as_deref() == Some("temporary"));
-    let back = record.procedure.is_release() && failed && record.changed_customers() && only && !passes;
-    let runbook = match record.procedure {
-        _ if back => "rilis-rollback",
-        Procedure::Candidate => "rilis-candidate",
-        Procedure::Release => "rilis-release",
-        Procedure::Hotfix => "rilis-hotfix",
-        Procedure::Rollback => "rilis-rollback",
-        Procedure::Rehearsal => "rilis-rehearse",
-        Procedure::Manual | Procedure::Other(_) => return None,
-    };
-    let mut words = vec![runbook.to_owned()];
-    let usual = if matches!(record.procedure, Procedure::Candidate | Procedure::Rehearsal) {
-        "staging"
-    } else {
-        "production"
-    };
-    if record.environment != usual {
-        words.extend(["--env".to_owned(), record.environment.clone()]);
-    }
-    if back {
-        return Some(step::shell::command(words));
-    }
-    if record.procedure == Procedure::Hotfix {
-        words.extend(["--reason".to_owned(), reason(record)]);
-    }
-    if let (true, Some(of)) = (record.procedure == Procedure::Rollback, &record.of) {
-        words.extend(["--of".to_owned(), of.clone()]);
-    }
-    if let (true, Some(version)) =
-        (record.procedure == Procedure::Candidate || record.procedure.is_release(), &record.version)
-    {
-        if !version.starts_with(|c: char| c.is_ascii_digit()) {
-            return None;
-        }
-        words.push(version.clone());
-    }
-    Some(step::shell::command(words))
-}
-
-/// The command that lets customers write again.
-pub fn maintenance_off(environment: &str) -> String {
-    step::shell::command(["maintenance", "off", "--env", environment])
-}
-
-/// The reason that was given, as far as it is plain words: it may be a stranger's.
-fn reason(record: &Record) -> String {
-    let plain = |text: &&String| {
-        text.len() <= 120 && text.chars().all(|c| c.is_alphanumeric() || " .,:;#/()-'".contains(c))
-    };
-    record.reason.as_ref().filter(plain).cloned().unwrap_or_else(|| step::REASON.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Changes;
     use crate::record::Last;
     use crate::record::tests::{at, sample};
 
@@ -362,7 +317,7 @@ mod tests {
             ("open", "shop 1.2.0: stopped after tag-rc, not finished (1m ago)".into())
         );
         assert_eq!(sentence(&open, true, at(60)).0, "at work");
-        let next = |run: &Record| next(run).expect("a command");
+        let next = |run: &Record| next::command(run).expect("a command");
         assert_eq!(next(&open), "rilis-release 1.2.0");
         assert_eq!(next(&stopped("hotfix")), "rilis-hotfix --reason REASON 1.2.0");
         let hotfix = |reason: &str| Record { reason: Some(reason.into()), ..stopped("hotfix") };
@@ -394,22 +349,26 @@ mod tests {
             failed: Some("yes".into()),
             kind: None,
         });
-        assert_eq!(next(&failed).as_deref(), Some("rilis-release 1.2.0"), "nobody has seen anything of it");
+        assert_eq!(
+            next::command(&failed).as_deref(),
+            Some("rilis-release 1.2.0"),
+            "nobody has seen anything of it"
+        );
         failed.begin("deploy", Changes::Customers, at(1));
-        assert_eq!(next(&failed).as_deref(), Some("rilis-rollback"));
+        assert_eq!(next::command(&failed).as_deref(), Some("rilis-rollback"));
         let mut purging = failed.clone();
         purging.begin("purge", Changes::Customers, at(2));
-        assert_eq!(next(&purging).as_deref(), Some("rilis-release 1.2.0"), "the build runs");
+        assert_eq!(next::command(&purging).as_deref(), Some("rilis-release 1.2.0"), "the build runs");
         let shown = |over_taken| {
             let mut shown = Vec::new();
             run(&failed, (false, over_taken), &mut shown, at(2)).join("\n")
         };
         assert!(shown(false).contains("next: ") && !shown(true).contains("next: "));
         let mut planted = stopped("x/../evil.sh");
-        assert_eq!(next(&planted), None);
+        assert_eq!(next::command(&planted), None);
         planted.procedure = Procedure::Release;
         planted.version = Some("--no-snapshot".into());
-        assert_eq!(next(&planted), None);
+        assert_eq!(next::command(&planted), None);
     }
 
     #[test]

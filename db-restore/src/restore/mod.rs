@@ -331,12 +331,13 @@ impl Restore<'_> {
             return Ok(());
         };
         let message = format!(
-            "this run has brought back {} already, at {}, and {other} is to be brought back now: that is a restore of its own (db-restore restore --fresh --env {} --snapshot {other})",
+            "this run has brought back {} already, at {}, and {other} is to be brought back now: that is a restore of its own",
             record.snapshot,
-            plan::instant(record.frozen_at),
-            self.run.context.environment.as_deref().unwrap_or("NAME")
+            plan::instant(record.frozen_at)
         );
-        Err(Failure::refused("restored-before", message))
+        let environment = self.operation.context.environment().unwrap_or_default();
+        let words = ["db-restore", "restore", "--fresh", "--env", environment, "--snapshot", other];
+        Err(Failure::refused("restored-before", message).command(words))
     }
 
     fn done_before(&self, record: &Record) -> Result<Ended, Failure> {

@@ -42,6 +42,14 @@ fn what_a_release_destroys_comes_back_and_what_it_made_is_kept() {
     assert_eq!((code, again["steps"][0]["status"].as_str()), (0, Some("unchanged")));
     assert_eq!(again["facts"]["loss"], *loss);
     assert_eq!(bench.prices().len(), 3);
+    // Another snapshot is another restore, which this run has not made: nothing is said to be done.
+    for wish in [&["--confirm", "shop@other"][..], &["--snapshot", "other", "--confirm", "shop@other"]] {
+        let (code, refused, _) = bench.run(&[&["restore"], wish].concat(), &opened(ID));
+        assert_eq!((code, refused["failure"]["reason"].as_str()), (1, Some("restored-before")), "{wish:?}");
+        let next = "db-restore restore --fresh --env production --snapshot other";
+        assert_eq!(refused["failure"]["next"], json!(next));
+    }
+    assert_eq!(bench.prices().len(), 3);
 
     // Another run restores again, beside what the first one kept.
     let other = "shop-1.3.0-20261124T130000Z-0002";

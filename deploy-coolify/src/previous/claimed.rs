@@ -18,6 +18,9 @@ use crate::tested::is_candidate;
 use crate::wait::each;
 use crate::world::World;
 
+/// So many deployments of each application are looked at.
+const LOOKED: usize = 20;
+
 /// What is to be looked for, as the keeper of the run writes it down.
 #[derive(Debug, Deserialize)]
 struct Claim {
@@ -111,7 +114,7 @@ pub fn look(run: &Run, settings: &Settings, net: &Net, file: &Path) -> Result<Ou
     let world = World::new(&run.context, settings, net);
     let (now, deployed) = net.block(async {
         let apps = world.applications().await?;
-        let pasts = each(&apps, async |app: &Application| world.api.history(app, 20).await).await?;
+        let pasts = each(&apps, async |app: &Application| world.api.history(app, LOOKED).await).await?;
         let deployed = pasts.iter().any(|rows| names.were_deployed(rows, claim.opened));
         let now = match what_runs(&world).await {
             Err(failure) if claim.finished || !deployed => return Err(failure),
@@ -131,7 +134,8 @@ pub fn look(run: &Run, settings: &Settings, net: &Net, file: &Path) -> Result<Ou
             ("deployed", format!("{place} runs {called}; what {} says was deployed there", claim.run))
         }
         (false, false) => {
-            ("nothing", format!("{place} runs {called}, and nothing of {} was deployed there", claim.run))
+            let none = format!("nothing of {} is among the last {LOOKED} deployments there", claim.run);
+            ("nothing", format!("{place} runs {called}, and {none}"))
         }
     };
     Ok(Outcome::unchanged(sentence).output("claim", word))

@@ -51,6 +51,14 @@ impl Team {
             "opened": "2026-11-25T12:00:00Z", "steps": [], "facts": { "product": "shop", "environment": "production" } });
         exchange(&mut command, Some(&document))
     }
+
+    /// A question: no document goes in, and its answer comes out.
+    fn ask(&self, args: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_maintenance"));
+        let output = isolate(&mut command).args(args).current_dir(self.path()).output().expect("it runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().expect("a code"), String::from_utf8_lossy(&said).into_owned())
+    }
 }
 
 fn reason(document: &Value) -> (String, String) {
@@ -112,8 +120,27 @@ fn a_plan_runs_nothing_and_a_question_says_how_it_is() {
     assert_eq!(done["steps"][0]["status"], "planned");
     assert!(!team.path().join("status").exists());
     team.status.store(418, Ordering::SeqCst);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_maintenance"));
-    let output = isolate(&mut command).current_dir(team.path()).output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (_, said) = team.ask(&[]);
     assert!(said.contains("on: sh -c") && said.contains("answers HTTP 418"), "{said}");
+}
+
+#[test]
+fn a_script_hears_whether_it_is_on_by_two_answers_and_not_by_one() {
+    let team = Team::new("true", "true");
+    let is_on = || team.ask(&["is-on", "--env", "production"]).0;
+    for (status, expected) in [("503", 0), ("200", 1), ("500", 75)] {
+        std::fs::write(team.path().join("status"), status).expect("written");
+        assert_eq!(is_on(), expected, "{status}");
+    }
+    // One node of two has heard of it.
+    let turn = AtomicU16::new(0);
+    let torn = Server::start(move |_| {
+        let status = if turn.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) { 200 } else { 503 };
+        Reply::text(status, "text/html", "shop")
+    });
+    team.settings(&format!("page = '{}/orders'\n", torn.url()));
+    assert_eq!(is_on(), 75);
+    team.settings("page = 'https://rina:geheim@shop.example/orders?full=1'\n");
+    let (code, said) = team.ask(&["is-on", "--env", "production"]);
+    assert!(code == 78 && said.contains("page") && !said.contains("geheim"), "{said}");
 }

@@ -7,7 +7,7 @@ use super::begin::{Begin, Begun, rolled_back, unfinished};
 use super::folder::Folder;
 use crate::lock;
 use crate::lock::entry::Lock;
-use crate::names::{Name, Scope};
+use crate::names::Name;
 use crate::plan::Trust;
 use crate::record::{FILE_LIMIT, Record};
 use crate::remote::Index;
@@ -74,10 +74,10 @@ impl Begin<'_> {
 
     /// A plan takes no lock, and says what would be in the way of one.
     pub(super) fn forewarn(&self, index: &Index) {
-        let scope = Scope::new(&self.product, &self.environment);
+        let scope = self.scope();
         for (run, reason) in self.places.owed() {
             let record = self.places.run(&run, false).record();
-            if record.is_none_or(|r| Scope::new(&r.product, &r.environment) != scope) {
+            if record.is_none_or(|r| r.scope() != scope) {
                 continue;
             }
             self.voice.warn(&format!("runs/{run} is not on the remote: without -n this stores it"));
@@ -93,7 +93,7 @@ impl Begin<'_> {
         {
             self.voice.warn(&format!("without -n this is refused: {}", failure.message));
         }
-        let lock = index.tip(&Name::Lock(Scope::new(&self.product, &self.environment)));
+        let lock = index.tip(&Name::Lock(self.scope()));
         let lock = lock.and_then(|tip| Lock::parse(&tip.message)).filter(|lock| lock.held);
         // Of one that died here the next run takes the lock back.
         let is_dead = |lock: &Lock| self.places.is_ours(&lock.run) && self.places.is_dead(&lock.run);

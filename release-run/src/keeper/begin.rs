@@ -14,9 +14,10 @@ use super::{Of, Order};
 use crate::args::Settings;
 use crate::names::{self, Scope};
 use crate::plan::Trust;
-use crate::record::{Holder, Record, State};
+use crate::record::{Changes, Holder, Record, State};
 use crate::remote::{Index, Remote};
 use crate::resume::{self, Turn, Wanted};
+use crate::runs;
 
 /// How often a lock that is waited for is looked at.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -100,7 +101,7 @@ impl Begin<'_> {
             let begun = self.aside(record, &index, trust, false)?;
             return Ok(Beginning::Run(Box::new(Begun { all, ..begun })));
         }
-        index.is_whole(&Scope::new(&self.product, &self.environment))?;
+        index.is_whole(&self.scope())?;
         let (record, left) = match turn {
             Turn::New => (self.opened(&wanted, now), None),
             Turn::Instead(old) => (self.opened(&wanted, now), Some(old.clone())),
@@ -121,6 +122,11 @@ impl Begin<'_> {
         let begun = self.open(record, &index, seen, all)?;
         left.map(|old| self.leave(&old)).transpose()?;
         Ok(Beginning::Run(Box::new(begun)))
+    }
+
+    /// What the run is about.
+    pub(super) fn scope(&self) -> Scope {
+        Scope::new(&self.product, &self.environment)
     }
 
     /// Whether what a run says of itself is ours to believe: it ended here, or it is signed.
@@ -178,20 +184,14 @@ impl Begin<'_> {
 
     /// All runs that may be believed; of two copies the newer one. What lies here and was not begun here may have been committed.
     pub(super) fn known(&self, index: &Index) -> Result<Vec<Record>, Failure> {
-        let scope = Scope::new(&self.product, &self.environment);
+        let scope = self.scope();
         let (theirs, refused) = self.remote.evidence(index, Some(&scope))?;
         if refused > 0 {
             self.voice.warn(&crate::remote::unsigned(refused, self.remote.name()));
         }
         let mut all = self.places.records();
         all.retain(|record| self.settings.signing.is_none() || self.places.is_ours(&record.run));
-        for (_, record) in theirs {
-            match all.iter_mut().find(|known| known.run == record.run) {
-                Some(known) if record.supersedes(known) => *known = record,
-                Some(_) => {}
-                None => all.push(record),
-            }
-        }
+        runs::merge(&mut all, theirs.into_iter().map(|(_, record)| record));
         Ok(all)
     }
 
@@ -292,7 +292,7 @@ impl Begin<'_> {
     fn take_over(&self, record: &mut Record, trust: Trust, folder: &Folder) -> Result<(), Failure> {
         record.holder = self.holder();
         record.reason = self.order.reason.clone().or(record.reason.take());
-        record.begin("", crate::record::Changes::No, Timestamp::now());
+        record.begin("", Changes::No, Timestamp::now());
         if record.state == State::Failed {
             record.state = if record.changed_customers() { State::Changed } else { State::Open };
         }
@@ -336,7 +336,7 @@ fn can_be_left(named: &str, all: &[Record]) -> Result<(), Failure> {
     if usable.iter().any(|run| run.run == named) {
         return Ok(());
     }
-    usable.sort_by_key(|run| std::cmp::Reverse((run.opened, run.run.clone())));
+    usable.sort_by(|a, b| runs::newest_first(a, b));
     let names: Vec<&str> = usable.iter().take(3).map(|run| run.run.as_str()).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     match all.iter().find(|run| run.run == named) {

@@ -96,7 +96,7 @@ impl Session<'_> {
         self.keeper.places.owe(run, self.owed.as_deref());
         self.keeper
             .voice
-            .warn(&format!("runs/{run} is not on the remote; the next run from this clone stores it"));
+            .warn(&format!("runs/{run} is not on the remote; the next run there from this clone stores it"));
         if let Some((missing, hold)) = self.missing() {
             self.keeper.voice.warn(&format!("{missing}, until that run sets the hold, or you do ({hold})"));
         }
@@ -111,7 +111,7 @@ impl Session<'_> {
 
     fn said(&self, code: u8) {
         if self.record.is_paused() && !self.plan {
-            let off = crate::status::maintenance_off(&self.record.environment);
+            let off = crate::next::maintenance_off(&self.record.environment);
             let who = if self.complete {
                 "nobody but a person allows it again, where it is set"
             } else {

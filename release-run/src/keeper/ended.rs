@@ -40,8 +40,6 @@ impl Session<'_> {
                 }
                 if claim && code == 0 {
                     (self.last, self.newest) = (last, newest);
-                }
-                if claim && code == 0 {
                     return self.heard_of_claim(document);
                 }
                 self.record.learn(document);

@@ -32,20 +32,14 @@ impl Begin<'_> {
         let mut attempts = 0;
         loop {
             let index = newer.as_ref().unwrap_or(index);
-            match self.turn(record, index, known.as_ref()) {
-                Ok((turn, shore)) => {
-                    if let Some((shore, proof)) =
-                        self.take(&permit, record, folder, (&turn, shore), known.as_ref())?
-                    {
-                        return Ok((shore, proof));
-                    }
-                    attempts += 1;
-                    if attempts == ATTEMPTS {
-                        let message = format!("{} changes hands too fast; run it again", self.environment);
-                        return Err(Failure::temporary("locked", message));
-                    }
-                }
-                Err(failure) => return Err(failure),
+            let shore = self.turn(record, index, known.as_ref())?;
+            if let Some(taken) = self.take(&permit, record, folder, shore, known.as_ref())? {
+                return Ok(taken);
+            }
+            attempts += 1;
+            if attempts == ATTEMPTS {
+                let message = format!("{} changes hands too fast; run it again", self.environment);
+                return Err(Failure::temporary("locked", message));
             }
             newer = Some(self.remote.look()?);
         }
@@ -53,19 +47,14 @@ impl Begin<'_> {
 
     /// The hold of the environment, if there is one.
     pub(super) fn held(&self, index: &Index) -> Option<Hold> {
-        let hold = index.tip(&Name::Hold(Scope::new(&self.product, &self.environment)));
+        let hold = index.tip(&Name::Hold(self.scope()));
         let old = index.tip(&Name::OldHold(names::component(&self.environment)));
         hold.or(old).and_then(|tip| Hold::parse(&tip.message))
     }
 
     /// Whether the lock may be had, and what would be pushed.
-    pub(super) fn turn(
-        &self,
-        record: &Record,
-        index: &Index,
-        known: Option<&Lease>,
-    ) -> Result<(LockTurn, Shore), Failure> {
-        let scope = Scope::new(&self.product, &self.environment);
+    fn turn(&self, record: &Record, index: &Index, known: Option<&Lease>) -> Result<Shore, Failure> {
+        let scope = self.scope();
         lock::place::readable(index, &scope, &self.environment)?;
         let hold = index.tip(&Name::Hold(scope.clone()));
         let held = self.held(index);
@@ -92,7 +81,7 @@ impl Begin<'_> {
         let run = index.tip(&Name::Run(scope.clone(), record.run.clone()));
         let lift = self.order.lift_hold.as_ref().filter(|_| held.as_ref().is_some_and(|h| h.on));
         let who = self.remote.who.clone();
-        let shore = Shore {
+        Ok(Shore {
             environment: self.environment.clone(),
             who: who.clone(),
             length: self.settings.lease.as_secs().max(1),
@@ -105,8 +94,7 @@ impl Begin<'_> {
             held: held.filter(|hold| hold.on),
             wish: lift.map(|reason| Hold::now(false, who, reason)),
             scope,
-        };
-        Ok((turn, shore))
+        })
     }
 
     /// Whose lock is taken over, if it is somebody's.
@@ -119,7 +107,7 @@ impl Begin<'_> {
         }
     }
 
-    pub(super) fn leased(&self, record: &Record, turn: &LockTurn, known: Option<&Lease>) -> Lease {
+    fn leased(&self, record: &Record, turn: &LockTurn, known: Option<&Lease>) -> Lease {
         match (turn, known) {
             (LockTurn::Renew, Some(known)) => known.clone(),
             (turn, _) => {
@@ -130,7 +118,7 @@ impl Begin<'_> {
         }
     }
 
-    pub(super) fn seen(&self, entry: &str, current: Option<&Lock>, scope: &Scope) -> Seen {
+    fn seen(&self, entry: &str, current: Option<&Lock>, scope: &Scope) -> Seen {
         let length = self.settings.lease;
         let Some(lock) = current.filter(|lock| lock.held) else { return Seen { length, ..Seen::default() } };
         let noted = |run: &String| lease::read(&self.places.lease(run)).ok().flatten();
@@ -141,12 +129,12 @@ impl Begin<'_> {
     }
 
     /// The note of the lease is written before the lock: a run that is killed in between finds its own lock again.
-    pub(super) fn take(
+    fn take(
         &self,
         permit: &Permit,
         record: &Record,
         folder: &Folder,
-        (_, mut shore): (&LockTurn, Shore),
+        mut shore: Shore,
         known: Option<&Lease>,
     ) -> Result<Option<(Shore, u64)>, Failure> {
         let file = self.places.lease(&record.run);
@@ -181,14 +169,13 @@ pub fn job() -> Option<String> {
     of("CI_JOB_URL").or_else(github).map(|text| step::plain_line(&text))
 }
 
-/// Whether the run that has or had the lock, and whichever were at work since ours stopped, are known to have changed nothing.
+/// Whether the run that has or had the lock, and all that were at work since ours stopped, are known to have changed nothing.
 fn taken_harmlessly(index: &Index, lock: Option<&Lock>, ours: &Record) -> bool {
     let Some(lock) = lock else { return false };
-    let here = |run: &Record| run.product == ours.product && run.environment == ours.environment;
     let since: Vec<Record> = index
         .records()
         .map(|(_, run)| run)
-        .filter(|run| here(run) && run.run != ours.run && run.updated > ours.updated)
+        .filter(|run| run.scope() == ours.scope() && run.run != ours.run && run.updated > ours.updated)
         .collect();
     since.iter().any(|run| run.run == lock.run) && since.iter().all(Record::is_harmless)
 }

@@ -5,19 +5,19 @@ use step::Failure;
 use super::begin::Begin;
 use super::shore;
 use crate::lock::entry::Hold;
-use crate::names::{Name, Scope};
+use crate::names::Name;
 use crate::record::Record;
 use crate::remote::{Draft, Index, Pushed};
 
 impl Begin<'_> {
     /// A run that went without the remote is stored, and the hold that it wanted is set; whether anything was.
     pub(super) fn settle_owed(&self, index: &Index) -> Result<bool, Failure> {
-        let scope = Scope::new(&self.product, &self.environment);
+        let scope = self.scope();
         let Some(permit) = self.context.permit() else { return Ok(false) };
         let mut settled = false;
         for (run, reason) in self.places.owed() {
             let folder = self.places.run(&run, false);
-            let fits = |r: &Record| Scope::new(&r.product, &r.environment) == scope;
+            let fits = |r: &Record| r.scope() == scope;
             let Some(record) = folder.record().filter(fits) else { continue };
             let place = Name::Run(scope.clone(), run.clone());
             let mut drafts =

@@ -17,6 +17,7 @@ use super::{Keeper, Loop, signal_to};
 use crate::lock::entry::Hold;
 use crate::plan::{self, Before, Decision, Proof, Stand, Trust, When};
 use crate::record::{Changes, FILE_LIMIT, Record};
+use crate::runs;
 
 /// The step that is at work.
 pub(super) struct AtWork {
@@ -76,11 +77,10 @@ impl<'a> Session<'a> {
     pub fn new(keeper: &'a Keeper<'a>, begun: Begun, lent: Lent, plan: bool) -> Self {
         let claimed = begun.is_claimed();
         let Begun { record, folder, hand, shore, proof, all, trust, ended } = begun;
-        let ours =
-            |run: &Record| keeper.places.is_begun_here(&run.run) && run.environment == record.environment;
+        let ours = |run: &Record| keeper.places.is_begun_here(&run.run) && run.scope() == record.scope();
         let mut newest: Vec<&Record> = all.iter().filter(|run| run.run != record.run && ours(run)).collect();
-        newest.sort_by_key(|run| std::cmp::Reverse((run.opened, run.run.clone())));
-        let stopped_here = newest.into_iter().take_while(|run| !run.has_allowed()).any(Record::is_paused);
+        newest.sort_by(|a, b| runs::newest_first(a, b));
+        let stopped_here = runs::paused(newest).is_some();
         let others = all
             .into_iter()
             .filter(|other| other.run != record.run)

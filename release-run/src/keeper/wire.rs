@@ -64,13 +64,18 @@ impl Den {
     }
 }
 
-/// Removes what keepers that were killed have left behind.
+/// Removes what keepers that were killed have left behind: nobody listens there any more. The number in the name alone says nothing, for
+/// a container has its own; it keeps one that is being made from being taken for one that was left.
 fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix("rilis-").and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
         let is_gone = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();
-        if pid.is_some_and(is_gone) && entry.path().join("socket").exists() {
+        let is_silent = || {
+            let asked = UnixStream::connect(entry.path().join("socket"));
+            asked.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
+        };
+        if pid.is_some_and(is_gone) && is_silent() {
             // Of others it cannot be removed, which is as it should be.
             let _ = std::fs::remove_dir_all(entry.path());
         }

@@ -62,7 +62,7 @@ impl Remote<'_> {
     }
 
     /// Below which names everything of this product lies; those of earlier versions had none.
-    fn below(&self) -> [String; 4] {
+    pub(super) fn below(&self) -> [String; 4] {
         let product = &self.product;
         [
             format!("{ROOT}/v2/{product}/"),

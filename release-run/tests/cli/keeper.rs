@@ -2,6 +2,7 @@
 //! was told.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -20,7 +21,7 @@ fn document(step: &str, note: &str) -> String {
 /// A team of which each has the programs in PATH that a runbook calls: release-run itself and a `notify` that writes down what it is told.
 pub struct Bench {
     pub team: Team,
-    programs: PathBuf,
+    pub programs: PathBuf,
 }
 
 impl Bench {
@@ -48,7 +49,7 @@ impl Bench {
         self.program("claimed", &format!("echo claimed >>../did; echo '{said}'"));
     }
 
-    fn program(&self, name: &str, body: &str) {
+    pub fn program(&self, name: &str, body: &str) {
         let path = self.programs.join(name);
         std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("written");
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("executable");
@@ -59,7 +60,7 @@ impl Bench {
         self.programs.join("release")
     }
 
-    fn exec(&self, member: &Member, words: &[&str], body: &str) -> Command {
+    pub fn exec(&self, member: &Member, words: &[&str], body: &str) -> Command {
         let runbook = self.runbook(body).display().to_string();
         let fixed = ["exec", "--procedure", "release", "--env", "production", "--release", "1.2.0"];
         let mut command = member.command(&[&fixed, words, &["--", &runbook]].concat());
@@ -72,7 +73,7 @@ impl Bench {
         command.env("PATH", format!("{}:{usual}", self.programs.display()))
     }
 
-    fn run(&self, member: &Member, words: &[&str], body: &str) -> (Option<i32>, String) {
+    pub fn run(&self, member: &Member, words: &[&str], body: &str) -> (Option<i32>, String) {
         let output: Output = self.exec(member, words, body).output().expect("it runs");
         (output.status.code(), text(&output))
     }
@@ -99,7 +100,7 @@ impl Bench {
     }
 
     /// The one run on the remote.
-    fn stored(&self) -> (Value, String) {
+    pub fn stored(&self) -> (Value, String) {
         let name = self.team.remote.git(&[
             "for-each-ref",
             "--format=%(refname)",
@@ -116,7 +117,7 @@ impl Bench {
     }
 }
 
-const WHOLE: &str = "release-run step claimed --claim -- claimed; if release-run ended; then exit 0; fi\nstep always no look look\nstep once aside snapshot snapshot\nstep once customers deploy deploy\nrelease-run finish";
+pub const WHOLE: &str = "release-run step claimed --claim -- claimed; if release-run ended; then exit 0; fi\nstep always no look look\nstep once aside snapshot snapshot\nstep once customers deploy deploy\nrelease-run finish";
 
 #[test]
 fn a_run_is_stored_its_lock_is_free_and_the_team_is_told() {
@@ -264,6 +265,25 @@ fn what_becomes_of_the_runbook_after_its_end_takes_nothing_back() {
     }
 }
 
+/// The folder of a keeper that was killed goes; that of one that listens stays, whatever its number says here.
+#[test]
+fn what_a_killed_keeper_has_left_is_removed_and_a_living_one_is_not() {
+    let bench = Bench::new();
+    let rina = bench.team.member("rina");
+    let folder = bench.team.folder.path().join("t");
+    let socket = |name: &str| {
+        std::fs::create_dir_all(folder.join(name)).expect("a folder");
+        UnixListener::bind(folder.join(name).join("socket")).expect("a socket")
+    };
+    // No process has such a number.
+    drop(socket("rilis-4194999-1"));
+    let living = socket("rilis-4194998-1");
+    let output = bench.exec(&rina, &[], WHOLE).env("TMPDIR", &folder).output().expect("it runs");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!folder.join("rilis-4194999-1").exists() && folder.join("rilis-4194998-1").exists());
+    drop(living);
+}
+
 /// The runbook below a keeper.
 fn children(pid: &str) -> String {
     let said = Command::new("ps").args(["-o", "pid=,args=", "--ppid", pid]).output().expect("ps");
@@ -360,26 +380,6 @@ fn a_failure_is_one_whatever_the_step_says_and_so_is_no_document() {
 }
 
 #[test]
-fn a_committed_run_and_a_link_are_not_ours() {
-    let bench = Bench::new();
-    let rina = bench.team.member("rina");
-    let victim = bench.team.folder.path().join("victim");
-    std::fs::write(&victim, "precious").expect("written");
-    let planted = rina.folder("20260101T000000Z-ffff-release-production-1.2.0");
-    for name in [".lock", "run.json", "lease", "01-look.json", "01-look.json.part"] {
-        std::os::unix::fs::symlink(&victim, planted.join(name)).expect("linked");
-    }
-    let (code, said) = bench.run(&rina, &[], WHOLE);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(std::fs::read_to_string(victim).expect("there"), "precious");
-    // A folder of runs that leads elsewhere is refused.
-    std::fs::remove_dir_all(rina.path().join("runs")).expect("removed");
-    std::os::unix::fs::symlink(bench.team.folder.path(), rina.path().join("runs")).expect("linked");
-    let (code, said) = bench.run(&rina, &["--again"], WHOLE);
-    assert!(code == Some(78) && said.contains("runs is no folder"), "{said}");
-}
-
-#[test]
 fn a_plan_changes_nothing_and_says_everything_each_time() {
     let bench = Bench::new();
     let rina = bench.team.member("rina");
@@ -418,57 +418,4 @@ fn a_run_that_nobody_goes_on_with_is_closed() {
     let said = rina.good(&["status"]);
     assert!(said.contains("abandoned") && !said.contains("next:"), "{said}");
     assert_eq!(rina.run(&["abandon", "nothing", "x"]).0, 2);
-}
-
-/// A key of a member's own, with which git signs; the line for the file of those who may.
-fn with_key(bench: &Bench, member: &Member, name: &str) -> String {
-    let key = bench.team.folder.path().join(format!("{name}.key")).display().to_string();
-    let made =
-        Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", &key]).status();
-    assert!(made.expect("ssh-keygen").success());
-    member.repo.git(&["config", "gpg.format", "ssh"]);
-    member.repo.git(&["config", "user.signingkey", &key]);
-    let public = std::fs::read_to_string(format!("{key}.pub")).expect("a key");
-    format!("{name}@luxima.example {public}")
-}
-
-#[test]
-fn where_runs_must_be_signed_a_planted_one_does_not_count() {
-    let bench = Bench::new();
-    let members = ["rina", "budi"].map(|name| bench.team.member(name));
-    let keys: String =
-        members.iter().zip(["rina", "budi"]).map(|(member, name)| with_key(&bench, member, name)).collect();
-    for member in &members {
-        std::fs::write(member.path().join("signers"), &keys).expect("written");
-        let settings =
-            "[product]\nname = 'shop'\n[release-run]\nrequire_signed = true\nallowed_signers = 'signers'\n";
-        std::fs::write(member.path().join("release.toml"), settings).expect("written");
-    }
-    let [rina, budi] = &members;
-    let whole = std::fs::read_to_string(bench.programs.join("deploy")).expect("a program");
-    bench.program("deploy", "cat; exit 3");
-    assert_eq!(bench.run(rina, &[], WHOLE).0, Some(3));
-    // Somebody who may push and has no key that counts says that it is finished.
-    let name =
-        bench.team.remote.git(&["for-each-ref", "--format=%(refname)", "refs/rilis/v2/shop/production/run"]);
-    let signed = bench.team.remote.git(&["rev-parse", &name]);
-    let message =
-        bench.team.remote.git(&["log", "-1", "--format=%B", &name]).replace("\"failed\"", "\"finished\"");
-    rina.repo.git(&["fetch", "--quiet", "origin", &format!("{name}:refs/planted")]);
-    let planted = rina.repo.git(&["commit-tree", "refs/planted^{tree}", "-m", &message]);
-    rina.repo.git(&["push", "--quiet", "--force", "origin", &format!("{planted}:{name}")]);
-    let (code, said) = bench.run(budi, &["--plan"], "release-run finish");
-    assert!(code == Some(0) && said.contains("1 run on origin is not signed by anybody who may"), "{said}");
-    assert!(budi.good(&["status"]).contains("is not signed by anybody who may"));
-    assert_eq!(budi.good(&["fetch"]).trim(), "");
-    // What Rina has signed is gone on with by Budi, who signs in turn.
-    bench.team.remote.git(&["update-ref", &name, &signed]);
-    std::fs::write(bench.programs.join("deploy"), whole).expect("written");
-    let (code, said) = bench.run(budi, &[], WHOLE);
-    assert!(code == Some(0) && said.contains("going on with runs/"), "{said}");
-    // Without a key nothing is begun.
-    rina.repo.git(&["config", "user.signingkey", "/nowhere"]);
-    let (code, said) = bench.run(rina, &["--again"], WHOLE);
-    assert!(code == Some(78) && said.contains("set user.signingkey"), "{said}");
-    assert!(bench.is_free(), "{}", bench.lock());
 }
