@@ -51,7 +51,10 @@ impl Remote<'_> {
         self.sweep();
         if self.held_back().is_empty() {
             match self.fetch_all(git) {
-                Ok(()) => return self.index_by(git, Vec::new()),
+                Ok(()) => {
+                    self.note_failed(&BTreeMap::new())?;
+                    return self.index_by(git, Vec::new());
+                }
                 Err((failure, false)) => return Err(failure),
                 Err((_, true)) => {}
             }
@@ -135,11 +138,7 @@ impl Remote<'_> {
         let came: Vec<&Listed> =
             here.iter().chain(new.iter().filter(|listed| !bad_ids.contains(listed.id.as_str()))).collect();
         self.settle(git, &came)?;
-        let still = refs
-            .iter()
-            .map(|(id, _)| id)
-            .filter(|id| held_back.contains(*id) || bad_ids.contains(id.as_str()));
-        self.hold_back(still.cloned().collect())?;
+        self.note_failed(&self.still_failed(&refs, &bad_ids, &held_back))?;
         skipped.extend(bad.iter().map(|listed| Skipped::new(&listed.id, &listed.name, UNFETCHED)));
         Ok(skipped)
     }
@@ -219,28 +218,6 @@ impl Remote<'_> {
             }
         }
         Ok(())
-    }
-
-    fn note_of_held_back(&self) -> PathBuf {
-        self.own.join("held-back")
-    }
-
-    /// The objects that could not be fetched, which the remote still had at the last look.
-    fn held_back(&self) -> BTreeSet<String> {
-        let text = std::fs::read_to_string(self.note_of_held_back()).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    fn hold_back(&self, ids: BTreeSet<String>) -> Result<(), Failure> {
-        let note = self.note_of_held_back();
-        let lines: String = ids.into_iter().map(|id| id + "\n").collect();
-        let done = if lines.is_empty() { std::fs::remove_file(&note) } else { std::fs::write(&note, lines) };
-        match done {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(Failure::config("git-folder", format!("{}: {e}", note.display())))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// What git has begun to write here and not finished, and when it last did.

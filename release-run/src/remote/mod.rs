@@ -3,6 +3,7 @@
 //! What was seen lies in a bare repository of its own inside of `.git`, so that nothing in the clone changes, only what is new is
 //! fetched, and nobody can commit it. The remote's settings are those of the clone.
 
+mod failed;
 mod look;
 mod read;
 mod signed;

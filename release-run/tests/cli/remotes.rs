@@ -69,6 +69,31 @@ fn what_no_fetch_ends_with_is_left_out_and_named() {
     assert!(!citra.path().join(".git/rilis/held-back").exists());
 }
 
+/// It was the network, or the remote: what has come to be there is not left out for good.
+#[test]
+fn what_did_not_come_once_is_asked_for_again() {
+    let team = Team::new();
+    let (rina, citra) = (team.member("rina"), team.member("citra"));
+    assert_eq!(rina.lock("run-a", &[]).0, 0);
+    let tree = rina.repo.git(&["rev-parse", "HEAD^{tree}"]);
+    let lost = rina.repo.git(&["commit-tree", &tree, "-m", "lost"]);
+    let name = "refs/rilis/v2/shop/production/run/20260101T000000Z-ffff-x";
+    rina.repo.git(&["push", "--quiet", "origin", &format!("{lost}:{name}")]);
+    let object = team.remote.path().join("objects").join(&lost[..2]).join(&lost[2..]);
+    let whole = std::fs::read(&object).expect("read");
+    std::fs::remove_file(&object).expect("removed");
+    assert!(citra.good(&["status"]).contains("it cannot be fetched"));
+    std::fs::write(&object, whole).expect("written");
+    assert!(citra.good(&["status"]).contains("it cannot be fetched"), "not within a minute");
+    let note = citra.path().join(".git/rilis/held-back");
+    let text = std::fs::read_to_string(&note).expect("a note");
+    assert!(text.starts_with(&lost) && text.ends_with(" 1\n"), "{text}");
+    std::fs::write(&note, format!("{lost} 1000 1\n")).expect("written");
+    let said = citra.good(&["status"]);
+    assert!(said.contains("production: locked by") && !said.contains("it cannot be fetched"), "{said}");
+    assert!(!note.exists());
+}
+
 #[test]
 fn what_lies_in_the_place_of_a_lock_or_hold_is_named_and_can_be_removed() {
     for (verb, place) in [("unlock", "lock"), ("unlock", "lock/x"), ("lift", "hold"), ("lift", "hold/x/y")] {
