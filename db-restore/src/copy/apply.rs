@@ -179,9 +179,9 @@ impl<'a, 'w, 's> Apply<'a, 'w, 's> {
                     };
                     let mut lines = || script.data().map(|line| line.map(<[u8]>::to_vec)).map_err(corrupt);
                     if self.is_of_an_extension(&statement)? {
-                        self.superuser.copy_in(&sql, &mut lines)?;
+                        self.superuser.copy_in(self.permit, &sql, &mut lines)?;
                     } else {
-                        self.worker.copy_in(&sql, &mut lines)?;
+                        self.worker.copy_in(self.permit, &sql, &mut lines)?;
                     }
                 }
             }
@@ -328,17 +328,19 @@ impl<'a, 'w, 's> Apply<'a, 'w, 's> {
         if waiting.is_empty() {
             return Ok(());
         }
-        let texts: Vec<(Sql, &[&dyn Value])> =
-            self.decoded(&waiting)?.into_iter().map(|sql| (sql, &[][..])).collect();
-        let answers = self.worker.ask_each(&texts)?;
+        let texts = self.decoded(&waiting)?;
+        let answers = self.worker.change_each(self.permit, &texts)?;
         let mut helped = false;
         for (n, answer) in answers.into_iter().enumerate() {
             // What needs something that the superuser has made meanwhile is tried once more.
-            let answer =
-                if helped && answer.is_err() { self.worker.ask(texts[n].0.clone(), &[]) } else { answer };
+            let answer = if helped && answer.is_err() {
+                self.worker.change_one(self.permit, &texts[n])
+            } else {
+                answer.map(|_| ())
+            };
             match answer {
                 Err(failure) if failure.reason == "rights" && defines(&waiting[n]) => {
-                    self.superuser.ask(texts[n].0.clone(), &[])?;
+                    self.superuser.change_one(self.permit, &texts[n])?;
                     helped = true;
                 }
                 // What came after it is undone with the whole copy.
@@ -401,9 +403,8 @@ impl<'a, 'w, 's> Apply<'a, 'w, 's> {
 
     fn by_the_superuser(&mut self, statements: &[Statement]) -> Result<(), Failure> {
         for some in statements.chunks(TOGETHER) {
-            let questions: Vec<(Sql, &[&dyn Value])> =
-                self.decoded(some)?.into_iter().map(|sql| (sql, &[][..])).collect();
-            for (statement, answer) in some.iter().zip(self.superuser.ask_each(&questions)?) {
+            let texts = self.decoded(some)?;
+            for (statement, answer) in some.iter().zip(self.superuser.change_each(self.permit, &texts)?) {
                 match answer {
                     Err(failure) if !self.went_along(&failure) => return Err(refused(statement, failure)),
                     _ => {}

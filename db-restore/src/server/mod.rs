@@ -47,12 +47,13 @@ const TABLES: &str = "
 
 /// What every session begins with. They are told when the session is opened, which counts more than what a database or a role has set.
 /// - Names: nothing that a database's users have made is ever found by a name alone.
+/// - Nothing is changed by a question, whatever a function, a view or a team's own query does: only a permit opens a session for changes.
 /// - What is counted must be all of it, not what a policy lets us see, and both sides of a comparison must write a value alike.
 /// - A session that holds a lock idles for as long as others work; where its other end is gone, the server ends it within seconds.
 /// - Compiling our queries costs more than it saves.
 const BEGINNING: &str = "-c search_path=pg_catalog,pg_temp -c row_security=off -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres \
     -c bytea_output=hex -c extra_float_digits=1 -c client_encoding=UTF8 -c standard_conforming_strings=on \
-    -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off \
+    -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=on \
     -c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off -c synchronous_commit=on \
     -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c tcp_user_timeout=8000 -c jit=off";
 
@@ -173,7 +174,7 @@ impl<'a> Server<'a> {
             database,
             budget,
             Watch { context: self.context, heeds: true },
-            "-c timezone=UTC -c jit=off",
+            "-c timezone=UTC -c jit=off -c default_transaction_read_only=on",
         )
     }
 

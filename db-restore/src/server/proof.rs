@@ -1,7 +1,7 @@
 //! What proves that the settings of a session are in force: asked before anything is changed, and together with the first questions. A pooler
 //! in front drops the settings, and hands another session to each transaction, so that neither a lock nor a search path would hold.
 
-use futures_util::future::{join, join_all, join4};
+use futures_util::future::{join, join_all, join3, join4};
 use step::Failure;
 use tokio_postgres::{Client, Row};
 
@@ -12,6 +12,8 @@ use super::{broken, get};
 const PATH: &str = "set local search_path to pg_catalog, pg_temp";
 /// Makes a session what it was when it was opened.
 const ANEW: &str = "reset session authorization; reset role; reset all";
+/// Lets a session change something: it begins without.
+pub(super) const WRITABLE: &str = "set default_transaction_read_only = off";
 /// No view may take a table's place between two questions, and no transaction is ended for its age: what only some versions know is set
 /// where it is known.
 const QUESTION: &str = "
@@ -59,16 +61,19 @@ impl Session<'_> {
     /// Another work begins in it: it becomes what it was when it was opened, and proves it, together with the next question.
     pub fn renew(&mut self) {
         self.proven = Proven::Anew;
+        self.changes = false;
     }
 
-    /// Proves it now, if that is not done yet: before something is changed by it.
-    pub(super) fn prove(&mut self) -> Result<(), Failure> {
+    /// Proves it now, if that is not done yet, and sets `then`: before something is changed by it.
+    pub(super) fn prove(&mut self, then: &'static str) -> Result<(), Failure> {
         let Some(proof) = self.proof.as_ref().filter(|_| self.is_unproven()) else { return Ok(()) };
         let (client, runtime, watch) = self.parts()?;
-        let all =
-            async { Ok(join(client.batch_execute(self.first()), client.query_typed(QUESTION, &[])).await) };
-        let (anew, answer) = watch.wait(runtime, all)?;
-        anew.map_err(|e| broken(&e))?;
+        let all = async {
+            let (first, last) = (client.batch_execute(self.first()), client.batch_execute(then));
+            Ok(join3(first, client.query_typed(QUESTION, &[]), last).await)
+        };
+        let (anew, answer, set) = watch.wait(runtime, all)?;
+        anew.and(set).map_err(|e| broken(&e))?;
         proof.holds(answer)?;
         self.proven = Proven::Yes;
         Ok(())

@@ -2,8 +2,9 @@
 //! error ever comes. A question is one round trip: the types of its values are told with it.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
 
-use super::proof::{Proof, Proven};
+use super::proof::{Proof, Proven, WRITABLE};
 use super::sql::{self, Sql};
 use super::{INSTANT_SQL, LOG_SQL, Server, broken, get, instant};
 
@@ -101,6 +102,8 @@ pub struct Session<'a> {
     /// What proves it, where that is asked for; and whether it has.
     pub(super) proof: Option<Proof>,
     pub(super) proven: Proven,
+    /// Whether a permit has opened it for changes.
+    pub(super) changes: bool,
 }
 
 impl Drop for Session<'_> {
@@ -123,8 +126,9 @@ impl<'a> Session<'a> {
         (server, watch): (Server<'a>, Watch<'a>),
         proof: Option<Proof>,
     ) -> Self {
-        let proven = Proven::No;
-        Session { client: Some(client), connection: Some(connection), runtime, watch, server, proof, proven }
+        let connection = Some(connection);
+        let (client, proven, changes) = (Some(client), Proven::No, false);
+        Session { client, connection, runtime, watch, server, proof, proven, changes }
     }
 
     /// The server, for another session.
@@ -192,10 +196,11 @@ impl<'a> Session<'a> {
     /// Sends the lines of a COPY.
     pub fn copy_in(
         &mut self,
+        permit: &Permit,
         sql: &Sql,
         lines: &mut dyn FnMut() -> Result<Option<Vec<u8>>, Failure>,
     ) -> Result<(), Failure> {
-        self.prove()?;
+        self.open(permit)?;
         let (client, runtime, watch) = self.parts()?;
         watch.context.voice.detail(&flat(sql.as_str()));
         let sink = watch.wait(runtime, client.copy_in::<_, Bytes>(sql.as_str()))?;
@@ -231,7 +236,7 @@ impl<'a> Session<'a> {
     /// Asks for rows one after the other, so that a long answer is never held.
     pub fn rows(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Rows<'_>, Failure> {
         let sql = sql.into();
-        self.prove()?;
+        self.prove("")?;
         let (client, runtime, watch) = self.parts()?;
         watch.context.voice.detail(&flat(sql.as_str()));
         let values: Vec<(&(dyn ToSql + Sync), Type)> = typed(values);
@@ -272,9 +277,9 @@ impl<'a> Session<'a> {
     }
 
     /// Runs statements in one go, with transactions of their own; gives the first column of all rows.
-    pub fn batch(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<Vec<String>, Failure> {
+    pub fn batch(&mut self, permit: &Permit, sql: impl Into<Sql>) -> Result<Vec<String>, Failure> {
         let sql = sql.into();
-        self.prove()?;
+        self.open(permit)?;
         let (client, runtime, watch) = self.parts()?;
         let answer = watch.wait(runtime, client.simple_query(sql.as_str()))?;
         let one = |message: &SimpleQueryMessage| match message {
@@ -285,17 +290,29 @@ impl<'a> Session<'a> {
     }
 
     /// Changes something; several statements are one transaction.
-    pub fn change(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<(), Failure> {
-        self.ask_only(&sql.into())
+    pub fn change(&mut self, permit: &Permit, sql: impl Into<Sql>) -> Result<(), Failure> {
+        let sql = sql.into();
+        self.open(permit)?;
+        let (client, runtime, watch) = self.parts()?;
+        watch.checkpoint()?;
+        watch.context.voice.detail(&flat(sql.as_str()));
+        watch.wait(runtime, client.batch_execute(sql.as_str()))
+    }
+
+    /// Changes something by exactly one statement: two in one text are refused by PostgreSQL.
+    pub fn change_one(&mut self, permit: &Permit, statement: &Sql) -> Result<(), Failure> {
+        self.change_each(permit, std::slice::from_ref(statement))?
+            .into_iter()
+            .try_for_each(|one| one.map(|_| ()))
     }
 
     /// Changes several things, each by itself, in one round trip; gives what became of each. They are not said: values may be secret.
     pub fn change_each(
         &mut self,
-        _permit: &Permit,
+        permit: &Permit,
         statements: &[Sql],
     ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
-        self.prove()?;
+        self.open(permit)?;
         let all: Vec<(Sql, &[&dyn Value])> = statements.iter().map(|sql| (sql.clone(), &[][..])).collect();
         self.ask_each(&all)
     }
@@ -303,11 +320,11 @@ impl<'a> Session<'a> {
     /// Asks in a transaction that begins with `first` and is always rolled back; one round trip. The first error counts.
     pub fn attempt(
         &mut self,
-        _permit: &Permit,
+        permit: &Permit,
         first: &Sql,
         questions: &[Sql],
     ) -> Result<Vec<Vec<Row>>, Failure> {
-        self.prove()?;
+        self.open(permit)?;
         let (client, runtime, watch) = self.parts()?;
         let begin = sql::fill("begin; {}", std::slice::from_ref(first));
         watch.context.voice.detail(&flat(begin.as_str()));
@@ -324,8 +341,8 @@ impl<'a> Session<'a> {
     }
 
     /// Changes several things, one after the other, in one round trip. The first error counts.
-    pub fn change_all(&mut self, _permit: &Permit, statements: &[Sql]) -> Result<Asked, Failure> {
-        self.prove()?;
+    pub fn change_all(&mut self, permit: &Permit, statements: &[Sql]) -> Result<Asked, Failure> {
+        self.open(permit)?;
         statements.iter().for_each(|sql| self.tell(sql));
         self.ask_these(statements)
     }
@@ -333,11 +350,11 @@ impl<'a> Session<'a> {
     /// Changes something, several statements are one transaction, and asks, in one round trip.
     pub fn change_and_ask(
         &mut self,
-        _permit: &Permit,
+        permit: &Permit,
         change: &Sql,
         question: (&Sql, &[&dyn Value]),
     ) -> Result<Vec<Row>, Failure> {
-        self.prove()?;
+        self.open(permit)?;
         self.tell(change);
         let (client, runtime, watch) = self.parts()?;
         let (sql, values) = (question.0.as_str(), typed(question.1));
@@ -347,12 +364,21 @@ impl<'a> Session<'a> {
         changed.and(answer).map_err(|e| broken(&e))
     }
 
-    fn ask_only(&mut self, sql: &Sql) -> Result<(), Failure> {
-        self.prove()?;
-        let (client, runtime, watch) = self.parts()?;
-        watch.checkpoint()?;
-        watch.context.voice.detail(&flat(sql.as_str()));
-        watch.wait(runtime, client.batch_execute(sql.as_str()))
+    /// Makes sure of the session, and lets it change something. A session that has proven itself is told so in front of the change, and nobody
+    /// waits for the answer: where it is an error, PostgreSQL refuses the change.
+    fn open(&mut self, _permit: &Permit) -> Result<(), Failure> {
+        if self.changes && !self.is_unproven() {
+            return Ok(());
+        }
+        if self.is_unproven() {
+            self.prove(WRITABLE)?;
+        } else {
+            let (client, runtime, _) = self.parts()?;
+            let mut sent = pin!(client.batch_execute(WRITABLE));
+            runtime.block_on(poll_fn(|waker| Poll::Ready(drop(sent.as_mut().poll(waker)))));
+        }
+        self.changes = true;
+        Ok(())
     }
 }
 

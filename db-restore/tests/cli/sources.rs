@@ -115,6 +115,22 @@ fn the_teams_own_questions_decide_before_and_after() {
 }
 
 #[test]
+fn a_question_of_the_team_that_writes_is_refused_and_nothing_is_written() {
+    let bench = Bench::start();
+    bench.cluster.execute(
+        "shop",
+        "create function counted() returns boolean language sql as $$ insert into products values (9, 'counted', 1) returning true $$",
+    );
+    let (id, _) = bench.snapshot(BEFORE);
+    bench.set("probes = [\"select counted()\"]");
+    let before = bench.content();
+    let (code, failed, stderr) = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
+    assert_eq!((code, reason(&failed).0), (1, "probe"), "{stderr}");
+    assert!(stderr.contains("cannot execute INSERT in a read-only transaction"), "{stderr}");
+    assert_eq!(bench.content(), before);
+}
+
+#[test]
 fn a_rehearsal_is_kept_and_a_restore_is_then_a_rename() {
     let bench = Bench::start();
     let (id, folder) = bench.snapshot(BEFORE);
