@@ -11,7 +11,7 @@ RUN =
 REASON =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn sweep-run demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status abandon plan clean
+.PHONY: help build build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn sweep-run sweep-settings settings demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status abandon plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +54,12 @@ sweep-db: setup ## db-restore killed at every line of every command, every fault
 
 sweep-cdn: setup ## cdn-purge on 1,000 generated fleets of real caches (FLEETS=N)
 	FLEETS=$${FLEETS:-1000} $(CARGO) test -p cdn-purge --test cli fleet:: -- --nocapture
+
+sweep-settings: build-dev ## 10,000 changed release.toml: the schema and the program say the same of each (MUTATIONS=N)
+	MUTATIONS=$${MUTATIONS:-10000} $(CARGO) test -p testkit --test whole settings::
+
+settings: build-dev ## write the pages of the settings and release.schema.json anew, from what the programs say
+	target/debug/settings-pages .
 
 sweep-run: setup ## ten machines race for one release and one rollback (RACES=N rounds)
 	RACES=$${RACES:-50} $(CARGO) test -p release-run --test cli race

@@ -9,15 +9,17 @@ mod proof;
 mod purge;
 mod select;
 mod send;
+mod settings;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Args, Settings};
+use args::Args;
 use coverage::Compared;
 use http_client::Client;
 use serde_json::json;
-use step::{Answer, Common, Context, Failure, Outcome, Program, Run};
+use settings::Settings;
+use step::{Answer, Common, Context, Failure, Outcome, Program, Run, Setting};
 
 /// How we call ourselves to others.
 const NAME: &str = concat!("cdn-purge/", env!("CARGO_PKG_VERSION"));
@@ -33,7 +35,7 @@ impl Program for Args {
         cdn-purge --env production --tag products --plan            what a purge by tag would send, and how long it takes
         cdn-purge --env production --sitemap https://shop.example/sitemap.xml --remaining rest.txt
         ... | deploy-coolify deploy | cdn-purge | notify            in a release";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const SETTINGS: &'static [Setting] = settings::SETTINGS;
     const TIMEOUT: Duration = Duration::from_secs(300);
 
     fn common(&self) -> &Common {
@@ -74,7 +76,7 @@ fn checked(context: &Context, settings: &Settings) -> Result<Compared, Failure> 
 /// What a release's certificate says of the edge.
 fn ready(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
     let seen = checked(&run.context, settings)?.said.trim().replace('\n', "; ");
-    let driver = run.context.settings.need("driver")?;
+    let driver = run.context.settings.value::<String>("driver")?;
     run.set("edge", facts::Edge { driver, seen: seen.clone() })?;
     Ok(Outcome::unchanged(seen))
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use step::{Acted, Context, Failure, Outcome, Permit, Run};
 use url::Url;
 
-use crate::args::{Args, Settings};
+use crate::args::Args;
 use crate::drivers::{Mode, Order};
 use crate::page::edge::Edge;
 use crate::page::node::Nodes;
@@ -23,6 +23,7 @@ use crate::select::gather::{self, Work};
 use crate::select::list::Lists;
 use crate::select::remaining::Remaining;
 use crate::send::Sender;
+use crate::settings::Settings;
 
 /// Between the two purges of a cache with another one behind it (what Fastly advises).
 const GAP: Duration = Duration::from_secs(2);

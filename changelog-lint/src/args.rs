@@ -9,10 +9,28 @@ use changelog_lint::report::Format;
 use changelog_lint::rules::{self, Options, Profile, Rule};
 use clap::{Parser, Subcommand};
 use jiff::civil::Date;
-use step::{Common, Context, Failure};
+use step::{Common, Context, Failure, Setting, SettingKind as Type};
 
-/// The keys of `[changelog-lint]`.
-pub const KEYS: &[&str] = &["profile", "error", "warn", "off", "sections", "fail_on"];
+/// The settings of `[changelog-lint]`.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new(
+        "profile",
+        Type::Word(&["default", "strict", "common"]),
+        "which rules count; common is Common Changelog",
+    )
+    .default("default"),
+    Setting::new("error", Type::List(&Type::Text), "rules that are errors, by code or name").example("CL301"),
+    Setting::new("warn", Type::List(&Type::Text), "rules that are warnings").example("CL301"),
+    Setting::new("off", Type::List(&Type::Text), "rules that do not count").example("CL301"),
+    Setting::new(
+        "sections",
+        Type::List(&Type::Text),
+        "names of sections that are right, beside the six of Keep a Changelog",
+    )
+    .example("Performance"),
+    Setting::new("fail_on", Type::Word(&["error", "warning", "never"]), "what refuses a file")
+        .default("error"),
+];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -181,7 +199,7 @@ impl Args {
             ("error", Level::Error, &self.lint.error),
         ];
         for (key, level, _) in &keys {
-            for id in context.settings.list(key)? {
+            for id in context.settings.list::<String>(key)? {
                 options
                     .levels
                     .insert(rule(&id).map_err(|why| context.settings.wrong(key, &why))?.code, *level);

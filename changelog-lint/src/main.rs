@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use args::{Args, Command};
-use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run, Setting};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -29,7 +29,7 @@ impl Program for Args {
         changelog-lint promote 1.2.0                     Unreleased becomes 1.2.0, dated today
         changelog-lint rule CL201                        explain a rule
         changelog-lint | tag-rc candidate | notify       open a document and hand it on";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const SETTINGS: &'static [Setting] = args::SETTINGS;
     const TIMEOUT: Duration = Duration::from_secs(30);
 
     fn common(&self) -> &Common {

@@ -22,7 +22,7 @@ use operation::Operation;
 use plan::{Moment, Snapshot};
 use serde_json::json;
 use settings::{Kind, Settings};
-use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run, Setting};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -36,7 +36,7 @@ impl Program for Args {
         db-restore restore --env production                bring the newest back; asks before it does
         db-restore undo --env production                   swap back what the last restore has put aside
         db-restore recovery-point --env production --incident-at 2026-11-24T09:00:00Z";
-    const KEYS: &'static [&'static str] = settings::KEYS;
+    const SETTINGS: &'static [Setting] = settings::SETTINGS;
     const TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 
     fn common(&self) -> &Common {

@@ -6,42 +6,55 @@ use std::time::Duration;
 
 use address::BaseUrl;
 use jiff::tz::TimeZone;
-use step::{Context, Failure, Secret};
+use step::{ADDRESS, Context, Failure, Form, Secret, Setting, SettingKind as Type};
 
-/// The keys of `[db-restore]`.
-pub const KEYS: &[&str] = &[
-    "source",
-    "host",
-    "port",
-    "database",
-    "user",
-    "password_file",
-    "manifest_key_file",
-    "maintenance_database",
-    "snapshots",
-    "rpo",
-    "jobs",
-    "pg_bin",
-    "tls",
-    "tls_root",
-    "compress",
-    "marker_table",
-    "probes",
-    "app_role",
-    "amcheck",
-    "dump_timezone",
-    "disk_free",
-    "shrink",
-    "keep",
-    "keep_databases",
-    "project_ref",
-    "api",
-    address::CLEARTEXT,
-    "token_file",
-    "interval",
-    "settle",
-    "dump_schemas",
+/// The settings of `[db-restore]`.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new("source", Type::Word(&["archive", "database", "supabase"]), "where snapshots come from: files of pg_dump, databases beside the live one, or Supabase's backups").default("archive"),
+    Setting::new("host", Type::Text, "the server's name or address, or the folder of its socket").example("10.0.0.12"),
+    Setting::new("port", Type::Whole(1, 65_535), "the server's own port, not a pooler's").default("5432"),
+    Setting::new("database", Type::Text, "the live database").example("shop"),
+    Setting::new("user", Type::Text, "a superuser, or the owner with CREATEDB (and with CREATE on the database's tablespace, if it has one of its own)").default("postgres"),
+    Setting::new("password", Type::Secret("DATABASE_PASSWORD"), "the password"),
+    Setting::new("manifest_key", Type::Secret("DB_RESTORE_MANIFEST_KEY"), "signs the manifests (HMAC-SHA-256); with it, one that is not signed is no snapshot"),
+    Setting::new("maintenance_database", Type::Text, "the database from which others are renamed").default("postgres"),
+    Setting::new("snapshots", Type::Path, "the folder of the snapshots").example("/var/backups/rilis/production"),
+    Setting::new("rpo", Type::Time, "how old the recovery point may be; what is uncertain counts against the snapshot").default("1h"),
+    Setting::new("jobs", Type::Whole(1, 1024), "how many tables are dumped and restored at the same time").otherwise("the processors of this machine, at most 8").example("4"),
+    Setting::new("pg_bin", Type::List(&Type::Path), "folders with PostgreSQL's programs").otherwise("where Debian and Red Hat install them, and PATH").example("/usr/lib/postgresql/17/bin"),
+    Setting::new("tls", Type::Word(&["disable", "require", "verify-full"]), "how the way to the server is protected").otherwise("verify-full; disable on loopback and sockets").example("verify-full"),
+    Setting::new("tls_root", Type::Path, "the certificates that may have signed the server's, PEM").otherwise("the system's").example("/etc/rilis/database-ca.pem"),
+    Setting::new("compress", Type::Whole(0, 9), "how much gzip compresses").default("1"),
+    Setting::new("marker_table", Type::Text, "a table with columns `product` and `environment` and one row: the wrong one refuses").example("rilis_marker"),
+    Setting::new("probes", Type::List(&Type::Text), "queries whose one answer must be true; they cannot write").example("select count(*) > 100 from products"),
+    Setting::new("app_role", Type::Text, "the role as which the probes are asked after the swap").example("shop_app"),
+    Setting::new("amcheck", Type::Flag, "let amcheck read every table and index of a copy").default("true"),
+    Setting::new("dump_timezone", Type::Text, "the time zone of the machine that makes dumps without a manifest").default("UTC"),
+    Setting::new("disk_free", Type::Form(&SIZE), "what the server has free, if it is another machine, or unchecked; what is needed is what the database held when the snapshot was taken (a full disk stops the live database too)").otherwise("measured, where the server is this machine").example("200GB"),
+    Setting::new("shrink", Type::Part, "a snapshot smaller than this part of the one before is incomplete; 0 never").default("0.5"),
+    Setting::new("keep", Type::Time, "for prune: how long snapshots are kept").default("168h"),
+    Setting::new("keep_databases", Type::Time, "for prune: how long databases beside the live one are kept").default("72h"),
+    Setting::new("project_ref", Type::Form(&PROJECT), "Supabase's name of the project").example("abcdefghijklmnopqrst"),
+    Setting::new("api", Type::Form(&ADDRESS), "Supabase's API").default("https://api.supabase.com"),
+    Setting::new(address::CLEARTEXT, Type::Flag, "the token may go over plain HTTP to another machine").default("false"),
+    Setting::new("token", Type::Secret("SUPABASE_ACCESS_TOKEN"), "Supabase's token, with project_admin_read, backups_read and backups_write"),
+    Setting::new("interval", Type::Time, "Supabase: between two looks").default("5s"),
+    Setting::new("settle", Type::Time, "Supabase: how long the evidence is waited for before the outcome is unknown").default("15m"),
+    Setting::new("dump_schemas", Type::List(&Type::Text), "Supabase: what is dumped before the project is set back").otherwise("everything").example("public"),
 ];
+
+/// What is free on a disk.
+const SIZE: Form = Form {
+    name: "a size, such as 200GB (MB, GB, TB), or unchecked",
+    pattern: "^(unchecked|0*[1-9][0-9]{0,6} ?(MB|GB|TB))$",
+    fits: |text| text == "unchecked" || bytes(text).is_some(),
+};
+
+const PROJECT: Form = Form {
+    name: "20 small letters",
+    pattern: "^[a-z]{20}$",
+    fits: |text| text.len() == 20 && text.bytes().all(|b| b.is_ascii_lowercase()),
+};
 
 /// More is a slip of the keyboard.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -180,41 +193,35 @@ impl Settings {
             let message = "a --timeout of more than a week: nobody waits so long, and the lock is held all the time; write at most 168h";
             return Err(Failure::refused("timeout", message));
         }
-        let host = settings.need("host")?;
+        let host: String = settings.value("host")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let days = |key: &str, days: u64| {
-            Ok::<_, Failure>(settings.duration(key)?.unwrap_or(Duration::from_secs(days * 86_400)))
-        };
         let source = kind(settings)?;
         Ok(Settings {
             source,
             tls: tls(settings, &host)?,
-            tls_root: settings.path("tls_root")?.unwrap_or_else(bundle),
+            tls_root: settings.optional("tls_root")?.unwrap_or_else(bundle),
             host,
-            port: settings.number("port")?.unwrap_or(5432),
-            database: settings.need("database")?,
-            user: settings.text("user")?.unwrap_or_else(|| "postgres".to_owned()),
+            port: settings.value("port")?,
+            database: settings.value("database")?,
+            user: settings.value("user")?,
             password: settings.secret("password", "DATABASE_PASSWORD")?,
             manifest_key: settings.secret("manifest_key", "DB_RESTORE_MANIFEST_KEY")?,
-            maintenance: settings.text("maintenance_database")?.unwrap_or_else(|| "postgres".to_owned()),
+            maintenance: settings.value("maintenance_database")?,
             snapshots: snapshots(settings, source)?,
-            rpo: settings.duration("rpo")?.unwrap_or(Duration::from_secs(3600)),
-            jobs: settings.number("jobs")?.unwrap_or(cores.min(8)).max(1),
-            pg_bin: settings.list("pg_bin")?.into_iter().map(|p| settings.folder().join(p)).collect(),
-            compress: settings.number("compress")?.unwrap_or(1),
+            rpo: settings.value("rpo")?,
+            jobs: settings.optional("jobs")?.unwrap_or(cores.min(8)),
+            pg_bin: settings.list("pg_bin")?,
+            compress: settings.value("compress")?,
             marker: settings.text("marker_table")?,
             probes: settings.list("probes")?,
             app_role: settings.text("app_role")?,
-            amcheck: settings.flag("amcheck")?.unwrap_or(true),
+            amcheck: settings.value("amcheck")?,
             zone: zone(settings)?,
             room: room(settings)?,
-            shrink: settings.number("shrink")?.unwrap_or(0.5),
-            keep: days("keep", 7)?,
-            said: Said {
-                keep: settings.text("keep")?.is_some(),
-                keep_databases: settings.text("keep_databases")?.is_some(),
-            },
-            keep_databases: days("keep_databases", 3)?,
+            shrink: settings.value("shrink")?,
+            keep: settings.value("keep")?,
+            said: Said { keep: settings.is_set("keep"), keep_databases: settings.is_set("keep_databases") },
+            keep_databases: settings.value("keep_databases")?,
             supabase: (source == Kind::Supabase).then(|| supabase(settings)).transpose()?,
             met: OnceLock::new(),
         })
@@ -241,7 +248,7 @@ fn readable_by_a_group(context: &Context) -> Result<(), Failure> {
     ];
     for (key, variable) in files {
         let from_variable = || std::env::var_os(variable).map(PathBuf::from);
-        let Some(path) = context.settings.path(key)?.or_else(from_variable) else { continue };
+        let Some(path) = context.settings.optional(key)?.or_else(from_variable) else { continue };
         let mode = std::fs::metadata(&path).map(|m| m.permissions().mode()).unwrap_or_default();
         if mode & 0o040 != 0 {
             let at = path.display();
@@ -257,7 +264,7 @@ fn local(host: &str) -> bool {
 
 fn kind(settings: &step::Settings) -> Result<Kind, Failure> {
     match settings.text("source")?.as_deref() {
-        None | Some("archive") => Ok(Kind::Archive),
+        Some("archive") | None => Ok(Kind::Archive),
         Some("database") => Ok(Kind::Database),
         Some("supabase") => Ok(Kind::Supabase),
         Some(other) => {
@@ -267,7 +274,7 @@ fn kind(settings: &step::Settings) -> Result<Kind, Failure> {
 }
 
 fn snapshots(settings: &step::Settings, source: Kind) -> Result<PathBuf, Failure> {
-    match settings.path("snapshots")? {
+    match settings.optional("snapshots")? {
         Some(path) => Ok(path),
         None if source == Kind::Database => Ok(PathBuf::new()),
         None => Err(settings.missing("snapshots")),
@@ -296,7 +303,7 @@ fn bundle() -> PathBuf {
 }
 
 fn zone(settings: &step::Settings) -> Result<TimeZone, Failure> {
-    let Some(name) = settings.text("dump_timezone")? else { return Ok(TimeZone::UTC) };
+    let name: String = settings.value("dump_timezone")?;
     TimeZone::get(&name).map_err(|e| {
         settings.wrong(
             "dump_timezone",
@@ -310,32 +317,31 @@ fn room(settings: &step::Settings) -> Result<Room, Failure> {
     if text == "unchecked" {
         return Ok(Room::Unchecked);
     }
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let unit = match text[digits.len()..].trim() {
-        "MB" => 1 << 20,
-        "GB" => 1 << 30,
-        "TB" => 1_u64 << 40,
-        _ => 0,
+    bytes(&text)
+        .map(Room::Bytes)
+        .ok_or_else(|| settings.wrong("disk_free", &format!("it must be {}", SIZE.name)))
+}
+
+/// A size as people write it: at most seven digits, which is more than anybody has.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "MB" | " MB" => 1 << 20,
+        "GB" | " GB" => 1 << 30,
+        "TB" | " TB" => 1_u64 << 40,
+        _ => return None,
     };
-    match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|n| *n > 0) {
-        Some(bytes) => Ok(Room::Bytes(bytes)),
-        None => Err(settings
-            .wrong("disk_free", &format!("`{text}` is no size; write for example 200GB, or unchecked"))),
-    }
+    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && digits.trim_start_matches('0').len() <= 7;
+    digits.parse::<u64>().ok().filter(|n| plain && *n > 0).map(|n| n * unit)
 }
 
 fn supabase(settings: &step::Settings) -> Result<Supabase, Failure> {
-    let project_ref = settings.need("project_ref")?;
-    if project_ref.len() != 20 || !project_ref.bytes().all(|b| b.is_ascii_lowercase()) {
-        return Err(settings.wrong("project_ref", &format!("`{project_ref}` is not 20 small letters")));
-    }
-    let api = settings.text("api")?.unwrap_or_else(|| "https://api.supabase.com".to_owned());
     Ok(Supabase {
-        project_ref,
-        api: BaseUrl::with_secret(settings, "api", &api)?.to_string(),
+        project_ref: settings.value("project_ref")?,
+        api: BaseUrl::with_secret(settings, "api", &settings.value::<String>("api")?)?.to_string(),
         token: settings.need_secret("token", "SUPABASE_ACCESS_TOKEN")?,
-        interval: settings.duration("interval")?.unwrap_or(Duration::from_secs(5)),
-        settle: settings.duration("settle")?.unwrap_or(Duration::from_secs(15 * 60)),
+        interval: settings.value("interval")?,
+        settle: settings.value("settle")?,
         schemas: settings.list("dump_schemas")?,
     })
 }

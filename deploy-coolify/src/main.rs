@@ -27,7 +27,7 @@ use facts::Previous;
 use plan::Wanted;
 use previous::rollback::Start;
 use settings::Settings;
-use step::{Answer, Ask, Common, Context, Failure, Outcome, Procedure, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Procedure, Program, Run, Setting};
 use world::World;
 
 fn main() -> ExitCode {
@@ -43,7 +43,7 @@ impl Program for Args {
         deploy-coolify rollback --env production                        deploy the previous build
         deploy-coolify observe --rollback --of runs/.../05-deploy.json  open a rollback's document
         changelog-lint | tag-rc candidate | deploy-coolify deploy --env staging | notify";
-    const KEYS: &'static [&'static str] = settings::KEYS;
+    const SETTINGS: &'static [Setting] = settings::SETTINGS;
     const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
     fn common(&self) -> &Common {

@@ -3,39 +3,90 @@
 use std::time::Duration;
 
 use address::BaseUrl;
-use step::{Context, Failure, Secret};
+use step::{ADDRESS, Context, Failure, Form, PAGE, Secret, Setting, SettingKind as Type};
 use web_page::Marker;
 
 use crate::args::{Args, Wait};
 
-/// The keys of `[deploy-coolify]`.
-pub const KEYS: &[&str] = &[
-    "url",
-    "token_file",
-    address::CLEARTEXT,
-    "applications",
-    "coolify_tag",
-    "max_targets",
-    "image",
-    "registry",
-    "registry_user",
-    "registry_password_file",
-    "probe_urls",
-    "status",
-    "body",
-    "successes",
-    "bake",
-    "health_timeout",
-    "proof",
-    "interval",
-    "stall",
-    "attach_window",
-    "auto_rollback",
-    "keep_auto_deploy",
-    "cancel",
-    "tested_in",
-    "soak",
+/// The settings of `[deploy-coolify]`.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new("url", Type::Form(&ADDRESS), "Coolify's address").example("https://coolify.example"),
+    Setting::new("token", Type::Secret("COOLIFY_TOKEN"), "Coolify's token"),
+    Setting::new(
+        address::CLEARTEXT,
+        Type::Flag,
+        "the token (and the registry's password) may go over plain HTTP to another machine",
+    )
+    .default("false"),
+    Setting::new(
+        "applications",
+        Type::List(&Type::Form(&NAME)),
+        "Coolify's uuids of the applications; or set coolify_tag",
+    )
+    .example("g0sk4w8kc8s0o4ggcwk0c4k8"),
+    Setting::new("coolify_tag", Type::Text, "a tag in Coolify that the applications have").example("shop"),
+    Setting::new("max_targets", Type::Whole(1, 100_000), "more applications and servers are refused")
+        .default("10"),
+    Setting::new(
+        "image",
+        Type::List(&Type::Text),
+        "template of the image, or one for each repository, with `{version}`, `{tag}`, `{commit}`",
+    )
+    .otherwise("image of [product]")
+    .example("registry.example/shop:{tag}"),
+    Setting::new(
+        "registry",
+        Type::Text,
+        "the registry's address: the image is waited for there, and its way back is looked at",
+    )
+    .otherwise("the registry is not asked")
+    .example("https://registry.example"),
+    Setting::new("registry_user", Type::Text, "who asks the registry")
+        .otherwise("it is asked without a password")
+        .example("rilis"),
+    Setting::new("registry_password", Type::Secret("REGISTRY_PASSWORD"), "the registry's password"),
+    Setting::new("probe_urls", Type::List(&Type::Form(&PAGE)), "pages past the edge's cache")
+        .otherwise("public_urls")
+        .example("https://shop.example/api/health"),
+    Setting::new("status", Type::Whole(100, 599), "what a page must answer").default("200"),
+    Setting::new(
+        "body",
+        Type::Text,
+        "what a page must hold; it may have `{version}` ..., which must end there in the page too",
+    )
+    .example("{version}"),
+    Setting::new("successes", Type::Whole(1, 1_000_000), "how often each page must be right in a row")
+        .default("2"),
+    Setting::new("bake", Type::Time, "for how long they must be right").default("10s"),
+    Setting::new("health_timeout", Type::Time, "how long they may take until they are").default("60s"),
+    Setting::new(
+        "proof",
+        Type::Word(&["pages", "coolify"]),
+        "what proves that a build runs; coolify is for what has no pages",
+    )
+    .default("pages"),
+    Setting::new("interval", Type::Time, "between two questions").default("3s"),
+    Setting::new(
+        "stall",
+        Type::Time,
+        "a deployment in progress that shows nothing for so long is given up; `--stall`",
+    )
+    .default("10m"),
+    Setting::new("attach_window", Type::Time, "how long a push's deployment may take to appear; `--window`")
+        .default("60s"),
+    Setting::new("auto_rollback", Type::Flag, "as the flag").default("false"),
+    Setting::new("keep_auto_deploy", Type::Flag, "as the flag").default("false"),
+    Setting::new("cancel", Type::Flag, "as the flag").default("false"),
+    Setting::new("tested_in", Type::Text, "the environment where candidates are tested").default("staging"),
+    Setting::new("soak", Type::Time, "how long a candidate must have run there").default("10m"),
 ];
+
+/// Coolify's identifiers.
+const NAME: Form = Form {
+    name: "a uuid of Coolify's: letters, digits, - _ .",
+    pattern: "^[A-Za-z0-9_.-]+$",
+    fits: |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)),
+};
 
 /// Whoever waits longer than that waits for ever.
 pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -123,53 +174,46 @@ impl Settings {
     fn of(settings: &step::Settings, wait: &Wait) -> Result<Self, Failure> {
         let public_urls = settings.shared_list("public_urls")?;
         let probe_urls = Some(settings.list("probe_urls")?).filter(|l| !l.is_empty());
-        let seconds =
-            |key, usual| settings.duration(key).map(|d| d.unwrap_or(Duration::from_secs(usual)).min(LONGEST));
+        let time = |key| settings.value::<Duration>(key).map(|time| time.min(LONGEST));
         let (applications, coolify_tag) = selection(settings)?;
         Ok(Settings {
-            url: BaseUrl::with_secret(settings, "url", &settings.need("url")?)?
+            url: BaseUrl::with_secret(settings, "url", &settings.value::<String>("url")?)?
                 .without(&["/api/v1", "/api"])
                 .to_string(),
             token: settings.need_secret("token", "COOLIFY_TOKEN")?,
             applications,
             coolify_tag,
             meant_targets: wait.max_targets,
-            max_targets: wait.max_targets.or(settings.number("max_targets")?).unwrap_or(10),
+            max_targets: wait.max_targets.map_or_else(|| settings.value("max_targets"), Ok)?,
             images: images(settings)?,
             registry: registry(settings)?,
             probe_urls: probe_urls.unwrap_or_else(|| public_urls.clone()),
             public_urls,
             marker: Marker::of(settings)?,
-            status: settings.number("status")?.unwrap_or(200),
+            status: settings.value("status")?,
             body: settings.text("body")?.filter(|text| !text.is_empty()),
             proof: proof(settings)?,
-            interval: seconds("interval", 3)?,
-            successes: settings.number("successes")?.unwrap_or(2).max(1),
-            bake: seconds("bake", 10)?,
-            health_timeout: seconds("health_timeout", 60)?,
-            stall: wait.stall.map_or_else(|| seconds("stall", 600), |stall| Ok(stall.min(LONGEST)))?,
-            attach_window: seconds("attach_window", 60)?,
-            auto_rollback: settings.flag("auto_rollback")?.unwrap_or_default(),
-            keep_auto_deploy: settings.flag("keep_auto_deploy")?.unwrap_or_default(),
-            cancel: wait.cancel || settings.flag("cancel")?.unwrap_or_default(),
+            interval: time("interval")?,
+            successes: settings.value("successes")?,
+            bake: time("bake")?,
+            health_timeout: time("health_timeout")?,
+            stall: wait.stall.map_or_else(|| time("stall"), |stall| Ok(stall.min(LONGEST)))?,
+            attach_window: time("attach_window")?,
+            auto_rollback: settings.value("auto_rollback")?,
+            keep_auto_deploy: settings.value("keep_auto_deploy")?,
+            cancel: wait.cancel || settings.value("cancel")?,
             hidden_log: wait.hidden_log,
-            tested_in: settings.text("tested_in")?.unwrap_or_else(|| "staging".into()),
-            soak: seconds("soak", 600)?,
+            tested_in: settings.value("tested_in")?,
+            soak: time("soak")?,
         })
     }
 }
 
 /// The applications by their uuids, or by a tag.
 fn selection(settings: &step::Settings) -> Result<(Vec<String>, Option<String>), Failure> {
-    let mut applications = settings.list("applications")?;
+    let mut applications: Vec<String> = settings.list("applications")?;
     let tag = settings.text("coolify_tag")?.filter(|t| !t.is_empty());
-    let plain = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    };
-    if let Some(odd) = applications.iter().find(|uuid| !plain(uuid)) {
-        return Err(settings.wrong("applications", &format!("`{odd}` is no uuid of Coolify's")));
-    }
-    if let Some(tag) = tag.as_ref().filter(|tag| !plain(tag)) {
+    if let Some(tag) = tag.as_ref().filter(|tag| !(NAME.fits)(tag)) {
         return Err(settings.wrong("coolify_tag", &format!("`{tag}` is no tag of Coolify's")));
     }
     match (applications.is_empty(), &tag) {

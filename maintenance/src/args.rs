@@ -2,10 +2,27 @@
 
 use address::BaseUrl;
 use clap::{Parser, Subcommand};
-use step::{Common, Context, Failure};
+use step::{Common, Context, Failure, PAGE, Setting, SettingKind as Type};
 
-/// The keys of `[maintenance]`.
-pub const KEYS: &[&str] = &["on", "off", "page", "status"];
+/// The settings of `[maintenance]`.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new(
+        "on",
+        Type::List(&Type::Text),
+        "the command after which customers cannot write, word by word; it may be run twice",
+    )
+    .example("scripts/read-only"),
+    Setting::new(
+        "off",
+        Type::List(&Type::Text),
+        "the command after which they can write again; it may be run twice",
+    )
+    .example("scripts/read-write"),
+    Setting::new("page", Type::Form(&PAGE), "a page that answers `status` while customers cannot write")
+        .example("https://shop.example/api/orders"),
+    Setting::new("status", Type::Whole(100, 599), "what the page answers while customers cannot write")
+        .default("503"),
+];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -95,7 +112,7 @@ impl Settings {
     /// `config`, `setting`: one command without the other, or a page that is no address.
     pub fn read(context: &Context) -> Result<Self, Failure> {
         let settings = &context.settings;
-        let (on, off) = (settings.list("on")?, settings.list("off")?);
+        let (on, off): (Vec<String>, Vec<String>) = (settings.list("on")?, settings.list("off")?);
         if on.is_empty() != off.is_empty() {
             let key = if on.is_empty() { "on" } else { "off" };
             return Err(
@@ -107,7 +124,7 @@ impl Settings {
             // What it asks for may be anything; a user's password in it would be shown.
             BaseUrl::of(settings, "page", page.split('?').next().unwrap_or_default())?;
         }
-        Ok(Settings { on, off, page, status: settings.number("status")?.unwrap_or(503) })
+        Ok(Settings { on, off, page, status: settings.value("status")? })
     }
 
     /// The command of a turn; empty where none is set.

@@ -12,7 +12,7 @@ use args::{Args, Command, Settings, Turn};
 use facts::Verdict;
 use jiff::Timestamp;
 use serde_json::json;
-use step::{Answer, Ask, Common, Context, Exit, Failure, Outcome, Program, Run};
+use step::{Answer, Ask, Common, Context, Exit, Failure, Outcome, Program, Run, Setting};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -23,7 +23,7 @@ impl Program for Args {
         maintenance --env production                 how it is set, and what the page answers
         maintenance on --env production              nobody writes from now on
         maintenance off --env production             as before";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const SETTINGS: &'static [Setting] = args::SETTINGS;
     const TIMEOUT: Duration = Duration::from_secs(120);
 
     fn common(&self) -> &Common {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use step::{Failure, Permit, scrub};
 
-use crate::args::{FollowUp, Target};
 use crate::channels::{Earlier, Payload, Said, Wire};
 use crate::message::words::Words;
 use crate::message::{Mark, Message};
 use crate::outbox::{Entry, Outbox};
 use crate::plan::{self, Event, Life, News, State};
 use crate::receipt::Receipt;
+use crate::settings::{FollowUp, Target};
 use crate::told::{Fate, Told, later, unknown};
 
 /// A message that has waited this long says so, in milliseconds.

@@ -9,6 +9,7 @@ mod message;
 mod outbox;
 mod plan;
 mod receipt;
+mod settings;
 mod tell;
 mod time;
 mod told;
@@ -18,14 +19,15 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Args, Care, Command, Settings};
+use args::{Args, Command};
 use channels::Wire;
 use deliver::Post;
 use http_client::Client;
 use listing::named;
 use message::Message;
 use outbox::Outbox;
-use step::{Answer, Ask, Common, Context, Document, Failure, Outcome, Procedure, Program, Run};
+use settings::{Care, Settings};
+use step::{Answer, Ask, Common, Context, Document, Failure, Outcome, Procedure, Program, Run, Setting};
 use tell::{Languages, Teller};
 
 /// How we call ourselves to others.
@@ -42,7 +44,7 @@ impl Program for Args {
         notify preview --of runs/*/06-purge.json            see the message, send nothing
         notify flush                                        send what could not be sent before
         notify --check                                      prove token and chat";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const SETTINGS: &'static [Setting] = settings::SETTINGS;
     const TIMEOUT: Duration = Duration::from_secs(30);
     const TAKES_FAILED: bool = true;
 
@@ -106,7 +108,7 @@ impl Args {
 }
 
 fn planned(settings: &Settings, messages: &BTreeMap<String, Message>) -> Outcome {
-    let wanted = |t: &&args::Target| messages.get(&t.lang).is_some_and(|m| wanted::wants(&t.on, &m.kind));
+    let wanted = |t: &&settings::Target| messages.get(&t.lang).is_some_and(|m| wanted::wants(&t.on, &m.kind));
     let names: Vec<&str> = settings.targets.iter().filter(wanted).map(|t| t.name.as_str()).collect();
     let headline = messages.values().next().map(Message::headline).unwrap_or_default();
     if names.is_empty() {

@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde_json::Value;
 use step::{Context, Failure};
 
-use crate::args::{Settings, Target};
 use crate::deliver::{Errand, Post, is_repeatable};
 use crate::listing::{counted, named};
 use crate::message::Message;
 use crate::message::templates::Layout;
 use crate::outbox::{Entry, Swept};
 use crate::plan::{self, Event, Life, News, State, Todo};
+use crate::settings::{Settings, Target};
 use crate::time::now;
 use crate::told::{Fate, Told};
 use crate::wanted::wants;

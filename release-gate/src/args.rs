@@ -3,12 +3,21 @@
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use step::{Common, Context, Failure};
+use step::{Common, Context, Failure, Setting, SettingKind as Type};
 
 use crate::plan::Wish;
 
-/// The keys of `[release-gate]`.
-pub const KEYS: &[&str] = &["migrations", "most_loss"];
+/// The settings of `[release-gate]`.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new("migrations", Type::Path, "the folder of the migrations, below the repository's")
+        .default("db/migrations"),
+    Setting::new(
+        "most_loss",
+        Type::Time,
+        "how far back the data may go in a rollback that nobody has told to restore it",
+    )
+    .default("24h"),
+];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -96,9 +105,6 @@ impl Settings {
     /// Reads the settings.
     pub fn read(context: &Context) -> Result<Self, Failure> {
         let settings = &context.settings;
-        Ok(Settings {
-            migrations: settings.text("migrations")?.unwrap_or_else(|| "db/migrations".to_owned()),
-            most_loss: settings.duration("most_loss")?.unwrap_or(Duration::from_secs(24 * 3600)),
-        })
+        Ok(Settings { migrations: settings.value("migrations")?, most_loss: settings.value("most_loss")? })
     }
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use migrations::{Applied, Range};
 use plan::Wish;
 use serde_json::json;
-use step::{Answer, Ask, Common, Context, Failure, Outcome, Procedure, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Procedure, Program, Run, Setting};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -25,7 +25,7 @@ impl Program for Args {
     const EXAMPLES: &'static str = "
         release-gate migrations v1.1.4 v1.2.0                            what lies between the two, file by file
         deploy-coolify observe --rollback | release-gate data            may the data stay as it is?";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const SETTINGS: &'static [Setting] = args::SETTINGS;
     const TIMEOUT: Duration = Duration::from_secs(60);
 
     fn common(&self) -> &Common {

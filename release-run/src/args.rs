@@ -5,14 +5,27 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use step::{Common, Context, Failure, parse_duration};
+use step::{Common, Context, Failure, Setting, SettingKind as Type, parse_duration};
 
 use crate::plan::When;
 use crate::record::Changes;
 use crate::remote::Signing;
 
-/// The keys of `[release-run]`.
-pub const KEYS: &[&str] = &["remote", "lease", "require_signed", "allowed_signers"];
+/// The settings of `[release-run]`.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new("remote", Type::Text, "git's remote that has the lock, the runs and the hold")
+        .default("origin"),
+    Setting::new("lease", Type::Time, "after so long a lock that nobody renews may be taken over").default("5m"),
+    Setting::new(
+        "require_signed",
+        Type::Flag,
+        "sign what is written to the remote, and believe nothing that is not signed",
+    )
+    .default("false"),
+    Setting::new("allowed_signers", Type::Path, "whose SSH signatures count")
+        .otherwise("git's gpg.ssh.allowedSignersFile")
+        .example("allowed_signers"),
+];
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -262,8 +275,8 @@ impl Settings {
         let settings = &context.settings;
         Ok(Settings {
             product: settings.product("name")?.ok_or_else(nameless)?,
-            remote: settings.text("remote")?.unwrap_or_else(|| "origin".to_owned()),
-            lease: settings.duration("lease")?.unwrap_or(Duration::from_secs(300)),
+            remote: settings.value("remote")?,
+            lease: settings.value("lease")?,
             signing: Signing::read(context)?,
         })
     }

@@ -30,7 +30,7 @@ use keeper::{Of, Order};
 use lock::lease;
 use remote::Remote;
 use serde_json::json;
-use step::{Answer, Ask, Common, Context, Document, Failure, Outcome, Procedure, Program, Run};
+use step::{Answer, Ask, Common, Context, Document, Failure, Outcome, Procedure, Program, Run, Setting};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -42,7 +42,7 @@ impl Program for Args {
         release-run unlock --env production --reason \"Rina's laptop died\"
         release-run lift --env production --reason \"1.3.1 fixes the migration\"
         release-run probe                                               does the remote take refs/rilis/*?";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const SETTINGS: &'static [Setting] = args::SETTINGS;
     /// A run takes as long as it takes; each look at the remote has its own limit.
     const TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
 

@@ -1,27 +1,45 @@
 //! The command line and the settings.
 
 use clap::{Args as Words, Parser, Subcommand};
-use step::{Common, Context, Failure};
+use step::{Common, Context, Failure, Setting, SettingKind as Type};
 
 use crate::name::{Style, number};
 
-/// The keys of `[tag-rc]`.
-pub const KEYS: &[&str] = &[
-    "remote",
-    "branch",
-    "main",
-    "staging",
-    "develop",
-    "features",
-    "hotfixes",
-    "rc_style",
-    "strict_semver",
-    "ignore",
-    "may_differ",
-    "no_candidate",
-    "require_notes",
-    "sign",
-    "require_signed",
+/// The settings of `[tag-rc]`.
+pub const SETTINGS: &[Setting] = &[
+    Setting::new("remote", Type::Text, "git's remote that gets the tags").default("origin"),
+    Setting::new("branch", Type::Text, "the branch that is tagged")
+        .otherwise("the environment's branch, else staging or main")
+        .example("staging"),
+    Setting::new("main", Type::Text, "the branch of production").default("main"),
+    Setting::new("staging", Type::Text, "the branch of candidates").default("staging"),
+    Setting::new("develop", Type::Text, "the branch of integration").default("develop"),
+    Setting::new("features", Type::List(&Type::Text), "patterns of the branches of features")
+        .default("feature/*"),
+    Setting::new("hotfixes", Type::List(&Type::Text), "patterns of the branches of hotfixes")
+        .default("hotfix/*"),
+    Setting::new("rc_style", Type::Word(&["plain", "dotted"]), "v1.2.0-rc3 is plain, v1.2.0-rc.3 dotted")
+        .default("plain"),
+    Setting::new(
+        "strict_semver",
+        Type::Flag,
+        "refuse a number that tools sort wrongly (rc10 in the plain style)",
+    )
+    .default("false"),
+    Setting::new("ignore", Type::List(&Type::Text), "git pathspecs of files that may be changed and not committed")
+        .example("runs/"),
+    Setting::new(
+        "may_differ",
+        Type::List(&Type::Text),
+        "git pathspecs of files in which a final may differ from its candidate",
+    )
+    .example("CHANGELOG.md"),
+    Setting::new("no_candidate", Type::Text, "why finals need no candidate; the tag keeps it")
+        .example("we have no staging"),
+    Setting::new("require_notes", Type::Flag, "refuse a tag without the changelog's notes").default("false"),
+    Setting::new("sign", Type::Flag, "sign the tags").default("false"),
+    Setting::new("require_signed", Type::Flag, "sign the tags, and push only what git verify-tag accepts")
+        .default("false"),
 ];
 
 /// The command line.
@@ -161,17 +179,13 @@ pub struct Strategy {
 impl Strategy {
     /// Reads the branches' names.
     pub fn read(context: &Context) -> Result<Self, Failure> {
-        let name = |key: &str| Ok(context.settings.text(key)?.unwrap_or_else(|| key.to_owned()));
-        let patterns = |key: &str, usual: &str| {
-            let list = context.settings.list(key)?;
-            Ok(if list.is_empty() { vec![usual.to_owned()] } else { list })
-        };
+        let settings = &context.settings;
         Ok(Strategy {
-            main: name("main")?,
-            staging: name("staging")?,
-            develop: name("develop")?,
-            features: patterns("features", "feature/*")?,
-            hotfixes: patterns("hotfixes", "hotfix/*")?,
+            main: settings.value("main")?,
+            staging: settings.value("staging")?,
+            develop: settings.value("develop")?,
+            features: settings.list("features")?,
+            hotfixes: settings.list("hotfixes")?,
         })
     }
 }
@@ -267,8 +281,7 @@ impl Args {
 
 /// The remote: said, else set, else `origin`. A URL with a password would stand in documents and logs.
 pub fn remote(context: &Context, said: &RemoteName) -> Result<String, Failure> {
-    let set = context.settings.text("remote")?;
-    let remote = said.remote.clone().or(set).unwrap_or_else(|| "origin".to_owned());
+    let remote = said.remote.clone().map_or_else(|| context.settings.value("remote"), Ok)?;
     if git_program::hide_credentials(&remote) {
         let message = "the remote's URL holds a name or password: give the URL without it, and that to git's credential helper";
         return Err(Failure::config("setting", message));
@@ -304,10 +317,8 @@ impl Settings {
     fn read(context: &Context, act: Act) -> Result<Self, Failure> {
         let settings = &context.settings;
         let strategy = Strategy::read(context)?;
-        let flag = |key: &str| Ok::<_, Failure>(settings.flag(key)?.unwrap_or(false));
-        let style = settings.text("rc_style")?.map_or(Ok(Style::Plain), |word| {
-            Style::parse(&word).map_err(|why| Failure::config("setting", format!("[tag-rc] rc_style: {why}")))
-        })?;
+        let style = Style::parse(&settings.value::<String>("rc_style")?)
+            .map_err(|why| settings.wrong("rc_style", &why))?;
         let usual = match act {
             Act::Candidate => Some(strategy.staging.clone()),
             Act::Final => Some(strategy.main.clone()),
@@ -326,7 +337,7 @@ impl Settings {
             retry: false,
             number: None,
             style,
-            strict_semver: flag("strict_semver")?,
+            strict_semver: settings.value("strict_semver")?,
             ignore: settings.list("ignore")?,
             may_differ: settings.list("may_differ")?,
             no_candidate: settings
@@ -335,9 +346,9 @@ impl Settings {
                 .map(|reason| step::reason(&reason).map_err(|why| settings.wrong("no_candidate", &why)))
                 .transpose()?,
             other_base: None,
-            require_notes: flag("require_notes")?,
-            sign: flag("sign")?,
-            require_signed: flag("require_signed")?,
+            require_notes: settings.value("require_notes")?,
+            sign: settings.value("sign")?,
+            require_signed: settings.value("require_signed")?,
             production: settings.shared("branch")?.unwrap_or_else(|| strategy.main.clone()),
             strategy,
         })

@@ -25,7 +25,7 @@ use git::{Git, Lock, Repo};
 use plan::Plan;
 use questions::{branches, list, verify};
 use serde_json::json;
-use step::{Answer, Ask, Common, Context, Failure, Kind, Outcome, Program, Run};
+use step::{Answer, Ask, Common, Context, Failure, Kind, Outcome, Program, Run, Setting};
 use tagging::End;
 
 fn main() -> ExitCode {
@@ -40,7 +40,7 @@ impl Program for Args {
         tag-rc candidate --release 1.2.0 -n     say which tag it would be
         tag-rc list; tag-rc verify v1.2.0; tag-rc branches
         changelog-lint | tag-rc candidate       take version and notes from the document";
-    const KEYS: &'static [&'static str] = args::KEYS;
+    const SETTINGS: &'static [Setting] = args::SETTINGS;
     const TIMEOUT: Duration = Duration::from_secs(120);
 
     fn common(&self) -> &Common {

@@ -26,6 +26,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod sandbox;
 pub mod schema;
+pub mod settings;
 pub mod shop;
 pub mod slack;
 pub mod snapshots;

@@ -29,7 +29,7 @@ impl Bunny {
     pub fn read(settings: &Settings) -> Result<Self, Failure> {
         Ok(Bunny {
             api: api(settings, "https://api.bunny.net")?,
-            zone: settings.need("pull_zone")?,
+            zone: settings.value("pull_zone")?,
             token: settings.need_secret("token", "BUNNY_API_KEY")?,
         })
     }

@@ -45,7 +45,7 @@ impl Cloudflare {
         };
         Ok(Cloudflare {
             api: api(settings, "https://api.cloudflare.com")?,
-            zone: settings.need("zone")?,
+            zone: settings.value("zone")?,
             token: settings.need_secret("token", "CLOUDFLARE_API_TOKEN")?,
             plan,
         })

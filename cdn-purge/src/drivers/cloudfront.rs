@@ -13,10 +13,10 @@ use url::Url;
 
 use super::sigv4::{self, Credentials, Request, sha256};
 use super::{Driver, Limits, Order, Receipt, Verdict, api, asked, bad_token, busy, is_busy};
-use crate::args::url;
 use crate::coverage::{Checked, Covers};
 use crate::select::{self, Kind};
 use crate::send::batch::Size;
+use crate::settings::url;
 
 const NAME: &str = "CloudFront";
 const XMLNS: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
@@ -31,7 +31,7 @@ impl CloudFront {
     pub fn read(settings: &Settings) -> Result<Self, Failure> {
         Ok(CloudFront {
             api: url(settings, "url", &api(settings, "https://cloudfront.amazonaws.com")?)?,
-            distribution: settings.need("distribution")?,
+            distribution: settings.value("distribution")?,
             keys: credentials(settings)?,
         })
     }

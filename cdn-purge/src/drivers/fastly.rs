@@ -29,7 +29,7 @@ impl Fastly {
     pub fn read(settings: &Settings) -> Result<Self, Failure> {
         Ok(Fastly {
             api: api(settings, "https://api.fastly.com")?,
-            service: settings.need("service")?,
+            service: settings.value("service")?,
             token: settings.need_secret("token", "FASTLY_API_TOKEN")?,
         })
     }

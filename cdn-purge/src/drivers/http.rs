@@ -10,10 +10,10 @@ use step::{Failure, Secret, Settings};
 use url::Url;
 
 use super::{Driver, Limits, Mode, Order, Receipt, Verdict, asked, is_busy, words};
-use crate::args::url;
 use crate::coverage::{Checked, Covers};
 use crate::select::{self, Kind};
 use crate::send::batch::Size;
+use crate::settings::url;
 
 /// The words that a template may hold between braces.
 const PLACES: [&str; 6] = ["url", "host", "path", "path_regex", "tag", "tag_regex"];
@@ -55,12 +55,8 @@ fn endpoint(settings: &Settings, text: &str, with_token: bool) -> Result<Url, Fa
 
 impl Http {
     pub fn read(settings: &Settings, host: &str) -> Result<Self, Failure> {
-        let status = |text: String| {
-            let wrong = |_| settings.wrong("expect", &format!("`{text}` is no HTTP status"));
-            text.parse::<u16>().map_err(wrong)
-        };
-        let expect: Vec<u16> = settings.list("expect")?.into_iter().map(status).collect::<Result<_, _>>()?;
-        let endpoints = settings.list("endpoint")?;
+        let expect: Vec<u16> = settings.list("expect")?;
+        let endpoints: Vec<String> = settings.list("endpoint")?;
         let token = match settings.text("token_header")? {
             Some(header) => Some((header, settings.need_secret("token", "CDN_PURGE_TOKEN")?)),
             None => None,
@@ -129,7 +125,7 @@ impl Way {
             return Ok(None);
         }
         if kind == Kind::Url && settings.text("ban_header")?.is_some() {
-            headers.push((settings.need("ban_header")?, "^{path_regex}$".to_owned()));
+            headers.push((settings.value("ban_header")?, "^{path_regex}$".to_owned()));
         } else if kind != Kind::Url {
             let shared = settings.names("headers").into_iter().filter(|name| !has(&headers, name));
             let shared: Vec<(String, String)> = shared
@@ -155,7 +151,7 @@ fn has(headers: &[(String, String)], name: &str) -> bool {
 
 /// A template whose places are known.
 fn template(settings: &Settings, key: &str) -> Result<String, Failure> {
-    let text = settings.need(key)?;
+    let text: String = settings.value(key)?;
     let places = text.split('{').skip(1).map(|rest| rest.split_once('}').map_or(rest, |(place, _)| place));
     match places.into_iter().find(|place| !PLACES.contains(place)) {
         Some(place) => {

@@ -123,7 +123,7 @@ pub trait Driver: Sync {
 
 /// The driver of the settings. `host` is the environment's first one.
 pub fn read(settings: &Settings, host: &str) -> Result<Box<dyn Driver>, Failure> {
-    Ok(match settings.need("driver")?.as_str() {
+    Ok(match settings.value::<String>("driver")?.as_str() {
         "http" => Box::new(http::Http::read(settings, host)?),
         "cloudflare" => Box::new(cloudflare::Cloudflare::read(settings)?),
         "bunny" => Box::new(bunny::Bunny::read(settings)?),

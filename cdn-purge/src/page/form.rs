@@ -84,7 +84,7 @@ impl Wanted {
     /// `config`, `setting`: an unknown word.
     pub fn read(settings: &Settings) -> Result<Self, Failure> {
         let mut wanted = Wanted::default();
-        for word in settings.list("variants")? {
+        for word in settings.list::<String>("variants")? {
             let form = match word.as_str() {
                 "gzip" | "br" | "zstd" | "deflate" => Form::packed(&word),
                 "rsc" => Form::wire("rsc", &[]),

@@ -124,7 +124,7 @@ impl Listed {
             let why = format!("`{text}` is no address; write 203.0.113.7 or 203.0.113.7:8080");
             whole.or_else(|_| bare()).map_err(|_| settings.wrong("nodes", &why))
         };
-        settings.list("nodes")?.into_iter().map(one).collect()
+        settings.list::<String>("nodes")?.into_iter().map(one).collect()
     }
 }
 

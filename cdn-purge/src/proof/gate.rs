@@ -9,10 +9,10 @@ use facts::Build;
 use step::{Context, Failure};
 use url::Url;
 
-use crate::args::Settings;
 use crate::page::edge::{self, Edge, Look};
 use crate::page::form::Form;
 use crate::page::seen::{Body, Seen, Twin};
+use crate::settings::Settings;
 
 /// So many answers in a row are asked for while it is watched: of three instances one that is old answers among them, all but certainly.
 const ANSWERS: usize = 30;

@@ -17,7 +17,6 @@ use serde_json::Value;
 use step::{Context, Failure};
 use url::Url;
 
-use crate::args::Settings;
 use crate::page::edge::{Edge, Look};
 use crate::page::form::Form;
 use crate::page::node::Nodes;
@@ -27,6 +26,7 @@ use crate::proof::canary::Canary;
 use crate::proof::gate::{Gate, Shown};
 use crate::proof::watch::Watched;
 use crate::purge::hosts_of;
+use crate::settings::Settings;
 
 /// The waits between two looks at what is not right yet; the last one is repeated.
 const WAITS: [u64; 4] = [250, 500, 1000, 2000];

@@ -5,10 +5,11 @@ use http_client::Client;
 use step::{Failure, Run};
 use url::Url;
 
-use crate::args::{Args, Settings};
+use crate::args::Args;
 use crate::select::list::{List, Lists, SHOWN};
 use crate::select::source::Source;
 use crate::select::{self, Kind};
+use crate::settings::Settings;
 
 /// What a run is about.
 pub struct Work {

@@ -205,7 +205,7 @@ fn settings_stand_in_release_toml_which_may_hold_nothing_else() {
         ("[changelog-lint]\nprofle = 'strict'\n", "did you mean `profile`?"),
         (
             "[changelog-lint]\nprofile = 'strickt'\n",
-            "release.toml:2 [changelog-lint]: profile: `strickt` is none of",
+            "release.toml:2: [changelog-lint] profile: `strickt` is not known; default, strict and common are",
         ),
         ("[changelog-lint]\noff = ['undefined-lnk']\n", "did you mean undefined-link (CL501)?"),
     ] {

@@ -375,7 +375,10 @@ impl<'a> Session<'a> {
         } else {
             let (client, runtime, _) = self.parts()?;
             let mut sent = pin!(client.batch_execute(WRITABLE));
-            runtime.block_on(poll_fn(|waker| Poll::Ready(drop(sent.as_mut().poll(waker)))));
+            runtime.block_on(poll_fn(|waker| {
+                let _ = sent.as_mut().poll(waker);
+                Poll::Ready(())
+            }));
         }
         self.changes = true;
         Ok(())

@@ -94,7 +94,7 @@ pub fn guarded(settings: &Settings, key: &str, allowed: &str, url: &str) -> Resu
     if !url.parse().is_ok_and(|uri| is_http(&uri)) {
         return Err(settings.wrong(key, "this is no address: it begins with https://"));
     }
-    if !is_in_the_clear(url) || settings.flag(allowed)?.unwrap_or_default() {
+    if !is_in_the_clear(url) || settings.value::<bool>(allowed)? {
         return Ok(());
     }
     let why = format!(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ColorChoice, Command};
+use clap::{Arg, ArgAction, Args, ColorChoice, Command};
 
 use crate::exit;
 use crate::{Procedure, Program, parse_duration};
@@ -86,7 +86,19 @@ fn release(text: &str) -> Result<String, String> {
 pub(crate) fn command<P: Program>() -> Command {
     let template = "{about-with-newline}\n{before-help}\n{usage-heading} {usage}\n\n{all-args}{after-help}";
     let examples = format!("Examples:\n{}", indented(P::EXAMPLES));
-    P::command().before_help(examples).after_help(exit::table()).help_template(template)
+    let command = P::command().before_help(examples).after_help(exit::table()).help_template(template);
+    command.subcommand(settings())
+}
+
+/// The subcommand that every program has.
+pub(crate) const SETTINGS: &str = "settings";
+pub(crate) const SCHEMA: &str = "schema";
+
+fn settings() -> Command {
+    let schema = Arg::new(SCHEMA).long(SCHEMA).action(ArgAction::SetTrue);
+    Command::new(SETTINGS)
+        .about("Show each setting, its value and where it comes from; no secret is read")
+        .arg(schema.help("Print the JSON Schema of release.toml as this program knows it, for editors"))
 }
 
 fn indented(examples: &str) -> String {

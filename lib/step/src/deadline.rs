@@ -52,9 +52,27 @@ impl Deadline {
 /// # Errors
 /// A sentence that names what was given, for `--timeout` and for settings.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a length of time; write for example 90s, 10m or 1h");
-    let signed: jiff::SignedDuration = text.trim().parse().map_err(|_| wrong())?;
-    Duration::try_from(signed).map_err(|_| wrong())
+    // Each unit at most once, the greater first, so that a slip of the keyboard is none of them.
+    const UNITS: [(&str, u64); 5] =
+        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    let wrong = || {
+        format!("`{}` is not a length of time; write for example 90s, 10m or 1h", crate::excerpt(text, 40))
+    };
+    let (mut rest, mut millis, mut next) = (text, 0_u64, 0);
+    while !rest.is_empty() || next == 0 {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, after) = rest.split_at(digits);
+        let letters = after.len() - after.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
+        let (unit, after) = after.split_at(letters);
+        let at =
+            UNITS.iter().position(|(name, _)| *name == unit).filter(|at| *at >= next).ok_or_else(wrong)?;
+        // Nine digits of days fit into the milliseconds.
+        let number: u64 = number.parse().ok().filter(|_| digits <= 9).ok_or_else(wrong)?;
+        millis += number * UNITS[at].1;
+        next = at + 1;
+        rest = after.strip_prefix(' ').filter(|more| !more.is_empty()).unwrap_or(after);
+    }
+    Ok(Duration::from_millis(millis))
 }
 
 /// A length of time for people, in at most two units: `3d 4h`, `1h 30m`, `2m 5s`, `350ms`.
@@ -104,12 +122,33 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, millis) in
-            [("90s", 90_000), ("1h", 3_600_000), ("50ms", 50), ("1h 30m", 5_400_000), ("0s", 0)]
-        {
+        for (text, millis) in [
+            ("90s", 90_000),
+            ("1h", 3_600_000),
+            ("50ms", 50),
+            ("1h 30m", 5_400_000),
+            ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("0s", 0),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "soon", "-1h", "5"] {
+        for text in [
+            "",
+            " ",
+            "soon",
+            "-1h",
+            "5",
+            "1h ",
+            " 1h",
+            "30m 1h",
+            "1h 1h",
+            "1 h",
+            "1h  2m",
+            "1.5h",
+            "1234567890s",
+            "s",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

@@ -47,5 +47,5 @@ pub use redact::{Lines, excerpt, redact, redact_cut, scrub, scrub_value};
 pub use retry::{Again, again, backoff};
 pub use run::Run;
 pub use secret::Secret;
-pub use settings::Settings;
+pub use settings::{ADDRESS, Form, FromSetting, Kind as SettingKind, PAGE, Setting, Settings};
 pub use voice::Voice;

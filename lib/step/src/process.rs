@@ -8,17 +8,17 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::CommandFactory;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use serde_json::{Value, json};
 
-use crate::cli::{Common, command};
+use crate::cli::{Common, SCHEMA, SETTINGS, command};
 use crate::exit::Exit;
 use crate::input::{self, Input};
 use crate::interrupt::Interrupt;
 use crate::misuse::{self, Misuse};
 use crate::redact::{redact_value, remember_environment, scrub};
 use crate::run::Run;
-use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Procedure, Settings, Voice};
+use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Procedure, Setting, Settings, Voice};
 
 /// What a command line asks for; `--check` is asked of every one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub enum Ask {
 pub trait Program: clap::Parser {
     /// One line each; they open `--help`.
     const EXAMPLES: &'static str;
-    /// The keys of the step's own table in `release.toml`; `a.*.b` for tables by name.
-    const KEYS: &'static [&'static str];
+    /// The settings of the step's own table in `release.toml`.
+    const SETTINGS: &'static [Setting];
     /// The step's budget when `--timeout` does not say.
     const TIMEOUT: Duration;
     /// Whether a failed document is work for this step. True for notify alone, which never sets or alters `failure`.
@@ -90,14 +90,36 @@ pub fn main<P: Program>() -> ExitCode {
     let interrupt = Interrupt::install();
     remember_environment();
     let words: Vec<OsString> = std::env::args_os().collect();
-    let parsed = command::<P>().try_get_matches_from(&words).and_then(|m| P::from_arg_matches(&m));
-    let program = match parsed {
+    let matches = command::<P>().try_get_matches_from(&words);
+    if let Some(code) = matches.as_ref().ok().and_then(settings::<P>) {
+        return ExitCode::from(code);
+    }
+    let program = match matches.and_then(|m| P::from_arg_matches(&m)) {
         Ok(program) => program,
         Err(error) => return ExitCode::from(misspoken::<P>(&error, &words, &interrupt)),
     };
     let common = program.common();
     let code = Process { name: name::<P>(), program: &program, common, interrupt }.run();
     ExitCode::from(code)
+}
+
+/// `PROGRAM settings`: what is set, and where; or the schema for editors. `None` where something else is asked for.
+fn settings<P: Program>(matches: &ArgMatches) -> Option<u8> {
+    let asked = matches.subcommand_matches(SETTINGS)?;
+    let common = Common::from_arg_matches(matches).ok()?;
+    let voice = Voice::new(name::<P>(), common.quiet, common.verbose, common.color);
+    let answer = if asked.get_flag(SCHEMA) {
+        let schema = Settings::schema(name::<P>(), P::SETTINGS);
+        Ok(Answer::new(format!("{schema:#}"), schema))
+    } else {
+        let config = common.config.as_deref();
+        Settings::load(name::<P>(), P::SETTINGS, config, common.env.as_deref(), false)
+            .map(|settings| settings.shown())
+    };
+    Some(match answer {
+        Ok(answer) => show(&voice, answer, common.json),
+        Err(failure) => complain(&voice, &failure),
+    })
 }
 
 /// The program's name, once and for all: clap keeps it as an owned string.
@@ -198,8 +220,9 @@ impl<P: Program> Process<'_, P> {
 
     /// Settings need the environment, which the document may name.
     fn context(&self, voice: Voice, environment: Option<String>) -> Result<Context, (Voice, Failure)> {
-        let loaded =
-            Settings::load(self.name, P::KEYS, self.common.config.as_deref(), environment.as_deref());
+        let config = self.common.config.as_deref();
+        // What must tell of a failure tells of it although a setting beside it is wrong.
+        let loaded = Settings::load(self.name, P::SETTINGS, config, environment.as_deref(), P::TAKES_FAILED);
         let settings = match loaded {
             Ok(settings) => settings,
             Err(failure) => return Err((voice, failure)),

@@ -37,7 +37,7 @@ impl Discord {
         if thread.as_ref().is_some_and(|t| !t.bytes().all(|b| b.is_ascii_digit())) {
             return Err(reader.wrong("topic", "a thread of Discord is a number"));
         }
-        let main_chat = reader.settings.flag(&reader.key("main_chat"))?.unwrap_or(true);
+        let main_chat = reader.settings.value(&reader.key("main_chat"))?;
         let place = format!("webhook_file in [notify.channels.{}]", reader.name);
         Ok(Discord { webhook, thread, place, main_chat })
     }

@@ -22,7 +22,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn need(&self, key: &str) -> Result<String, Failure> {
-        self.settings.need(&self.key(key))
+        self.settings.value(&self.key(key))
     }
 
     pub(super) fn wrong(&self, key: &str, why: &str) -> Failure {

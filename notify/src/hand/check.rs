@@ -7,10 +7,11 @@ use serde_json::json;
 use step::{Answer, Context, Failure, Outcome, Run};
 
 use crate::NAME;
-use crate::args::{Args, Care, Settings};
+use crate::args::Args;
 use crate::channels::Wire;
 use crate::listing::named;
 use crate::outbox::Outbox;
+use crate::settings::{Care, Settings};
 
 /// `notify --check`: every channel is asked.
 pub fn check(context: &Context, args: &Args) -> Result<Answer, Failure> {

@@ -8,16 +8,17 @@ use step::{Answer, Context, Failure};
 
 use super::send::answer;
 use crate::NAME;
-use crate::args::{self, Args, Care, Settings};
+use crate::args::Args;
 use crate::channels::Wire;
 use crate::deliver::Post;
 use crate::listing::counted;
 use crate::outbox::{Broken, Entry, Outbox};
+use crate::settings::{self, Care, Settings};
 use crate::tell::{Languages, Teller, warn_of};
 
 /// `notify outbox`.
 pub fn outbox(context: &Context) -> Result<Answer, Failure> {
-    let outbox = Outbox::new(args::state(&context.settings)?);
+    let outbox = Outbox::new(settings::state(&context.settings)?);
     outbox.look()?;
     warn_of(context, &outbox.sweep());
     let mut text = String::new();
@@ -51,7 +52,7 @@ fn shown(broken: &Broken) -> Value {
 
 /// `notify flush`.
 pub fn flush(context: &Context, args: &Args, dead: bool) -> Result<Answer, Failure> {
-    let outbox = Outbox::new(args::state(&context.settings)?);
+    let outbox = Outbox::new(settings::state(&context.settings)?);
     outbox.look()?;
     let queue = || -> Vec<Entry> {
         let given_up = if dead { outbox.dead() } else { Vec::new() };
@@ -89,7 +90,7 @@ fn channels_with_notes(context: &Context, args: &Args, notes: &[Entry]) -> Resul
     if !args.to.is_empty() {
         return Settings::read(context, args, Care::Strict);
     }
-    let mut names = context.settings.list("channel")?;
+    let mut names: Vec<String> = context.settings.list("channel")?;
     let known = context.settings.names("channels");
     for entry in notes {
         if !known.contains(&entry.channel) {

@@ -6,11 +6,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 use step::{Answer, Context, Document, Failure};
 
-use crate::args::{self, Args, Care, Settings, Target};
+use crate::args::Args;
 use crate::deliver::earlier;
 use crate::message::templates::Layout;
 use crate::message::{Message, html};
 use crate::outbox::{Entry, Outbox};
+use crate::settings::{self, Care, Settings, Target};
 use crate::tell::Languages;
 
 /// `notify preview`: what would be sent, byte for byte.
@@ -23,11 +24,11 @@ pub fn preview(context: &Context, args: &Args, of: &Path) -> Result<Answer, Fail
             // A message can be looked at before there is any channel for it.
             warn(format!("no payload is shown: {}", failure.message));
             let lang = args.lang.clone().unwrap_or_else(|| "en".to_owned());
-            let layout = Layout::new(&lang, args::templates(&context.settings)?.as_deref(), &mut warn);
+            let layout = Layout::new(&lang, settings::templates(&context.settings)?.as_deref(), &mut warn);
             let message = Message::about(
                 &document,
                 &args.beside(),
-                &args::links(&context.settings)?,
+                &settings::links(&context.settings)?,
                 &layout,
                 &mut warn,
             );

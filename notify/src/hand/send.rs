@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use step::{Answer, Context, Failure, scrub};
 
 use crate::NAME;
-use crate::args::{Args, Care, Settings};
+use crate::args::Args;
 use crate::channels::Wire;
 use crate::deliver::Post;
 use crate::listing::named;
 use crate::message::{Attachment, Message, markup};
 use crate::outbox::Outbox;
+use crate::settings::{Care, Settings};
 use crate::tell::{Languages, Teller};
 use crate::time::now;
 use crate::told::{Fate, Told, outcome};

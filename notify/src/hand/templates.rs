@@ -5,19 +5,19 @@ use std::path::Path;
 use serde_json::json;
 use step::{Answer, Context, Failure};
 
-use crate::args;
 use crate::listing::counted;
 use crate::message::samples::samples;
 use crate::message::story::Story;
 use crate::message::templates::{BUILT_IN, Layout};
 use crate::message::words::{self, LANGUAGES};
+use crate::settings;
 
 /// `notify templates`: every template in both languages on sample documents, or the built-in ones as files.
 pub fn templates(context: &Context, write: Option<&Path>) -> Result<Answer, Failure> {
     if let Some(folder) = write {
         return written(folder);
     }
-    let own = args::templates(&context.settings)?;
+    let own = settings::templates(&context.settings)?;
     let mut broken: Vec<String> = Vec::new();
     let mut proven = 0;
     for lang in LANGUAGES {

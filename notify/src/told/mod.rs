@@ -5,9 +5,9 @@ mod outcome;
 use serde_json::{Value, json};
 use step::{Acted, Failure};
 
-use crate::args::Target;
 use crate::outbox::Entry;
 use crate::receipt::Receipt;
+use crate::settings::Target;
 
 pub use outcome::outcome;
 

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use step::{Acted, Context, Failure, Outcome};
 
-use crate::args::Settings;
 use crate::listing::named;
+use crate::settings::Settings;
 use crate::told::{Fate, Told};
 
 /// The step's outcome.

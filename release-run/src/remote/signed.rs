@@ -22,12 +22,12 @@ impl Signing {
     /// Reads the settings.
     pub fn read(context: &Context) -> Result<Option<Self>, Failure> {
         let settings = &context.settings;
-        let signers = settings.path("allowed_signers")?;
+        let signers: Option<PathBuf> = settings.optional("allowed_signers")?;
         if let Some(missing) = signers.as_ref().filter(|path| !path.is_file()) {
             let message = format!("[release-run] allowed_signers: there is no file {}", missing.display());
             return Err(Failure::config("setting", message));
         }
-        Ok(settings.flag("require_signed")?.unwrap_or(false).then_some(Signing { signers }))
+        Ok(settings.value::<bool>("require_signed")?.then_some(Signing { signers }))
     }
 }
 

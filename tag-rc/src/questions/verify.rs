@@ -49,7 +49,7 @@ pub fn answer(context: &Context, remote: &str, tag: &str, require_signed: bool) 
         repo.see(aside)?;
     }
     let found = find(context, &git, &repo, &remote, there, aside.as_ref())?;
-    let required = require_signed || context.settings.flag("require_signed")?.unwrap_or(false);
+    let required = require_signed || context.settings.value::<bool>("require_signed")?;
     let (problems, warnings) = (problems(&found, required), warnings(&found));
     warnings.iter().for_each(|(_, warning)| context.voice.warn(warning));
     let answer = Answer::new(text(&found, &problems), value(&found, &problems, &warnings));

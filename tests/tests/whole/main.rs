@@ -13,5 +13,6 @@ mod rehearsal;
 mod runbooks;
 mod scenarios;
 mod secrets;
+mod settings;
 mod story;
 mod ways_back;

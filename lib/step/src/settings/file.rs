@@ -1,6 +1,7 @@
-//! The file itself: where it is, and its values with the lines they stand on.
+//! The file itself: where it is, and its values with their places in it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -11,28 +12,104 @@ use crate::Failure;
 /// The file's name.
 pub(crate) const FILE: &str = "release.toml";
 
-/// A value with the line it stands on.
+/// A value with its place.
 #[derive(Clone, Debug)]
-pub(super) enum Node {
-    Table(usize, BTreeMap<String, Node>),
-    List(usize, Vec<Node>),
-    /// Strings as they are; numbers and booleans as they were written.
-    Leaf(usize, String),
+pub(super) struct Node {
+    pub value: Value,
+    /// Where its key is written, in bytes.
+    pub key: Range<usize>,
+    /// Where it is written itself.
+    pub place: Range<usize>,
+    /// The line of its key, from 1.
+    pub line: usize,
+}
+
+/// What TOML knows.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Table(BTreeMap<String, Node>),
+    List(Vec<Node>),
+    Text(String),
+    Whole(i64),
+    Number(f64),
+    Flag(bool),
+    /// A date or a time, or a number that is too great: nothing here is one.
+    Other,
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
 }
 
 impl Node {
-    pub(super) fn line(&self) -> usize {
-        match self {
-            Node::Table(line, _) | Node::List(line, _) | Node::Leaf(line, _) => *line,
-        }
+    /// One that stands in no file.
+    pub(super) fn of(value: Value) -> Self {
+        Node { value, key: 0..0, place: 0..0, line: 0 }
     }
 
     pub(super) fn table(&self) -> Option<&BTreeMap<String, Node>> {
-        if let Node::Table(_, table) = self { Some(table) } else { None }
+        if let Value::Table(table) = &self.value { Some(table) } else { None }
     }
 
     pub(super) fn at(&self, path: &str) -> Option<&Node> {
         path.split('.').try_fold(self, |node, key| node.table()?.get(key))
+    }
+}
+
+/// A file as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    pub path: PathBuf,
+    source: String,
+    pub root: Node,
+}
+
+impl File {
+    /// Reads a file; what is no TOML is named with its line.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let at = path.display();
+        let source = std::fs::read_to_string(path)
+            .map_err(|e| Failure::config("settings", format!("{at} cannot be read: {e}")))?;
+        let file = File { path: path.to_owned(), source, root: Node::of(Value::Table(BTreeMap::new())) };
+        let root = match DeTable::parse(&file.source) {
+            Ok(parsed) => table(&file.source, parsed.get_ref()),
+            Err(e) => {
+                let place = e.span().unwrap_or_default();
+                let message = format!("{at}:{}: {}", file.line(place.start), e.message());
+                // The line may hold anything, a secret too: only its place is shown.
+                return Err(Failure::config("settings", message));
+            }
+        };
+        Ok(File { root: Node::of(root), ..file })
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        line_of(&self.source, offset)
+    }
+
+    /// A key and its value, and a mark below what is wrong. A value that `may be shown` is marked itself; any other may be a secret, as may
+    /// whatever else its line holds.
+    pub(super) fn excerpt(&self, node: &Node, may_be_shown: bool) -> [String; 2] {
+        let written = |place: &Range<usize>| {
+            let text = self.source[place.clone()].lines().next().unwrap_or_default();
+            crate::plain_line(&crate::excerpt(text, 60))
+        };
+        let width = |text: &str| text.chars().count();
+        let key = written(&node.key);
+        let (shown, indent, marked) = match may_be_shown {
+            _ if node.key == node.place && !may_be_shown => ("...".to_owned(), 0, 3),
+            _ if node.key == node.place => (key.clone(), 0, width(&key)),
+            true => {
+                let value = written(&node.place);
+                (format!("{key} = {value}"), width(&key) + 3, width(&value))
+            }
+            false => (format!("{key} = ..."), 0, width(&key)),
+        };
+        let (line, mark) = (node.line.to_string(), "^".repeat(marked.max(1)));
+        let (margin, indent) = (" ".repeat(line.len()), " ".repeat(indent));
+        [format!("{line} | {shown}"), format!("{margin} | {indent}{mark}")]
     }
 }
 
@@ -45,36 +122,32 @@ pub(super) fn find_upwards() -> Result<Option<PathBuf>, Failure> {
     Ok(found.map(|path| if path.parent() == Some(here.as_path()) { PathBuf::from(FILE) } else { path }))
 }
 
-/// Reads a file; what is no TOML is named with its line.
-pub(super) fn read(path: &Path) -> Result<Node, Failure> {
-    let at = path.display();
-    let source = std::fs::read_to_string(path)
-        .map_err(|e| Failure::config("settings", format!("{at} cannot be read: {e}")))?;
-    let parsed = DeTable::parse(&source).map_err(|e| {
-        let line = e.span().map_or(1, |span| line_of(&source, span.start));
-        Failure::config("settings", format!("{at}:{line}: {}", e.message()))
-    })?;
-    Ok(table(&source, parsed.get_ref(), 1))
-}
-
 fn line_of(source: &str, offset: usize) -> usize {
     source.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
 }
 
-fn table(source: &str, from: &DeTable, line: usize) -> Node {
-    let mut entries = BTreeMap::new();
-    for (key, value) in from {
-        let line = line_of(source, key.span().start);
-        entries.insert(key.get_ref().to_string(), node(source, value, line));
-    }
-    Node::Table(line, entries)
+fn table(source: &str, from: &DeTable) -> Value {
+    let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue>)| {
+        let name: &std::borrow::Cow<'_, str> = key.get_ref();
+        (name.to_string(), node(source, value, key.span()))
+    };
+    Value::Table(from.iter().map(entry).collect())
 }
 
-fn node(source: &str, value: &Spanned<DeValue>, line: usize) -> Node {
-    match value.get_ref() {
-        DeValue::Table(inner) => table(source, inner, line),
-        DeValue::Array(items) => Node::List(line, items.iter().map(|i| node(source, i, line)).collect()),
-        DeValue::String(text) => Node::Leaf(line, text.to_string()),
-        _ => Node::Leaf(line, source[value.span()].trim().to_owned()),
-    }
+fn node(source: &str, from: &Spanned<DeValue>, key: Range<usize>) -> Node {
+    let value = match from.get_ref() {
+        DeValue::Table(inner) => table(source, inner),
+        DeValue::Array(items) => {
+            Value::List(items.iter().map(|item| node(source, item, item.span())).collect())
+        }
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Boolean(flag) => Value::Flag(*flag),
+        DeValue::Integer(whole) => {
+            i64::from_str_radix(whole.as_str(), whole.radix()).map_or(Value::Other, Value::Whole)
+        }
+        DeValue::Float(number) => number.as_str().parse().map_or(Value::Other, Value::Number),
+        DeValue::Datetime(_) => Value::Other,
+    };
+    let line = line_of(source, key.start);
+    Node { value, key, place: from.span(), line }
 }

@@ -2,13 +2,21 @@
 
 use super::*;
 
-const KEYS: &[&str] = &["driver", "endpoint", "channels.*.kind", "channels.*.chat_id"];
+const SETTINGS: &[Setting] = &[
+    Setting::new("driver", Kind::Word(&["http", "bunny"]), "who keeps the pages"),
+    Setting::new("endpoint", Kind::List(&Kind::Text), "where purges go"),
+    Setting::new("settle", Kind::Time, "how long").default("30s"),
+    Setting::new("workers", Kind::Whole(1, 64), "how many").default("8"),
+    Setting::new("token", Kind::Secret("CDN_TOKEN"), "the token"),
+    Setting::new("channels.*.kind", Kind::Text, "what it is"),
+    Setting::new("channels.*.chat_id", Kind::Id, "which chat"),
+];
 
 fn settings(text: &str) -> Result<Settings, Failure> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join(FILE);
     std::fs::write(&file, text).expect("written");
-    Settings::load("cdn-purge", KEYS, Some(&file), Some("production"))
+    Settings::load("cdn-purge", SETTINGS, Some(&file), Some("production"), false)
 }
 
 fn complaint(text: &str) -> String {
@@ -20,8 +28,8 @@ fn the_environments_table_lies_over_the_steps_own() {
     let text =
         "[cdn-purge]\ndriver = 'http'\nendpoint = 'a'\n[environment.production.cdn-purge]\nendpoint = 'b'\n";
     let settings = settings(text).expect("read");
-    assert_eq!(settings.need("driver").expect("set"), "http");
-    assert_eq!(settings.need("endpoint").expect("set"), "b");
+    assert_eq!(settings.value::<String>("driver").expect("set"), "http");
+    assert_eq!(settings.list::<String>("endpoint").expect("set"), ["b"]);
 }
 
 #[test]
@@ -58,7 +66,7 @@ fn the_old_name_of_a_table_names_the_new_one() {
 fn another_steps_table_and_numbers_are_left_alone() {
     let text = "[notify]\nwhatever = 1\n[cdn-purge.channels.a]\nchat_id = -1001\n[environment.production]\n";
     let settings = settings(text).expect("read");
-    assert_eq!(settings.need("channels.a.chat_id").expect("set"), "-1001");
+    assert_eq!(settings.value::<String>("channels.a.chat_id").expect("set"), "-1001");
     assert_eq!(settings.names("channels"), ["a"]);
 }
 

@@ -1,6 +1,7 @@
 //! `RILIS_<STEP>_<KEY>` in the environment: a name that is nearly right must not be passed over in silence. Pure.
 
 use super::closest;
+use super::setting::Setting;
 use crate::Failure;
 
 /// Every program, by the one list of them: a variable of another one is none of our business.
@@ -21,7 +22,13 @@ fn spelt(key: &str) -> String {
 }
 
 /// Complains about a variable that means to be a setting and is none: of this step, of a program that is nearly named, or of nothing.
-pub(super) fn check(name: &str, step: &str, keys: &[&str]) -> Result<(), Failure> {
+pub(super) fn check(name: &str, step: &str, settings: &[Setting]) -> Result<(), Failure> {
+    let keys: Vec<String> = settings.iter().map(Setting::written).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    judge(name, step, &keys)
+}
+
+fn judge(name: &str, step: &str, keys: &[&str]) -> Result<(), Failure> {
     let Some(rest) = name.strip_prefix("RILIS_") else { return Ok(()) };
     let own = prefix(step);
     if let Some(key) = name.strip_prefix(&own) {
@@ -133,7 +140,7 @@ mod tests {
             ("RILISH", None),
             ("PATH", None),
         ] {
-            let found = check(name, "cdn-purge", keys).err().map(|failure| failure.message.clone());
+            let found = judge(name, "cdn-purge", keys).err().map(|failure| failure.message.clone());
             assert_eq!(found, said.map(|advice| format!("{name}: unknown variable; {advice}")));
         }
     }

@@ -39,7 +39,7 @@ impl Telegram {
     pub fn read(reader: &Reader) -> Result<Self, Failure> {
         let mut chat = Chat::parse(&reader.need("chat_id")?).map_err(|why| reader.wrong("chat_id", &why))?;
         let key = reader.key("topic");
-        chat.topic = reader.settings.number(&key)?.or(chat.topic);
+        chat.topic = reader.settings.optional(&key)?.or(chat.topic);
         if chat.topic == Some(1) {
             return Err(
                 reader.wrong("topic", "1 is the general topic, which Telegram wants left out: remove it")
@@ -52,7 +52,7 @@ impl Telegram {
         }
         let url = reader.text("url")?.unwrap_or_else(|| "https://api.telegram.org".to_owned());
         let table = format!("[notify.channels.{}]", reader.name);
-        let main_chat = reader.settings.flag(&reader.key("main_chat"))?.unwrap_or(true);
+        let main_chat = reader.settings.value(&reader.key("main_chat"))?;
         Ok(Telegram { chat, token, url: reader.address("url", Some(url))?, table, main_chat })
     }
 
