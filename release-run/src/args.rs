@@ -15,7 +15,8 @@ use crate::remote::Signing;
 pub const SETTINGS: &[Setting] = &[
     Setting::new("remote", Type::Text, "git's remote that has the lock, the runs and the hold")
         .default("origin"),
-    Setting::new("lease", Type::Time, "after so long a lock that nobody renews may be taken over").default("5m"),
+    Setting::new("lease", Type::Time, "after so long a lock that nobody renews may be taken over")
+        .default("5m"),
     Setting::new(
         "require_signed",
         Type::Flag,

@@ -26,8 +26,12 @@ pub const SETTINGS: &[Setting] = &[
         "refuse a number that tools sort wrongly (rc10 in the plain style)",
     )
     .default("false"),
-    Setting::new("ignore", Type::List(&Type::Text), "git pathspecs of files that may be changed and not committed")
-        .example("runs/"),
+    Setting::new(
+        "ignore",
+        Type::List(&Type::Text),
+        "git pathspecs of files that may be changed and not committed",
+    )
+    .example("runs/"),
     Setting::new(
         "may_differ",
         Type::List(&Type::Text),

@@ -17,5 +17,7 @@ pub fn exchange(command: &mut Command, document: Option<&Value>) -> (i32, Value,
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
     let document = serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{e}: {stderr}"));
     crate::schema::validate(&document);
-    (status.code().expect("a code"), document, stderr)
+    let code = status.code().expect("a code");
+    assert!(step::Exit::of(code).is_some(), "no program ends with {code}: {stderr}");
+    (code, document, stderr)
 }

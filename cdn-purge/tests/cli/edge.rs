@@ -8,6 +8,7 @@ use testkit::exchange;
 use testkit::http::{Fault, Reply, Server};
 
 use crate::site::{Site, opened, reason, served};
+use step::Exit;
 
 #[test]
 fn what_the_edge_kept_of_the_old_build_is_gone() {
@@ -65,7 +66,7 @@ fn nothing_is_purged_before_the_origin_is_ready() {
     served(&edge);
     let before = site.origin.log().len();
     let refused = site.fails(&[], &opened("1.2.0"));
-    assert_eq!(reason(&refused), (75, "origin-not-ready", "no"), "{}", refused.2);
+    assert_eq!(reason(&refused), (Exit::Temporary as i32, "origin-not-ready", "no"), "{}", refused.2);
     assert!(site.origin.log().len() > before);
     let (_, _, body) = testkit::sandbox::fetch(&edge);
     assert!(body.contains("1.1.4"));
@@ -168,15 +169,15 @@ fn what_cloudflare_refuses_is_said() {
     assert_eq!(refused.1["failure"]["causes"][0], "1107 only enterprise zones may");
     let wrong =
         exchange(site.command(&[]).env("CLOUDFLARE_API_TOKEN", "some-other-token"), Some(&opened("1.2.0")));
-    assert_eq!(reason(&wrong), (78, "token", "no"));
+    assert_eq!(reason(&wrong), (Exit::Config as i32, "token", "no"));
     let none = exchange(site.command(&[]).env_remove("CLOUDFLARE_API_TOKEN"), Some(&opened("1.2.0")));
-    assert_eq!(reason(&none), (78, "missing-secret", "no"));
+    assert_eq!(reason(&none), (Exit::Config as i32, "missing-secret", "no"));
     let edge = cloudflare.edge().url();
     site.settings(
         &edge,
         &format!("driver = \"cloudflare\"\nzone = \"other\"\nurl = \"{}\"", cloudflare.api().url()),
     );
-    assert_eq!(reason(&site.fails(&[], &opened("1.2.0"))), (78, "zone", "no"));
+    assert_eq!(reason(&site.fails(&[], &opened("1.2.0"))), (Exit::Config as i32, "zone", "no"));
 }
 
 #[test]
@@ -211,8 +212,8 @@ fn what_cannot_be_proven_is_not_begun() {
     let file = site.folder.path().join("release.toml");
     let text = std::fs::read_to_string(&file).expect("there");
     std::fs::write(&file, text.replace("marker = \"X-Release\"\n", "")).expect("written");
-    assert_eq!(reason(&site.fails(&[], &opened("1.2.0"))), (78, "missing-setting", "no"));
+    assert_eq!(reason(&site.fails(&[], &opened("1.2.0"))), (Exit::Config as i32, "missing-setting", "no"));
     std::fs::write(&file, text.replace("cloudflare\"\n", "akamai\"\n")).expect("written");
-    assert_eq!(reason(&site.fails(&[], &opened("1.2.0"))), (78, "setting", "no"));
+    assert_eq!(reason(&site.fails(&[], &opened("1.2.0"))), (Exit::Config as i32, "setting", "no"));
     assert_eq!(cloudflare.api().changes(), 0);
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use testkit::http::{Fault, Reply, Request, Server};
 
 use crate::site::{Site, opened, reason};
+use step::Exit;
 
 /// A page from a cache.
 fn copy(build: &str) -> Reply {
@@ -177,7 +178,7 @@ fn a_purge_without_an_answer_may_have_been_carried_out() {
     cache.fault("PURGE", "/", 9, Fault::Hang(Duration::from_secs(20)));
     settings(&site, &[&edge], &format!("endpoint = \"{}\"", cache.url()));
     let unheard = site.fails(&["--timeout", "3s"], &opened("1.2.0"));
-    assert_eq!(reason(&unheard), (75, "purge-unanswered", "unknown"), "{}", unheard.2);
+    assert_eq!(reason(&unheard), (Exit::Temporary as i32, "purge-unanswered", "unknown"), "{}", unheard.2);
     assert!(unheard.2.contains(&cache.url()), "{}", unheard.2);
 }
 
@@ -247,12 +248,12 @@ fn an_origin_that_is_not_the_same_each_time_is_waited_for() {
     let origin = flapping(8);
     settings(&site, &[&edge], &format!("origin = \"{}\"", origin.url()));
     let rolling = site.fails(&[], &opened("1.2.0"));
-    assert_eq!(reason(&rolling), (75, "origin-not-ready", "no"), "{}", rolling.2);
+    assert_eq!(reason(&rolling), (Exit::Temporary as i32, "origin-not-ready", "no"), "{}", rolling.2);
     assert_eq!(edge.log().len(), 0, "nobody has been asked, and nothing was purged");
     // One of two origins, by name.
     let (new, old) = (node("1.2.0"), node("1.1.4"));
     settings(&site, &[&edge], &format!("origin = [\"{}\", \"{}\"]", new.url(), old.url()));
     let half = site.fails(&[], &opened("1.2.0"));
-    assert_eq!(reason(&half), (75, "origin-not-ready", "no"), "{}", half.2);
+    assert_eq!(reason(&half), (Exit::Temporary as i32, "origin-not-ready", "no"), "{}", half.2);
     assert!(half.2.contains(&format!("the origin {}/ serves 1.1.4", old.url())), "{}", half.2);
 }

@@ -10,6 +10,7 @@ use testkit::varnish::{Forms, Varnish};
 use testkit::{Nginx, Squid, exchange};
 
 use crate::site::{Site, opened, reason, served};
+use step::Exit;
 
 /// What `gzip` makes of it.
 fn packed(text: &str) -> Vec<u8> {
@@ -303,7 +304,7 @@ fn forms_are_asked_for_because_vary_names_them_or_the_settings_do() {
     for wrong in ["variants = \"snappy\"", "normalise = \"*\"", "nodes = \"edge\""] {
         site.settings(&edge.url(), &format!("driver = \"http\"\n{wrong}"));
         let wrong = site.fails(&[], &opened("1.2.0"));
-        assert_eq!(reason(&wrong), (78, "setting", "no"), "{}", wrong.2);
+        assert_eq!(reason(&wrong), (Exit::Config as i32, "setting", "no"), "{}", wrong.2);
     }
 }
 

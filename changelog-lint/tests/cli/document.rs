@@ -4,6 +4,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use serde_json::{Value, json};
+use step::Exit;
 
 const GOOD: &str = "# Changelog\n\n## [Unreleased]\n\n## [1.2.0] - 2025-10-14\n### Added\n- Pay with QRIS\n- あ\n\n## [1.1.0] - 2025-09-01\n- Old\n";
 
@@ -210,7 +211,7 @@ fn settings_stand_in_release_toml_which_may_hold_nothing_else() {
         ("[changelog-lint]\noff = ['undefined-lnk']\n", "did you mean undefined-link (CL501)?"),
     ] {
         let (code, _, stderr) = with(settings, &[]);
-        assert!(code == Some(78) && stderr.contains(advice), "{stderr}");
+        assert!(code == Some(Exit::Config as i32) && stderr.contains(advice), "{stderr}");
     }
 }
 

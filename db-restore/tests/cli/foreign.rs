@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::claims::run;
 use super::sources::{list, listed, now};
+use step::Exit;
 
 #[test]
 fn archives_of_every_form_are_restored_and_the_content_is_the_same() {
@@ -82,7 +83,7 @@ fn the_time_of_an_archive_is_its_hosts_whatever_ours_is() {
     );
     bench.reset("\"UTC\"", "\"Mars/Olympus\"");
     let (code, _, said) = bench.ask(&["--env", "production"]);
-    assert!(code == 78 && said.contains("Mars/Olympus"), "{said}");
+    assert!(code == Exit::Config as i32 && said.contains("Mars/Olympus"), "{said}");
 }
 
 /// Why an archive is not restored.

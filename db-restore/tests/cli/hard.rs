@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::common::{BEFORE, Bench, ID, OLD, SIDE, opened, reason, retried, some};
 use serde_json::{Value, json};
+use step::Exit;
 use testkit::lockstep::Lockstep;
 use testkit::postgres::{Cluster, program};
 
@@ -189,7 +190,7 @@ fn two_operators_do_not_meet_in_one_database() {
     for act in [&["restore", "--confirm", &confirm][..], &["rehearse"], &["undo"], &["prune"]] {
         let (code, refused, stderr) = bench.run(act, &opened(other));
         let (word, said) = reason(&refused);
-        assert_eq!((code, word), (75, "locked"), "{act:?} {stderr}");
+        assert_eq!((code, word), (Exit::Temporary as i32, "locked"), "{act:?} {stderr}");
         assert!(said.contains("db-restore ") && said.contains("from 127.0.0.1 since 20"), "{said}");
     }
     first.kill();
@@ -268,9 +269,12 @@ fn a_program_that_is_missing_is_named_with_its_package() {
     bench.set("pg_bin = \"empty\"");
     let (code, failed, _) = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
     let (word, said) = reason(&failed);
-    assert!(code == 78 && word == "tool-missing" && said.contains("postgresql-client-"), "{said}");
+    assert!(
+        code == Exit::Config as i32 && word == "tool-missing" && said.contains("postgresql-client-"),
+        "{said}"
+    );
     let (code, failed, _) = bench.run(&["snapshot"], &opened("shop-1.3.0-20261124T130000Z-0002"));
-    assert_eq!((code, reason(&failed).0), (78, "tool-missing"));
+    assert_eq!((code, reason(&failed).0), (Exit::Config as i32, "tool-missing"));
     assert_eq!(bench.databases(), ["shop"]);
 }
 
@@ -325,7 +329,7 @@ fn a_snapshot_of_another_run_whose_name_is_the_same_is_not_replaced() {
         std::fs::create_dir_all(folder.join(name).join("dump")).expect("made");
     }
     let (code, failed, stderr) = bench.run(&["snapshot"], &opened(BEFORE));
-    assert_eq!(code, 75, "{stderr}");
+    assert_eq!(code, Exit::Temporary as i32, "{stderr}");
     assert!(stderr.contains("in this very second; run it again"), "{stderr}");
     assert_eq!(failed["failure"]["acted"], "no");
     assert!(!folder.join(format!(".tmp-{BEFORE}")).exists(), "what was dumped in vain is removed");

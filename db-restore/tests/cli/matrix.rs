@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::common::{BEFORE, Bench, ID, OLD, opened, reason};
+use step::Exit;
 use testkit::postgres::Cluster;
 
 /// The folder with PostgreSQL's programs of a version.
@@ -115,7 +116,9 @@ fn archives_of_one_version_are_restored_into_another_or_refused_with_the_program
         let (code, refused, _) = poor.run(&["restore", "--confirm", &confirm], &opened(ID));
         let (word, said) = reason(&refused);
         assert!(
-            code == 78 && word == "tool-too-old" && said.contains(&format!("postgresql-client-{needed}")),
+            code == Exit::Config as i32
+                && word == "tool-too-old"
+                && said.contains(&format!("postgresql-client-{needed}")),
             "{said}"
         );
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::common::{Bench, ID, opened, reason};
 use serde_json::{Value, json};
+use step::Exit;
 use testkit::Supabase;
 use testkit::http::{Fault, Reply};
 use testkit::lockstep::Lockstep;
@@ -301,7 +302,7 @@ fn what_supabase_refuses_leaves_nothing_behind() {
         "sbp_0000000000000000000000000000000000000000",
     );
     let (code, refused, _) = early.restore(&[]);
-    assert_eq!((code, reason(&refused).0), (78, "token"));
+    assert_eq!((code, reason(&refused).0), (Exit::Config as i32, "token"));
     assert_eq!((early.posts(), early.kept(), early.bench.prices().len()), (0, 0, 4));
 }
 
@@ -318,12 +319,15 @@ fn tls_is_what_the_settings_say() {
     let ask = || bench.ask(&["--check", "--env", "production"]);
     let (code, _, said) = ask();
     assert!(
-        code == 78 && said.contains("is not as tls = \"verify-full\" wants it"),
+        code == Exit::Config as i32 && said.contains("is not as tls = \"verify-full\" wants it"),
         "nobody knows who signed it: {said}"
     );
     bench.set(&format!("tls_root = \"{root}\""));
     let (code, _, said) = ask();
-    assert!(code == 78 && said.contains("verify-full"), "it is not made out to 127.0.0.1: {said}");
+    assert!(
+        code == Exit::Config as i32 && said.contains("verify-full"),
+        "it is not made out to 127.0.0.1: {said}"
+    );
     bench.reset("host = \"127.0.0.1\"", "host = \"localhost\"");
     let (code, _, said) = ask();
     assert_eq!(code, 0, "{said}");
@@ -335,16 +339,19 @@ fn tls_is_what_the_settings_say() {
     assert_eq!(ask().0, 0, "encrypted, whoever it is");
     bench.reset("tls = \"require\"", "tls = \"sometimes\"");
     let (code, _, said) = ask();
-    assert!(code == 78 && said.contains("`sometimes` is not known"), "{said}");
+    assert!(code == Exit::Config as i32 && said.contains("`sometimes` is not known"), "{said}");
     let plain = Bench::start();
     plain.set("tls = \"require\"");
     let (code, _, said) = plain.ask(&["--check", "--env", "production"]);
-    assert!(code == 78 && said.contains("tls"), "a server without TLS is not talked to: {said}");
+    assert!(
+        code == Exit::Config as i32 && said.contains("tls"),
+        "a server without TLS is not talked to: {said}"
+    );
     plain.reset("tls = \"require\"", "");
     plain.reset("host = \"127.0.0.1\"", "host = \"db.example\"");
     let (code, _, said) = plain.ask(&["--check", "--env", "production"]);
     assert!(
-        code == 75 && said.contains("no PostgreSQL answers at db.example"),
+        code == Exit::Temporary as i32 && said.contains("no PostgreSQL answers at db.example"),
         "elsewhere it is verify-full from the start: {said}"
     );
 }

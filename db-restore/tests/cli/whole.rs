@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use testkit::snapshots::{edit, taken_at};
 
 use crate::common::{BEFORE, Bench, ID, OLD, SIDE, minutes_ago, opened, retried};
+use step::Exit;
 
 /// What 1.3.0 does: a column is gone, and eight rows are new.
 fn destroy(bench: &Bench) {
@@ -365,8 +366,16 @@ fn what_is_wrong_outside_is_said_with_its_remedy() {
 
     testkit::write_private(&bench.folder.path().join("password"), "not the password");
     let (code, failed, _) = bench.run(&["snapshot"], &opened(ID));
-    assert_eq!((code, failed["failure"]["reason"].as_str()), (78, Some("login")), "{failed}");
+    assert_eq!(
+        (code, failed["failure"]["reason"].as_str()),
+        (Exit::Config as i32, Some("login")),
+        "{failed}"
+    );
     bench.settings(1);
     let (code, failed, _) = bench.run(&["snapshot"], &opened(ID));
-    assert_eq!((code, failed["failure"]["reason"].as_str()), (75, Some("database-unreachable")), "{failed}");
+    assert_eq!(
+        (code, failed["failure"]["reason"].as_str()),
+        (Exit::Temporary as i32, Some("database-unreachable")),
+        "{failed}"
+    );
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Rig, TOKEN};
+use step::Exit;
 
 const CHECK: &[&str] = &["--check", "--env", "staging"];
 
@@ -56,7 +57,7 @@ fn what_a_commit_does_not_need_is_not_missing() {
     rig.coolify.version("4.1.2");
     rig.token(&["root"]);
     let (code, _, _, stderr) = checked(&rig);
-    assert!(code == 78 && stderr.contains("update to 4.2.0"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("update to 4.2.0"), "{stderr}");
     has_changed_nothing(&rig);
 }
 
@@ -65,17 +66,17 @@ fn whoever_may_not_at_all_is_told_what_to_do() {
     let rig = Rig::image();
     rig.token(&["deploy"]);
     let (code, _, _, stderr) = checked(&rig);
-    assert!(code == 78 && stderr.contains("make a token with the ability read"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("make a token with the ability read"), "{stderr}");
     // Its owner is a plain member of the team.
     rig.coolify.member_token(TOKEN, &["read", "deploy", "write"]);
     let (code, _, _, stderr) = checked(&rig);
-    assert!(code == 78 && stderr.contains("an admin or the owner of the team"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("an admin or the owner of the team"), "{stderr}");
     rig.coolify.member_token(TOKEN, &["read"]);
     assert_eq!(checked(&rig).2, 2);
     rig.token(&["root"]);
     rig.coolify.set(&rig.apps[0], "server_status", json!(false));
     let (code, _, _, stderr) = checked(&rig);
-    assert!(code == 78 && stderr.contains("cannot reach the server of shop"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("cannot reach the server of shop"), "{stderr}");
     rig.fails(&["deploy", "--env", "staging", "--release", "1.2.0"], None, 75, "server-unreachable");
     has_changed_nothing(&rig);
 }

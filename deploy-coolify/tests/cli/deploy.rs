@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::support::{A, B, C, COMMIT, D, DEPLOY, IMAGE, Rig, at_once, busy, signal, until, with};
 use serde_json::json;
+use step::Exit;
 use testkit::http::{Fault, Reply};
 
 #[test]
@@ -167,7 +168,7 @@ fn coolify_may_go_away_while_it_deploys() {
     let output = child.wait_with_output().expect("it ends");
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a document");
     assert_eq!(document["failure"]["reason"], "interrupted-by-coolify", "{document:#}");
-    assert_eq!(output.status.code(), Some(75));
+    assert_eq!(output.status.code(), Some(Exit::Temporary as i32));
 }
 
 #[test]

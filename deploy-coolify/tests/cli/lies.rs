@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use testkit::http::{Fault, Reply};
 
 use crate::support::{A, B, C, COMMIT, D, DEPLOY, IMAGE, Rig, at_once, signal, told, until};
+use step::Exit;
 
 const BLIND: &[&str] = &["read", "deploy", "write"];
 const LONG: Duration = Duration::from_secs(60);
@@ -52,7 +53,7 @@ fn a_deployment_of_somebody_else_is_not_ours_when_our_request_is_lost() {
         let (code, document) = ends(child);
         assert_eq!(
             (code, &document["failure"]["reason"]),
-            (Some(75), &json!("deployment-lost")),
+            (Some(Exit::Temporary as i32), &json!("deployment-lost")),
             "{document:#}"
         );
         assert_eq!(rig.coolify.server().count("POST", "/api/v1/deployments"), 0, "nothing is cancelled");

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use testkit::http::{Fault, Reply};
 
 use crate::support::{A, B, C, DEPLOY, IMAGE, Rig, at_once, told};
+use step::Exit;
 
 /// A commit that exists nowhere.
 const NOWHERE: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -39,7 +40,10 @@ fn a_dockerfile_that_is_kept_in_coolify_has_no_revisions_whatever_the_token_sees
             }
             assert_eq!(rig.coolify.server().changes(), 0, "{abilities:?}");
             let (code, value, _) = rig.asks(&["--check", "--env", "staging"]);
-            assert!(code == 78 && value["lacks"].to_string().contains("no revisions"), "{value}");
+            assert!(
+                code == Exit::Config as i32 && value["lacks"].to_string().contains("no revisions"),
+                "{value}"
+            );
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::support::registry::registry;
 use crate::support::{C, DEPLOY, Rig, until};
 use serde_json::json;
+use step::Exit;
 use testkit::http::{Fault, Reply, Server};
 
 #[test]
@@ -291,6 +292,10 @@ fn a_machine_without_certificates_is_told_so() {
     let mut command = rig.command(DEPLOY);
     command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/nowhere");
     let (code, document, stderr) = testkit::exchange(&mut command, None);
-    assert_eq!((code, document["failure"]["reason"].as_str()), (78, Some("tls")), "{stderr}");
+    assert_eq!(
+        (code, document["failure"]["reason"].as_str()),
+        (Exit::Config as i32, Some("tls")),
+        "{stderr}"
+    );
     assert!(stderr.contains("ca-certificates"), "{stderr}");
 }

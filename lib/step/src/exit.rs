@@ -42,6 +42,11 @@ const TABLE: [(&[Exit], &str); 9] = [
 ];
 
 impl Exit {
+    /// The code with this number; `None` of one that no program of ours ends with.
+    pub fn of(code: i32) -> Option<Self> {
+        TABLE.iter().flat_map(|(exits, _)| *exits).copied().find(|exit| i32::from(exit.code()) == code)
+    }
+
     /// The number.
     pub const fn code(self) -> u8 {
         self as u8

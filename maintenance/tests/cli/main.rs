@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::{Value, json};
+use step::Exit;
 use testkit::exchange;
 use testkit::git::isolate;
 use testkit::http::{Reply, Server};
@@ -109,7 +110,7 @@ fn without_commands_it_is_skipped_and_says_what_that_means() {
     assert_eq!(done["steps"][0]["status"], "skipped");
     team.settings("on = ['true']\n");
     let (code, _, said) = team.run(&["on"]);
-    assert!(code == 78 && said.contains("belong together"), "{said}");
+    assert!(code == Exit::Config as i32 && said.contains("belong together"), "{said}");
 }
 
 #[test]
@@ -142,5 +143,5 @@ fn a_script_hears_whether_it_is_on_by_two_answers_and_not_by_one() {
     assert_eq!(is_on(), 75);
     team.settings("page = 'https://rina:geheim@shop.example/orders?full=1'\n");
     let (code, said) = team.ask(&["is-on", "--env", "production"]);
-    assert!(code == 78 && said.contains("page") && !said.contains("geheim"), "{said}");
+    assert!(code == Exit::Config as i32 && said.contains("page") && !said.contains("geheim"), "{said}");
 }

@@ -2,6 +2,7 @@
 
 use crate::support::{Team, channel, failed, released, status};
 use serde_json::{Value, json};
+use step::Exit;
 use testkit::chats::Chat;
 use testkit::http::{Fault, Reply, Request};
 use testkit::slack;
@@ -278,7 +279,7 @@ fn a_signed_webhook() {
     );
     team.secret("secret", "canary-no-secret");
     let (code, _, stderr) = team.say(&["--check"]);
-    assert!(code == 78 && stderr.contains("whsec_"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("whsec_"), "{stderr}");
 }
 
 #[test]

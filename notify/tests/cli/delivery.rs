@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{CHAT, TOKEN, Team, channel, failed, released, status};
 use serde_json::json;
+use step::Exit;
 use testkit::chats::Chat;
 use testkit::http::{Fault, Reply};
 use testkit::telegram::{refusal, too_many};
@@ -28,7 +29,7 @@ fn nothing_is_called_sent_that_is_not_there() {
         let team = Team::start();
         team.telegram.server().fault("POST", "/bot", 1, fault);
         let (code, record, stderr) = team.tell(&released());
-        assert_eq!((code, status(&record)), (75, "failed"), "{n}: {stderr}");
+        assert_eq!((code, status(&record)), (Exit::Temporary as i32, "failed"), "{n}: {stderr}");
         let chat = channel(&record, "luxima-alerts");
         assert_eq!(
             (&chat["status"], &chat["reason"]),
@@ -218,7 +219,7 @@ fn every_channel_is_told_at_once_and_none_waits_for_another() {
     let clock = Instant::now();
     let (code, record, stderr) = team.tell_with(&["--timeout", "9s"], &released());
     assert!(clock.elapsed() < Duration::from_secs(40), "{:?}", clock.elapsed());
-    assert_eq!((code, status(&record)), (75, "failed"), "{stderr}");
+    assert_eq!((code, status(&record)), (Exit::Temporary as i32, "failed"), "{stderr}");
     let names: Vec<&str> = record["output"]["channels"]
         .as_array()
         .expect("channels")

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::{Team, channel, failed, released, status};
 use serde_json::{Value, json};
+use step::Exit;
 use testkit::chats::Chat;
 use testkit::http::{Fault, Reply};
 use testkit::telegram::{refusal, too_many};
@@ -26,7 +27,10 @@ fn a_refusal_leaves_no_doubt() {
         let (url, down) = (team.telegram.server().url(), "http://127.0.0.1:1");
         team.edit_settings(&url, down);
         let (code, _, stderr) = team.say(&["flush", "--dead", "--timeout", "1s"]);
-        assert!(code == 75 && stderr.contains("the message waits in the outbox"), "{stderr}");
+        assert!(
+            code == Exit::Temporary as i32 && stderr.contains("the message waits in the outbox"),
+            "{stderr}"
+        );
         team.edit_settings(down, &url);
         let (code, text, stderr) = team.say(&["flush"]);
         assert_eq!((code, text.as_str()), (0, "sent to luxima-alerts\n"), "{stderr}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::support::{Team, channel, failed, released, status};
 use serde_json::{Value, json};
+use step::Exit;
 use testkit::chats::Chat;
 use testkit::exchange;
 use testkit::http::Fault;
@@ -100,7 +101,7 @@ fn a_file_in_the_way_keeps_no_failure_back() {
     is_told_without_a_note(&team, &slack, &ntfy, || team.command(&[]));
     assert_eq!(team.say(&["outbox"]).0, 78, "a folder that cannot be read is not an empty one");
     let (code, text, _) = team.say(&["--check"]);
-    assert!(code == 78 && text.contains("cannot be used: Not a directory"), "{text}");
+    assert!(code == Exit::Config as i32 && text.contains("cannot be used: Not a directory"), "{text}");
 }
 
 /// Who is not root has no right to a folder without rights; root becomes somebody else.

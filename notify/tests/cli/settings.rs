@@ -2,6 +2,7 @@
 
 use crate::support::{CHAT, Team, channel, failed, released, status};
 use serde_json::json;
+use step::Exit;
 use testkit::chats::Chat;
 use testkit::http::{Fault, Reply};
 
@@ -20,14 +21,17 @@ fn a_pattern_that_can_match_nothing_is_an_error() {
         team.settings(&format!("on = [{on}]\n"));
         let (code, text, stderr) = team.say(&["--check"]);
         assert!(
-            code == 78 && text.contains(says) && stderr.contains("release.toml:"),
+            code == Exit::Config as i32 && text.contains(says) && stderr.contains("release.toml:"),
             "{on}: {text}{stderr}"
         );
         assert!(text.contains("is the chat luxima alerts"), "the rest is checked as well: {text}");
         let requests = team.telegram.server().log().len();
         for args in [&[][..], &["--ready"]] {
             let (code, record, stderr) = team.tell_with(args, &released());
-            assert!(code == 78 && status(&record) == "failed" && stderr.contains(says), "{on}: {stderr}");
+            assert!(
+                code == Exit::Config as i32 && status(&record) == "failed" && stderr.contains(says),
+                "{on}: {stderr}"
+            );
         }
         assert_eq!(
             team.telegram.server().log().len(),
@@ -47,7 +51,10 @@ fn a_pattern_that_can_match_nothing_is_an_error() {
     // A hole in a link that is never filled.
     team.settings("[notify.links]\nLogs = \"https://logs.example/{verson}\"\n");
     let (code, text, _) = team.say(&["--check"]);
-    assert!(code == 78 && text.contains("`{verson}` is never filled; {version}, {tag}, "), "{text}");
+    assert!(
+        code == Exit::Config as i32 && text.contains("`{verson}` is never filled; {version}, {tag}, "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -103,7 +110,7 @@ fn a_redirect_is_refused_with_where_it_points() {
     let team = Team::start();
     team.telegram.server().fault("POST", "/bot", 1, away(301));
     let (code, text, _) = team.say(&["--check"]);
-    assert!(code == 78 && text.contains("sends us to https://login.example/"), "{text}");
+    assert!(code == Exit::Config as i32 && text.contains("sends us to https://login.example/"), "{text}");
 }
 
 #[test]
@@ -132,7 +139,10 @@ fn so_is_that_of_every_other_channel() {
         assert!(stderr.contains("login.example"), "{kind}: {stderr}");
         ["GET", "POST"].iter().for_each(|method| chat.server().fault(method, "/", 1, away(302)));
         let (code, text, _) = team.say(&["--check"]);
-        assert!(kind == "webhook" || (code == 78 && text.contains("login.example")), "{kind}: {text}");
+        assert!(
+            kind == "webhook" || (code == Exit::Config as i32 && text.contains("login.example")),
+            "{kind}: {text}"
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::{CHAT, Team, channel, failed, released, status};
 use serde_json::json;
+use step::Exit;
 use testkit::exchange;
 use testkit::http::{Fault, Reply};
 use testkit::telegram::{refusal, too_many};
@@ -50,7 +51,11 @@ fn a_lost_answer_is_never_followed_by_a_silent_second_message() {
     let team = Team::start();
     team.telegram.server().fault("POST", "/bot", 1, Fault::DropAfter);
     let (code, record, stderr) = team.tell(&released());
-    assert_eq!((code, status(&record), team.texts().len()), (75, "failed", 1), "{stderr}");
+    assert_eq!(
+        (code, status(&record), team.texts().len()),
+        (Exit::Temporary as i32, "failed", 1),
+        "{stderr}"
+    );
     let (code, record, _) = team.tell(&released());
     assert_eq!((code, status(&record), team.texts().len()), (0, "skipped", 1));
     assert!(record["summary"].as_str().expect("why").contains("whether it has arrived is not known"));
@@ -150,20 +155,20 @@ fn what_is_wrong_with_the_settings_is_said() {
     let mut wrong = team.command(&[]);
     wrong.env("TELEGRAM_BOT_TOKEN", "123456789:some-other-canary-token-AAAAAAAAA");
     let (code, _, stderr) = reason(wrong);
-    assert!(code == 78 && stderr.contains("does not know the bot's token"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("does not know the bot's token"), "{stderr}");
     let mut none = team.command(&[]);
     none.env_remove("TELEGRAM_BOT_TOKEN");
     let (code, _, stderr) = reason(none);
-    assert!(code == 78 && stderr.contains("TELEGRAM_BOT_TOKEN"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("TELEGRAM_BOT_TOKEN"), "{stderr}");
     let text = std::fs::read_to_string(team.folder.path().join("release.toml")).expect("there");
     std::fs::write(team.folder.path().join("release.toml"), text.replace("#luxima-alerts", "luxima"))
         .expect("written");
     let (code, _, stderr) = reason(team.command(&[]));
-    assert!(code == 78 && stderr.contains("there is luxima-alerts"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("there is luxima-alerts"), "{stderr}");
     std::fs::write(team.folder.path().join("release.toml"), text.replace(&CHAT.to_string(), "-7"))
         .expect("written");
     let (code, _, stderr) = reason(team.command(&[]));
-    assert!(code == 78 && stderr.contains("chat not found"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("chat not found"), "{stderr}");
     let url = team.telegram.server().url();
     std::fs::write(team.folder.path().join("release.toml"), text.replace(&url, "http://127.0.0.1:1"))
         .expect("written");
@@ -172,7 +177,7 @@ fn what_is_wrong_with_the_settings_is_said() {
         command.env("NO_PROXY", "*");
         command
     });
-    assert!(code == 75 && stderr.contains("cannot be reached"), "{stderr}");
+    assert!(code == Exit::Temporary as i32 && stderr.contains("cannot be reached"), "{stderr}");
 }
 
 #[test]
@@ -206,7 +211,7 @@ fn by_hand() {
         Fault::Answer(Reply::text(502, "text/html", "<html>Bad Gateway</html>")),
     );
     let lost = say(&["send", "x"]);
-    assert!(lost.0 == Some(75) && lost.2.contains("look into the chat"), "{}", lost.2);
+    assert!(lost.0 == Some(Exit::Temporary as i32) && lost.2.contains("look into the chat"), "{}", lost.2);
 }
 
 #[test]
@@ -362,7 +367,10 @@ fn where_the_chat_is_wrong_is_said_before_any_request() {
         team.settings("");
         team.edit_settings(&chat, wrong);
         let (code, record, stderr) = team.tell(&released());
-        assert!(code == 78 && status(&record) == "failed" && stderr.contains(why), "{wrong}: {stderr}");
+        assert!(
+            code == Exit::Config as i32 && status(&record) == "failed" && stderr.contains(why),
+            "{wrong}: {stderr}"
+        );
         assert!(stderr.contains("release.toml:"), "{stderr}");
     }
     team.settings("");
@@ -370,11 +378,12 @@ fn where_the_chat_is_wrong_is_said_before_any_request() {
     assert!(team.tell(&released()).2.contains("use https://"));
     team.settings("");
     let (code, _, stderr) = team.say(&["send", "x", "--to", "nobody"]);
-    assert!(code == 78 && stderr.contains("there is luxima-alerts"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("there is luxima-alerts"), "{stderr}");
     let mut command = team.command(&["--check"]);
     let output = command.env("TELEGRAM_BOT_TOKEN", "0123:short").output().expect("it runs");
     assert!(
-        output.status.code() == Some(78) && String::from_utf8_lossy(&output.stderr).contains("@BotFather")
+        output.status.code() == Some(Exit::Config as i32)
+            && String::from_utf8_lossy(&output.stderr).contains("@BotFather")
     );
     assert_eq!(team.telegram.server().log().len(), 0);
     // A topic behind the number is a topic.
@@ -390,7 +399,7 @@ fn a_teams_own_templates_are_used_and_proven() {
     let team = Team::start();
     team.settings_with("channel = \"luxima-alerts\"\nlang = \"id\"\ntemplates = \"own\"\n", "");
     let (code, _, stderr) = team.say(&["templates"]);
-    assert!(code == 78 && stderr.contains("there is no folder"), "{stderr}");
+    assert!(code == Exit::Config as i32 && stderr.contains("there is no folder"), "{stderr}");
     let (code, text, stderr) = team.say(&["templates", "--write", "own", "--config", "/dev/null"]);
     assert!(code == 0 && text.contains("15 files"), "{text}{stderr}");
     assert_eq!(
@@ -430,7 +439,7 @@ fn a_broken_template_is_named_with_its_line_and_not_in_the_way() {
     {
         team.file("own/release_ok.html", template);
         let (code, text, _) = team.say(&["templates"]);
-        assert!(code == 78 && text.contains(why), "{template}: {text}");
+        assert!(code == Exit::Config as i32 && text.contains(why), "{template}: {text}");
         let mut document = released();
         document["id"] = json!(format!("shop-1.2.0-20261124T120000Z-000{n}"));
         let (code, record, stderr) = team.tell(&document);

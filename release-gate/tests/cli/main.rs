@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use step::Exit;
 use testkit::exchange;
 use testkit::git::{Remote, Repo, isolate};
 
@@ -207,7 +208,7 @@ fn what_is_not_known_is_no_yes() {
     let nowhere = tempfile::tempdir_in(product.folder.path()).expect("a folder");
     let mut command = product.command(&["--check"]);
     let output = command.current_dir(nowhere.path()).stdin(Stdio::null()).output().expect("it runs");
-    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(output.status.code(), Some(Exit::Config as i32));
 }
 
 #[test]

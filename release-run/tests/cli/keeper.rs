@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{Member, Team, text};
+use step::Exit;
 
 fn document(step: &str, note: &str) -> String {
     json!({ "schema": 1, "id": "shop-1.2.0-20261125T081130Z-7f3a", "procedure": "release", "mode": "apply",
@@ -300,7 +301,10 @@ fn who_was_overtaken_changes_nothing_more_and_has_nothing_to_tell() {
     let child = bench.start(&rina, wait);
     testkit::wait_for("the runbook", 60, || bench.there("reached"));
     let (code, said) = bench.run(&budi, &[], wait);
-    assert!(code == Some(75) && said.contains("release-run unlock --env production"), "{said}");
+    assert!(
+        code == Some(Exit::Temporary as i32) && said.contains("release-run unlock --env production"),
+        "{said}"
+    );
     budi.good(&["unlock", "--env", "production", "--reason", "it hangs"]);
     assert_eq!(budi.lock("run-b", &[]).0, 0);
     std::fs::write(bench.team.folder.path().join("go"), "").expect("written");
@@ -385,7 +389,7 @@ fn a_plan_changes_nothing_and_says_everything_each_time() {
     let rina = bench.team.member("rina");
     for _ in 0..2 {
         let (code, said) = bench.run(&rina, &["--plan"], "step always no look echo\nrelease-run finish");
-        assert!(code == Some(65) && !said.contains("done before"), "{said}");
+        assert!(code == Some(Exit::NoDocument as i32) && !said.contains("done before"), "{said}");
     }
     let refs = bench.team.remote.git(&["for-each-ref", "refs/rilis"]);
     assert_eq!((refs.as_str(), bench.told().as_str()), ("", ""));

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
+use step::Exit;
 use testkit::git::{Remote, Repo, isolate};
 
 /// A remote and as many clones as a test wants, each with a runs folder.
@@ -94,7 +95,7 @@ fn a_lock_is_taken_proven_and_given_back() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(rina.fence("run-a").0, 0);
     let (code, said) = budi.lock("run-b", &[]);
-    assert_eq!(code, 75, "{said}");
+    assert_eq!(code, Exit::Temporary as i32, "{said}");
     assert!(said.contains("run-a") && said.contains("release-run unlock --env production"), "{said}");
     assert!(!Path::new(&budi.lease("run-b")).exists(), "nothing looks as if the lock had been his");
     // Staging is another lock.

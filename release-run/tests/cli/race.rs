@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::keeper::Bench;
 use crate::{Member, text};
+use step::Exit;
 
 const MACHINES: usize = 10;
 
@@ -60,7 +61,8 @@ fn of_ten_machines_one_acts_and_the_others_hear_who() {
             let all = all_at_once(&bench, &members, &runbook, procedure);
             let acted = all.iter().filter(|(_, said)| said.contains("release: done: runs/")).count();
             let others = all.iter().filter(|(code, said)| {
-                let locked = *code == 75 && (said.contains("is locked by") || said.contains("changes hands"));
+                let locked = *code == Exit::Temporary as i32
+                    && (said.contains("is locked by") || said.contains("changes hands"));
                 locked || (*code == 0 && said.contains("is finished; nothing to do"))
             });
             let others = others.count();

@@ -1,6 +1,7 @@
 //! Remotes that have what no program of ours has put there, refuse it, or lie elsewhere than people think.
 
 use super::*;
+use step::Exit;
 
 #[test]
 fn one_name_that_is_not_ours_blinds_nobody() {
@@ -17,7 +18,7 @@ fn one_name_that_is_not_ours_blinds_nobody() {
         rina.repo.git(&["push", "--quiet", "origin", &format!("{commit}:{name}")]);
     }
     let (code, said) = budi.lock("run-b", &[]);
-    assert!(code == 75 && said.contains("run-a"), "{said}");
+    assert!(code == Exit::Temporary as i32 && said.contains("run-a"), "{said}");
     let said = budi.good(&["status"]);
     assert!(said.contains("production: locked by") && said.contains("passed over on the remote"), "{said}");
 }
@@ -47,7 +48,7 @@ fn what_no_fetch_ends_with_is_left_out_and_named() {
     assert!(said.contains("production: locked by") && said.contains("passed over on the remote"), "{said}");
     assert!(said.len() < 2000, "{said}");
     let (code, said) = budi.lock("run-b", &[]);
-    assert!(code == 75 && said.contains("run-a"), "{said}");
+    assert!(code == Exit::Temporary as i32 && said.contains("run-a"), "{said}");
     // And an entry that does not come.
     let sharp = format!("{}/{}", &lost[..2], &lost[2..]);
     std::fs::remove_file(team.remote.path().join("objects").join(sharp)).expect("removed");
@@ -154,7 +155,7 @@ fn the_ledger_is_where_the_remote_is_pushed_to() {
     rina.good(&["lock", "--env", "production", "--run", "run-a", "--lease", &rina.lease("run-a")]);
     assert_eq!(rina.fence("run-a").0, 0);
     let (code, said) = budi.lock("run-b", &[]);
-    assert!(code == 75 && said.contains("Rina Wijaya"), "{said}");
+    assert!(code == Exit::Temporary as i32 && said.contains("Rina Wijaya"), "{said}");
     rina.good(&["unlock", "--lease", &rina.lease("run-a")]);
     assert_eq!(budi.lock("run-b", &[]).0, 0);
     assert!(!team.remote.git(&["for-each-ref"]).contains("rilis"));
@@ -168,14 +169,14 @@ fn the_ledger_is_where_the_remote_is_pushed_to() {
         &team.remote.path().display().to_string(),
     ]);
     let (code, said) = rina.lock("run-c", &[]);
-    assert!(code == 78 && said.contains("pushes to 2 places"), "{said}");
+    assert!(code == Exit::Config as i32 && said.contains("pushes to 2 places"), "{said}");
     std::fs::write(
         rina.path().join("release.toml"),
         "[product]\nname = 'shop'\n[release-run]\nremote = 'orgin'\n",
     )
     .expect("written");
     let (code, said) = rina.lock("run-c", &[]);
-    assert!(code == 78 && said.contains("did you mean origin?"), "{said}");
+    assert!(code == Exit::Config as i32 && said.contains("did you mean origin?"), "{said}");
 }
 
 #[test]
@@ -202,5 +203,5 @@ fn what_a_hook_leaves_behind_and_how_git_shows_things_changes_no_entry() {
         text(&output)
     );
     let (code, said) = team.member("budi").lock("run-b", &[]);
-    assert!(code == 75 && said.contains("Rína Wíjaya"), "{said}");
+    assert!(code == Exit::Temporary as i32 && said.contains("Rína Wíjaya"), "{said}");
 }

@@ -2,6 +2,7 @@
 
 use super::keeper::*;
 use super::*;
+use step::Exit;
 
 #[test]
 fn a_committed_run_and_a_link_are_not_ours() {
@@ -20,7 +21,7 @@ fn a_committed_run_and_a_link_are_not_ours() {
     std::fs::remove_dir_all(rina.path().join("runs")).expect("removed");
     std::os::unix::fs::symlink(bench.team.folder.path(), rina.path().join("runs")).expect("linked");
     let (code, said) = bench.run(&rina, &["--again"], WHOLE);
-    assert!(code == Some(78) && said.contains("runs is no folder"), "{said}");
+    assert!(code == Some(Exit::Config as i32) && said.contains("runs is no folder"), "{said}");
 }
 
 /// A key of a member's own, with which git signs; the line for the file of those who may.
@@ -72,6 +73,6 @@ fn where_runs_must_be_signed_a_planted_one_does_not_count() {
     // Without a key nothing is begun.
     rina.repo.git(&["config", "user.signingkey", "/nowhere"]);
     let (code, said) = bench.run(rina, &["--again"], WHOLE);
-    assert!(code == Some(78) && said.contains("set user.signingkey"), "{said}");
+    assert!(code == Some(Exit::Config as i32) && said.contains("set user.signingkey"), "{said}");
     assert!(bench.is_free(), "{}", bench.lock());
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use testkit::exchange;
 
 use crate::team::{ID, Team, changed, failed, no, opened, output, tagged};
+use step::Exit;
 
 fn next(document: &Value) -> String {
     document["failure"]["next"].as_str().unwrap_or_default().to_owned()
@@ -91,7 +92,7 @@ fn a_branch_that_is_not_there_is_not_made_by_the_advice() {
         let (code, document, stderr) = team.run(&["candidate", &format!("--branch={branch}")]);
         assert_eq!(
             (code, document["failure"]["reason"].as_str()),
-            (78, Some("setting")),
+            (Exit::Config as i32, Some("setting")),
             "{branch}: {stderr}"
         );
         assert!(!stderr.contains('\u{1b}'), "{stderr:?}");
@@ -100,7 +101,7 @@ fn a_branch_that_is_not_there_is_not_made_by_the_advice() {
         let (code, document, stderr) = team.run(&["candidate", &format!("--remote={remote}")]);
         assert_eq!(
             (code, document["failure"]["reason"].as_str()),
-            (78, Some("setting")),
+            (Exit::Config as i32, Some("setting")),
             "{remote}: {stderr}"
         );
         assert!(!next(&document).contains("set-url"), "{document}");
@@ -142,7 +143,12 @@ fn a_reason_says_something() {
                 team.command(&["final", "--plan"]).env("RILIS_TAG_RC_NO_CANDIDATE", reason),
                 Some(&opened(ID)),
             );
-            assert_eq!(failed(&set), (78, "setting".into(), "no".into()), "{reason:?}: {}", set.2);
+            assert_eq!(
+                failed(&set),
+                (Exit::Config as i32, "setting".into(), "no".into()),
+                "{reason:?}: {}",
+                set.2
+            );
         }
     }
     team.on("main");

@@ -5,6 +5,7 @@ use testkit::exchange;
 use testkit::git::Repo;
 
 use crate::team::{ID, OTHER_ID, Team, changed, failed, fingerprint, no, opened, output, tagged, unchanged};
+use step::Exit;
 
 #[test]
 fn a_candidate_is_numbered_by_the_remote_and_proven_there() {
@@ -71,7 +72,7 @@ fn the_tenth_in_the_plain_style_can_be_refused() {
     std::fs::write(team.ours.path().join("release.toml"), "[tag-rc]\nrc_style = \"roman\"\n")
         .expect("written");
     let (code, reason, _) = team.refused(&["candidate"]);
-    assert_eq!((code, reason.as_str()), (78, "setting"));
+    assert_eq!((code, reason.as_str()), (Exit::Config as i32, "setting"));
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn what_is_missing_is_said() {
     team.ours.git(&["config", "--unset", "user.email"]);
     team.ours.git(&["config", "user.useConfigOnly", "true"]);
     let (code, reason, acted) = team.refused(&["candidate"]);
-    assert_eq!((code, reason.as_str(), acted.as_str()), (78, "identity", "no"));
+    assert_eq!((code, reason.as_str(), acted.as_str()), (Exit::Config as i32, "identity", "no"));
     // The environment alone is enough, as it is for git.
     let who = [("GIT_COMMITTER_NAME", "CI"), ("GIT_COMMITTER_EMAIL", "ci@luxima.example")];
     let by_ci = exchange(team.command(&["candidate"]).envs(who), Some(&opened(ID)));
@@ -234,11 +235,15 @@ fn what_is_missing_is_said() {
 fn a_remote_that_cannot_be_read_is_said() {
     let team = Team::start();
     team.ours.git(&["remote", "set-url", "origin", "/nowhere/at/all.git"]);
-    assert_eq!(team.refused(&["candidate"]), (78, "remote-missing".into(), "no".into()));
+    assert_eq!(team.refused(&["candidate"]), (Exit::Config as i32, "remote-missing".into(), "no".into()));
     let output = team.command(&["--check"]).output().expect("it runs");
-    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(output.status.code(), Some(Exit::Config as i32));
     for question in [&["list"][..], &["verify", "v1.2.0"], &["branches"]] {
-        assert_eq!(team.command(question).output().expect("it runs").status.code(), Some(78), "{question:?}");
+        assert_eq!(
+            team.command(question).output().expect("it runs").status.code(),
+            Some(Exit::Config as i32),
+            "{question:?}"
+        );
     }
     let mut elsewhere = team.command(&["candidate"]);
     assert_eq!(failed(&exchange(elsewhere.current_dir("/"), Some(&opened(ID)))), no("no-repository"));

@@ -8,6 +8,7 @@ use serde_json::Value;
 use testkit::git::Repo;
 
 use crate::team::{ID, Team, failed, opened};
+use step::Exit;
 
 fn start(command: &mut Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -51,14 +52,19 @@ fn at_the_deadline_nobody_is_left() {
     let team = Team::start();
     stuck(&team);
     let ended = end(start(&mut team.command(&["candidate", "--timeout", "2s"])));
-    assert_eq!(failed(&ended), (75, "deadline".into(), "no".into()), "{}", ended.2);
+    assert_eq!(failed(&ended), (Exit::Temporary as i32, "deadline".into(), "no".into()), "{}", ended.2);
     wait_for("ssh ends", || !lives(&team, "pid"));
     // A hook is cut too, and the message is said once.
     let team = Team::start();
     let (pid, late) = (team.path("pid").display().to_string(), team.path("late"));
     hook(&team.ours, &format!("echo $$ >{pid}; sleep 6; echo x >{}", late.display()));
     let ended = end(start(&mut team.command(&["candidate", "--timeout", "3s"])));
-    assert_eq!((ended.0, ended.1["failure"]["reason"].as_str()), (75, Some("deadline")), "{}", ended.2);
+    assert_eq!(
+        (ended.0, ended.1["failure"]["reason"].as_str()),
+        (Exit::Temporary as i32, Some("deadline")),
+        "{}",
+        ended.2
+    );
     assert_eq!(ended.2.matches("the time of 3s").count(), 1, "{}", ended.2);
     wait_for("the hook ends", || !lives(&team, "pid"));
     std::thread::sleep(Duration::from_secs(4));

@@ -4,6 +4,7 @@ use crate::team::{ID, OTHER_ID, Team, changed, failed, no, opened, tagged, uncha
 use serde_json::json;
 use std::io::Write;
 use std::process::Stdio;
+use step::Exit;
 use testkit::exchange;
 
 #[test]
@@ -33,7 +34,10 @@ fn a_server_that_hangs_up_is_no_answer() {
     let team = Team::start();
     // receive-pack dies of this one, and says nothing about the ref.
     team.remote.hook("reference-transaction", "[ $1 != prepared ] || { echo 'disk full' >&2; exit 1; }");
-    assert_eq!(team.refused(&["candidate"]), (75, "push-failed".into(), "unknown".into()));
+    assert_eq!(
+        team.refused(&["candidate"]),
+        (Exit::Temporary as i32, "push-failed".into(), "unknown".into())
+    );
     let object = team.ours.git(&["rev-parse", "v1.2.0-rc1"]);
     std::fs::remove_file(team.remote.path().join("hooks/reference-transaction")).expect("removed");
     assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));

@@ -9,6 +9,7 @@ use testkit::git::Repo;
 use testkit::git_servers::Daemon;
 
 use crate::team::{OTHER_ID, Team, changed, failed, opened, tagged, unchanged};
+use step::Exit;
 
 /// As many runs at once as there are clones; each clone has a document of its own.
 fn at_once(team: &Team, clones: &[Repo], args: &[&str]) -> Vec<(i32, Value)> {
@@ -111,7 +112,7 @@ fn a_race_is_lost_without_harm_and_the_next_number_is_ours() {
         let theirs = team.remote.commit("refs/tags/v1.2.0-rc1");
         assert_eq!(theirs, Some(team.theirs.git(&["rev-parse", "HEAD"])), "it is still theirs");
         if args.len() == 1 {
-            assert_eq!(failed(&end), (75, "tag-taken".into(), "no".into()));
+            assert_eq!(failed(&end), (Exit::Temporary as i32, "tag-taken".into(), "no".into()));
             assert_eq!(team.ours.git(&["tag"]), "", "ours is gone again");
             assert_eq!(team.tags(args), changed("v1.2.0-rc2"));
         } else {
@@ -148,7 +149,10 @@ fn a_ref_that_another_push_holds_is_waited_for_and_then_left() {
     let team = Team::start();
     let lock = team.remote.path().join("refs/tags/v1.2.0-rc1.lock");
     std::fs::write(&lock, "").expect("written");
-    assert_eq!(failed(&team.run(&["candidate"])), (75, "remote-busy".into(), "no".into()));
+    assert_eq!(
+        failed(&team.run(&["candidate"])),
+        (Exit::Temporary as i32, "remote-busy".into(), "no".into())
+    );
     assert_eq!(team.ours.git(&["tag"]), "");
     std::fs::remove_file(&lock).expect("removed");
     assert_eq!(team.tags(&["candidate"]), changed("v1.2.0-rc1"));
@@ -207,7 +211,7 @@ fn a_turn_is_waited_for_but_not_for_ever() {
     }
     assert_eq!(team.run(&["candidate", "--plan"]).0, 1, "its tag is here already, and says something else");
     let waited = team.run(&["candidate", "--timeout", "700ms"]);
-    assert_eq!(failed(&waited), (75, "deadline".into(), "no".into()), "{}", waited.2);
+    assert_eq!(failed(&waited), (Exit::Temporary as i32, "deadline".into(), "no".into()), "{}", waited.2);
     assert!(waited.2.contains("another run is tagging in this clone"), "{}", waited.2);
     std::fs::remove_file(team.path("held")).expect("removed");
     assert!(first.wait().expect("it ends").success());

@@ -8,6 +8,7 @@ use testkit::git_servers::{Daemon, HTTP_USER, HttpGit, Sshd, ssh_key};
 use testkit::http::{Fault, Reply};
 
 use crate::team::{ID, OTHER_ID, Team, changed, failed, opened, tagged, unchanged};
+use step::Exit;
 
 /// Whatever gives our clone its remote; kept alive for the test.
 enum Way {
@@ -107,7 +108,11 @@ fn a_door_that_is_shut_is_no_way_in_and_nobody_is_asked_for_a_password() {
     let [_, _, http, ssh] = Way::all(&team);
     let shut = |clone: &Repo| {
         let (code, document, stderr) = team.run_in(clone.path(), &["candidate"]);
-        assert_eq!((code, document["failure"]["reason"].as_str()), (78, Some("remote-denied")), "{stderr}");
+        assert_eq!(
+            (code, document["failure"]["reason"].as_str()),
+            (Exit::Config as i32, Some("remote-denied")),
+            "{stderr}"
+        );
         assert!(!stderr.contains(HTTP_USER.1), "{stderr}");
         stderr
     };
@@ -140,7 +145,11 @@ fn a_url_will_do_for_a_remote_but_not_with_a_password_in_it() {
         "https://rina:canary/8Hq2@git.example/shop.git",
     ] {
         let (code, document, stderr) = team.run(&["candidate", "--remote", secret]);
-        assert_eq!((code, document["failure"]["reason"].as_str()), (78, Some("setting")), "{stderr}");
+        assert_eq!(
+            (code, document["failure"]["reason"].as_str()),
+            (Exit::Config as i32, Some("setting")),
+            "{stderr}"
+        );
         assert!(!stderr.contains("canary") && !document.to_string().contains("canary"), "{stderr}");
     }
 }
@@ -177,7 +186,7 @@ fn a_push_whose_answer_is_lost_is_looked_for() {
     // It cannot: nobody knows, and the next run finds the same tag.
     wire.cut(true);
     let run = || exchange(&mut team.command(&["candidate", "--again"]), Some(&opened(OTHER_ID)));
-    assert_eq!(failed(&run()), (75, "remote-unreachable".into(), "unknown".into()));
+    assert_eq!(failed(&run()), (Exit::Temporary as i32, "remote-unreachable".into(), "unknown".into()));
     assert_eq!(team.remote.tags(), ["v1.2.0-rc1", "v1.2.0-rc2"]);
     wire.mend();
     assert_eq!(tagged(run()), unchanged("v1.2.0-rc2"));
@@ -198,7 +207,10 @@ fn an_answer_that_is_lost_over_http_is_looked_for_too() {
         exchange(&mut team.command_in(clone.path(), &["candidate", "--again"]), Some(document))
     };
     http.server().fault("POST", push, 1, Fault::DropBefore);
-    assert_eq!(failed(&again(&opened(OTHER_ID))), (75, "push-failed".into(), "unknown".into()));
+    assert_eq!(
+        failed(&again(&opened(OTHER_ID))),
+        (Exit::Temporary as i32, "push-failed".into(), "unknown".into())
+    );
     let object = clone.git(&["rev-parse", "v1.2.0-rc2"]);
     assert_eq!(tagged(again(&opened(OTHER_ID))), changed("v1.2.0-rc2"));
     assert_eq!(team.remote.git(&["rev-parse", "v1.2.0-rc2"]), object, "the same tag");
@@ -211,6 +223,9 @@ fn a_server_that_does_not_answer_does_not_hold_us_for_ever() {
     let port = silent.local_addr().expect("its address").port();
     team.ours.git(&["remote", "set-url", "origin", &format!("git://127.0.0.1:{port}/origin.git")]);
     let started = std::time::Instant::now();
-    assert_eq!(team.refused(&["candidate", "--timeout", "700ms"]), (75, "deadline".into(), "no".into()));
+    assert_eq!(
+        team.refused(&["candidate", "--timeout", "700ms"]),
+        (Exit::Temporary as i32, "deadline".into(), "no".into())
+    );
     assert!(started.elapsed() < std::time::Duration::from_secs(60));
 }

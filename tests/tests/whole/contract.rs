@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use step::Exit;
 use testkit::{bin, schema};
 
 /// A program with the words that make it a step.
@@ -203,7 +204,7 @@ fn what_is_no_document_ends_with_65_and_one_line() {
     for (program, words) in STEPS.iter() {
         for stdin in ["", "\n", "{", "[]", "ok", truncated, &other_schema, &format!("{0}{0}", good())] {
             let output = plain().run(program, words, stdin.as_bytes());
-            assert_eq!(code(&output), 65, "{program} {stdin}: {}", stderr(&output));
+            assert_eq!(code(&output), Exit::NoDocument as i32, "{program} {stdin}: {}", stderr(&output));
             assert!(output.stdout.is_empty(), "{program} {stdin}");
             let said = stderr(&output);
             assert!(said.lines().count() == 1 && said.contains("--fresh"), "{program} {stdin}: {said}");
@@ -232,7 +233,7 @@ fn a_failed_document_is_handed_on_byte_for_byte_with_its_code() {
 #[test]
 fn notify_keeps_the_failure_as_it_is_even_when_it_cannot_tell_anybody() {
     let output = plain().run("notify", &[], &failed(75));
-    assert_eq!(code(&output), 75, "{}", stderr(&output));
+    assert_eq!(code(&output), Exit::Temporary as i32, "{}", stderr(&output));
     let came: Value = serde_json::from_slice(&failed(75)).expect("JSON");
     let went = document(&output);
     assert_eq!(went["failure"], came["failure"]);
@@ -240,7 +241,7 @@ fn notify_keeps_the_failure_as_it_is_even_when_it_cannot_tell_anybody() {
     assert_eq!(went["steps"][1]["status"], "failed");
     // A good document keeps its good name too.
     let output = plain().run("notify", &[], good().to_string().as_bytes());
-    assert_eq!(code(&output), 78, "{}", stderr(&output));
+    assert_eq!(code(&output), Exit::Config as i32, "{}", stderr(&output));
     assert_eq!(document(&output).get("failure"), None);
 }
 
@@ -287,7 +288,7 @@ fn a_misspelt_variable_is_an_error_and_names_the_right_one() {
     for (program, words) in STEPS.iter() {
         let own = format!("RILIS_{}_NO_SUCH_KEY", program.to_uppercase().replace('-', "_"));
         let output = plain().command(program, words).env(&own, "x").output().expect("it runs");
-        assert_eq!(code(&output), 78, "{program}: {}", stderr(&output));
+        assert_eq!(code(&output), Exit::Config as i32, "{program}: {}", stderr(&output));
         assert!(stderr(&output).contains(&own), "{}", stderr(&output));
         let output =
             plain().command(program, words).env("RILIS_CDN_PRUGE_ENDPOINT", "x").output().expect("it runs");
@@ -337,7 +338,7 @@ fn an_unknown_setting_is_named_with_its_line_and_the_right_one() {
     for (program, words) in STEPS.iter() {
         let product = Product::new("[product]\nname = 'shop'\nchangelgo = 'x'\n");
         let output = product.run(program, words, good().to_string().as_bytes());
-        assert_eq!(code(&output), 78, "{program}: {}", stderr(&output));
+        assert_eq!(code(&output), Exit::Config as i32, "{program}: {}", stderr(&output));
         let said = stderr(&output);
         assert!(said.contains("release.toml:3: unknown key `changelgo`"), "{program}: {said}");
         assert!(said.contains("did you mean `changelog`?"), "{program}: {said}");
@@ -380,7 +381,7 @@ fn a_document_that_cannot_be_written_is_74() {
     for (program, words) in STEPS.iter() {
         let full = File::options().write(true).open("/dev/full").expect("/dev/full");
         let output = plain().command(program, words).stdout(full).output().expect("it runs");
-        assert_eq!(code(&output), 74, "{program}: {}", stderr(&output));
+        assert_eq!(code(&output), Exit::NotWritten as i32, "{program}: {}", stderr(&output));
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::story::registry::Registry;
 use crate::story::*;
+use step::Exit;
 use testkit::Sandbox;
 use testkit::http::{Fault, Reply, Server};
 use testkit::postgres::program;
@@ -243,7 +244,7 @@ fn turso_2023_foreign_backup() {
     let mut empty = sandbox.command(testkit::bin("db-restore"));
     empty.args(["--env", "production"]).env("RILIS_DB_RESTORE_SOURCE", "supabase");
     let (code, said) = run(empty.env("RILIS_DB_RESTORE_PROJECT_REF", "").env("SUPABASE_ACCESS_TOKEN", "x"));
-    assert!(code == Some(78) && said.contains("project_ref"), "{said}");
+    assert!(code == Some(Exit::Config as i32) && said.contains("project_ref"), "{said}");
     still.holds();
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use step::Exit;
 use testkit::Sandbox;
 use testkit::http::{Fault, Reply};
 
@@ -146,7 +147,7 @@ fn a_step_that_dies_without_a_document_is_65_and_no_fresh_start() {
         let mut command = dash(&sandbox, &CHAIN.join(" | "));
         command.env("PATH", path_with(&sandbox, &dying(&sandbox, program)));
         let (code, said) = run(command);
-        assert_eq!(code, 65, "{program}: {said}");
+        assert_eq!(code, Exit::NoDocument as i32, "{program}: {said}");
         assert_eq!(sandbox.telegram.server().log().len(), 0, "{program}: {said}");
         let deployed = usize::from(program == "cdn-purge");
         assert_eq!(sandbox.coolify.deployments(&sandbox.staging.application), deployed, "{program}");

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::story::{Ended, Still, pull, ready, run, sells};
+use step::Exit;
 use testkit::Sandbox;
 
 fn release(sandbox: &Sandbox, args: &[&str]) -> Ended {
@@ -21,7 +22,7 @@ fn crowdstrike_2024_nothing_ships_that_has_not_run_in_staging() {
     // It is there, but has not run for long enough.
     sandbox.coolify.history(staging, &["1.1.4", "v1.2.0-rc1"]);
     let (code, said) = run(sandbox.runbook("release").arg("1.2.0").env("RILIS_DEPLOY_COOLIFY_SOAK", "48h"));
-    assert!(code == Some(75) && said.contains("have to run 2d: try again in"), "{said}");
+    assert!(code == Some(Exit::Temporary as i32) && said.contains("have to run 2d: try again in"), "{said}");
     still.holds();
     let (code, said) = release(&sandbox, &[]);
     assert_eq!(code, Some(0), "{said}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::story::{self, ready, run, succeeds, told};
+use step::Exit;
 use testkit::Sandbox;
 use testkit::http::{Fault, Reply};
 
@@ -335,7 +336,7 @@ fn only_one_hand_is_on_a_run() {
         .expect("it starts");
     coolify_is_asked(&sandbox);
     let (code, said) = run(sandbox.runbook("release").arg("1.2.0"));
-    assert_eq!(code, Some(75), "{said}");
+    assert_eq!(code, Some(Exit::Temporary as i32), "{said}");
     assert!(said.contains("somebody else is at work"), "{said}");
     let mut first = first;
     assert!(first.wait().expect("it ends").success());
@@ -389,5 +390,5 @@ fn what_a_runbook_is_told_wrong_is_said_before_anything() {
     sandbox.coolify.server().fault("GET", "/api/v1/", 20, Fault::Answer(reply));
     let (code, said) =
         run(sandbox.runbook("release").arg("1.2.0").env("RILIS_DEPLOY_COOLIFY_INTERVAL", "5ms"));
-    assert_eq!(code, Some(75), "{said}");
+    assert_eq!(code, Some(Exit::Temporary as i32), "{said}");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::story::{broken, document, killed_after, machine, pull, ready, release, run, succeeds};
+use step::Exit;
 use testkit::Sandbox;
 use testkit::http::{Fault, Reply};
 
@@ -111,7 +112,10 @@ fn a_run_that_another_machine_began_is_gone_on_with_there() {
     let budi = machine(&sandbox, "budi");
     // The first machine may still be at work, as far as anybody knows.
     let (code, said) = run(&mut runbook(&sandbox, "release", &["1.2.0"], &budi));
-    assert!(code == Some(75) && said.contains("release-run unlock --env production"), "{said}");
+    assert!(
+        code == Some(Exit::Temporary as i32) && said.contains("release-run unlock --env production"),
+        "{said}"
+    );
     assert_eq!(deployments(&sandbox), 0);
     let unlock = ["unlock", "--env", "production", "--reason", "the laptop is in the lagoon"];
     succeeds(sandbox.command(testkit::bin("release-run")).args(unlock).current_dir(&budi));
@@ -150,7 +154,7 @@ fn of_eight_machines_at_once_exactly_one_releases() {
     let done = outputs.iter().filter(|o| text(o).contains("release: done:")).count();
     for output in &outputs {
         // The others were refused, or came when it was done.
-        assert!([Some(0), Some(75)].contains(&output.status.code()), "{}", text(output));
+        assert!([Some(0), Some(Exit::Temporary as i32)].contains(&output.status.code()), "{}", text(output));
     }
     assert_eq!(done, 1);
     assert_eq!((live(&sandbox), deployments(&sandbox)), (as_released("1.2.0-rc1"), 1));
@@ -214,7 +218,7 @@ fn without_the_remote_a_rollback_still_works_with_a_reason() {
     let phrase = sandbox.confirmation();
     sandbox.product.git(&["remote", "set-url", "origin", "/nowhere/origin.git"]);
     let (code, said) = run(sandbox.runbook("rollback").args(["--confirm", &phrase]));
-    assert_eq!(code, Some(78), "{said}");
+    assert_eq!(code, Some(Exit::Config as i32), "{said}");
     assert_eq!(live(&sandbox).0, 500, "{said}");
     let said = succeeds(sandbox.runbook("rollback").args([
         "--confirm",

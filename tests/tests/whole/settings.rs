@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Map, Value, json};
+use step::Exit;
 
 /// A table of `release.toml`, in its order.
 type Table = Map<String, Value>;
@@ -150,7 +151,10 @@ fn the_schema_and_the_program_say_the_same_of_whatever_a_file_has_become() {
                 .map(|e| format!("{}: {e}", e.instance_path()))
                 .collect();
             let code = output.status.code();
-            assert!(code == Some(0) || code == Some(78), "{program} {code:?}: {said}\n{text}");
+            assert!(
+                code == Some(0) || code == Some(Exit::Config as i32),
+                "{program} {code:?}: {said}\n{text}"
+            );
             assert_eq!(code == Some(0), faults.is_empty(), "{program}: {said}\n{faults:#?}\n{text}");
             *(if code == Some(0) { &mut good } else { &mut bad }) += 1;
         }
@@ -183,7 +187,7 @@ fn a_wrong_value_is_marked_and_what_may_be_a_secret_is_not_shown() {
     let said = |program: &str, text: &str| {
         std::fs::write(&path, text).expect("written");
         let output = ask(program, &path);
-        assert_eq!(output.status.code(), Some(78), "{text}");
+        assert_eq!(output.status.code(), Some(Exit::Config as i32), "{text}");
         String::from_utf8(output.stderr).expect("text").replace(&path.display().to_string(), "release.toml")
     };
     assert_eq!(

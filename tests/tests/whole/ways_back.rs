@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use crate::story::*;
+use step::Exit;
 
 /// A snapshot from just before an incident of two hours ago: allowed, and the loss is said.
 #[test]
@@ -52,7 +53,7 @@ fn coolify_that_is_down_in_the_middle() {
     killed_after(&sandbox, &mut first, "db-restore", "restore");
     let mut command = rollback(&sandbox);
     let (code, said) = run(command.env("RILIS_DEPLOY_COOLIFY_URL", "http://127.0.0.1:9"));
-    assert!(code == Some(75) && said.contains("rollback: stopped"), "{code:?} {said}");
+    assert!(code == Some(Exit::Temporary as i32) && said.contains("rollback: stopped"), "{code:?} {said}");
     nothing_is_called_rolled_back(&sandbox, &said);
     succeeds(&mut rollback(&sandbox));
     sells(&sandbox, "1.2.0");

@@ -10,6 +10,7 @@ use testkit::http::{Fault, Reply, Request};
 
 use super::run;
 use crate::site::{Site, ZONE, opened, reason, served};
+use step::Exit;
 
 #[test]
 fn the_rate_is_kept_and_what_does_not_fit_is_said_at_once() {
@@ -39,7 +40,7 @@ fn the_rate_is_kept_and_what_does_not_fit_is_said_at_once() {
     let late = Reply::json(429, json!({ "success": false, "errors": [] })).with("Retry-After", 600);
     cloudflare.api().fault("POST", "/client/v4/zones", 1, Fault::Answer(late));
     let failed = run(&site, &["--tag", "x", "--timeout", "60s"], &opened("1.1.4"));
-    assert_eq!(reason(&failed), (75, "rate-limited", "no"), "{}", failed.2);
+    assert_eq!(reason(&failed), (Exit::Temporary as i32, "rate-limited", "no"), "{}", failed.2);
     assert!(
         failed.1["failure"]["message"]
             .as_str()

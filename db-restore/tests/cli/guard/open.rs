@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{BEFORE, Bench, ID, OLD, opened, reason, retried, some};
+use step::Exit;
 use testkit::distance::{Distance, Fault};
 use testkit::lockstep::Lockstep;
 
@@ -135,7 +136,7 @@ fn what_an_older_version_has_left_closed_is_opened_by_any_command_and_said_by_an
             &["--env", "production"],
         ] {
             let (code, out, err) = bench.ask(question);
-            assert_eq!(code, 78, "{question:?} {out}{err}");
+            assert_eq!(code, Exit::Config as i32, "{question:?} {out}{err}");
             assert!(err.contains("shop is closed") && err.contains("allow_connections true"), "{out}{err}");
             assert!(!is_open(&bench), "{question:?} changes nothing");
         }
@@ -153,7 +154,7 @@ fn what_a_person_has_closed_or_dropped_is_named_with_the_way_out() {
     let restore = ["restore", "--confirm", &format!("shop@{id}")];
     let (code, refused, _) = bench.run(&restore, &opened(ID));
     let (word, said) = reason(&refused);
-    assert!(code == 78 && word == "closed" && said.contains("by a person"), "{said}");
+    assert!(code == Exit::Config as i32 && word == "closed" && said.contains("by a person"), "{said}");
     assert!(!is_open(&bench), "it is left to them");
     let next = refused["failure"]["next"].as_str().expect("a command").to_owned();
     paste(&bench, &next);
@@ -161,7 +162,10 @@ fn what_a_person_has_closed_or_dropped_is_named_with_the_way_out() {
     bench.cluster.execute("postgres", "drop database shop");
     let (code, refused, _) = bench.run(&restore, &opened(ID));
     let (word, said) = reason(&refused);
-    assert!(code == 78 && word == "database" && said.contains("create an empty one"), "{said}");
+    assert!(
+        code == Exit::Config as i32 && word == "database" && said.contains("create an empty one"),
+        "{said}"
+    );
     paste(&bench, refused["failure"]["next"].as_str().expect("a command"));
     let (code, _, stderr) = bench.run(&restore, &opened(ID));
     assert_eq!((code, bench.prices().len()), (0, 2), "{stderr}");
@@ -245,6 +249,9 @@ fn a_pooler_in_front_is_noticed() {
     for args in [&["snapshot"][..], &["rehearse"], &["restore", "--confirm", "x"], &["prune"]] {
         let (code, refused, _) = bench.run(args, &opened(ID));
         let (word, said) = reason(&refused);
-        assert!(code == 78 && word == "pooler" && said.contains("PgBouncer"), "{args:?}: {said}");
+        assert!(
+            code == Exit::Config as i32 && word == "pooler" && said.contains("PgBouncer"),
+            "{args:?}: {said}"
+        );
     }
 }
