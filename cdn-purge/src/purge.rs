@@ -8,7 +8,6 @@ use http_client::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use step::{Acted, Context, Failure, Outcome, Permit, Run};
-use url::Url;
 
 use crate::args::Args;
 use crate::drivers::{Mode, Order};
@@ -261,15 +260,5 @@ impl Purging<'_> {
             failure = failure.command(words);
         }
         Err(failure.cause(format!("not purged: {count} of the list")))
-    }
-}
-
-/// The hosts of pages, for people.
-pub fn hosts_of(pages: &[Url]) -> String {
-    let mut hosts: Vec<String> = pages.iter().map(crate::select::host).collect();
-    hosts.dedup();
-    match hosts.len() {
-        0..=5 => hosts.join(", "),
-        many => format!("{} and {} more hosts", hosts[..3].join(", "), many - 3),
     }
 }

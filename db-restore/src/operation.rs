@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use step::{Context, Failure, Run};
+use step::{Context, Failure};
 
 use crate::journal::{Journal, Keeper};
 use crate::plan;
@@ -244,13 +244,4 @@ pub struct Confirmation {
     pub what: String,
     pub phrase: String,
     pub next: String,
-}
-
-/// Who asked for it.
-pub fn stamp(run: &Run) -> Result<crate::sources::Stamp, Failure> {
-    Ok(crate::sources::Stamp {
-        document: run.document.id().to_owned(),
-        version: run.fact("version")?,
-        commit: run.fact("commit")?,
-    })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use address::BaseUrl;
+use image::Template;
 use step::{ADDRESS, Context, Failure, Form, PAGE, Secret, Setting, SettingKind as Type};
 use web_page::Marker;
 
@@ -254,5 +255,18 @@ fn proof(settings: &step::Settings) -> Result<Proof, Failure> {
         None | Some("pages") => Ok(Proof::Pages),
         Some("coolify") => Ok(Proof::Coolify),
         Some(other) => Err(settings.wrong("proof", &format!("`{other}` is neither pages nor coolify"))),
+    }
+}
+
+/// Why a template cannot be filled.
+pub fn sentence(template: &str, why: &Template) -> String {
+    match why {
+        Template::Unknown(name) => {
+            format!("unknown placeholder {{{name}}}; it may have {{version}}, {{tag}} and {{commit}}")
+        }
+        Template::Missing("version") => format!("`{template}` needs the version: give --release VERSION"),
+        Template::Missing(fact) => {
+            format!("`{template}` needs the {fact}, which the document does not have (tag-rc writes it)")
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::next::Next;
 use crate::previous::{Found, what_is_there};
 use crate::registry::Images;
 use crate::settings::Settings;
+use crate::wanted::another;
 use crate::world::World;
 use image::{join, split};
 
@@ -121,30 +122,6 @@ fn verdict(seen: &Evidence, version: &str, soak: Duration, now: Timestamp) -> Re
         return Err(Failure::temporary("soak", message));
     }
     Ok(since)
-}
-
-/// Why what runs is no candidate of the version. One that only its commit names is held against the tags when the final is made.
-pub fn another(candidate: &Candidate, version: &str) -> Option<String> {
-    let place = &candidate.environment;
-    let of_version = |name: &str| name.strip_prefix(version).is_some_and(is_candidate);
-    match (candidate.version.as_deref(), &candidate.commit) {
-        (Some(other), _) if !of_version(other) && other != version => Some(format!(
-            "{place} runs {other}, which is no candidate of {version}: bring the candidate there and test it, \
-             or say why not (--no-candidate REASON)"
-        )),
-        (Some(same), None) if same == version => {
-            Some(format!("{place} runs {same}, and nothing says of which candidate"))
-        }
-        (None, None) => Some(format!("nothing says which build runs in {place}")),
-        _ => None,
-    }
-}
-
-/// `-rc2` or `-rc.2`, and nothing after it: `-rc2-dirty` is somebody's own build.
-pub fn is_candidate(rest: &str) -> bool {
-    let Some(number) = rest.strip_prefix("-rc") else { return false };
-    let number = number.strip_prefix('.').unwrap_or(number);
-    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What people call it.

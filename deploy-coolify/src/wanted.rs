@@ -5,8 +5,7 @@ use step::{Failure, Run};
 
 use crate::args::Target;
 use crate::plan::Wanted;
-use crate::settings::Settings;
-use crate::tested::another;
+use crate::settings::{Settings, sentence};
 use image::{Template, fill, join, split};
 
 /// The build of a deployment.
@@ -68,6 +67,30 @@ fn is_another_version(tag: &str, version: &str) -> bool {
     is_version && rest.is_none_or(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
+/// Why what runs is no candidate of the version. One that only its commit names is held against the tags when the final is made.
+pub fn another(candidate: &Candidate, version: &str) -> Option<String> {
+    let place = &candidate.environment;
+    let of_version = |name: &str| name.strip_prefix(version).is_some_and(is_candidate);
+    match (candidate.version.as_deref(), &candidate.commit) {
+        (Some(other), _) if !of_version(other) && other != version => Some(format!(
+            "{place} runs {other}, which is no candidate of {version}: bring the candidate there and test it, \
+             or say why not (--no-candidate REASON)"
+        )),
+        (Some(same), None) if same == version => {
+            Some(format!("{place} runs {same}, and nothing says of which candidate"))
+        }
+        (None, None) => Some(format!("nothing says which build runs in {place}")),
+        _ => None,
+    }
+}
+
+/// `-rc2` or `-rc.2`, and nothing after it: `-rc2-dirty` is somebody's own build.
+pub fn is_candidate(rest: &str) -> bool {
+    let Some(number) = rest.strip_prefix("-rc") else { return false };
+    let number = number.strip_prefix('.').unwrap_or(number);
+    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// A build that ran before: its image, and the same tag of every other repository.
 pub fn of_previous(settings: &Settings, previous: &Previous) -> Wanted {
     let mut images: Vec<String> = previous.image.iter().cloned().collect();
@@ -79,19 +102,6 @@ pub fn of_previous(settings: &Settings, previous: &Previous) -> Wanted {
     let build =
         Build { version: previous.version.clone(), commit: previous.commit.clone(), ..Build::default() };
     Wanted::new(build, images)
-}
-
-/// Why a template cannot be filled.
-pub fn sentence(template: &str, why: &Template) -> String {
-    match why {
-        Template::Unknown(name) => {
-            format!("unknown placeholder {{{name}}}; it may have {{version}}, {{tag}} and {{commit}}")
-        }
-        Template::Missing("version") => format!("`{template}` needs the version: give --release VERSION"),
-        Template::Missing(fact) => {
-            format!("`{template}` needs the {fact}, which the document does not have (tag-rc writes it)")
-        }
-    }
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl<'a> World<'a> {
     /// The text that a page of this build must hold.
     pub fn text(&self, wanted: &Wanted) -> Result<Option<Text>, Failure> {
         let Some(template) = &self.settings.body else { return Ok(None) };
-        let wrong = |why| self.context.settings.wrong("body", &crate::wanted::sentence(template, &why));
+        let wrong = |why| self.context.settings.wrong("body", &crate::settings::sentence(template, &why));
         let words = image::fill(template, &wanted.build).map_err(wrong)?;
         Ok(Some(Text { words, opens: template.starts_with('{'), closes: template.ends_with('}') }))
     }

@@ -10,8 +10,8 @@ use crate::check::Check;
 use crate::git::Commit;
 use crate::message::Trailers;
 use crate::name::Name;
+use crate::name::short;
 use crate::remote::{Remote, Tag};
-use crate::seen::short;
 
 /// How many commits a person is shown.
 const SHOWN: usize = 10;

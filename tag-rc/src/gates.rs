@@ -7,8 +7,9 @@ use crate::base::{Again, next_patch, no_final};
 use crate::check::{Check, Checks};
 use crate::git::matches;
 use crate::message::{Trailers, same_but_run};
+use crate::name::short;
 use crate::name::{self, Style};
-use crate::seen::{Notes, Seen, Target, short};
+use crate::seen::{Notes, Seen, Target};
 use crate::tip::at_tip;
 
 /// All checks in order. What is on the remote already is a fact, whatever the working copy looks like by now; only what the

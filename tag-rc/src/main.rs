@@ -102,7 +102,7 @@ impl Program for Args {
         let text = format!(
             "{} can be read, {branch} is at {}; tags will be by {identity}; that a tag may be pushed cannot be proven without pushing",
             settings.remote,
-            seen::short(tip)
+            name::short(tip)
         );
         Ok(Answer::new(
             text,

@@ -181,6 +181,11 @@ pub fn sorts_as_counted(style: Style, number: u64) -> bool {
     style == Style::Dotted || number < 10
 }
 
+/// The first twelve digits of an id.
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

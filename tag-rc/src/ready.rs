@@ -10,7 +10,7 @@ use crate::check::{Check, Checks};
 use crate::gates;
 use crate::git::Repo;
 use crate::name;
-use crate::seen::short;
+use crate::name::short;
 
 /// Whether what lies here can be tagged, as far as it can be seen here.
 ///

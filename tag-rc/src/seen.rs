@@ -87,8 +87,3 @@ pub struct Seen {
 
 /// Something that a person should know, with a stable word.
 pub type Warning = (&'static str, String);
-
-/// The first twelve digits of an id.
-pub fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
-}

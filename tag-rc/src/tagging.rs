@@ -10,10 +10,11 @@ use step::{Acted, Failure, Outcome, Permit, Run};
 use crate::args::{Act, Settings};
 use crate::git::{Git, Pushed, Repo};
 use crate::name;
+use crate::name::short;
 use crate::observe::proven;
 use crate::plan::{Deed, Plan};
 use crate::remote::Tag;
-use crate::seen::{Target, short};
+use crate::seen::Target;
 
 /// How an attempt ended.
 pub enum End {

@@ -25,7 +25,7 @@ use crate::proof::board::{Board, Slot};
 use crate::proof::canary::Canary;
 use crate::proof::gate::{Gate, Shown};
 use crate::proof::watch::Watched;
-use crate::purge::hosts_of;
+use crate::select::hosts_of;
 use crate::settings::Settings;
 
 /// The waits between two looks at what is not right yet; the last one is repeated.

@@ -172,6 +172,16 @@ pub fn covers(kind: Kind, item: &str, page: &Url) -> bool {
     }
 }
 
+/// The hosts of pages, for people.
+pub fn hosts_of(pages: &[Url]) -> String {
+    let mut hosts: Vec<String> = pages.iter().map(host).collect();
+    hosts.dedup();
+    match hosts.len() {
+        0..=5 => hosts.join(", "),
+        many => format!("{} and {} more hosts", hosts[..3].join(", "), many - 3),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 //! to nothing. What needs a superuser and runs none of that code is done by one: extensions, then owners and rights.
 
 pub mod apply;
+pub mod dump;
 pub mod given;
 pub mod parts;
 pub mod plain;

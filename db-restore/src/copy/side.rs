@@ -7,6 +7,7 @@ use std::time::Instant;
 use step::{Context, Failure, Permit};
 
 use crate::copy::apply::Apply;
+use crate::copy::dump::Dump;
 use crate::copy::parts::{self, Parts};
 use crate::copy::rights;
 use crate::copy::role::{self, TemporaryRole};
@@ -15,7 +16,6 @@ use crate::plan::{self, Names};
 use crate::server::sql::{self, name, text};
 use crate::server::{Live, Login, Row, Server, Session, Sql, Value, get};
 use crate::settings::Settings;
-use crate::sources::archive::Dump;
 use crate::tools::Job;
 
 /// How a database is made. Its locale's provider has moved between versions: it is read by name.

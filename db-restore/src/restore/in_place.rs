@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::RestoreArgs;
-use crate::operation::{self, Operation};
+use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::verify;
 use crate::restore::{self, Ended};
@@ -170,7 +170,7 @@ impl Step<'_> {
 
     fn dump(&self, permit: &Permit, live: &Live, keeper: &mut Session) -> Result<Snapshot, Failure> {
         let Operation { context, settings, server } = *self.operation;
-        let Stamp { document, version, commit } = operation::stamp(self.run)?;
+        let Stamp { document, version, commit } = Stamp::of(self.run)?;
         Archive { context, settings, server }.take(
             permit,
             (live, keeper),

@@ -7,23 +7,24 @@ use std::path::Path;
 use step::{Acted, Failure, Outcome, Permit, Run};
 
 use super::folder;
+use crate::copy::dump::Dump;
 use crate::copy::properties;
 use crate::copy::tied;
 use crate::loss;
-use crate::operation::{self, Operation};
+use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::verify;
 use crate::server::{Held, Live, Row, Session, Value, get};
 use crate::settings::Settings;
 use crate::snapshot::manifest::{self, Log, Manifest};
 use crate::snapshot::origin::{self, Origin};
-use crate::sources::archive::{Archive, Dump};
+use crate::sources::archive::Archive;
 use crate::sources::{self, Stamp};
 use crate::tools::{self, Job, Tool};
 
 /// The step: takes a snapshot unless this run has a young one.
 pub fn run(run: &mut Run, settings: &Settings) -> Result<Outcome, Failure> {
-    let stamp = operation::stamp(run)?;
+    let stamp = Stamp::of(run)?;
     let operation = Operation::new(&run.context, settings);
     let (live, mut session) = operation.live()?;
     let source = sources::of(&operation)?;

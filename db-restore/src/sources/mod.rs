@@ -5,7 +5,7 @@ pub mod archive;
 pub mod database;
 pub mod supabase;
 
-use step::{Failure, Outcome, Permit};
+use step::{Failure, Outcome, Permit, Run};
 
 use crate::copy::properties::Properties;
 use crate::journal::Keeper;
@@ -55,6 +55,14 @@ pub struct Stamp {
     pub document: String,
     pub version: Option<String>,
     pub commit: Option<String>,
+}
+
+impl Stamp {
+    /// Who asks for it.
+    pub fn of(run: &Run) -> Result<Self, Failure> {
+        let document = run.document.id().to_owned();
+        Ok(Stamp { document, version: run.fact("version")?, commit: run.fact("commit")? })
+    }
 }
 
 /// What bringing a snapshot needs.

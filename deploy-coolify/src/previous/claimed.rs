@@ -14,8 +14,8 @@ use super::rollback::what_runs;
 use super::{bare, name};
 use crate::api::{Application, Net, Row};
 use crate::settings::Settings;
-use crate::tested::is_candidate;
 use crate::wait::each;
+use crate::wanted::is_candidate;
 use crate::world::World;
 
 /// So many deployments of each application are looked at.

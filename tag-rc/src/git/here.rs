@@ -109,7 +109,7 @@ impl<'a> Repo<'a> {
         }
         let message = format!(
             "the commit that is checked out ({}) is missing in this repository, or cannot be read: fetch it again, or clone anew",
-            crate::seen::short(&id)
+            crate::name::short(&id)
         );
         Failure::refused("commit-missing", message).next("git fsck --connectivity-only")
     }

@@ -7,8 +7,8 @@ use step::{Answer, Failure};
 use crate::git::Git;
 use crate::message::printable;
 use crate::name;
+use crate::name::short;
 use crate::remote::{Candidate, Remote, Tag};
-use crate::seen::short;
 
 /// Asks the remote, and shows one version or all, the highest first.
 pub fn answer(git: &Git, version: Option<&str>) -> Result<Answer, Failure> {

@@ -8,10 +8,11 @@ use super::claims;
 use crate::args::Strategy;
 use crate::git::{Aside, Git, Repo, Signature, TagObject};
 use crate::message::{self, Trailers, printable};
+use crate::name::short;
 use crate::name::{self, Name};
 use crate::promotion::Proof;
 use crate::remote::{Remote, Tag};
-use crate::seen::{Warning, short};
+use crate::seen::Warning;
 
 /// Everything that was found out about a tag.
 struct Found {
