@@ -18,6 +18,7 @@ mod interrupt;
 pub mod keeper;
 mod manual;
 mod misuse;
+mod output;
 mod plain;
 mod procedure;
 mod process;
