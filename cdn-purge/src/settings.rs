@@ -22,7 +22,8 @@ pub const SETTINGS: &[Setting] = &[
         Type::Word(&["http", "cloudflare", "bunny", "fastly", "cloudfront"]),
         "who keeps the pages; http is Varnish, nginx, Squid, HAProxy, Souin",
     )
-    .example("http"),
+    .example("http")
+    .required(),
     Setting::new("url", Type::Form(&ADDRESS), "the vendor's API")
         .otherwise("the vendor's own")
         .example("https://api.cloudflare.com"),
@@ -66,7 +67,7 @@ pub const SETTINGS: &[Setting] = &[
         "after so many right answers an old one that nothing announced is forgotten",
     )
     .default("16"),
-    Setting::new("quiet_time", Type::Time, "and after so long").default("2s"),
+    Setting::new("quiet_time", Type::Time, "and after so long a time").default("2s"),
     Setting::new("stable", Type::Time, "how long pages are watched once they are right").default("0s"),
     Setting::new(
         "variants",
@@ -137,33 +138,57 @@ pub const SETTINGS: &[Setting] = &[
     )
     .example("X-Purged"),
     Setting::new("token_header", Type::Text, "http: the header that carries the token").example("X-Token"),
-    Setting::new("prefix.method", Type::Text, "http: the same for prefixes")
+    Setting::new("prefix.method", Type::Text, "http: what `method` is for pages, for prefixes")
         .otherwise("PURGE")
         .example("BAN"),
-    Setting::new("prefix.target", Type::Text, "http: the same for prefixes").otherwise("/").example("/ban"),
-    Setting::new("prefix.headers.*", Type::Text, "http: the same for prefixes").example("{path_regex}"),
-    Setting::new("prefix.soft_headers.*", Type::Text, "http: the same for prefixes").example("1"),
-    Setting::new("host.method", Type::Text, "http: the same for hosts").otherwise("PURGE").example("BAN"),
-    Setting::new("host.target", Type::Text, "http: the same for hosts").otherwise("/").example("/ban"),
-    Setting::new("host.headers.*", Type::Text, "http: the same for hosts").example("{host}"),
-    Setting::new("host.soft_headers.*", Type::Text, "http: the same for hosts").example("1"),
-    Setting::new("tag.method", Type::Text, "http: the same for tags").otherwise("PURGE").example("BAN"),
-    Setting::new("tag.target", Type::Text, "http: the same for tags")
+    Setting::new("prefix.target", Type::Text, "http: what `target` is for pages, for prefixes")
+        .otherwise("/")
+        .example("/ban"),
+    Setting::new("prefix.headers.*", Type::Text, "http: what `headers.*` is for pages, for prefixes")
+        .example("{path_regex}"),
+    Setting::new(
+        "prefix.soft_headers.*",
+        Type::Text,
+        "http: what `soft_headers.*` is for pages, for prefixes",
+    )
+    .example("1"),
+    Setting::new("host.method", Type::Text, "http: what `method` is for pages, for hosts")
+        .otherwise("PURGE")
+        .example("BAN"),
+    Setting::new("host.target", Type::Text, "http: what `target` is for pages, for hosts")
+        .otherwise("/")
+        .example("/ban"),
+    Setting::new("host.headers.*", Type::Text, "http: what `headers.*` is for pages, for hosts")
+        .example("{host}"),
+    Setting::new("host.soft_headers.*", Type::Text, "http: what `soft_headers.*` is for pages, for hosts")
+        .example("1"),
+    Setting::new("tag.method", Type::Text, "http: what `method` is for pages, for tags")
+        .otherwise("PURGE")
+        .example("BAN"),
+    Setting::new("tag.target", Type::Text, "http: what `target` is for pages, for tags")
         .otherwise("/")
         .example("/souin-api/souin"),
-    Setting::new("tag.headers.*", Type::Text, "http: the same for tags").example("{tag}"),
-    Setting::new("tag.soft_headers.*", Type::Text, "http: the same for tags").example("1"),
+    Setting::new("tag.headers.*", Type::Text, "http: what `headers.*` is for pages, for tags")
+        .example("{tag}"),
+    Setting::new("tag.soft_headers.*", Type::Text, "http: what `soft_headers.*` is for pages, for tags")
+        .example("1"),
     Setting::new("tag.join", Type::Text, "http: what stands between tags that go into one request")
         .otherwise("one tag a request")
         .example(" "),
-    Setting::new("everything.method", Type::Text, "http: the same for everything")
+    Setting::new("everything.method", Type::Text, "http: what `method` is for pages, for everything")
         .otherwise("PURGE")
         .example("BAN"),
-    Setting::new("everything.target", Type::Text, "http: the same for everything")
+    Setting::new("everything.target", Type::Text, "http: what `target` is for pages, for everything")
         .otherwise("/")
         .example("/souin-api/souin/flush"),
-    Setting::new("everything.headers.*", Type::Text, "http: the same for everything").example("."),
-    Setting::new("everything.soft_headers.*", Type::Text, "http: the same for everything").example("1"),
+    Setting::new("everything.headers.*", Type::Text, "http: what `headers.*` is for pages, for everything")
+        .example("."),
+    Setting::new(
+        "everything.soft_headers.*",
+        Type::Text,
+        "http: what `soft_headers.*` is for pages, for everything",
+    )
+    .example("1"),
     Setting::new("zone", Type::Text, "Cloudflare's zone").example("023e105f4ecef8ad9ca31a8372d0c353"),
     Setting::new(
         "plan",

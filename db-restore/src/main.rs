@@ -94,12 +94,17 @@ impl Program for Args {
             let message = restore::preflight::lacking_rights(&settings.user);
             return Err(Failure::config("rights", message));
         }
+        if !live.has_app_role {
+            return Err(Failure::config("app-role", restore::preflight::no_app_role(&settings)));
+        }
+        let missing = settings.source != Kind::Database && !settings.snapshots.exists();
         let text = format!(
-            "{} on {} is PostgreSQL {}; snapshots go to {}",
+            "{} on {} is PostgreSQL {}; snapshots go to {}{}",
             settings.database,
             settings.host,
             live.version,
-            settings.snapshots.display()
+            settings.snapshots.display(),
+            if missing { " (not there yet: the first snapshot makes it)" } else { "" }
         );
         Ok(Answer::new(text, json!({ "version": live.version, "system_identifier": live.system_identifier })))
     }

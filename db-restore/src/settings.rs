@@ -10,8 +10,8 @@ use step::{ADDRESS, Context, Failure, Form, Secret, Setting, SettingKind as Type
 
 /// The settings of `[db-restore]`.
 pub const SETTINGS: &[Setting] = &[
-    Setting::new("source", Type::Word(&["archive", "database", "supabase"]), "where snapshots come from: files of pg_dump, databases beside the live one, or Supabase's backups").default("archive"),
-    Setting::new("host", Type::Text, "the server's name or address, or the folder of its socket").example("10.0.0.12"),
+    Setting::new("source", Type::Word(&["archive", "database", "supabase"]), "where snapshots come from: files of pg_dump, databases beside the live one, or Supabase's backups").default("archive").required(),
+    Setting::new("host", Type::Text, "the server's name or address, or the folder of its socket").example("10.0.0.12").required(),
     Setting::new("port", Type::Whole(1, 65_535), "the server's own port, not a pooler's").default("5432"),
     Setting::new("database", Type::Text, "the live database").example("shop"),
     Setting::new("user", Type::Text, "a superuser, or the owner with CREATEDB (and with CREATE on the database's tablespace, if it has one of its own)").default("postgres"),

@@ -11,7 +11,7 @@ use crate::args::{Args, Wait};
 
 /// The settings of `[deploy-coolify]`.
 pub const SETTINGS: &[Setting] = &[
-    Setting::new("url", Type::Form(&ADDRESS), "Coolify's address").example("https://coolify.example"),
+    Setting::new("url", Type::Form(&ADDRESS), "Coolify's address").example("https://coolify.example").required(),
     Setting::new("token", Type::Secret("COOLIFY_TOKEN"), "Coolify's token"),
     Setting::new(
         address::CLEARTEXT,
@@ -75,9 +75,9 @@ pub const SETTINGS: &[Setting] = &[
     .default("10m"),
     Setting::new("attach_window", Type::Time, "how long a push's deployment may take to appear; `--window`")
         .default("60s"),
-    Setting::new("auto_rollback", Type::Flag, "as the flag").default("false"),
-    Setting::new("keep_auto_deploy", Type::Flag, "as the flag").default("false"),
-    Setting::new("cancel", Type::Flag, "as the flag").default("false"),
+    Setting::new("auto_rollback", Type::Flag, "go back to the previous build, once, if the new one has replaced it and is unhealthy; `--auto-rollback`").default("false"),
+    Setting::new("keep_auto_deploy", Type::Flag, "leave auto-deploy on in a rollback; `--keep-auto-deploy`").default("false"),
+    Setting::new("cancel", Type::Flag, "cancel what was started here when it stalls, the time is over or a signal comes; `--cancel`").default("false"),
     Setting::new("tested_in", Type::Text, "the environment where candidates are tested").default("staging"),
     Setting::new("soak", Type::Time, "how long a candidate must have run there").default("10m"),
 ];

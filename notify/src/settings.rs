@@ -14,12 +14,13 @@ use crate::wanted;
 /// The settings of `[notify]`.
 pub const SETTINGS: &[Setting] = &[
     Setting::new("channel", Type::List(&Type::Text), "who is told: one or several of the channels below")
-        .example("team"),
+        .example("team")
+        .required(),
     Setting::new("fallback", Type::Text, "the channel that gets what another may not have got")
         .example("ops"),
     Setting::new("lang", Type::Word(&LANGUAGES), "the language").default("en"),
     Setting::new("templates", Type::Path, "a folder with templates and words of your own").example("notify"),
-    Setting::new("state", Type::Path, "where is kept what was told")
+    Setting::new("state", Type::Path, "the folder in which notify keeps what it has told, and what waits")
         .otherwise("$XDG_STATE_HOME/rilis/notify, else ~/.local/state/rilis/notify")
         .example("/var/lib/rilis/notify"),
     Setting::new("best_effort", Type::Flag, "a message that cannot be sent is a warning").default("false"),
@@ -34,7 +35,8 @@ pub const SETTINGS: &[Setting] = &[
         Type::Word(&["apprise", "discord", "ntfy", "slack", "telegram", "webhook"]),
         "what the channel is",
     )
-    .example("telegram"),
+    .example("telegram")
+    .required(),
     Setting::new("channels.*.lang", Type::Word(&LANGUAGES), "its language").otherwise("the one above"),
     Setting::new(
         "channels.*.on",

@@ -97,6 +97,8 @@ impl Database {
 pub struct Settings {
     /// The folder, from the repository's top.
     pub migrations: String,
+    /// Whether the team has said so: then it must be there.
+    pub is_said: bool,
     /// The time of writes that the migrations alone may decide to take out.
     pub most_loss: Duration,
 }
@@ -105,6 +107,10 @@ impl Settings {
     /// Reads the settings.
     pub fn read(context: &Context) -> Result<Self, Failure> {
         let settings = &context.settings;
-        Ok(Settings { migrations: settings.value("migrations")?, most_loss: settings.value("most_loss")? })
+        Ok(Settings {
+            migrations: settings.value("migrations")?,
+            is_said: settings.is_set("migrations"),
+            most_loss: settings.value("most_loss")?,
+        })
     }
 }

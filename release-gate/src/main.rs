@@ -69,7 +69,7 @@ impl Program for Args {
                 || Failure::usage("revision", format!("git knows no commit {name} here; is it fetched?"));
             migrations::commit(&git, name)?.ok_or_else(unknown)
         };
-        let range = migrations::read(&git, &settings.migrations, &named(from)?, &named(to)?)?;
+        let range = read(context, &settings, &named(from)?, &named(to)?)?;
         let line = |f: &migrations::File| {
             let why = f.why.iter().map(|why| format!("\n    {why}")).collect::<String>();
             format!("{:8}  {}{why}\n", f.class.word(), f.path)
@@ -86,9 +86,32 @@ impl Program for Args {
                 "there is no git repository with a commit around the working directory",
             )
         })?;
-        let text = format!("migrations are read from {} of {}", settings.migrations, &head[..12]);
+        let range = read(context, &settings, NOTHING, &head)?;
+        if let Some(problem) = range.problem {
+            return Err(context.settings.wrong("migrations", &problem));
+        }
+        let text = format!("{} of {} has {} migrations", settings.migrations, &head[..12], range.files.len());
         Ok(Answer::new(text, json!({ "migrations": settings.migrations, "head": head })))
     }
+}
+
+/// What lies between two commits. A folder that the team has named must be in one of them.
+fn read(context: &Context, settings: &Settings, from: &str, to: &str) -> Result<Range, Failure> {
+    let (git, folder) = (Git::new(context), &settings.migrations);
+    let range = migrations::read(&git, folder, from, to)?;
+    let is_there = || {
+        Ok::<_, Failure>(
+            !migrations::paths(&git, folder, from)?.is_empty()
+                || !migrations::paths(&git, folder, to)?.is_empty(),
+        )
+    };
+    if settings.is_said && range.files.is_empty() && range.problem.is_none() && !is_there()? {
+        let why = format!(
+            "neither build has a migration in {folder}: name the folder of the migrations, or leave the setting out"
+        );
+        return Ok(Range::unknown(why));
+    }
+    Ok(range)
 }
 
 /// The step of a release. In plan mode nothing was taken and rehearsed, so nothing can be certified yet.
@@ -122,9 +145,9 @@ fn ahead(run: &Run, settings: &Settings) -> Result<Option<Range>, Failure> {
     let Some(head) = migrations::commit(&git, "HEAD")? else { return Ok(None) };
     let runs: Previous = run.fact("previous")?.unwrap_or_default();
     if let Some(from) = known(&git, runs.commit.as_deref(), runs.version.as_deref())? {
-        return migrations::read(&git, &settings.migrations, &from, &head).map(Some);
+        return read(&run.context, settings, &from, &head).map(Some);
     }
-    let all = migrations::read(&git, &settings.migrations, NOTHING, &head)?;
+    let all = read(&run.context, settings, NOTHING, &head)?;
     let unknown = || Range::unknown(format!("the commit of what runs is not known here; {}", plan::FETCH));
     Ok(Some(if all.files.is_empty() { all } else { unknown() }))
 }
@@ -182,7 +205,7 @@ fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
         (None, _) => nameless("the previous build"),
         (_, None) => nameless("the build that is left"),
         (Some(from), Some(to)) => {
-            let range = migrations::read(&git, &settings.migrations, &from, &to)?;
+            let range = read(&run.context, settings, &from, &to)?;
             let Some(applied) = run.fact::<Applied>("applied")? else { return Ok(range) };
             let before = migrations::paths(&git, &settings.migrations, &from)?;
             let known = [before.clone(), migrations::paths(&git, &settings.migrations, &to)?].concat();

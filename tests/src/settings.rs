@@ -48,6 +48,10 @@ fn page(schema: &Value) -> String {
         What `release.toml` may hold; `PROGRAM settings --env NAME` shows what is set, and where. Each program reads `[PROGRAM]`, with\n\
         `[environment.NAME.PROGRAM]` laid over it, and over both the variable `RILIS_PROGRAM_KEY` (`RILIS_TAG_RC_BRANCH`); what is misspelt or does not\n\
         fit is an error. For editors: [release.schema.json](release.schema.json) (with a first line `#:schema docs/release.schema.json`).\n\
+        \n\
+        A time is a number with its unit in quotes: `\"90s\"`, `\"1h 30m\"` (`d`, `h`, `m`, `s`, `ms`, the greater first, each once). \"One, or a list\" is `\"a\"` or\n\
+        `[\"a\", \"b\"]`, in a variable too. A path is relative to the folder of `release.toml`; `~` is not a folder. A secret stands in a file of its own that nobody else can read\n\
+        (`chmod 600`), outside of the repository, or in the variable: never in `release.toml`. A value that is wrong is an error in every environment of the file.\n\n\
         This page is made of what the programs say of themselves (`make settings`).\n"
         .to_owned();
     let tables =
@@ -95,6 +99,9 @@ fn text(value: &Value) -> &str {
 
 fn about(one: &Value) -> String {
     let about = text(&one["description"]).replace('|', "\\|");
+    let form = text(&one["x-form"]);
+    let about =
+        if form.is_empty() || form.starts_with("an address") { about } else { format!("{about}: {form}") };
     match one["x-secret"].as_str() {
         Some(variable) if variable.contains([' ', ',']) => {
             format!("{about}; or {variable}, each also with `_FILE`")
@@ -135,6 +142,7 @@ fn otherwise(one: &Value) -> String {
     match (one.get("default"), one["x-otherwise"].as_str()) {
         (Some(value), _) => format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
         (None, Some(words)) => words.to_owned(),
+        (None, None) if one["x-required"] == true => "must be set".to_owned(),
         (None, None) => String::new(),
     }
 }

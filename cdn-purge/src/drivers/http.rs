@@ -57,6 +57,10 @@ impl Http {
     pub fn read(settings: &Settings, host: &str) -> Result<Self, Failure> {
         let expect: Vec<u16> = settings.list("expect")?;
         let endpoints: Vec<String> = settings.list("endpoint")?;
+        if settings.is_set("url") {
+            let why = "it is the API of a vendor; the http driver sends its purges to `endpoint`";
+            return Err(settings.wrong("url", why));
+        }
         let token = match settings.text("token_header")? {
             Some(header) => Some((header, settings.need_secret("token", "CDN_PURGE_TOKEN")?)),
             None => None,
@@ -269,8 +273,18 @@ impl Driver for Http {
     fn check(&self, client: &Client, _hosts: &[String]) -> Result<Checked, Failure> {
         let reply = asked(client, &Call::new("GET", &self.page), "the edge")?;
         let method = self.way(Kind::Url).map_or("PURGE", |way| way.method.as_str());
+        // Looking is no purge: only that somebody is there.
+        for endpoint in &self.endpoints {
+            let call = Call::new("GET", endpoint.as_str()).header("Host", &self.host);
+            asked(client, &call, &format!("the endpoint {endpoint}"))?;
+        }
+        let and = match self.endpoints.len() {
+            0 => String::new(),
+            1 => " and so does the endpoint".to_owned(),
+            n => format!(" and so do {n} endpoints"),
+        };
         let said = format!(
-            "{} answers with HTTP {}; whether it takes {method} is not known",
+            "{} answers with HTTP {}{and}; whether it takes {method} is not known",
             self.page, reply.status
         );
         Ok(Checked { said, zone: String::new(), covers: Covers::NoZone })

@@ -10,6 +10,7 @@ use crate::plan::Names;
 use crate::restore::demands::Demands;
 use crate::restore::disk;
 use crate::server::{Live, Row, Session, Sql, Value, get, sql};
+use crate::settings::Settings;
 
 /// What is in the way, by a stable word each.
 #[derive(Debug, Default)]
@@ -56,7 +57,16 @@ pub fn work(operation: &Operation, live: &Live) -> Problems {
     if !live.may_restore {
         problems.add("rights", lacking_rights(&operation.settings.user));
     }
+    if !live.has_app_role {
+        problems.add("app-role", no_app_role(operation.settings));
+    }
     problems
+}
+
+/// Found out after the swap, it would be a restore that failed.
+pub fn no_app_role(settings: &Settings) -> String {
+    let role = settings.app_role.as_deref().unwrap_or_default();
+    format!("the server has no role {role}: set app_role to the one as which the application works")
 }
 
 /// What a user who may not restore is told.

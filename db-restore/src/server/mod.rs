@@ -97,6 +97,8 @@ pub struct Live {
     pub superuser: bool,
     /// Whether we may create databases and rename this one.
     pub may_restore: bool,
+    /// Whether the role of the application is there, where one is set.
+    pub has_app_role: bool,
     /// Whether it only repeats what another server does.
     pub standby: bool,
     /// How much the database holds.
@@ -124,6 +126,7 @@ impl Live {
             log: 0,
             superuser: true,
             may_restore: true,
+            has_app_role: true,
             standby: false,
             bytes,
             open: true,
@@ -260,13 +263,15 @@ impl<'a> Server<'a> {
                     current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
                     d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
                                                                      or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
-                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, {}, pg_get_userbyid(d.datdba)
+                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, {}, pg_get_userbyid(d.datdba),
+                    $2 = '' or exists (select from pg_roles where rolname = $2)
              from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
             &[INSTANT_SQL.into(), LOG_SQL.into()],
         );
         let mut session = self.connect(&self.settings.maintenance)?;
         let before = Timestamp::now();
-        let own: &[&dyn Value] = &[&database];
+        let role = self.settings.app_role.clone().unwrap_or_default();
+        let own: &[&dyn Value] = &[&database, &role];
         let mut questions = vec![(sql, own)];
         questions.extend(more.iter().map(|sql| (sql.clone(), &[][..])));
         let mut answers = session.ask_each(&questions)?;
@@ -292,6 +297,7 @@ impl<'a> Server<'a> {
             superuser: get(row, 10)?,
             log: get::<i64>(row, 11)?.unsigned_abs(),
             owner: get(row, 12)?,
+            has_app_role: get(row, 13)?,
             closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
         };
         // Another session may have been first: it has learnt the same.
@@ -316,8 +322,11 @@ impl<'a> Server<'a> {
                 if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION]
                     .contains(code) =>
             {
-                let message =
-                    format!("{host} does not let {user} in: set password_file, or DATABASE_PASSWORD");
+                let remedy = match self.settings.password {
+                    Some(_) => "the password or the user is wrong (password_file or DATABASE_PASSWORD, user)",
+                    None => "set password_file, or DATABASE_PASSWORD",
+                };
+                let message = format!("{host} does not let {user} in: {remedy}");
                 Failure::config("login", message).cause(said(error))
             }
             Some(_) if said(error).contains("startup parameter") => self.pooler(&said(error)),

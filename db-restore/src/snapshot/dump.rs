@@ -78,6 +78,11 @@ pub fn dump(
     // What makes it impossible is found before a folder is made.
     let dump = tools::find(archive.settings, "pg_dump", live.major())?;
     let restore = tools::find(archive.settings, "pg_restore", dump.major)?;
+    if !folder.exists() {
+        // A disk that is not mounted, or a name that is misspelt, looks like this.
+        let made = format!("{} was not there and is made: is it where snapshots belong?", folder.display());
+        archive.context.voice.warn(&made);
+    }
     let temporary = folder::temporary(folder, &stamp.document, permit).map_err(unwritable)?;
     let tools = Tools { dump: &dump.path, restore: &restore.path };
     let made = fill(archive, permit, (live, other), &temporary, stamp, &tools).and_then(|manifest| {

@@ -149,8 +149,28 @@ pub fn read(git: &Git, folder: &str, from: &str, to: &str) -> Result<Range, Fail
     let mut judge = Judge::default();
     let files = pairs.into_iter().map(|(path, status)| file(git, &mut judge, to, path, status));
     let files: Vec<File> = files.collect::<Result<_, _>>()?;
+    if files.is_empty() && paths(git, folder, from)?.is_empty() && paths(git, folder, to)?.is_empty() {
+        if let Some(path) = elsewhere(git, to)? {
+            let message = format!(
+                "{folder} has no migration in either build, and {path} looks like one: set `migrations` in [release-gate] to the folder of the migrations"
+            );
+            return Ok(Range::unknown(message));
+        }
+    }
     let class = files.iter().map(|f| f.class).max().unwrap_or(Class::None);
     Ok(Range { class, from: Some(from.to_owned()), to: Some(to.to_owned()), files, problem: None })
+}
+
+/// A file that looks like a migration, anywhere in a commit: a folder that is set wrongly must not read as "none".
+fn elsewhere(git: &Git, commit: &str) -> Result<Option<String>, Failure> {
+    let listed = git.ask(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit], b"")?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let of_others = |path: &str| path.split('/').any(|part| ["node_modules", "vendor"].contains(&part));
+    let is_one = |path: &&str| {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_ascii_lowercase();
+        path.ends_with(".sql") && folder.contains("migration") && !of_others(path)
+    };
+    Ok(listed.split('\0').find(is_one).map(str::to_owned))
 }
 
 fn file(git: &Git, judge: &mut Judge, to: &str, path: &str, status: &str) -> Result<File, Failure> {

@@ -93,12 +93,18 @@ pub(crate) fn command<P: Program>() -> Command {
 /// The subcommand that every program has.
 pub(crate) const SETTINGS: &str = "settings";
 pub(crate) const SCHEMA: &str = "schema";
+pub(crate) const KEYS: &str = "keys";
 
 fn settings() -> Command {
     let schema = Arg::new(SCHEMA).long(SCHEMA).action(ArgAction::SetTrue);
     Command::new(SETTINGS)
         .about("Show each setting, its value and where it comes from; no secret is read")
-        .arg(schema.help("Print the JSON Schema of release.toml as this program knows it, for editors"))
+        .arg(Arg::new(KEYS).value_name("KEY").num_args(0..).help("Only the keys that begin so"))
+        .arg(
+            schema
+                .conflicts_with(KEYS)
+                .help("Print the JSON Schema of release.toml as this program knows it, for editors"),
+        )
 }
 
 fn indented(examples: &str) -> String {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use serde_json::{Value, json};
 
-use crate::cli::{Common, SCHEMA, SETTINGS, command};
+use crate::cli::{Common, KEYS, SCHEMA, SETTINGS, command};
 use crate::exit::Exit;
 use crate::input::{self, Input};
 use crate::interrupt::Interrupt;
@@ -112,8 +112,9 @@ fn settings<P: Program>(matches: &ArgMatches) -> Option<u8> {
         Ok(Answer::new(format!("{schema:#}"), schema))
     } else {
         let config = common.config.as_deref();
+        let words: Vec<String> = asked.get_many::<String>(KEYS).into_iter().flatten().cloned().collect();
         Settings::load(name::<P>(), P::SETTINGS, config, common.env.as_deref(), false)
-            .map(|settings| settings.shown())
+            .and_then(|settings| settings.shown(&words))
     };
     Some(match answer {
         Ok(answer) => show(&voice, answer, common.json),

@@ -198,7 +198,7 @@ fn a_wrong_value_is_marked_and_what_may_be_a_secret_is_not_shown() {
     );
     assert_eq!(
         said("cdn-purge", "[cdn-purge]\nexpect = [200,\n  4]\n"),
-        "cdn-purge: release.toml:3: [cdn-purge] expect: it must be a whole number from 100 to 599\n\
+        "cdn-purge: release.toml:3: [cdn-purge] expect: it must be a whole number from 100 to 599, without quotes\n\
          cdn-purge:   3 | 4\n\
          cdn-purge:     | ^\n"
     );

@@ -108,13 +108,48 @@ impl Check<'_> {
     }
 
     fn unknown(&self, table: &str, key: &str, node: &Node, known: &[&str]) -> Failure {
-        let advice = match closest(key, known.iter().copied(), 0.6) {
-            Some(best) => format!("did you mean `{best}`?"),
-            None => format!("it may have {}", known.join(", ")),
+        let advice = match (closest(key, known.iter().copied(), 0.8), self.elsewhere(table, key, node)) {
+            (Some(best), _) => format!("did you mean `{best}`?"),
+            (None, Some(place)) => format!("it belongs in {place}"),
+            (None, None) => format!("it may have {}", known.join(", ")),
         };
         let table = if table.is_empty() { String::new() } else { format!(" in [{table}]") };
         let key = crate::excerpt(&crate::plain_line(key), 60);
         self.failure("unknown-setting", node, &format!("unknown key `{key}`{table}; {advice}"), false)
+    }
+
+    /// Where a key would be right, if it is known in another table.
+    fn elsewhere(&self, table: &str, key: &str, node: &Node) -> Option<String> {
+        let environments = self.file.root.at("environment").and_then(Node::table);
+        let is_environment = |name: &str| {
+            environments.is_some_and(|all| all.contains_key(name))
+                || ["production", "staging"].contains(&name)
+        };
+        if node.table().is_some() && is_environment(key) {
+            return Some(match table {
+                "" => format!("[environment.{key}]"),
+                program => format!("[environment.{key}.{program}]"),
+            });
+        }
+        // A table beside those that people name: [notify.telegram].
+        let heads = self.settings.iter().filter_map(|one| one.key.split_once(".*.")).map(|(head, _)| head);
+        if let Some(head) = heads.filter(|_| node.table().is_some() && table == self.step).next() {
+            return Some(format!("[{table}.{head}.{key}]"));
+        }
+        let shared = |settings: &[Setting]| settings.iter().any(|one| one.key == key);
+        if shared(ENVIRONMENT) {
+            return Some("[environment.NAME]".to_owned());
+        }
+        if shared(PRODUCT) {
+            return Some("[product]".to_owned());
+        }
+        let deeper = self
+            .settings
+            .iter()
+            .find(|one| one.written().rsplit_once('.').is_some_and(|(_, last)| last == key))?;
+        let written = deeper.written();
+        let (head, _) = written.rsplit_once('.')?;
+        Some(format!("[{}.{}]", self.step, head.replace('*', "NAME")))
     }
 
     fn wrong(&self, node: &Node, message: &str, may_be_shown: bool) -> Failure {

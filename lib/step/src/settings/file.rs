@@ -75,14 +75,32 @@ impl File {
         let file = File { path: path.to_owned(), source, root: Node::of(Value::Table(BTreeMap::new())) };
         let root = match DeTable::parse(&file.source) {
             Ok(parsed) => table(&file.source, parsed.get_ref()),
-            Err(e) => {
-                let place = e.span().unwrap_or_default();
-                let message = format!("{at}:{}: {}", file.line(place.start), e.message());
-                // The line may hold anything, a secret too: only its place is shown.
-                return Err(Failure::config("settings", message));
-            }
+            Err(e) => return Err(file.broken(&e)),
         };
         Ok(File { root: Node::of(root), ..file })
+    }
+
+    /// What is no TOML, in words of ours. The line may hold anything, a secret too: its key is shown, and nothing else of it.
+    fn broken(&self, error: &toml::de::Error) -> Failure {
+        let (place, said) = (error.span().unwrap_or_default(), error.message());
+        let start = self.source[..place.start.min(self.source.len())].rfind('\n').map_or(0, |at| at + 1);
+        let text = self.source[start..].lines().next().unwrap_or_default();
+        let head = |end: char| {
+            text.split_once(end).map(|(head, _)| crate::plain_line(&crate::excerpt(head.trim(), 60)))
+        };
+        let quotes = "text stands in quotes; numbers, true and false, lists in [ ] and tables in { } do not";
+        let why = match (head('='), text.trim_start().starts_with('[')) {
+            _ if said.contains("duplicate key") => {
+                let name = self.source.get(place.clone()).unwrap_or_default();
+                format!("`{}` is there twice: keep one of them", crate::plain_line(&crate::excerpt(name, 60)))
+            }
+            (Some(key), false) if place.start > start + text.find('=').unwrap_or(0) => {
+                format!("what stands behind `{key} =` cannot be read: {quotes}")
+            }
+            (_, true) => "a table begins with its name in brackets, such as [environment.production], and nothing after it".into(),
+            _ => format!("this line cannot be read ({said}): a setting is  key = value, a comment begins with #"),
+        };
+        Failure::config("settings", format!("{}:{}: {why}", self.path.display(), self.line(place.start)))
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -98,7 +116,15 @@ impl File {
         };
         let width = |text: &str| text.chars().count();
         let key = written(&node.key);
+        let start = self.source[..node.key.start].rfind('\n').map_or(0, |at| at + 1);
+        let line = self.source[start..].lines().next().unwrap_or_default();
+        // The head of a table holds no value.
+        let is_head = line.trim_start().starts_with('[') && node.key.end <= start + line.len();
         let (shown, indent, marked) = match may_be_shown {
+            _ if is_head && line.len() <= 120 => {
+                let before = crate::plain_line(&line[..node.key.start - start]);
+                (crate::plain_line(line), width(&before), width(&key))
+            }
             _ if node.key == node.place && !may_be_shown => ("...".to_owned(), 0, 3),
             _ if node.key == node.place => (key.clone(), 0, width(&key)),
             true => {
@@ -120,6 +146,12 @@ pub(super) fn find_upwards() -> Result<Option<PathBuf>, Failure> {
     let found = here.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file());
     // Beside us it is called by its name alone: that is how a person would say it.
     Ok(found.map(|path| if path.parent() == Some(here.as_path()) { PathBuf::from(FILE) } else { path }))
+}
+
+/// One value as it is written in a file; `None` where it is none.
+pub(super) fn value(text: &str) -> Option<Value> {
+    let parsed = DeValue::parse(text).ok()?;
+    Some(node(text, &parsed, 0..0).value)
 }
 
 fn line_of(source: &str, offset: usize) -> usize {

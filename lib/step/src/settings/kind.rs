@@ -14,6 +14,9 @@ impl Kind {
         match (self, value) {
             (_, Value::Table(_)) => wrong("it must be a value, not a table"),
             (Kind::List(item), Value::List(items)) => items.iter().find_map(|one| item.trouble(&one.value)),
+            (Kind::List(item), Value::Text(text)) if text.contains([',', ' ']) => {
+                item.trouble(value).map(|why| format!("{why}; several are a list: [\"a\", \"b\"]"))
+            }
             (Kind::List(item), one) => item.trouble(one),
             (_, Value::List(_)) => wrong("it must be one value, not a list"),
             (Kind::Text, Value::Text(_)) | (Kind::Flag, Value::Flag(_)) => None,
@@ -36,13 +39,15 @@ impl Kind {
             }
             (Kind::Whole(least, most), value) => match value.whole() {
                 Some(n) if (*least..=*most).contains(&n) => None,
-                _ if *most == i64::MAX => Some(format!("it must be a whole number from {least} on")),
-                _ => Some(format!("it must be a whole number from {least} to {most}")),
+                _ if *most == i64::MAX => {
+                    Some(format!("it must be a whole number from {least} on, without quotes"))
+                }
+                _ => Some(format!("it must be a whole number from {least} to {most}, without quotes")),
             },
             (Kind::Positive, value) if value.number().is_some_and(|n| n > 0.0) => None,
-            (Kind::Positive, _) => wrong("it must be a number, and more than 0"),
+            (Kind::Positive, _) => wrong("it must be a number above 0, without quotes"),
             (Kind::Part, value) if value.number().is_some_and(|n| (0.0..=1.0).contains(&n)) => None,
-            (Kind::Part, _) => wrong("it must be a number from 0 to 1"),
+            (Kind::Part, _) => wrong("it must be a number from 0 to 1, without quotes"),
             (Kind::Flag, _) => wrong("it must be true or false, without quotes"),
             (Kind::Id, _) => wrong("it must be text in quotes, or a whole number"),
             (Kind::Path, _) => wrong("it must be the name of a file or folder in quotes"),
@@ -58,7 +63,7 @@ impl Kind {
             Kind::Flag => text.parse().map_or_else(|_| plain(), Value::Flag),
             Kind::Whole(..) => text.parse().map_or_else(|_| plain(), Value::Whole),
             Kind::Positive | Kind::Part => text.parse().map_or_else(|_| plain(), Value::Number),
-            Kind::List(item) => item.read(text),
+            Kind::List(item) => list(text).unwrap_or_else(|| item.read(text)),
             _ => plain(),
         }
     }
@@ -71,6 +76,11 @@ impl Kind {
             Kind::Text | Kind::Id | Kind::Form(_) | Kind::Path | Kind::Secret(_) => false,
         }
     }
+}
+
+/// A list in a variable, written as in the file: `["a", "b"]`.
+fn list(text: &str) -> Option<Value> {
+    text.trim_start().starts_with('[').then(|| super::file::value(text))?
 }
 
 fn listed(words: &[&str]) -> String {
@@ -178,12 +188,24 @@ mod tests {
             (Kind::Flag, text("true"), Some("it must be true or false, without quotes")),
             (Kind::Whole(1, 9), Value::Whole(9), None),
             (Kind::Whole(1, 9), Value::Number(9.0), None),
-            (Kind::Whole(1, 9), Value::Whole(10), Some("it must be a whole number from 1 to 9")),
-            (Kind::Whole(1, i64::MAX), Value::Whole(0), Some("it must be a whole number from 1 on")),
-            (Kind::Positive, Value::Number(f64::NAN), Some("it must be a number, and more than 0")),
-            (Kind::Positive, Value::Number(f64::INFINITY), Some("it must be a number, and more than 0")),
+            (
+                Kind::Whole(1, 9),
+                Value::Whole(10),
+                Some("it must be a whole number from 1 to 9, without quotes"),
+            ),
+            (
+                Kind::Whole(1, i64::MAX),
+                Value::Whole(0),
+                Some("it must be a whole number from 1 on, without quotes"),
+            ),
+            (Kind::Positive, Value::Number(f64::NAN), Some("it must be a number above 0, without quotes")),
+            (
+                Kind::Positive,
+                Value::Number(f64::INFINITY),
+                Some("it must be a number above 0, without quotes"),
+            ),
             (Kind::Positive, Value::Whole(2), None),
-            (Kind::Part, Value::Number(1.1), Some("it must be a number from 0 to 1")),
+            (Kind::Part, Value::Number(1.1), Some("it must be a number from 0 to 1, without quotes")),
             (Kind::Time, text("90s"), None),
             (
                 Kind::Time,

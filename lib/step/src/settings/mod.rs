@@ -63,6 +63,9 @@ impl Settings {
         settings.check_environment()?;
         let mut names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         names.try_for_each(|name| variables::check(&name, step, declared))?;
+        if !lenient {
+            settings.check_variables()?;
+        }
         Ok(settings)
     }
 
@@ -291,6 +294,49 @@ impl Settings {
         let node = self.file.as_ref()?.root.at(table)?.at(key)?;
         let place = format!("{}:{} [{table}]", self.place_of_file(), node.line);
         Some(Found { place, value: Cow::Borrowed(&node.value), node: Some(node) })
+    }
+
+    /// The declared settings, each with the keys below which it is set: those of one name that people chose stand together.
+    fn named(&self) -> Vec<(&'static Setting, String)> {
+        let (mut all, mut done) = (Vec::new(), "");
+        for setting in self.declared {
+            match (setting.key.split_once(".*."), setting.key.strip_suffix(".*")) {
+                (Some((head, _)), _) if head == done => {}
+                (Some((head, _)), _) => {
+                    done = head;
+                    let of_it = || {
+                        self.declared
+                            .iter()
+                            .filter(|one| one.key.split_once(".*.").is_some_and(|(own, _)| own == head))
+                    };
+                    for name in self.names(head) {
+                        all.extend(of_it().map(|one| (one, one.key.replacen('*', &name, 1))));
+                    }
+                }
+                (None, Some(head)) => {
+                    all.extend(self.names(head).iter().map(|name| (setting, format!("{head}.{name}"))))
+                }
+                (None, None) => all.push((setting, setting.key.to_owned())),
+            }
+        }
+        all
+    }
+
+    /// The names of the environments of the file.
+    fn environments(&self) -> Vec<&str> {
+        let all = self.file.as_ref().and_then(|file| file.root.at("environment")).and_then(Node::table);
+        all.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The variables of this program that are set must fit, as the file must.
+    fn check_variables(&self) -> Result<(), Failure> {
+        for (setting, key) in self.named() {
+            let key = if matches!(setting.kind, Kind::Secret(_)) { format!("{key}_file") } else { key };
+            if let Some(found) = self.own(&key).filter(|found| found.node.is_none()) {
+                self.fits(&key, setting, &found)?;
+            }
+        }
+        Ok(())
     }
 
     fn check_environment(&self) -> Result<(), Failure> {

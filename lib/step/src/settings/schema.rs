@@ -70,6 +70,16 @@ fn one(setting: &Setting) -> Value {
     if let Some(text) = setting.example {
         schema["examples"] = json!([value(&setting.kind, text)]);
     }
+    if setting.is_required {
+        schema["x-required"] = json!(true);
+    }
+    let form = match setting.kind {
+        Kind::Form(form) | Kind::List(&Kind::Form(form)) => Some(form),
+        _ => None,
+    };
+    if let Some(form) = form {
+        schema["x-form"] = json!(form.name);
+    }
     if let Some(words) = setting.otherwise {
         schema["x-otherwise"] = json!(words);
     }

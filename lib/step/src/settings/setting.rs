@@ -16,12 +16,14 @@ pub struct Setting {
     pub otherwise: Option<&'static str>,
     /// A value as an example, written as in an environment variable.
     pub example: Option<&'static str>,
+    /// Whether the program cannot work without it.
+    pub is_required: bool,
 }
 
 impl Setting {
     /// A setting without a default.
     pub const fn new(key: &'static str, kind: Kind, about: &'static str) -> Self {
-        Setting { key, kind, about, default: None, otherwise: None, example: None }
+        Setting { key, kind, about, default: None, otherwise: None, example: None, is_required: false }
     }
 
     /// With the value that it has where none is set.
@@ -34,6 +36,12 @@ impl Setting {
     #[must_use]
     pub const fn otherwise(self, words: &'static str) -> Self {
         Setting { otherwise: Some(words), ..self }
+    }
+
+    /// One without which the program cannot work.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Setting { is_required: true, ..self }
     }
 
     /// With an example.

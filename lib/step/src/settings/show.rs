@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::file::Value as Toml;
+use super::file::{FILE, Value as Toml};
 use super::setting::{ENVIRONMENT, Kind, PRODUCT, Setting};
 use super::{Found, Settings};
-use crate::{Answer, scrub};
+use crate::{Answer, Failure, scrub};
 
 /// One line of the answer.
 struct Line {
@@ -17,8 +17,8 @@ struct Line {
 }
 
 impl Settings {
-    /// What is set, and where.
-    pub(crate) fn shown(&self) -> Answer {
+    /// What is set, and where: all of it, or the keys that begin with one of these words.
+    pub(crate) fn shown(&self, words: &[String]) -> Result<Answer, Failure> {
         let mut lines: Vec<Line> =
             PRODUCT.iter().map(|one| self.shared_line("product".to_owned(), one)).collect();
         if let Some(environment) = &self.environment {
@@ -26,42 +26,23 @@ impl Settings {
             lines.extend(ENVIRONMENT.iter().map(|one| self.shared_line(table.clone(), one)));
         }
         lines.extend(self.named().iter().map(|(setting, key)| self.own_line(setting, key)));
-        let value = json!({ "file": self.place_of_file(), "settings": lines.iter().map(Line::json).collect::<Vec<_>>() });
-        Answer::new(text(&lines), value)
-    }
-
-    /// The declared settings with the keys below which they are set, in their order; those of one name that people chose stand together.
-    fn named(&self) -> Vec<(&'static Setting, String)> {
-        let head = |setting: &Setting| setting.key.split_once(".*.").map(|(head, _)| head);
-        let all = self.declared.iter().flat_map(|one| self.keys(one).into_iter().map(move |key| (one, key)));
-        let mut all: Vec<(&Setting, String)> = all.collect();
-        // Each name's settings are put where the first of its table is.
-        for at in 0..all.len() {
-            let Some(head) = head(all[at].0) else { continue };
-            let name = |key: &str| key[head.len() + 1..].split('.').next().unwrap_or_default().to_owned();
-            let (own, end) =
-                (name(&all[at].1), all[at..].iter().take_while(|(one, _)| one.key.starts_with(head)).count());
-            all[at..at + end].sort_by_key(|(_, key)| name(key) != own);
+        lines.retain(|line| words.is_empty() || words.iter().any(|word| line.key.starts_with(word.as_str())));
+        if lines.is_empty() {
+            let message = format!("{} has no setting that begins with {}", self.step, words.join(" or "));
+            return Err(Failure::usage("arguments", message));
         }
-        all
-    }
-
-    /// The keys below which a setting is set: itself, or one for each name that stands in place of a star.
-    fn keys(&self, setting: &Setting) -> Vec<String> {
-        let mut keys = vec![String::new()];
-        for part in setting.key.split('.') {
-            let longer = |key: &String, name: &str| {
-                if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
-            };
-            keys = match part {
-                "*" => keys
-                    .iter()
-                    .flat_map(|key| self.names(key).into_iter().map(move |name| format!("{key}.{name}")))
-                    .collect(),
-                name => keys.iter().map(|key| longer(key, name)).collect(),
-            };
-        }
-        keys
+        let file = self.file.as_ref().map(|file| file.path.display().to_string());
+        let head = match (&file, &self.environment, self.environments()) {
+            (None, ..) => format!(
+                "no {FILE} was found here or in a folder above: what is not set by variables is as usual\n\n"
+            ),
+            (Some(file), None, names) if !names.is_empty() => {
+                format!("{file}, without what its environments set: --env {}\n\n", names.join(" or --env "))
+            }
+            (Some(file), ..) => format!("{file}\n\n"),
+        };
+        let value = json!({ "file": file, "settings": lines.iter().map(Line::json).collect::<Vec<_>>() });
+        Ok(Answer::new(format!("{}{}", crate::plain(&head), text(&lines)), value))
     }
 
     fn shared_line(&self, table: String, setting: &Setting) -> Line {
@@ -83,11 +64,23 @@ impl Settings {
             return Line { table, key, value, from: found.place };
         }
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        // Where it depends on the kind there are several.
-        let names = variable.split([',', ' ']).filter(|name| name.contains('_'));
-        let from = names.flat_map(|name| [format!("{name}_FILE"), name.to_owned()]).find(|name| set(name));
-        let value = from.is_some().then(|| json!("(a secret)"));
-        Line { table, key, value, from: from.unwrap_or_else(|| format!("not set; nor is {variable}")) }
+        // Where there are several, it depends on the kind which of them counts.
+        let names: Vec<&str> = variable.split([',', ' ']).filter(|name| name.contains('_')).collect();
+        let but = if names.len() > 1 { ", if it is for what is set here" } else { "" };
+        let found =
+            names.iter().flat_map(|name| [format!("{name}_FILE"), (*name).to_owned()]).find(|name| set(name));
+        match found {
+            Some(name) => {
+                let file = std::env::var(&name).ok().filter(|_| name.ends_with("_FILE"));
+                Line {
+                    table,
+                    key,
+                    value: Some(json!(file.unwrap_or_else(|| "(a secret)".to_owned()))),
+                    from: format!("{name}{but}"),
+                }
+            }
+            None => Line { table, key, value: None, from: format!("not set; nor is {variable}") },
+        }
     }
 }
 
@@ -100,7 +93,10 @@ fn line(table: String, setting: &Setting, key: String, found: Option<Found<'_>>)
             Line { table, key, value: Some(shown(&setting.kind.read(text))), from: "default".to_owned() }
         }
         (None, Some(words)) => Line { table, key, value: None, from: format!("not set: {words}") },
-        (None, None) => Line { table, key, value: None, from: "not set".to_owned() },
+        (None, None) => {
+            let from = if setting.is_required { "not set: it must be" } else { "not set" };
+            Line { table, key, value: None, from: from.to_owned() }
+        }
     }
 }
 
