@@ -9,12 +9,12 @@ use step::{Failure, Outcome, Run};
 use crate::journal::{Journal, Note, Record};
 use crate::operation::Operation;
 use crate::plan;
-use crate::server::{Session, get, sql};
+use crate::server::{Session, get};
 use crate::settings::Settings;
 
 /// The tables of the usual tools (dbmate, Rails, golang-migrate; Supabase; sqlx; Flyway; knex; Prisma), as the catalog has them, with the
 /// columns that name a migration. Reading them runs nothing of the database's own: plain tables without their children (which may be
-/// foreign), and columns of the server's own types (numbers, texts) that are stored: an owner may give a type of theirs a cast with a function.
+/// foreign), columns of the server's own types (numbers, texts) that are stored, and they are copied out: no question about them is planned.
 const TABLES: &str = "select format('%I.%I', n.nspname, c.relname), format('%I', a.attname) \
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace \
     where c.relkind = 'r' and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v' \
@@ -24,7 +24,7 @@ const TABLES: &str = "select format('%I.%I', n.nspname, c.relname), format('%I',
     and n.nspname not in ('auth', 'storage', 'realtime', '_realtime', 'supabase_functions', 'pgbouncer') \
     order by 1, 2";
 /// More names are not kept; the newest count.
-const MOST: i32 = 2000;
+const MOST: usize = 2000;
 
 /// Writes the facts `applied`, and `restored` or `brought_back`.
 pub fn run(run: &mut Run, settings: &Settings, lenient: bool) -> Result<Outcome, Failure> {
@@ -81,11 +81,11 @@ fn applied(session: &mut Session) -> Result<Option<(String, BTreeSet<String>)>, 
     let mut names = BTreeSet::new();
     for row in &rows {
         let (table, column): (String, String) = (get(row, 0)?, get(row, 1)?);
-        let question = sql::fill(
-            "select {}::text from only {} where {} is not null order by 1 desc limit {}",
-            &[sql::given(&column), sql::given(&table), sql::given(&column), sql::number(MOST)],
-        );
-        names.extend(session.texts(question, &[])?);
+        let rows = session.copied(&table, &[&column])?;
+        let mut own: Vec<String> = rows.into_iter().filter_map(|mut row| row.pop().flatten()).collect();
+        own.sort_unstable_by(|a, b| b.cmp(a));
+        own.truncate(MOST);
+        names.extend(own);
         tables.insert(table);
     }
     if tables.is_empty() {

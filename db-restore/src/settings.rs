@@ -1,19 +1,21 @@
 //! The settings: `[db-restore]` of release.toml, overlaid by the environment's.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use address::BaseUrl;
 use jiff::tz::TimeZone;
 use step::{ADDRESS, Context, Failure, Form, Secret, Setting, SettingKind as Type};
 
+use crate::server::Login;
+
 /// The settings of `[db-restore]`.
 pub const SETTINGS: &[Setting] = &[
-    Setting::new("source", Type::Word(&["archive", "database", "supabase"]), "where snapshots come from: files of pg_dump, databases beside the live one, or Supabase's backups").default("archive").required(),
+    Setting::new("source", Type::Word(&["archive", "database", "supabase"]), "where snapshots come from: files of pg_dump, databases beside the live one, or Supabase's backups").default("archive"),
     Setting::new("host", Type::Text, "the server's name or address, or the folder of its socket").example("10.0.0.12").required(),
     Setting::new("port", Type::Whole(1, 65_535), "the server's own port, not a pooler's").default("5432"),
-    Setting::new("database", Type::Text, "the live database").example("shop"),
+    Setting::new("database", Type::Text, "the live database").example("shop").required(),
     Setting::new("user", Type::Text, "a superuser, or the owner with CREATEDB (and with CREATE on the database's tablespace, if it has one of its own)").default("postgres"),
     Setting::new("password", Type::Secret("DATABASE_PASSWORD"), "the password"),
     Setting::new("manifest_key", Type::Secret("DB_RESTORE_MANIFEST_KEY"), "signs the manifests (HMAC-SHA-256); with it, one that is not signed is no snapshot"),
@@ -105,6 +107,8 @@ pub struct Met {
     pub major: u32,
     /// Whether the user of the settings is a superuser.
     pub superuser: bool,
+    /// Whether any role may connect to the live database.
+    pub is_public: bool,
 }
 
 impl Met {
@@ -181,6 +185,8 @@ pub struct Settings {
     pub supabase: Option<Supabase>,
     /// Nothing that is set: what the first session has learnt.
     pub met: OnceLock<Met>,
+    /// Nothing that is set either: who reads users' tables, where we are a superuser.
+    pub reader: Mutex<Option<&'static Login>>,
 }
 
 impl Settings {
@@ -224,6 +230,7 @@ impl Settings {
             keep_databases: settings.value("keep_databases")?,
             supabase: (source == Kind::Supabase).then(|| supabase(settings)).transpose()?,
             met: OnceLock::new(),
+            reader: Mutex::new(None),
         })
     }
 

@@ -8,6 +8,7 @@ pub mod given;
 pub mod parts;
 pub mod plain;
 pub mod properties;
+pub mod readers;
 pub mod rights;
 pub mod role;
 pub mod script;

@@ -98,7 +98,9 @@ pub fn left(database: &str) -> sql::Sql {
 
 /// Drops such roles: we hold the lock. What they own in copies goes with those copies first.
 pub fn sweep(keeper: &mut Session, permit: &Permit, roles: Vec<String>) {
-    for role in roles {
+    // Not who reads for this command.
+    let reader = keeper.server().reader().map(|login| login.user.clone());
+    for role in roles.into_iter().filter(|role| Some(role) != reader.as_ref()) {
         // One that still owns something elsewhere cannot be dropped, and cannot log in after its time.
         let _ = drop_role(keeper, permit, &role, "".into());
     }

@@ -2,9 +2,9 @@
 
 use step::Failure;
 
-use super::rows::{Differences, Side, merge};
-use super::{By, Lost};
-use crate::server::{Row, Sql, get, sql};
+use super::rows::{Differences, merge};
+use super::{By, Lost, Sides};
+use crate::server::{Row, Server, Sql, get, sql};
 
 /// What they are called in a report.
 pub const NAME: &str = "large objects";
@@ -27,10 +27,14 @@ pub struct Large {
     pub activity: i64,
 }
 
-/// From the answer to [`LOOK`].
-pub fn of(rows: &[Row]) -> Result<Large, Failure> {
+/// From the answer to [`LOOK`], whoever of us has asked.
+pub fn of(rows: &[Row], server: Server) -> Result<Large, Failure> {
     let row = rows.first().ok_or_else(|| Failure::bug("no row about large objects"))?;
-    Ok(Large { count: get::<i64>(row, 0)?.unsigned_abs(), readable: get(row, 1)?, activity: get(row, 2)? })
+    Ok(Large {
+        count: get::<i64>(row, 0)?.unsigned_abs(),
+        readable: get::<bool>(row, 1)? || server.is_superuser(),
+        activity: get(row, 2)?,
+    })
 }
 
 /// The question for how many were written since a transaction, by the 32 bits of it that rows carry, for whom may read them.
@@ -42,13 +46,15 @@ pub fn written_since(xid: i64) -> Sql {
     )
 }
 
-/// What they lose; nothing where neither side has any.
-pub fn lost(old: &mut Side, new: &mut Side) -> Result<Option<Lost>, Failure> {
-    let (there, here) = (old.large, new.large);
+/// What they lose, by sessions of our own; nothing where neither side has any.
+pub fn lost(sides: Sides, (there, here): (Large, Large)) -> Result<Option<Lost>, Failure> {
     if there.count + here.count == 0 || !there.readable || !here.readable {
         return Ok(None);
     }
-    let found = merge(true, old.session.rows(PRINTS, &[])?, new.session.rows(PRINTS, &[])?)?;
+    let (mut old, mut new) = (sides.server.connect(sides.old)?, sides.server.connect(sides.new)?);
+    old.ask_and_still(&[], &[])?;
+    new.ask_and_still(&[], &[])?;
+    let found = merge(true, old.rows(PRINTS, &[])?, new.rows(PRINTS, &[])?)?;
     let Differences { only_in_old, only_in_new, changed } = found;
     Ok(Some(Lost {
         table: NAME.to_owned(),

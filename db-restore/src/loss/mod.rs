@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use step::Failure;
 
 use crate::restore::seal;
-use crate::server::{self, Row, Server, Session, Sql, get, sql};
+use crate::server::{self, Row, Server, Sql, get, sql};
 use crate::snapshot::origin::Origin;
 use large::{LOOK, Large};
 use rows::{Bucket, Comparison, Differences, Side, comparison, count};
@@ -75,7 +75,7 @@ pub fn report<T: Send>(
         ..Report::default()
     };
     losses.into_iter().for_each(|lost| report.put(lost));
-    large::lost(&mut pair.old, &mut pair.new)?.into_iter().for_each(|lost| report.put(lost));
+    large::lost(sides, (large, pair.new.large))?.into_iter().for_each(|lost| report.put(lost));
     Ok((report, done, seal))
 }
 
@@ -91,7 +91,7 @@ pub fn finish(sides: Sides, (from, written): (u64, Option<i64>), report: &mut Re
     let origin = report.origin.clone();
     let quiet = sides.server.connect(sides.old)?.ask_these(&[LOOK.into(), SHAPES.into()])?;
     let [large, shapes] = quiet.as_slice() else { return Err(Failure::bug("two answers")) };
-    let large = large::of(large)?;
+    let large = large::of(large, sides.server)?;
     if shapes_of(shapes)? == report.old && large == report.large {
         return Ok(());
     }
@@ -101,7 +101,7 @@ pub fn finish(sides: Sides, (from, written): (u64, Option<i64>), report: &mut Re
     let moved = names.into_iter().filter(|t| now.get(*t) != report.old.get(*t));
     let moved: Vec<String> = moved.cloned().collect();
     if large != report.large {
-        large::lost(&mut pair.old, &mut pair.new)?.into_iter().for_each(|lost| report.put(lost));
+        large::lost(sides, (large, pair.new.large))?.into_iter().for_each(|lost| report.put(lost));
         report.large = large;
     }
     if moved.is_empty() {
@@ -139,6 +139,7 @@ struct Before {
 
 /// Both sides, each seen as it is at one instant.
 struct Pair<'a> {
+    sides: Sides<'a>,
     old: Side<'a>,
     new: Side<'a>,
     before: Before,
@@ -163,11 +164,11 @@ impl<'a> Pair<'a> {
             sides.server.detail(&format!("every row is compared: {doubt}"));
         }
         let origin = sides.origin.filter(|_| doubt.is_none());
-        Ok(Pair { old, new, before, other, seal, origin })
+        Ok(Pair { sides, old, new, before, other, seal, origin })
     }
 
     fn old_side(sides: Sides<'a>) -> Result<(Side<'a>, Before, Option<&'static str>), Failure> {
-        let mut session = sides.server.connect(sides.old)?;
+        let mut session = sides.server.readers()?.connect(sides.old)?;
         let here: [&dyn server::Value; 1] = [&sides.old];
         let first = [WRITTEN_HERE, SHAPES, LOOK, OTHERS, UNREADABLE].map(Sql::from);
         let first: Vec<(Sql, &[&dyn server::Value])> = first
@@ -187,13 +188,13 @@ impl<'a> Pair<'a> {
         let before = Before {
             shapes: shapes_of(shapes)?,
             written: written.first().map(|row| get::<Option<i64>>(row, 0)).transpose()?.flatten(),
-            large: large::of(large)?,
+            large: large::of(large, sides.server)?,
             derived,
             unread,
         };
         let answer = |n: usize| then.get(n).map_or(&[][..], Vec::as_slice);
         let doubt = sides.origin.map(|origin| origin.doubt(answer(2))).transpose()?.flatten();
-        Ok((Side { session, only: "true".into(), large: large::of(answer(1))? }, before, doubt))
+        Ok((Side { session, only: "true".into(), large: large::of(answer(1), sides.server)? }, before, doubt))
     }
 
     fn new_side(
@@ -201,7 +202,7 @@ impl<'a> Pair<'a> {
         only: Sql,
         sealed: bool,
     ) -> Result<(Side<'a>, Shapes, Option<seal::Names>), Failure> {
-        let mut session = sides.server.connect(sides.new)?;
+        let mut session = sides.server.readers()?.connect(sides.new)?;
         let names = if sealed { &seal::NAMES[..] } else { &[] };
         let then = [&[PREPARE, SHAPES, LOOK][..], names].concat();
         let then: Vec<(Sql, &[&dyn server::Value])> =
@@ -211,7 +212,7 @@ impl<'a> Pair<'a> {
             return Err(Failure::bug("three answers"));
         };
         let names = sealed.then(|| seal::Names::of_answers(names)).transpose()?;
-        Ok((Side { session, only, large: large::of(large)? }, shapes_of(shapes)?, names))
+        Ok((Side { session, only, large: large::of(large, sides.server)? }, shapes_of(shapes)?, names))
     }
 
     /// Asks both sides at the same time.
@@ -255,7 +256,12 @@ impl<'a> Pair<'a> {
             |old| origin.map_or(Ok(Vec::new()), |origin| origin.counts(&covered, old)),
             |new| rows::counts(&covered, &more, new),
         )?;
-        let seal = names.map(|names| names.seal(&answers)).transpose()?;
+        let large = if names.is_some() && self.new.large.count > 0 {
+            seal::large(&mut self.sides.server.connect(self.sides.new)?)?
+        } else {
+            String::new()
+        };
+        let seal = names.map(|names| names.seal(&answers, &large)).transpose()?;
         let Some(origin) = origin else { return Ok((BTreeMap::new(), seal)) };
         let all = covered.into_iter().zip(olds.into_iter().zip(news));
         let all = all.map(|(c, ((old, newer), new))| (c, Counts { old, newer, new }));
@@ -336,7 +342,8 @@ fn prints<'c>(
 }
 
 /// Rows, and large objects, that were written since a transaction, by table: what an undo would lose.
-pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String, u64>, Failure> {
+pub fn written_since(server: Server, database: &str, xid: u64) -> Result<BTreeMap<String, u64>, Failure> {
+    let session = &mut server.readers()?.connect(database)?;
     // Transaction numbers are compared in the 32 bits in which rows carry them.
     let xid = i64::try_from(xid & 0xffff_ffff).unwrap_or_default();
     let answers = session.ask_these(&[SHAPES.into(), LOOK.into()])?;
@@ -348,12 +355,16 @@ pub fn written_since(session: &mut Session, xid: u64) -> Result<BTreeMap<String,
             &[sql::given(table), sql::number(xid)],
         )
     };
-    let mut questions: Vec<(String, Sql)> = tables.map(|table| (table.clone(), one(&table))).collect();
-    if large::of(large)?.readable {
-        questions.push((large::NAME.to_owned(), large::written_since(xid)));
-    }
+    let questions: Vec<(String, Sql)> = tables.map(|table| (table.clone(), one(&table))).collect();
     let (names, questions): (Vec<String>, Vec<Sql>) = questions.into_iter().unzip();
     let count = |rows: Vec<Row>| rows.first().map_or(Ok(0), |row| get::<i64>(row, 0)).map(i64::unsigned_abs);
     let counts: Vec<u64> = session.ask_these(&questions)?.into_iter().map(count).collect::<Result<_, _>>()?;
-    Ok(names.into_iter().zip(counts).filter(|(_, rows)| *rows > 0).collect())
+    let mut all: BTreeMap<String, u64> =
+        names.into_iter().zip(counts).filter(|(_, rows)| *rows > 0).collect();
+    let large = large::of(large, server)?;
+    if large.readable && large.count > 0 {
+        let rows = server.connect(database)?.one::<i64>(large::written_since(xid), &[])?.unwrap_or_default();
+        all.extend((rows > 0).then(|| (large::NAME.to_owned(), rows.unsigned_abs())));
+    }
+    Ok(all)
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::RestoreArgs;
+use crate::copy::readers::Readers;
 use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::verify;
@@ -220,7 +221,7 @@ impl Step<'_> {
         Ok(Journal {
             run: self.run.document.id().to_owned(),
             target: chosen.taken_at.as_second(),
-            tables: session.counts(&self.project.settings().schemas)?,
+            tables: self.counts(&mut session)?,
             asked_at: session.now()?,
             kept_in: kept.id.clone(),
             started,
@@ -330,11 +331,21 @@ impl Step<'_> {
                 if timeline == journal.timeline {
                     return Ok(Seen::SameTimeline);
                 }
-                let tables = session.counts(&self.project.settings().schemas)?;
+                let tables = self.counts(&mut session)?;
                 let empty = tables.values().sum::<u64>() == 0 && journal.tables.values().sum::<u64>() > 1;
                 Ok(if empty { Seen::Empty } else { Seen::Back(tables) })
             });
         looked.unwrap_or_else(|failure| Seen::Silent(failure.message.clone()))
+    }
+
+    /// How many rows each table has.
+    fn counts(&self, session: &mut Session) -> Result<crate::server::Counts, Failure> {
+        let (schemas, operation) = (&self.project.settings().schemas, &self.operation);
+        let permit = operation.context.permit().ok_or_else(|| Failure::bug("rows are counted in a plan"))?;
+        let readers = Readers::here((operation.server, operation.settings), &permit, session)?;
+        let counts = readers.server()?.connect(&operation.settings.database)?.counts(schemas)?;
+        readers.end(session)?;
+        Ok(counts)
     }
 
     fn unproven(&self, journal: &Journal, status: &str, seen: &Seen) -> Failure {

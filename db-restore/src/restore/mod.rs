@@ -18,6 +18,7 @@ use step::{Acted, Failure, Outcome, Permit, Procedure, Run, shell};
 
 use crate::args::RestoreArgs;
 use crate::copy::given::Given;
+use crate::copy::readers::Readers;
 use crate::copy::side;
 use crate::journal::{By, Journal, Keeper, Note, Record};
 use crate::loss::{self, Report, Sides};
@@ -125,6 +126,8 @@ impl Restore<'_> {
         let act = act(self.run, &self.operation, self.wish, &chosen, &age)?;
         self.operation.confirmable(&act, self.wish.sure.confirm.as_deref())?;
         side::sweep(&mut keeper, &permit, &self.names.live)?;
+        let who = (self.operation.server, self.operation.settings);
+        let readers = Readers::make(who, &permit, &mut keeper)?;
         let mut clock = Clock::default();
         let brought = way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
         let Brought { copy, report, seen, proof } = brought;
@@ -139,7 +142,8 @@ impl Restore<'_> {
         let (record, written, refused, keeper) =
             self.swap(&permit, keeper, &chosen, &copy, (&report, &given), &mut clock)?;
         refused.iter().for_each(|what| self.operation.context.voice.warn(what));
-        let loss = clock.time("finish", || self.finish(&permit, keeper, record, written, &mut report))?;
+        let loss =
+            clock.time("finish", || self.finish(&permit, (keeper, readers), record, written, &mut report))?;
         self.application(&loss)?;
         let ended = self.ended(&loss, true);
         let outcome = ended.outcome.output("lost", report.to_value()).output("ms", clock.into_value());
@@ -273,7 +277,7 @@ impl Restore<'_> {
     fn finish(
         &self,
         permit: &Permit,
-        keeper: Option<Keeper>,
+        (mut keeper, readers): (Option<Keeper>, Readers),
         mut record: Record,
         written: Option<i64>,
         report: &mut Report,
@@ -284,10 +288,13 @@ impl Restore<'_> {
             new: &self.names.live,
             origin: None,
         };
-        let counted = loss::finish(sides, (record.from_xid, written), report).and_then(|()| {
-            record.rows = Some(report.rows());
-            self.remember(permit, keeper, &record)
-        });
+        let admitted =
+            keeper.as_mut().map_or(Ok(()), |keeper| readers.admit(permit, &self.names.live, keeper));
+        let counted =
+            admitted.and_then(|()| loss::finish(sides, (record.from_xid, written), report)).and_then(|()| {
+                record.rows = Some(report.rows());
+                self.remember(permit, keeper, readers, &record)
+            });
         if let Err(failure) = counted {
             report.is_unfinished();
             let message =
@@ -298,12 +305,19 @@ impl Restore<'_> {
     }
 
     /// Written by the session that has swapped, if it is still there.
-    fn remember(&self, permit: &Permit, keeper: Option<Keeper>, record: &Record) -> Result<(), Failure> {
+    fn remember(
+        &self,
+        permit: &Permit,
+        keeper: Option<Keeper>,
+        readers: Readers,
+        record: &Record,
+    ) -> Result<(), Failure> {
         let live = &self.names.live;
         let operation = &self.operation;
         let again = || Keeper::looking(operation.server.connect(&operation.settings.maintenance)?, live);
         let mut keeper = keeper.map_or_else(again, Ok)?;
-        side::mark(&mut keeper, permit, live, &Note::Live(record.clone()))
+        side::mark(&mut keeper, permit, live, &Note::Live(record.clone()))?;
+        readers.end(&mut keeper)
     }
 
     /// Asked as the application asks, by the public name.

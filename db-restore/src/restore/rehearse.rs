@@ -4,6 +4,7 @@
 use facts::Rehearsal;
 use step::{Failure, Outcome, Permit, Run};
 
+use crate::copy::readers::Readers;
 use crate::copy::side;
 use crate::journal::{Beside, Keeper, Note};
 use crate::operation::Operation;
@@ -77,8 +78,13 @@ fn rehearse(
         None => plan::newest(&snapshots, &Moment::Now, live.now)?,
     };
     let way = Staging { operation, source: &*source, live: &live, names: &names, run: run.document.id() };
-    let held = match run.permit() {
-        Some(permit) => way.still(&mut keeper, &permit, chosen)?,
+    let permit = run.permit();
+    let readers = match &permit {
+        Some(permit) => Some(Readers::make((operation.server, settings), permit, &mut keeper)?),
+        None => None,
+    };
+    let held = match &permit {
+        Some(permit) => way.still(&mut keeper, permit, chosen)?,
         None => stage::staged(&keeper.journal, &chosen.id),
     };
     if let Some((copy, staged)) = held {
@@ -90,10 +96,11 @@ fn rehearse(
     }
     way.preflight(&mut keeper, renaming, chosen, false)?;
     let clock = std::time::Instant::now();
-    let outcome = match run.permit() {
-        Some(permit) => stage(&way, &permit, &mut keeper, chosen)?,
+    let outcome = match &permit {
+        Some(permit) => stage(&way, permit, &mut keeper, chosen)?,
         None => Outcome::planned(format!("would restore {} into {} and verify it", chosen.id, names.side)),
     };
+    readers.map_or(Ok(()), |readers| readers.end(&mut keeper))?;
     Ok((chosen.fact(), u64::try_from(clock.elapsed().as_millis()).ok(), outcome))
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use step::{Failure, Permit};
 
 use crate::server::sql::{self, Sql};
-use crate::server::{Row, Session, get};
+use crate::server::{Row, Server, Session, get};
 
 /// Everything that has rows: tables and materialized views of users and extensions, and the database's own catalogs. The statistics of the
 /// planner are left out: they move by themselves.
@@ -59,30 +59,49 @@ impl Names {
         self.relations.iter().map(rows).chain(self.sequences.iter().map(value)).collect()
     }
 
-    /// The seal: SHA-256 in hexadecimal.
-    pub fn seal(&self, answers: &[Vec<Row>]) -> Result<String, Failure> {
+    /// The seal: SHA-256 in hexadecimal. Large objects are read by who may: `large` is their number.
+    pub fn seal(&self, answers: &[Vec<Row>], large: &str) -> Result<String, Failure> {
         let mut hash = Sha256::new();
         for (name, answer) in self.relations.iter().chain(&self.sequences).zip(answers) {
             let said: String = answer.first().map(|row: &Row| get(row, 0)).transpose()?.unwrap_or_default();
             hash.update(format!("{name} {said}\n"));
         }
+        hash.update(format!("large objects {large}\n"));
         Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
     }
 }
 
-/// The seal of a session's database.
-pub fn of(session: &mut Session) -> Result<String, Failure> {
-    of_after(session, Vec::new())
+/// The seal of a database, for whom may read its tables, and for ourselves.
+pub fn of(readers: Server, own: Server, database: &str) -> Result<String, Failure> {
+    let mut reader = readers.connect(database)?;
+    by(&mut reader, || own.connect(database))
 }
 
-/// The same once some statements were done, which are sent with its first questions.
-pub fn of_after(session: &mut Session, mut first: Vec<Sql>) -> Result<String, Failure> {
-    let before = first.len();
-    first.extend(NAMES.map(Sql::from));
-    let names = Names::of_answers(session.ask_these(&first)?.get(before..).unwrap_or_default())?;
-    let answers = session.ask_these(&names.questions())?;
-    names.seal(&answers)
+/// The same by a session that may read users' tables; large objects may need another one, if there are any.
+pub fn by<'a>(
+    reader: &mut Session,
+    own: impl FnOnce() -> Result<Session<'a>, Failure>,
+) -> Result<String, Failure> {
+    let first = [NAMES[0], NAMES[1], LARGE].map(Sql::from);
+    let answers = reader.ask_these(&first)?;
+    let names = Names::of_answers(&answers)?;
+    let there = answers.get(2).and_then(|rows| rows.first()).map_or(Ok(false), |row| get(row, 0))?;
+    let rows = reader.ask_these(&names.questions())?;
+    let large = if there { large(&mut own()?)? } else { String::new() };
+    names.seal(&rows, &large)
 }
+
+/// The number of the large objects of a session's database, which moves like that of a table's rows; empty for whom may not read them.
+pub fn large(own: &mut Session) -> Result<String, Failure> {
+    if own.one::<bool>("select has_table_privilege('pg_largeobject', 'select')", &[])? != Some(true) {
+        return Ok(String::new());
+    }
+    let rows = "select count(*)::text || ' ' || coalesce(sum(hash_record_extended(row(t.xmin), 0)), 0)::text from pg_largeobject t";
+    Ok(own.one(rows, &[])?.unwrap_or_default())
+}
+
+/// Whether there are any.
+const LARGE: &str = "select exists (select from pg_largeobject_metadata)";
 
 /// How many sessions a database has ever had, if none is left in it.
 const VISITORS: &str = "

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use step::{Failure, Permit};
 
-use crate::copy::side;
+use crate::copy::{readers, side};
 use crate::journal::{Journal, Keeper, Note, Staged};
 use crate::loss::{self, Report, Sides};
 use crate::operation::{Answers, Operation};
@@ -14,7 +14,7 @@ use crate::plan::{Names, Snapshot};
 use crate::restore::besides::Seen;
 use crate::restore::verify::{self, Outline, Proof};
 use crate::restore::{preflight, seal};
-use crate::server::{Counts, Live, Session};
+use crate::server::{Counts, Live, Session, Sql};
 use crate::snapshot::origin::Origin;
 use crate::sources::{Bringing, SideDatabase, Source};
 
@@ -158,6 +158,7 @@ impl Staging<'_> {
     ) -> Result<Option<(SideDatabase, Staged)>, Failure> {
         let Some((copy, staged)) = staged(&keeper.journal, &chosen.id) else { return Ok(None) };
         side::open(keeper, permit, &copy.name, self.run)?;
+        readers::let_in(self.operation.server, permit, &copy.name, keeper)?;
         let looked = self.sealed(&copy);
         side::close(keeper, permit, &copy.name)?;
         match looked {
@@ -191,7 +192,8 @@ impl Staging<'_> {
     /// An open copy must hold what it held when it was verified or made.
     fn sealed(&self, copy: &SideDatabase) -> Result<(), Failure> {
         let Some(expected) = self.expected(copy)? else { return Ok(()) };
-        let found = seal::of(&mut self.operation.server.connect(&copy.name)?)?;
+        let server = self.operation.server;
+        let found = seal::of(server.readers()?, server, &copy.name)?;
         if found == expected { Ok(()) } else { Err(unsealed(&copy.name)) }
     }
 
@@ -265,6 +267,7 @@ impl Staging<'_> {
     ) -> Result<Brought, Failure> {
         let origin = self.origin(keeper, chosen)?;
         side::open(keeper, permit, &copy.name, self.run)?;
+        readers::let_in(self.operation.server, permit, &copy.name, keeper)?;
         let voice = &self.operation.context.voice;
         if swaps {
             voice.progress(&format!("comparing {} with {}", copy.name, self.names.live));
@@ -338,14 +341,16 @@ impl Staging<'_> {
     ) -> Result<Brought, Failure> {
         let began = Instant::now();
         let outline = Outline::ask(&mut session)?;
+        let mut reader = self.operation.server.readers()?.connect(&copy.name)?;
         let (report, counts, amcheck) =
-            self.counted(keeper, permit, chosen, (&copy, &mut session), &outline, swaps)?;
+            self.counted(keeper, permit, chosen, (&copy, &mut session, &mut reader), &outline, swaps)?;
         let what = (copy.name.as_str(), copy.manifest.as_ref());
         let counts = (&counts.0, &counts.1);
         let (proof, analyze) = verify::verify(&self.operation, &mut session, what, counts, outline, amcheck)?;
-        session.tell(&analyze);
-        let seal = Some(seal::of_after(&mut session, vec![analyze])?);
+        self.analyze(&mut session, &analyze)?;
         drop(session);
+        let seal = Some(seal::by(&mut reader, || self.operation.server.connect(&copy.name))?);
+        drop(reader);
         clock.note("verify", began.elapsed());
         let staged = Staged {
             run: self.run.to_owned(),
@@ -362,19 +367,34 @@ impl Staging<'_> {
         Ok(Brought { copy, report, seen, proof })
     }
 
+    /// Makes statistics. What indexes hold runs as their owner, in a transaction that only reads: what cannot be done so is left out, and said.
+    fn analyze(&self, session: &mut Session, analyze: &Sql) -> Result<(), Failure> {
+        session.tell(analyze);
+        match session.ask(analyze, &[]) {
+            Err(failure) if ["query", "rights"].contains(&failure.reason.as_str()) => {
+                let why = failure.causes.join(" ");
+                self.operation.context.voice.warn(&format!(
+                    "no statistics were made, so the first queries are slow (analyze): {why}"
+                ));
+                Ok(())
+            }
+            made => made.map(|_| ()),
+        }
+    }
+
     /// How many rows there are, and what amcheck says; with `swaps` also what would be lost, at the same time.
     fn counted(
         &self,
         keeper: &mut Keeper,
         permit: &Permit,
         chosen: &Snapshot,
-        (copy, session): (&SideDatabase, &mut Session),
+        (copy, session, reader): (&SideDatabase, &mut Session, &mut Session),
         outline: &Outline,
         swaps: bool,
     ) -> Result<Counted, Failure> {
         let what = (copy.name.as_str(), outline);
         if !swaps {
-            let counts = session.both_counts(&outline.tables, &outline.extension_tables)?;
+            let counts = reader.both_counts(&outline.tables, &outline.extension_tables)?;
             return Ok((None, counts, verify::amcheck(&self.operation, permit, what, session)?));
         }
         let origin = self.origin(keeper, chosen)?;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::ConfirmArgs;
+use crate::copy::readers::Readers;
 use crate::journal::{Journal, Keeper, Note, Record};
 use crate::loss;
 use crate::operation::{Answers, Confirmation, Operation};
@@ -82,19 +83,17 @@ impl Undo<'_> {
         preflight::renaming(&self.operation, renaming, names, &mut problems)?;
         problems.verdict()?;
         let old = kept(&keeper.journal, &record)?;
-        let written = loss::written_since(&mut self.operation.server.connect(database)?, record.from_xid)?;
+        let Some(permit) = self.run.permit() else { return Ok((self.planned(&record)?, None)) };
+        let readers = Readers::make((self.operation.server, self.operation.settings), &permit, &mut keeper)?;
+        let written = loss::written_since(self.operation.server, database, record.from_xid)?;
         let rows: u64 = written.values().sum();
-        let Some(permit) = self.run.permit() else {
-            let message =
-                format!("would swap {} back; {rows} rows were written since the restore", record.kept_in);
-            return Ok((Outcome::planned(message), None));
-        };
         self.tell(&written, &record, &undone);
-        let aside = self.written_aside(&mut keeper, &permit, &record)?;
+        let aside = self.written_aside(&mut keeper, &permit, &readers, &record)?;
         self.operation.confirm(&self.confirmation(&record.kept_in)?, sure.confirm.as_deref())?;
         let (run, taken_at) = (self.run.document.id().to_owned(), record.frozen_at);
         let mut back = Record { run, taken_at, kept_in: undone, rows: Some(rows), ..record };
         let mut clock = Clock::default();
+        readers.end(&mut keeper)?;
         let outage = clock.time("swap", || self.swap(&permit, keeper, names, old, &mut back))?;
         clock.note("outage", outage);
         verify::probe(&self.operation, database, self.operation.settings.app_role.as_deref())
@@ -104,13 +103,34 @@ impl Undo<'_> {
         Ok((outcome.output("written_to_what_was_put_aside", aside), loss))
     }
 
+    /// A plan makes no role to read with: where we are a superuser, nothing is counted.
+    fn planned(&self, record: &Record) -> Result<Outcome, Failure> {
+        let (server, kept) = (self.operation.server, &record.kept_in);
+        if !server.has_readers() {
+            let message = format!(
+                "would swap {kept} back; the rows that were written since the restore are counted when it is done"
+            );
+            return Ok(Outcome::planned(message));
+        }
+        let rows: u64 =
+            loss::written_since(server, &self.operation.settings.database, record.from_xid)?.values().sum();
+        Ok(Outcome::planned(format!("would swap {kept} back; {rows} rows were written since the restore")))
+    }
+
     /// What was put aside is open to be read, and somebody may have written to it all the same: then it is not what it was.
-    fn written_aside(&self, keeper: &mut Session, permit: &Permit, record: &Record) -> Result<u64, Failure> {
+    fn written_aside(
+        &self,
+        keeper: &mut Session,
+        permit: &Permit,
+        readers: &Readers,
+        record: &Record,
+    ) -> Result<u64, Failure> {
         // A swap that was killed has left it closed; whatever has, it will be open when it is live.
         let open = sql::fill("alter database {} allow_connections true", &[name(&record.kept_in)]);
         keeper.change(permit, open)?;
-        let mut kept = self.operation.server.connect(&record.kept_in)?;
-        let rows: u64 = loss::written_since(&mut kept, record.from_xid)?.values().sum();
+        readers.admit(permit, &record.kept_in, keeper)?;
+        let rows: u64 =
+            loss::written_since(self.operation.server, &record.kept_in, record.from_xid)?.values().sum();
         if rows > 0 {
             let kept = &record.kept_in;
             self.operation.context.voice.warn(&format!("{rows} rows were written to {kept} since the restore: they come back with it (rows deleted there cannot be seen)"));

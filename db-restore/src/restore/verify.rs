@@ -255,9 +255,17 @@ fn ask(
     }
     for probe in &operation.settings.probes {
         let query = sql::of_the_settings(probe);
-        match session.texts(sql::fill("select (select ({}))::text", &[query]), &[]) {
-            Ok(rows) if rows == ["true"] => {}
-            Ok(rows) => return Err(wrong(database, role, probe, &format!("it says {}", rows.join(", ")))),
+        let answer = session.ask_and_undo(&sql::fill("select (select ({}))::text", &[query]));
+        let texts = |rows: Vec<Row>| {
+            rows.iter().map(|row| get::<Option<String>>(row, 0)).collect::<Result<Vec<_>, _>>()
+        };
+        match answer.and_then(texts) {
+            Ok(rows) if rows == [Some("true".to_owned())] => {}
+            Ok(rows) => {
+                let said: Vec<String> =
+                    rows.into_iter().map(|said| said.unwrap_or_else(|| "nothing".into())).collect();
+                return Err(wrong(database, role, probe, &format!("it says {}", said.join(", "))));
+            }
             Err(failure) => return Err(wrong(database, role, probe, &failure.causes.join(" "))),
         }
     }

@@ -47,13 +47,12 @@ const TABLES: &str = "
 
 /// What every session begins with. They are told when the session is opened, which counts more than what a database or a role has set.
 /// - Names: nothing that a database's users have made is ever found by a name alone.
-/// - Nothing is changed by a question, whatever a function, a view or a team's own query does: only a permit opens a session for changes.
 /// - What is counted must be all of it, not what a policy lets us see, and both sides of a comparison must write a value alike.
 /// - A session that holds a lock idles for as long as others work; where its other end is gone, the server ends it within seconds.
 /// - Compiling our queries costs more than it saves.
 const BEGINNING: &str = "-c search_path=pg_catalog,pg_temp -c row_security=off -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres \
     -c bytea_output=hex -c extra_float_digits=1 -c client_encoding=UTF8 -c standard_conforming_strings=on \
-    -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=on \
+    -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off \
     -c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off -c synchronous_commit=on \
     -c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c tcp_user_timeout=8000 -c jit=off";
 
@@ -70,7 +69,7 @@ pub struct Server<'a> {
 }
 
 /// A role and its password.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Login {
     pub user: String,
     pub password: Secret,
@@ -154,6 +153,41 @@ impl<'a> Server<'a> {
         Server { context: self.context, settings: self.settings, login: Some(login) }
     }
 
+    /// The server for whom may read users' tables. A superuser never does: to plan a question PostgreSQL evaluates what a table's indexes hold,
+    /// which its owner has written, with the rights of who asks.
+    pub fn readers(self) -> Result<Server<'a>, Failure> {
+        match (self.settings.met.get(), self.reader()) {
+            (_, Some(reader)) => Ok(self.of(reader)),
+            (Some(met), None) if !met.superuser => Ok(self),
+            _ => Err(Failure::bug("a superuser was to read users' tables")),
+        }
+    }
+
+    /// Whether any role may connect to the live database.
+    pub fn is_public(self) -> bool {
+        self.settings.met.get().is_some_and(|met| met.is_public)
+    }
+
+    /// How long the command may take.
+    pub fn budget(self) -> Duration {
+        self.context.deadline.left()
+    }
+
+    /// Whether we are a superuser, as the first session has learnt.
+    pub fn is_superuser(self) -> bool {
+        self.settings.met.get().is_some_and(|met| met.superuser)
+    }
+
+    /// Who reads users' tables now, where that is not ourselves.
+    pub fn reader(self) -> Option<&'static Login> {
+        *self.settings.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether users' tables can be read now: by ourselves, or by a role that was made for it.
+    pub fn has_readers(self) -> bool {
+        self.readers().is_ok()
+    }
+
     /// The database from which others are renamed.
     pub fn maintenance(&self) -> String {
         self.settings.maintenance.clone()
@@ -177,7 +211,7 @@ impl<'a> Server<'a> {
             database,
             budget,
             Watch { context: self.context, heeds: true },
-            "-c timezone=UTC -c jit=off -c default_transaction_read_only=on",
+            "-c timezone=UTC -c jit=off",
         )
     }
 
@@ -264,7 +298,7 @@ impl<'a> Server<'a> {
                     d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
                                                                      or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
                     d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, {}, pg_get_userbyid(d.datdba),
-                    $2 = '' or exists (select from pg_roles where rolname = $2)
+                    $2 = '' or exists (select from pg_roles where rolname = $2), has_database_privilege('public', d.oid, 'connect')
              from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
             &[INSTANT_SQL.into(), LOG_SQL.into()],
         );
@@ -301,7 +335,11 @@ impl<'a> Server<'a> {
             closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
         };
         // Another session may have been first: it has learnt the same.
-        let _ = self.settings.met.set(Met { major: live.major(), superuser: live.superuser });
+        let _ = self.settings.met.set(Met {
+            major: live.major(),
+            superuser: live.superuser,
+            is_public: get(row, 14)?,
+        });
         Ok((live, session, more))
     }
 

@@ -1,24 +1,24 @@
 //! What proves that the settings of a session are in force: asked before anything is changed, and together with the first questions. A pooler
 //! in front drops the settings, and hands another session to each transaction, so that neither a lock nor a search path would hold.
 
-use futures_util::future::{join, join_all, join3, join4};
+use futures_util::future::{join, join_all, join4};
 use step::Failure;
 use tokio_postgres::{Client, Row};
 
-use super::session::{Answers, STILL, Session, Typed};
+use super::session::{Answers, READING, STILL, Session, Typed};
+use super::sql::{self, Sql};
 use super::{broken, get};
 
 /// One transaction is one session also behind a pooler: in it names are looked up where nobody has made any.
 const PATH: &str = "set local search_path to pg_catalog, pg_temp";
 /// Makes a session what it was when it was opened.
 const ANEW: &str = "reset session authorization; reset role; reset all";
-/// Lets a session change something: it begins without.
-pub(super) const WRITABLE: &str = "set default_transaction_read_only = off";
 /// No view may take a table's place between two questions, and no transaction is ended for its age: what only some versions know is set
-/// where it is known.
+/// where it is known. In a session that is not ours, but a pooler's, it lasts no longer than this transaction.
 const QUESTION: &str = "
     select current_setting('db_restore.session', true), current_setting('search_path'),
-           (select count(set_config(name, case name when 'transaction_timeout' then '0' else 'view, foreign-table' end, false))
+           (select count(set_config(name, case name when 'transaction_timeout' then '0' else 'view, foreign-table' end,
+                                    current_setting('db_restore.session', true) is distinct from {}))
             from pg_settings where name in ('transaction_timeout', 'restrict_nonsystem_relation_kind'))";
 
 /// What a session must prove.
@@ -39,6 +39,10 @@ pub(super) enum Proven {
 }
 
 impl Proof {
+    fn question(&self) -> Sql {
+        sql::fill(QUESTION, &[sql::text(&self.mark)])
+    }
+
     fn holds(&self, answer: Result<Vec<Row>, tokio_postgres::Error>) -> Result<(), Failure> {
         let rows = answer.map_err(|e| broken(&e))?;
         let row = rows.first().ok_or_else(|| Failure::bug("no row about the session"))?;
@@ -61,19 +65,19 @@ impl Session<'_> {
     /// Another work begins in it: it becomes what it was when it was opened, and proves it, together with the next question.
     pub fn renew(&mut self) {
         self.proven = Proven::Anew;
-        self.changes = false;
     }
 
-    /// Proves it now, if that is not done yet, and sets `then`: before something is changed by it.
-    pub(super) fn prove(&mut self, then: &'static str) -> Result<(), Failure> {
+    /// Proves it now, if that is not done yet: before something is changed by it.
+    pub(super) fn prove(&mut self) -> Result<(), Failure> {
         let Some(proof) = self.proof.as_ref().filter(|_| self.is_unproven()) else { return Ok(()) };
         let (client, runtime, watch) = self.parts()?;
+        let question = proof.question();
         let all = async {
-            let (first, last) = (client.batch_execute(self.first()), client.batch_execute(then));
-            Ok(join3(first, client.query_typed(QUESTION, &[]), last).await)
+            let asked = client.query_typed(question.as_str(), &[]);
+            Ok(join(client.batch_execute(self.first()), asked).await)
         };
-        let (anew, answer, set) = watch.wait(runtime, all)?;
-        anew.and(set).map_err(|e| broken(&e))?;
+        let (anew, answer) = watch.wait(runtime, all)?;
+        anew.map_err(|e| broken(&e))?;
         proof.holds(answer)?;
         self.proven = Proven::Yes;
         Ok(())
@@ -90,14 +94,15 @@ impl Session<'_> {
         let (client, runtime, watch) = self.parts()?;
         let still = questions.iter().position(|(sql, _)| sql.as_str() == STILL);
         let at = still.unwrap_or(questions.len());
-        let own = if still == Some(0) { STILL } else { "begin" };
+        let own = if still == Some(0) { STILL } else { READING };
+        let question = proof.question();
         let begin = format!("{}; {own}; {PATH}", self.first());
         let next = still.filter(|at| *at > 0).map_or(String::new(), |_| format!("commit; {STILL}; {PATH}"));
         // They are sent in this order, and nobody waits in between.
         let all = async {
             let first = join4(
                 client.batch_execute(&begin),
-                client.query_typed(QUESTION, &[]),
+                client.query_typed(question.as_str(), &[]),
                 ask(client, &questions[..at]),
                 client.batch_execute(&next),
             );
@@ -115,6 +120,7 @@ impl Session<'_> {
         if asked.iter().all(Result::is_ok) {
             between.and(over).map_err(|e| broken(&e))?;
             self.proven = Proven::Yes;
+            self.still = still.is_some();
         }
         Ok(asked)
     }

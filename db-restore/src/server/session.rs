@@ -2,9 +2,8 @@
 //! error ever comes. A question is one round trip: the types of its values are told with it.
 
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
 
-use super::proof::{Proof, Proven, WRITABLE};
+use super::proof::{Proof, Proven};
 use super::sql::{self, Sql};
 use super::{INSTANT_SQL, LOG_SQL, Server, broken, get, instant};
 
@@ -26,7 +25,9 @@ const TICK: Duration = Duration::from_millis(20);
 /// What was begun and must be ended gets so long; then nobody answers any more.
 pub const SEEN_THROUGH: Duration = Duration::from_secs(20);
 
-/// Begins a transaction whose sight does not change.
+/// Begins a transaction that can only read.
+pub(super) const READING: &str = "begin read only";
+/// The same, and its sight does not change; it lasts as long as the session.
 pub(super) const STILL: &str = "begin isolation level repeatable read, read only";
 
 /// How much of a COPY is sent at once.
@@ -102,8 +103,8 @@ pub struct Session<'a> {
     /// What proves it, where that is asked for; and whether it has.
     pub(super) proof: Option<Proof>,
     pub(super) proven: Proven,
-    /// Whether a permit has opened it for changes.
-    pub(super) changes: bool,
+    /// Whether it is in a transaction that lasts as long as the session: what is asked belongs to it.
+    pub(super) still: bool,
 }
 
 impl Drop for Session<'_> {
@@ -127,8 +128,8 @@ impl<'a> Session<'a> {
         proof: Option<Proof>,
     ) -> Self {
         let connection = Some(connection);
-        let (client, proven, changes) = (Some(client), Proven::No, false);
-        Session { client, connection, runtime, watch, server, proof, proven, changes }
+        let (client, proven, still) = (Some(client), Proven::No, false);
+        Session { client, connection, runtime, watch, server, proof, proven, still }
     }
 
     /// The server, for another session.
@@ -151,19 +152,27 @@ impl<'a> Session<'a> {
         self.watch.heeds = true;
     }
 
-    /// Asks.
+    /// Asks. A question is a transaction of its own that can only read, whatever a view, a function or the database's settings say: PostgreSQL
+    /// lets nothing in it change that.
     pub fn ask(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Vec<Row>, Failure> {
-        let sql = sql.into();
-        if self.is_unproven() {
-            return self.ask_all(&[(sql, values)]).map(|mut answers| answers.pop().unwrap_or_default());
-        }
-        let (client, runtime, watch) = self.parts()?;
-        watch.wait(runtime, client.query_typed(sql.as_str(), &typed(values)))
+        self.ask_all(&[(sql.into(), values)]).map(|mut answers| answers.pop().unwrap_or_default())
     }
 
     /// A line for `-v`.
     pub fn tell(&self, sql: &Sql) {
         self.watch.context.voice.detail(&flat(sql.as_str()));
+    }
+
+    /// Asks, and rolls back what it has done all the same: some functions change what a transaction that only reads does not protect.
+    pub fn ask_and_undo(&mut self, sql: &Sql) -> Result<Vec<Row>, Failure> {
+        self.prove()?;
+        let (client, runtime, watch) = self.parts()?;
+        let all = async {
+            let (begin, undo) = (client.batch_execute(READING), client.batch_execute("rollback"));
+            Ok(join3(begin, client.query_typed(sql.as_str(), &[]), undo).await)
+        };
+        let (begun, answer, undone) = watch.wait(runtime, all)?;
+        begun.and(answer).and_then(|rows| undone.map(|()| rows)).map_err(|e| broken(&e))
     }
 
     /// Asks several questions at once: one round trip for all of them. The first error counts.
@@ -187,20 +196,49 @@ impl<'a> Session<'a> {
             let answers = self.prove_and_ask(&typed)?;
             return Ok(answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect());
         }
+        if self.still {
+            return self.send(&typed, "", "");
+        }
+        let Some(at) = typed.iter().position(|(sql, _)| sql.as_str() == STILL) else {
+            return self.send(&typed, READING, "commit");
+        };
+        let mut answers = if at > 0 { self.send(&typed[..at], READING, "commit")? } else { Vec::new() };
+        answers.extend(self.send(&typed[at..], "", "")?);
+        self.still = true;
+        Ok(answers)
+    }
+
+    /// Sends questions between the beginning and the end of a transaction, if there are such; in one round trip.
+    fn send(
+        &self,
+        questions: &[Typed],
+        begin: &str,
+        end: &str,
+    ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
         let (client, runtime, watch) = self.parts()?;
-        let all = typed.iter().map(|(sql, values)| client.query_typed(sql.as_str(), values));
-        let answers = watch.wait(runtime, async { Ok(join_all(all).await) })?;
-        Ok(answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect())
+        let all = questions.iter().map(|(sql, values)| client.query_typed(sql.as_str(), values));
+        let all = async {
+            let begun = client.batch_execute(begin);
+            Ok(join3(begun, join_all(all), client.batch_execute(end)).await)
+        };
+        let (begun, answers, ended) = watch.wait(runtime, all)?;
+        begun.map_err(|e| broken(&e))?;
+        let answers: Vec<Result<Vec<Row>, Failure>> =
+            answers.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect();
+        if answers.iter().all(Result::is_ok) {
+            ended.map_err(|e| broken(&e))?;
+        }
+        Ok(answers)
     }
 
     /// Sends the lines of a COPY.
     pub fn copy_in(
         &mut self,
-        permit: &Permit,
+        _permit: &Permit,
         sql: &Sql,
         lines: &mut dyn FnMut() -> Result<Option<Vec<u8>>, Failure>,
     ) -> Result<(), Failure> {
-        self.open(permit)?;
+        self.prove()?;
         let (client, runtime, watch) = self.parts()?;
         watch.context.voice.detail(&flat(sql.as_str()));
         let sink = watch.wait(runtime, client.copy_in::<_, Bytes>(sql.as_str()))?;
@@ -217,6 +255,32 @@ impl<'a> Session<'a> {
             watch.wait(runtime, sink.as_mut().send(Bytes::from(chunk)))?;
         }
         watch.wait(runtime, sink.finish()).map(|_| ())
+    }
+
+    /// Columns of a table of the server's own types, as texts, its children left out: PostgreSQL copies them out of the table's pages and plans no
+    /// question, so nothing that its owner has written is run. A table of more than 16 MiB of them is none that we read.
+    pub fn copied(&mut self, table: &str, columns: &[&str]) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        const MOST: usize = 16 << 20;
+        self.prove()?;
+        let (client, runtime, watch) = self.parts()?;
+        let columns = sql::join(columns.iter().map(|column| sql::given(column)), ", ");
+        let copy = sql::fill("copy {} ({}) to stdout", &[sql::given(table), columns]);
+        watch.context.voice.detail(&flat(copy.as_str()));
+        let mut all = Vec::new();
+        let mut stream = pin!(watch.wait(runtime, client.copy_out(copy.as_str()))?);
+        while let Some(chunk) = watch.wait(runtime, async { stream.next().await.transpose() })? {
+            all.extend_from_slice(&chunk);
+            if all.len() > MOST {
+                return Err(Failure::refused(
+                    "too-large",
+                    format!("{table} holds more than can be read of it"),
+                ));
+            }
+        }
+        Ok(String::from_utf8_lossy(&all)
+            .lines()
+            .map(|line| line.split('\t').map(uncopied).collect())
+            .collect())
     }
 
     /// Asks for the one value of the one row, if there is a row.
@@ -236,7 +300,9 @@ impl<'a> Session<'a> {
     /// Asks for rows one after the other, so that a long answer is never held.
     pub fn rows(&mut self, sql: impl Into<Sql>, values: &[&dyn Value]) -> Result<Rows<'_>, Failure> {
         let sql = sql.into();
-        self.prove("")?;
+        if !self.still {
+            return Err(Failure::bug("rows are asked for outside of a transaction that only reads"));
+        }
         let (client, runtime, watch) = self.parts()?;
         watch.context.voice.detail(&flat(sql.as_str()));
         let values: Vec<(&(dyn ToSql + Sync), Type)> = typed(values);
@@ -276,10 +342,23 @@ impl<'a> Session<'a> {
         Ok((held, rest))
     }
 
+    /// Begins a transaction with a sight that another session holds.
+    pub fn share(&mut self, held: &Held) -> Result<(), Failure> {
+        self.prove()?;
+        let sight = sql::fill(
+            "begin isolation level repeatable read, read only; set transaction snapshot {}",
+            &[sql::text(&held.sight)],
+        );
+        let (client, runtime, watch) = self.parts()?;
+        watch.wait(runtime, client.batch_execute(sight.as_str()))?;
+        self.still = true;
+        Ok(())
+    }
+
     /// Runs statements in one go, with transactions of their own; gives the first column of all rows.
-    pub fn batch(&mut self, permit: &Permit, sql: impl Into<Sql>) -> Result<Vec<String>, Failure> {
+    pub fn batch(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<Vec<String>, Failure> {
         let sql = sql.into();
-        self.open(permit)?;
+        self.prove()?;
         let (client, runtime, watch) = self.parts()?;
         let answer = watch.wait(runtime, client.simple_query(sql.as_str()))?;
         let one = |message: &SimpleQueryMessage| match message {
@@ -290,9 +369,9 @@ impl<'a> Session<'a> {
     }
 
     /// Changes something; several statements are one transaction.
-    pub fn change(&mut self, permit: &Permit, sql: impl Into<Sql>) -> Result<(), Failure> {
+    pub fn change(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<(), Failure> {
         let sql = sql.into();
-        self.open(permit)?;
+        self.prove()?;
         let (client, runtime, watch) = self.parts()?;
         watch.checkpoint()?;
         watch.context.voice.detail(&flat(sql.as_str()));
@@ -309,22 +388,22 @@ impl<'a> Session<'a> {
     /// Changes several things, each by itself, in one round trip; gives what became of each. They are not said: values may be secret.
     pub fn change_each(
         &mut self,
-        permit: &Permit,
+        _permit: &Permit,
         statements: &[Sql],
     ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
-        self.open(permit)?;
-        let all: Vec<(Sql, &[&dyn Value])> = statements.iter().map(|sql| (sql.clone(), &[][..])).collect();
-        self.ask_each(&all)
+        self.prove()?;
+        let all: Vec<Typed> = statements.iter().map(|sql| (sql, Vec::new())).collect();
+        self.send(&all, "", "")
     }
 
     /// Asks in a transaction that begins with `first` and is always rolled back; one round trip. The first error counts.
     pub fn attempt(
         &mut self,
-        permit: &Permit,
+        _permit: &Permit,
         first: &Sql,
         questions: &[Sql],
     ) -> Result<Vec<Vec<Row>>, Failure> {
-        self.open(permit)?;
+        self.prove()?;
         let (client, runtime, watch) = self.parts()?;
         let begin = sql::fill("begin; {}", std::slice::from_ref(first));
         watch.context.voice.detail(&flat(begin.as_str()));
@@ -342,19 +421,18 @@ impl<'a> Session<'a> {
 
     /// Changes several things, one after the other, in one round trip. The first error counts.
     pub fn change_all(&mut self, permit: &Permit, statements: &[Sql]) -> Result<Asked, Failure> {
-        self.open(permit)?;
         statements.iter().for_each(|sql| self.tell(sql));
-        self.ask_these(statements)
+        self.change_each(permit, statements)?.into_iter().collect()
     }
 
     /// Changes something, several statements are one transaction, and asks, in one round trip.
     pub fn change_and_ask(
         &mut self,
-        permit: &Permit,
+        _permit: &Permit,
         change: &Sql,
         question: (&Sql, &[&dyn Value]),
     ) -> Result<Vec<Row>, Failure> {
-        self.open(permit)?;
+        self.prove()?;
         self.tell(change);
         let (client, runtime, watch) = self.parts()?;
         let (sql, values) = (question.0.as_str(), typed(question.1));
@@ -362,26 +440,6 @@ impl<'a> Session<'a> {
             async { Ok(join(client.batch_execute(change.as_str()), client.query_typed(sql, &values)).await) };
         let (changed, answer) = watch.wait(runtime, both)?;
         changed.and(answer).map_err(|e| broken(&e))
-    }
-
-    /// Makes sure of the session, and lets it change something. A session that has proven itself is told so in front of the change, and nobody
-    /// waits for the answer: where it is an error, PostgreSQL refuses the change.
-    fn open(&mut self, _permit: &Permit) -> Result<(), Failure> {
-        if self.changes && !self.is_unproven() {
-            return Ok(());
-        }
-        if self.is_unproven() {
-            self.prove(WRITABLE)?;
-        } else {
-            let (client, runtime, _) = self.parts()?;
-            let mut sent = pin!(client.batch_execute(WRITABLE));
-            runtime.block_on(poll_fn(|waker| {
-                let _ = sent.as_mut().poll(waker);
-                Poll::Ready(())
-            }));
-        }
-        self.changes = true;
-        Ok(())
     }
 }
 
@@ -418,6 +476,28 @@ impl Rows<'_> {
         let (rows, watch) = (&mut self.rows, self.watch);
         watch.wait(self.runtime, async { rows.next().await.transpose() })
     }
+}
+
+/// A value as COPY writes it: `\\N` for null, a backslash before what would end it.
+fn uncopied(written: &str) -> Option<String> {
+    if written == "\\N" {
+        return None;
+    }
+    let mut text = String::with_capacity(written.len());
+    let mut rest = written.chars();
+    while let Some(c) = rest.next() {
+        match (c, if c == '\\' { rest.next() } else { None }) {
+            (_, Some('t')) => text.push('\t'),
+            (_, Some('n')) => text.push('\n'),
+            (_, Some('r')) => text.push('\r'),
+            (_, Some('b')) => text.push('\u{8}'),
+            (_, Some('f')) => text.push('\u{c}'),
+            (_, Some('v')) => text.push('\u{b}'),
+            (_, Some(other)) => text.push(other),
+            (plain, None) => text.push(plain),
+        }
+    }
+    Some(text)
 }
 
 fn flat(sql: &str) -> String {

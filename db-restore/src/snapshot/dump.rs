@@ -9,6 +9,7 @@ use step::{Acted, Failure, Outcome, Permit, Run};
 use super::folder;
 use crate::copy::dump::Dump;
 use crate::copy::properties;
+use crate::copy::readers::Readers;
 use crate::copy::tied;
 use crate::loss;
 use crate::operation::Operation;
@@ -131,6 +132,7 @@ fn fill(
 ) -> Result<Manifest, Failure> {
     let (context, settings) = (archive.context, archive.settings);
     let folder = folder::dump_of(temporary);
+    let readers = Readers::make((archive.server, settings), permit, other)?;
     let mut session = archive.server.connect(&settings.database)?;
     let schemas = settings.supabase.as_ref().map(|s| s.schemas.clone()).unwrap_or_default();
     let (held, answers) = Seen::ask(&mut session, &schemas)?;
@@ -140,13 +142,18 @@ fn fill(
     let properties = properties::of(other, &settings.database)?;
     let (tables, extension_tables) = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
-        let counting = scope.spawn(|| session.both_counts(&seen.tables, &seen.extension_tables));
+        let counting = scope.spawn(|| {
+            let mut reader = archive.server.readers()?.connect(&settings.database)?;
+            reader.share(&held)?;
+            reader.both_counts(&seen.tables, &seen.extension_tables)
+        });
         let dumped = write(archive, live, tools.dump, &folder, &held.sight);
         let counted =
             counting.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
         // A count that fails takes the sight away from the dump: then that is only what came of it.
         counted.and_then(|counted| dumped.map(|()| counted))
     })?;
+    readers.end(other)?;
     let taken_at = held.at;
     let (finished_at, to) = other.now_and_log()?;
     let files = read_back(archive, &folder, tools.restore)?;

@@ -7,6 +7,7 @@ use step::{Context, Failure, Permit};
 
 use super::{Beside, Bringing, SideDatabase, Source, Stamp};
 use crate::copy::properties::{self, Properties};
+use crate::copy::readers::Readers;
 use crate::copy::side;
 use crate::journal::{Keeper, Note, Sibling};
 use crate::plan::{self, Moment, Snapshot};
@@ -111,7 +112,13 @@ impl<'a> Siblings<'a> {
         run: &str,
     ) -> Result<Option<String>, Failure> {
         side::open(keeper, permit, id, run)?;
-        let seal = self.server.connect(id).and_then(|mut session| seal::of(&mut session));
+        let readers = Readers::here((self.server, self.settings), permit, keeper);
+        let seal = readers.and_then(|readers| {
+            readers.admit(permit, id, keeper)?;
+            let seal = seal::of(readers.server()?, self.server, id)?;
+            readers.end(keeper)?;
+            Ok(seal)
+        });
         let closed = side::close(keeper, permit, id);
         seal.and_then(|seal| closed.map(|()| Some(seal)))
     }

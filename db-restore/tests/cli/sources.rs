@@ -128,6 +128,19 @@ fn a_question_of_the_team_that_writes_is_refused_and_nothing_is_written() {
     assert_eq!((code, reason(&failed).0), (1, "probe"), "{stderr}");
     assert!(stderr.contains("cannot execute INSERT in a read-only transaction"), "{stderr}");
     assert_eq!(bench.content(), before);
+    // Nor does one question open the way for the next, nor is a large object unlinked, which 15 allows to whoever only reads.
+    bench.reset(
+        "select counted()",
+        "select set_config('default_transaction_read_only', 'off', false) = 'off'\", \"select counted()",
+    );
+    let (code, failed, stderr) = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
+    assert_eq!((code, reason(&failed).0), (1, "probe"), "{stderr}");
+    assert_eq!(bench.content(), before);
+    bench.cluster.execute("shop", "create table pictures as select lo_from_bytea(0, 'x') as picture");
+    let objects = "select count(*) from pg_largeobject_metadata";
+    bench.reset("select counted()", "select count(lo_unlink(picture)) = 1 from pictures");
+    let (_, _, stderr) = bench.run(&["restore", "--confirm", &format!("shop@{id}")], &opened(ID));
+    assert_eq!(bench.cluster.value("shop", objects), "1", "{stderr}");
 }
 
 #[test]
