@@ -171,11 +171,31 @@ impl Settings {
     /// # Errors
     /// `config`, naming the place and the remedy.
     pub fn read(context: &Context, args: &Args, care: Care) -> Result<Self, Failure> {
-        let names = if args.to.is_empty() { context.settings.list("channel")? } else { args.to.clone() };
-        if names.is_empty() {
-            return Err(context.settings.missing("channel"));
+        let settings = &context.settings;
+        let mut early = Complaints { care, all: Vec::new() };
+        let names = if args.to.is_empty() {
+            early.take(settings.list("channel"), Vec::new())?
+        } else {
+            args.to.clone()
+        };
+        let said = names.is_empty() && early.all.is_empty();
+        early.all.extend(said.then(|| settings.missing("channel")));
+        // Nobody is named, or not so that it can be read: then the fallback is told.
+        let others = || {
+            early
+                .all
+                .first()
+                .filter(|_| names.is_empty())
+                .and_then(|_| settings.text("fallback").ok().flatten())
+        };
+        let all = others().map_or_else(|| names.clone(), |other| vec![other]);
+        if all.is_empty() || (said && care != Care::Lenient) {
+            return Err(early.all.pop().unwrap_or_else(|| settings.missing("channel")));
         }
-        Self::of(context, args, &names, care)
+        let read = Self::of(context, args, &all, care)?;
+        early.all.extend(settings.trouble().cloned());
+        let complaints = early.all.into_iter().chain(read.complaints).collect();
+        Ok(Settings { complaints, ..read })
     }
 
     /// Reads the settings of these channels.
@@ -297,7 +317,7 @@ pub fn templates(settings: &File) -> Result<Option<PathBuf>, Failure> {
 pub fn links(settings: &File) -> Result<Vec<Link>, Failure> {
     let mut links = Vec::new();
     for label in settings.names("links") {
-        let key = format!("links.{label}");
+        let key = format!("links.{}", File::part(&label));
         let url = settings.value::<String>(&key)?;
         if !url.starts_with("https://") && !url.starts_with("http://") {
             return Err(settings.wrong(&key, &format!("`{url}` is no address: it begins with https://")));

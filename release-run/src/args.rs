@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use step::{Common, Context, Failure, Setting, SettingKind as Type, parse_duration};
 
+use crate::lock::entry::LONGEST;
 use crate::plan::When;
 use crate::record::Changes;
 use crate::remote::Signing;
@@ -277,10 +278,19 @@ impl Settings {
         Ok(Settings {
             product: settings.product("name")?.ok_or_else(nameless)?,
             remote: settings.value("remote")?,
-            lease: settings.value("lease")?,
+            lease: lease(settings)?,
             signing: Signing::read(context)?,
         })
     }
+}
+
+/// A lock that nobody renews is free after a week at the latest, whatever it says; and one that is renewed all the time is none.
+fn lease(settings: &step::Settings) -> Result<Duration, Failure> {
+    let lease: Duration = settings.value("lease")?;
+    if (Duration::from_secs(1)..=Duration::from_secs(LONGEST)).contains(&lease) {
+        return Ok(lease);
+    }
+    Err(settings.wrong("lease", "it must be from 1s to 7d; 5m is usual"))
 }
 
 /// Locks and runs of two products in one repository must not be taken for each other's.

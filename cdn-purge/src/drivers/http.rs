@@ -118,8 +118,9 @@ impl Way {
             |name: &str| if kind == Kind::Url { name.to_owned() } else { format!("{}.{name}", kind.word()) };
         let named = |name: &str| -> Result<Vec<(String, String)>, Failure> {
             let table = key(name);
-            let header =
-                |name: String| template(settings, &format!("{table}.{name}")).map(|value| (name, value));
+            let header = |name: String| {
+                template(settings, &format!("{table}.{}", Settings::part(&name))).map(|value| (name, value))
+            };
             settings.names(&table).into_iter().map(header).collect()
         };
         let (method, mut headers) = (settings.text(&key("method"))?, named("headers")?);
@@ -133,7 +134,10 @@ impl Way {
         } else if kind != Kind::Url {
             let shared = settings.names("headers").into_iter().filter(|name| !has(&headers, name));
             let shared: Vec<(String, String)> = shared
-                .map(|name| template(settings, &format!("headers.{name}")).map(|value| (name, value)))
+                .map(|name| {
+                    template(settings, &format!("headers.{}", Settings::part(&name)))
+                        .map(|value| (name, value))
+                })
                 .collect::<Result<_, _>>()?;
             headers.extend(shared);
         }

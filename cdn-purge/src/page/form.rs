@@ -96,7 +96,7 @@ impl Wanted {
             wanted.always.push(form);
         }
         for name in settings.names("vary") {
-            let values = settings.list(&format!("vary.{name}"))?;
+            let values = settings.list(&format!("vary.{}", Settings::part(&name)))?;
             wanted.values.insert(name.to_ascii_lowercase(), values);
         }
         Ok(wanted)

@@ -125,19 +125,16 @@ impl Restore<'_> {
         };
         let act = act(self.run, &self.operation, self.wish, &chosen, &age)?;
         self.operation.confirmable(&act, self.wish.sure.confirm.as_deref())?;
-        side::sweep(&mut keeper, &permit, &self.names.live)?;
-        let who = (self.operation.server, self.operation.settings);
-        let readers = Readers::make(who, &permit, &mut keeper)?;
+        let readers = self.readers(&permit, &mut keeper)?;
         let mut clock = Clock::default();
-        let brought = way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
-        let Brought { copy, report, seen, proof } = brought;
+        let Brought { copy, report, seen, proof } =
+            way.bring(&mut keeper, &permit, &chosen, true, &mut clock)?;
         let mut report = report.unwrap_or_default();
         self.tell(&chosen, &report);
-        let seen = seen.ok_or_else(|| Failure::bug("a swap about which nothing was asked"))?;
         let besides = self.besides(&mut keeper, &chosen, seen)?;
-        let confirmed = self.operation.confirm(&act, self.wish.sure.confirm.as_deref());
-        confirmed
-            .map_err(|f| f.output("live_database", "not touched").output("staged_in", copy.name.as_str()))?;
+        let untouched =
+            |f: Failure| f.output("live_database", "not touched").output("staged_in", copy.name.as_str());
+        self.operation.confirm(&act, self.wish.sure.confirm.as_deref()).map_err(untouched)?;
         let given = besides.given(&copy.name)?;
         let (record, written, refused, keeper) =
             self.swap(&permit, keeper, &chosen, &copy, (&report, &given), &mut clock)?;
@@ -147,8 +144,14 @@ impl Restore<'_> {
         self.application(&loss)?;
         let ended = self.ended(&loss, true);
         let outcome = ended.outcome.output("lost", report.to_value()).output("ms", clock.into_value());
-        let outcome = outcome.output("besides", besides.to_value(&refused)).output("proof", proof.to_value());
-        Ok(Ended { outcome: copy.told(outcome), ..ended })
+        let outcome = copy.told(outcome.output("besides", besides.to_value(&refused)));
+        Ok(Ended { outcome: outcome.output("proof", proof.to_value()), ..ended })
+    }
+
+    /// What killed runs have left goes, and users' tables can be read.
+    fn readers<'p>(&'p self, permit: &'p Permit, keeper: &mut Keeper) -> Result<Readers<'p>, Failure> {
+        side::sweep(keeper, permit, &self.names.live)?;
+        Readers::make((self.operation.server, self.operation.settings), permit, keeper)
     }
 
     fn choose(&self, journal: &Journal) -> Result<Snapshot, Failure> {
@@ -212,7 +215,13 @@ impl Restore<'_> {
     }
 
     /// What the restore changes besides rows: settings and rights of the database itself. It is said before anybody confirms.
-    fn besides(&self, keeper: &mut Keeper, chosen: &Snapshot, seen: Seen) -> Result<Besides, Failure> {
+    fn besides(
+        &self,
+        keeper: &mut Keeper,
+        chosen: &Snapshot,
+        seen: Option<Seen>,
+    ) -> Result<Besides, Failure> {
+        let seen = seen.ok_or_else(|| Failure::bug("a swap about which nothing was asked"))?;
         let then = match self.source.beside() {
             Some(beside) => beside.properties(keeper, chosen)?,
             None => None,

@@ -45,6 +45,15 @@ const TABLES: &str = "
       and (not $2 or has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
     order by 1";
 
+/// Who the server, the database (`$1`) and we are, and whether the role `$2` is there.
+const IDENTITY: &str = "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
+                    current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
+                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
+                                                                     or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
+                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, {}, pg_get_userbyid(d.datdba),
+                    $2 = '' or exists (select from pg_roles where rolname = $2), has_database_privilege('public', d.oid, 'connect')
+             from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user";
+
 /// What every session begins with. They are told when the session is opened, which counts more than what a database or a role has set.
 /// - Names: nothing that a database's users have made is ever found by a name alone.
 /// - What is counted must be all of it, not what a policy lets us see, and both sides of a comparison must write a value alike.
@@ -292,16 +301,7 @@ impl<'a> Server<'a> {
         database: &str,
         more: &[Sql],
     ) -> Result<(Live, Session<'a>, Vec<Answer>), Failure> {
-        let sql = sql::fill(
-            "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
-                    current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
-                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
-                                                                     or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
-                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, {}, pg_get_userbyid(d.datdba),
-                    $2 = '' or exists (select from pg_roles where rolname = $2), has_database_privilege('public', d.oid, 'connect')
-             from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user",
-            &[INSTANT_SQL.into(), LOG_SQL.into()],
-        );
+        let sql = sql::fill(IDENTITY, &[INSTANT_SQL.into(), LOG_SQL.into()]);
         let mut session = self.connect(&self.settings.maintenance)?;
         let before = Timestamp::now();
         let role = self.settings.app_role.clone().unwrap_or_default();

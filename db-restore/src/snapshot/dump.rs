@@ -15,7 +15,7 @@ use crate::loss;
 use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::verify;
-use crate::server::{Held, Live, Row, Session, Value, get};
+use crate::server::{Counts, Held, Live, Row, Session, Value, get};
 use crate::settings::Settings;
 use crate::snapshot::manifest::{self, Log, Manifest};
 use crate::snapshot::origin::{self, Origin};
@@ -142,11 +142,7 @@ fn fill(
     let properties = properties::of(other, &settings.database)?;
     let (tables, extension_tables) = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
-        let counting = scope.spawn(|| {
-            let mut reader = archive.server.readers()?.connect(&settings.database)?;
-            reader.share(&held)?;
-            reader.both_counts(&seen.tables, &seen.extension_tables)
-        });
+        let counting = scope.spawn(|| seen.counted(archive, &held));
         let dumped = write(archive, live, tools.dump, &folder, &held.sight);
         let counted =
             counting.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
@@ -212,6 +208,13 @@ impl Seen {
             ("select current_setting('server_encoding')".into(), &[]),
             (Session::tables(), &theirs),
         ])
+    }
+
+    /// How many rows there are in that sight.
+    fn counted(&self, archive: &Archive, held: &Held) -> Result<(Counts, Counts), Failure> {
+        let mut reader = archive.server.readers()?.connect(&archive.settings.database)?;
+        reader.share(held)?;
+        reader.both_counts(&self.tables, &self.extension_tables)
     }
 
     /// Of some schemas only tables are dumped, and it is they that are counted.

@@ -119,7 +119,11 @@ fn too_old<'s>(
 ) -> impl Iterator<Item = &'s Snapshot> {
     let before = newest.map(|newest| newest.taken_at);
     let older = move |s: &&Snapshot| before.is_some_and(|before| s.taken_at < before);
-    snapshots.iter().filter(|s| s.problem.is_none()).filter(older).filter(move |s| s.taken_at.checked_add(keep).is_ok_and(|end| end < now))
+    snapshots
+        .iter()
+        .filter(|s| s.problem.is_none())
+        .filter(older)
+        .filter(move |s| s.taken_at.checked_add(keep).is_ok_and(|end| end < now))
 }
 
 fn is_old(beside: &Beside, now: Timestamp, keep: Duration) -> bool {

@@ -149,13 +149,15 @@ pub fn read(git: &Git, folder: &str, from: &str, to: &str) -> Result<Range, Fail
     let mut judge = Judge::default();
     let files = pairs.into_iter().map(|(path, status)| file(git, &mut judge, to, path, status));
     let files: Vec<File> = files.collect::<Result<_, _>>()?;
-    if files.is_empty() && paths(git, folder, from)?.is_empty() && paths(git, folder, to)?.is_empty() {
-        if let Some(path) = elsewhere(git, to)? {
-            let message = format!(
-                "{folder} has no migration in either build, and {path} looks like one: set `migrations` in [release-gate] to the folder of the migrations"
-            );
-            return Ok(Range::unknown(message));
-        }
+    if files.is_empty()
+        && paths(git, folder, from)?.is_empty()
+        && paths(git, folder, to)?.is_empty()
+        && let Some(path) = elsewhere(git, to)?
+    {
+        let message = format!(
+            "{folder} has no migration in either build, and {path} looks like one: set `migrations` in [release-gate] to the folder of the migrations"
+        );
+        return Ok(Range::unknown(message));
     }
     let class = files.iter().map(|f| f.class).max().unwrap_or(Class::None);
     Ok(Range { class, from: Some(from.to_owned()), to: Some(to.to_owned()), files, problem: None })

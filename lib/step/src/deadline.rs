@@ -53,8 +53,8 @@ impl Deadline {
 /// A sentence that names what was given, for `--timeout` and for settings.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     // Each unit at most once, the greater first, so that a slip of the keyboard is none of them.
-    const UNITS: [(&str, u64); 5] =
-        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    const UNITS: [(&str, u64, usize); 5] =
+        [("d", 86_400_000, 4), ("h", 3_600_000, 6), ("m", 60_000, 7), ("s", 1000, 9), ("ms", 1, 9)];
     let wrong = || {
         format!("`{}` is not a length of time; write for example 90s, 10m or 1h", crate::excerpt(text, 40))
     };
@@ -65,9 +65,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         let letters = after.len() - after.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
         let (unit, after) = after.split_at(letters);
         let at =
-            UNITS.iter().position(|(name, _)| *name == unit).filter(|at| *at >= next).ok_or_else(wrong)?;
-        // Nine digits of days fit into the milliseconds.
-        let number: u64 = number.parse().ok().filter(|_| digits <= 9).ok_or_else(wrong)?;
+            UNITS.iter().position(|(name, ..)| *name == unit).filter(|at| *at >= next).ok_or_else(wrong)?;
+        // Some hundred years in all: an instant can still be that far away.
+        let number: u64 = number.parse().ok().filter(|_| digits <= UNITS[at].2).ok_or_else(wrong)?;
         millis += number * UNITS[at].1;
         next = at + 1;
         rest = after.strip_prefix(' ').filter(|more| !more.is_empty()).unwrap_or(after);
@@ -147,6 +147,7 @@ mod tests {
             "1h  2m",
             "1.5h",
             "1234567890s",
+            "12345d",
             "s",
         ] {
             assert!(parse_duration(text).is_err(), "{text}");

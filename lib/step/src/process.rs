@@ -17,6 +17,7 @@ use crate::misuse::{self, Misuse};
 use crate::output::{complain, hand_on, show, write_document, write_out};
 use crate::redact::{remember_environment, scrub};
 use crate::run::Run;
+use crate::settings::Care;
 use crate::{Answer, Context, Deadline, Document, Failure, Outcome, Procedure, Setting, Settings, Voice};
 
 /// What a command line asks for; `--check` is asked of every one of them.
@@ -90,7 +91,7 @@ pub fn main<P: Program>() -> ExitCode {
     remember_environment();
     let words: Vec<OsString> = std::env::args_os().collect();
     let matches = command::<P>().try_get_matches_from(&words);
-    if let Some(code) = matches.as_ref().ok().and_then(settings::<P>) {
+    if let Some(code) = matches.as_ref().ok().and_then(|m| settings::<P>(m, &interrupt)) {
         return ExitCode::from(code);
     }
     let program = match matches.and_then(|m| P::from_arg_matches(&m)) {
@@ -103,9 +104,10 @@ pub fn main<P: Program>() -> ExitCode {
 }
 
 /// `PROGRAM settings`: what is set, and where; or the schema for editors. `None` where something else is asked for.
-fn settings<P: Program>(matches: &ArgMatches) -> Option<u8> {
+fn settings<P: Program>(matches: &ArgMatches, interrupt: &Interrupt) -> Option<u8> {
     let asked = matches.subcommand_matches(SETTINGS)?;
     let common = Common::from_arg_matches(matches).ok()?;
+    crate::secret::limits(common.timeout.unwrap_or(P::TIMEOUT), interrupt);
     let voice = Voice::new(name::<P>(), common.quiet, common.verbose, common.color);
     let answer = if asked.get_flag(SCHEMA) {
         let schema = Settings::schema(name::<P>(), P::SETTINGS);
@@ -113,7 +115,7 @@ fn settings<P: Program>(matches: &ArgMatches) -> Option<u8> {
     } else {
         let config = common.config.as_deref();
         let words: Vec<String> = asked.get_many::<String>(KEYS).into_iter().flatten().cloned().collect();
-        Settings::load(name::<P>(), P::SETTINGS, config, common.env.as_deref(), false)
+        Settings::load(name::<P>(), P::SETTINGS, config, common.env.as_deref(), Care::All)
             .and_then(|settings| settings.shown(&words))
     };
     Some(match answer {
@@ -221,8 +223,12 @@ impl<P: Program> Process<'_, P> {
     /// Settings need the environment, which the document may name.
     fn context(&self, voice: Voice, environment: Option<String>) -> Result<Context, (Voice, Failure)> {
         let config = self.common.config.as_deref();
-        // What must tell of a failure tells of it although a setting beside it is wrong.
-        let loaded = Settings::load(self.name, P::SETTINGS, config, environment.as_deref(), P::TAKES_FAILED);
+        let care = match (self.common.check, P::TAKES_FAILED) {
+            (true, _) => Care::All,
+            (false, true) => Care::Lenient,
+            (false, false) => Care::Environment,
+        };
+        let loaded = Settings::load(self.name, P::SETTINGS, config, environment.as_deref(), care);
         let settings = match loaded {
             Ok(settings) => settings,
             Err(failure) => return Err((voice, failure)),
@@ -291,14 +297,20 @@ impl<P: Program> Process<'_, P> {
     /// Facts that the command line and the settings give, and that must agree with the document.
     fn prepare(&self, run: &mut Run) -> Result<(), Failure> {
         run.context.checkpoint()?;
-        if let Some(product) = run.context.settings.product("name")? {
-            run.document.set("product", json!(product))?;
-        }
-        if let Some(environment) = &self.common.env {
-            run.document.set("environment", json!(environment))?;
-        }
-        if let Some(version) = &self.common.release {
-            run.document.set("version", json!(version))?;
+        let product = run.context.settings.product("name");
+        // What must tell of a failure tells of it whatever else is wrong; the document's own facts count.
+        let product = if P::TAKES_FAILED { product.ok().flatten() } else { product? };
+        let given = [
+            ("product", product),
+            ("environment", self.common.env.clone()),
+            ("version", self.common.release.clone()),
+        ];
+        for (name, value) in given {
+            let Some(value) = value else { continue };
+            let set = run.document.set(name, json!(value));
+            if !P::TAKES_FAILED {
+                set?;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::{Deadline, Failure, redact};
 
 /// A secret is a line; a file that never ends is none.
-const LIMIT: u64 = 1 << 20;
+pub(crate) const LIMIT: usize = 1 << 20;
 
 /// Until when a secret is waited for, and what ends the wait.
 static LIMITS: OnceLock<(Deadline, Interrupt)> = OnceLock::new();
@@ -44,7 +44,7 @@ impl Secret {
     /// # Errors
     /// `config` when the file cannot be read, is empty, or can be read by everyone on the machine.
     pub(crate) fn from_file(path: &Path, place: &str) -> Result<Self, Failure> {
-        let at = path.display();
+        let at = path.display().to_string();
         let wrong = |why: String| Failure::config("secret", format!("{place}: {at}: {why}"));
         let text = patiently(path)?.map_err(|e| wrong(e.to_string()))?;
         let mode = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.permissions().mode();
@@ -52,7 +52,7 @@ impl Secret {
             return Err(wrong("everyone on this machine can read this secret".into()).command([
                 "chmod",
                 "600",
-                &at.to_string(),
+                at.as_str(),
             ]));
         }
         match text.trim_end_matches(['\r', '\n']) {
@@ -63,12 +63,13 @@ impl Secret {
 }
 
 /// Reads a file that may be a pipe (a password manager's): whoever is to write to it may never do so.
-fn patiently(path: &Path) -> Result<std::io::Result<String>, Failure> {
+pub(crate) fn patiently(path: &Path) -> Result<std::io::Result<String>, Failure> {
     let (sender, receiver) = channel();
     let owned = path.to_owned();
     std::thread::spawn(move || {
         let mut text = String::new();
-        let read = std::fs::File::open(owned).and_then(|file| file.take(LIMIT).read_to_string(&mut text));
+        let read =
+            std::fs::File::open(owned).and_then(|file| file.take(LIMIT as u64).read_to_string(&mut text));
         // Nobody listens any more when the time is over.
         let _ = sender.send(read.map(|_| text));
     });
@@ -83,10 +84,8 @@ fn patiently(path: &Path) -> Result<std::io::Result<String>, Failure> {
             return Err(failure);
         }
         if deadline.left().is_zero() {
-            let message = format!(
-                "{} does not say its secret: the program that writes to it has not done so",
-                path.display()
-            );
+            let message =
+                format!("{} says nothing: the program that writes to it has not done so", path.display());
             return Err(deadline.over().cause(message));
         }
     }

@@ -14,7 +14,7 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     /// The key within `[notify]`.
     pub fn key(&self, key: &str) -> String {
-        format!("channels.{}.{key}", self.name)
+        format!("channels.{}.{key}", Settings::part(self.name))
     }
 
     pub(super) fn text(&self, key: &str) -> Result<Option<String>, Failure> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 /// No lock is taken more often, and none lasts longer, in seconds: whoever may push can write any number.
 const GENERATIONS: u64 = 1 << 32;
-const LONGEST: u64 = 7 * 86_400;
+pub const LONGEST: u64 = 7 * 86_400;
 
 /// Who made an entry, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -247,3 +247,74 @@ fn each_setting_is_shown_with_where_it_comes_from_and_no_secret_is_read() {
         assert_eq!(line(key), (value, from.to_owned()), "{key}");
     }
 }
+
+/// A failed run must be told, whatever a slip in a setting that has nothing to do with it: only what is no TOML cannot be read past.
+#[test]
+fn a_wrong_setting_does_not_silence_a_failure() {
+    let failed = json!({ "schema": 1, "id": "shop-1.2.0-20261125T120000Z-7f3a", "procedure": "release", "mode": "apply",
+        "opened": "2026-11-25T12:00:00Z", "steps": [], "facts": { "product": "shop", "environment": "production", "version": "1.2.0" },
+        "failure": { "step": "tag-rc", "kind": "failed", "reason": "x", "code": 1, "acted": "no", "message": "no" } });
+    let ntfy = testkit::http::Server::start(|_| {
+        testkit::http::Reply::json(200, json!({ "id": "a", "event": "message" }))
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let good = format!(
+        "[product]\nname = 'shop'\n[environment.production]\n[notify]\nchannel = 'a'\nfallback = 'b'\n[notify.channels.a]\nkind = 'ntfy'\nurl = '{0}'\n\
+         topic = 'a'\n[notify.channels.b]\nkind = 'ntfy'\nurl = '{0}'\ntopic = 'b'\n",
+        ntfy.url()
+    );
+    let slips = [
+        ("name = 'shop'", "name = ['shop']"),
+        ("name = 'shop'", "name = 'another'"),
+        ("channel = 'a'", "channel = 5"),
+        ("channel = 'a'", "channel = ['a', 5]"),
+        ("channel = 'a'", "channel = []"),
+        ("channel = 'a'", "chanel = 'a'"),
+        ("channel = 'a'", "channel = 'a'\nbest_effort = 'x'"),
+        ("channel = 'a'", "channel = 'a'\nlinks = 5"),
+        ("channel = 'a'", "channel = 'a'\nlinks.\"G 1.2\" = 'https://x.example/'"),
+        ("[notify]", "[tag-rcc]\n[notify]"),
+        ("[notify]", "[environment.staging]\nrolee = 'x'\n[notify]"),
+        ("[notify.channels.a]", "[notify.channels.c]\nkinds = 5\n[notify.channels.a]"),
+        ("[product]\n", "tag-rc = 1\n[product]\n"),
+    ];
+    for (from, to) in slips {
+        std::fs::write(folder.path().join("release.toml"), good.replace(from, to)).expect("written");
+        let before = ntfy.log().len();
+        let mut command = Command::new(testkit::bin("notify"));
+        let state = folder.path().join("state");
+        command.current_dir(folder.path()).env("RILIS_NOTIFY_STATE", &state).env("RILIS_FOO", "a stray one");
+        let (_, told, stderr) = testkit::exchange(&mut command, Some(&failed));
+        assert_eq!(told["failure"], failed["failure"], "{to}");
+        assert!(ntfy.log().len() > before, "{to}: {told:#} {stderr}");
+        std::fs::remove_dir_all(&state).expect("removed");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_not_passed_over_and_nobody_waits_for_it_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("release.toml"), "[product]\nname = 'parent'\n").expect("written");
+    let child = folder.path().join("child");
+    std::fs::create_dir_all(child.join("release.toml")).expect("a folder");
+    let mut command = Command::new(testkit::bin("tag-rc"));
+    let output = command.arg("settings").current_dir(&child).output().expect("started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(78) && said.contains("release.toml cannot be read"), "{said}");
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let mut command = Command::new(testkit::bin("tag-rc"));
+    command.args(["settings", "--timeout", "1s", "--config"]).arg(&pipe);
+    assert_eq!(command.output().expect("ended").status.code(), Some(75));
+    // A secret in the place of its file's name is not shown.
+    let text = "[deploy-coolify]\ntoken_file = 'correct-horse-battery'\nurl = 'https://c.example'\napplications = 'a'\n[environment.production]\n";
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, text).expect("written");
+    for args in [&["settings"][..], &["--check", "--env", "production"], &["status", "--env", "production"]] {
+        let mut command = Command::new(testkit::bin("deploy-coolify"));
+        let output = command.args(args).arg("--config").arg(&file).output().expect("started");
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!said.contains("correct-horse"), "{args:?}: {said}");
+    }
+}

@@ -81,9 +81,9 @@ pub fn redact_cut(text: &str) -> String {
     if part.is_empty() { redact(whole) } else { format!("{}{MASK}", redact(whole)) }
 }
 
-/// The beginning of a text for a message, redacted first: what is cut is never a secret.
+/// The beginning of a text for a message, without secrets and what has the shape of one: what is cut is never a part of it.
 pub fn excerpt(text: &str, most: usize) -> String {
-    let text = redact(text);
+    let text = scrub(text);
     match text.char_indices().nth(most) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::file::{File, Node, Value};
+use super::file::{File, Node, Value, part, shown};
 use super::setting::{ENVIRONMENT, Kind, PRODUCT, Setting};
 use super::variables;
 use crate::Failure;
@@ -15,8 +15,17 @@ pub(super) struct Check<'a> {
     pub step: &'static str,
     pub settings: &'static [Setting],
     pub file: &'a File,
-    /// Whether values are looked at too; else whoever reads one complains.
-    pub values: bool,
+    /// Whose values are looked at.
+    pub values: Values<'a>,
+}
+
+/// Whose values must fit; others are complained about by whoever reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Values<'a> {
+    All,
+    /// Those of this environment, and what all have: what another one has wrong must not hold this one up.
+    Of(Option<&'a str>),
+    None,
 }
 
 impl Check<'_> {
@@ -35,7 +44,7 @@ impl Check<'_> {
         self.table(self.step, self.settings, &[])?;
         let tables: Vec<&str> = self.tables().collect();
         for (name, node) in self.file.root.at("environment").and_then(Node::table).into_iter().flatten() {
-            let table = format!("environment.{name}");
+            let table = format!("environment.{}", part(name));
             self.is_table(&table, node)?;
             self.entries(&table, node, ENVIRONMENT, &tables)?;
             for (key, inner) in
@@ -75,7 +84,7 @@ impl Check<'_> {
                 _ if others.contains(&key.as_str()) => {}
                 Some(Tree::Leaf(kind)) => self.value(path, key, value, kind)?,
                 Some(inner) => {
-                    let deeper = format!("{path}.{key}");
+                    let deeper = format!("{path}.{}", part(key));
                     self.is_table(&deeper, value)?;
                     self.below(&deeper, value, inner, &[])?;
                 }
@@ -90,7 +99,15 @@ impl Check<'_> {
     }
 
     fn value(&self, table: &str, key: &str, node: &Node, kind: &Kind) -> Result<(), Failure> {
-        let Some(why) = kind.trouble(&node.value).filter(|_| self.values) else { return Ok(()) };
+        let other = |name: &str| {
+            table.strip_prefix("environment.").is_some_and(|rest| rest.split('.').next() != Some(&part(name)))
+        };
+        let looks = match self.values {
+            Values::All | Values::Of(None) => true,
+            Values::Of(Some(name)) => !other(name),
+            Values::None => false,
+        };
+        let Some(why) = kind.trouble(&node.value).filter(|_| looks) else { return Ok(()) };
         let place = match &node.value {
             Value::List(items) => items.iter().find(|item| kind.trouble(&item.value).is_some()),
             _ => None,
@@ -132,8 +149,9 @@ impl Check<'_> {
             });
         }
         // A table beside those that people name: [notify.telegram].
-        let heads = self.settings.iter().filter_map(|one| one.key.split_once(".*.")).map(|(head, _)| head);
-        if let Some(head) = heads.filter(|_| node.table().is_some() && table == self.step).next() {
+        let mut heads =
+            self.settings.iter().filter_map(|one| one.key.split_once(".*.")).map(|(head, _)| head);
+        if let Some(head) = heads.find(|_| node.table().is_some() && table == self.step) {
             return Some(format!("[{table}.{head}.{key}]"));
         }
         let shared = |settings: &[Setting]| settings.iter().any(|one| one.key == key);
@@ -158,6 +176,7 @@ impl Check<'_> {
 
     fn failure(&self, reason: &str, node: &Node, message: &str, may_be_shown: bool) -> Failure {
         let place = format!("{}:{}", self.file.path.display(), node.line);
+        let message = crate::plain_line(&crate::excerpt(&shown(message), 600));
         let failure = Failure::config(reason, format!("{place}: {message}"));
         self.file.excerpt(node, may_be_shown).into_iter().fold(failure, Failure::cause)
     }
@@ -203,6 +222,7 @@ pub(super) fn closest<'a>(
     known: impl IntoIterator<Item = &'a str>,
     least: f64,
 ) -> Option<&'a str> {
-    let scored = known.into_iter().map(|k| (strsim::jaro_winkler(name, k), k));
+    let name: String = name.chars().take(60).collect();
+    let scored = known.into_iter().map(|k| (strsim::jaro_winkler(&name, k), k));
     scored.filter(|(score, _)| *score >= least).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, k)| k)
 }

@@ -54,8 +54,21 @@ impl Node {
     }
 
     pub(super) fn at(&self, path: &str) -> Option<&Node> {
-        path.split('.').try_fold(self, |node, key| node.table()?.get(key))
+        path.split('.').try_fold(self, |node, part| node.table()?.get(&shown(part)))
     }
+}
+
+/// Stands for a dot within a name that people chose, in a path whose parts have dots between them.
+const DOT: char = '\u{1f}';
+
+/// A name that people chose, as a part of a path.
+pub(super) fn part(name: &str) -> String {
+    name.replace('.', &DOT.to_string())
+}
+
+/// A path, or a part of one, as it is written by people.
+pub(super) fn shown(path: &str) -> String {
+    path.replace(DOT, ".")
 }
 
 /// A file as it was read.
@@ -70,11 +83,15 @@ impl File {
     /// Reads a file; what is no TOML is named with its line.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let at = path.display();
-        let source = std::fs::read_to_string(path)
-            .map_err(|e| Failure::config("settings", format!("{at} cannot be read: {e}")))?;
+        let unreadable = |e: String| Failure::config("settings", format!("{at} cannot be read: {e}"));
+        // It may be a pipe that nobody writes to.
+        let source = crate::secret::patiently(path)?.map_err(|e| unreadable(e.to_string()))?;
+        if source.len() >= crate::secret::LIMIT {
+            return Err(unreadable("it holds a MiB or more, which no settings do".to_owned()));
+        }
         let file = File { path: path.to_owned(), source, root: Node::of(Value::Table(BTreeMap::new())) };
         let root = match DeTable::parse(&file.source) {
-            Ok(parsed) => table(&file.source, parsed.get_ref()),
+            Ok(parsed) => table(&Lines::of(&file.source), parsed.get_ref()),
             Err(e) => return Err(file.broken(&e)),
         };
         Ok(File { root: Node::of(root), ..file })
@@ -104,7 +121,7 @@ impl File {
     }
 
     fn line(&self, offset: usize) -> usize {
-        line_of(&self.source, offset)
+        Lines::of(&self.source).line(offset)
     }
 
     /// A key and its value, and a mark below what is wrong. A value that `may be shown` is marked itself; any other may be a secret, as may
@@ -143,7 +160,8 @@ impl File {
 pub(super) fn find_upwards() -> Result<Option<PathBuf>, Failure> {
     let here = std::env::current_dir()
         .map_err(|e| Failure::config("settings", format!("the working directory cannot be read: {e}")))?;
-    let found = here.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file());
+    // One that is there and is no file, or leads nowhere, is not passed over: what is above is of something else.
+    let found = here.ancestors().map(|folder| folder.join(FILE)).find(|path| path.symlink_metadata().is_ok());
     // Beside us it is called by its name alone: that is how a person would say it.
     Ok(found.map(|path| if path.parent() == Some(here.as_path()) { PathBuf::from(FILE) } else { path }))
 }
@@ -151,26 +169,36 @@ pub(super) fn find_upwards() -> Result<Option<PathBuf>, Failure> {
 /// One value as it is written in a file; `None` where it is none.
 pub(super) fn value(text: &str) -> Option<Value> {
     let parsed = DeValue::parse(text).ok()?;
-    Some(node(text, &parsed, 0..0).value)
+    Some(node(&Lines::of(text), &parsed, 0..0).value)
 }
 
-fn line_of(source: &str, offset: usize) -> usize {
-    source.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+/// Where the lines of a text end.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(source: &str) -> Self {
+        Lines(source.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of a place in it, from 1.
+    fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
 }
 
-fn table(source: &str, from: &DeTable) -> Value {
+fn table(lines: &Lines, from: &DeTable) -> Value {
     let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue>)| {
         let name: &std::borrow::Cow<'_, str> = key.get_ref();
-        (name.to_string(), node(source, value, key.span()))
+        (name.to_string(), node(lines, value, key.span()))
     };
     Value::Table(from.iter().map(entry).collect())
 }
 
-fn node(source: &str, from: &Spanned<DeValue>, key: Range<usize>) -> Node {
+fn node(lines: &Lines, from: &Spanned<DeValue>, key: Range<usize>) -> Node {
     let value = match from.get_ref() {
-        DeValue::Table(inner) => table(source, inner),
+        DeValue::Table(inner) => table(lines, inner),
         DeValue::Array(items) => {
-            Value::List(items.iter().map(|item| node(source, item, item.span())).collect())
+            Value::List(items.iter().map(|item| node(lines, item, item.span())).collect())
         }
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Boolean(flag) => Value::Flag(*flag),
@@ -180,6 +208,6 @@ fn node(source: &str, from: &Spanned<DeValue>, key: Range<usize>) -> Node {
         DeValue::Float(number) => number.as_str().parse().map_or(Value::Other, Value::Number),
         DeValue::Datetime(_) => Value::Other,
     };
-    let line = line_of(source, key.start);
+    let line = lines.line(key.start);
     Node { value, key, place: from.span(), line }
 }

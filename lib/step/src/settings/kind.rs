@@ -172,11 +172,20 @@ parsed!(bool, u8, u16, u32, u64, usize, i64, f64);
 mod tests {
     use super::*;
 
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn judged(cases: &[(Kind, Value, Option<&str>)]) {
+        for (kind, value, trouble) in cases {
+            assert_eq!(kind.trouble(value).as_deref(), *trouble, "{kind:?} {value:?}");
+        }
+    }
+
     #[test]
     fn a_value_fits_its_kind_or_says_what_it_must_be() {
-        let text = |text: &str| Value::Text(text.to_owned());
         let words = Kind::Word(&["a", "b", "c"]);
-        let cases: &[(Kind, Value, Option<&str>)] = &[
+        judged(&[
             (Kind::Text, text(""), None),
             (Kind::Text, Value::Whole(1), Some("it must be text in quotes")),
             (Kind::Id, Value::Whole(-1001), None),
@@ -198,6 +207,12 @@ mod tests {
                 Value::Whole(0),
                 Some("it must be a whole number from 1 on, without quotes"),
             ),
+        ]);
+    }
+
+    #[test]
+    fn numbers_times_and_lists_fit_or_say_what_they_must_be() {
+        judged(&[
             (Kind::Positive, Value::Number(f64::NAN), Some("it must be a number above 0, without quotes")),
             (
                 Kind::Positive,
@@ -227,9 +242,6 @@ mod tests {
             ),
             (Kind::Text, Value::List(Vec::new()), Some("it must be one value, not a list")),
             (Kind::Text, Value::Other, Some("it must be text in quotes")),
-        ];
-        for (kind, value, trouble) in cases {
-            assert_eq!(kind.trouble(value).as_deref(), *trouble, "{kind:?} {value:?}");
-        }
+        ]);
     }
 }

@@ -16,8 +16,8 @@ mod variables;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use check::{Check, closest};
-use file::{FILE, File, Node, Value, find_upwards};
+use check::{Check, Values, closest};
+use file::{FILE, File, Node, Value, find_upwards, part, shown};
 
 pub use kind::FromSetting;
 pub use setting::{ADDRESS, Form, Kind, PAGE, Setting};
@@ -31,6 +31,19 @@ pub struct Settings {
     declared: &'static [Setting],
     environment: Option<String>,
     file: Option<File>,
+    /// What is wrong, where that is put up with.
+    trouble: Option<Failure>,
+}
+
+/// How much of the settings must be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// Everything that this program can judge.
+    All,
+    /// The same without the values of other environments.
+    Environment,
+    /// Nothing but that it is TOML: what must tell of a failure tells of it.
+    Lenient,
 }
 
 /// One value and where it came from, for messages.
@@ -43,28 +56,37 @@ struct Found<'a> {
 
 impl Settings {
     /// Reads the file (`--config`, else upwards from the working directory; none is no error) and checks the shared tables and the step's
-    /// own. With `lenient`, a value that does not fit is an error only for whoever reads it.
+    /// own.
     pub(crate) fn load(
         step: &'static str,
         declared: &'static [Setting],
         config: Option<&Path>,
         environment: Option<&str>,
-        lenient: bool,
+        care: Care,
     ) -> Result<Self, Failure> {
         let path = match config {
             Some(path) => Some(path.to_owned()),
             None => find_upwards()?,
         };
         let file = path.as_deref().map(File::read).transpose()?;
-        if let Some(file) = &file {
-            Check { step, settings: declared, file, values: !lenient }.run()?;
-        }
-        let settings = Settings { step, declared, environment: environment.map(str::to_owned), file };
-        settings.check_environment()?;
-        let mut names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        names.try_for_each(|name| variables::check(&name, step, declared))?;
-        if !lenient {
-            settings.check_variables()?;
+        let values = match care {
+            Care::All => Values::All,
+            Care::Environment => Values::Of(environment),
+            Care::Lenient => Values::None,
+        };
+        let checked =
+            file.as_ref().map_or(Ok(()), |file| Check { step, settings: declared, file, values }.run());
+        let mut settings =
+            Settings { step, declared, environment: environment.map(str::to_owned), file, trouble: None };
+        let named = checked.and_then(|()| settings.check_environment()).and_then(|()| {
+            let mut names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+            names.try_for_each(|name| variables::check(&name, step, declared))
+        });
+        let all =
+            named.and_then(|()| if care == Care::Lenient { Ok(()) } else { settings.check_variables() });
+        match all {
+            Err(trouble) if care == Care::Lenient => settings.trouble = Some(trouble),
+            all => all?,
         }
         Ok(settings)
     }
@@ -72,6 +94,16 @@ impl Settings {
     /// The JSON Schema of the file, as far as this program knows it.
     pub(crate) fn schema(step: &'static str, declared: &[Setting]) -> serde_json::Value {
         schema::of(step, declared)
+    }
+
+    /// What is wrong with the settings, where that was put up with: the first thing.
+    pub fn trouble(&self) -> Option<&Failure> {
+        self.trouble.as_ref()
+    }
+
+    /// A name that people chose, such as that of a channel, as a part of a key.
+    pub fn part(name: &str) -> String {
+        part(name)
     }
 
     /// The folder of `release.toml`, to which paths in it are relative; the working directory if there is none.
@@ -174,11 +206,13 @@ impl Settings {
     pub fn secret(&self, key: &str, variable: &str) -> Result<Option<Secret>, Failure> {
         if let Some(found) = self.own(&format!("{key}_file")) {
             self.fits(key, self.setting(key)?, &found)?;
-            let path: PathBuf = self.read(key, &found)?;
+            let (text, path): (String, PathBuf) = (self.read(key, &found)?, self.read(key, &found)?);
+            hidden(&text, &path, &found.place)?;
             return Secret::from_file(&path, &found.place).map(Some);
         }
         let by_file = format!("{variable}_FILE");
         if let Some(path) = std::env::var_os(&by_file) {
+            hidden(&path.to_string_lossy(), Path::new(&path), &by_file)?;
             return Secret::from_file(Path::new(&path), &by_file).map(Some);
         }
         let given = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
@@ -217,7 +251,7 @@ impl Settings {
     }
 
     fn complaint(&self, key: &str, found: &Found, why: &str, may_be_shown: bool) -> Failure {
-        let failure = Failure::config("setting", format!("{}: {key}: {why}", found.place));
+        let failure = Failure::config("setting", format!("{}: {}: {why}", found.place, shown(key)));
         match (&self.file, found.node) {
             (Some(file), Some(node)) => {
                 file.excerpt(node, may_be_shown).into_iter().fold(failure, Failure::cause)
@@ -239,7 +273,7 @@ impl Settings {
     }
 
     fn variable(&self, key: &str) -> String {
-        format!("RILIS_{}_{key}", self.step).to_uppercase().replace(['-', '.'], "_")
+        format!("RILIS_{}_{key}", self.step).to_uppercase().replace(['-', '.', '\u{1f}'], "_")
     }
 
     /// The declaration of a key.
@@ -275,24 +309,25 @@ impl Settings {
     /// The step's own value: environment variable, environment's table, step's table.
     fn own(&self, key: &str) -> Option<Found<'_>> {
         let variable = self.variable(key);
+        // One that is no text was refused when the settings were read.
         if let Ok(text) = std::env::var(&variable) {
             let value =
                 self.setting(key).map_or(Value::Text(text.clone()), |setting| setting.kind.read(&text));
             return Some(Found { place: variable, value: Cow::Owned(value), node: None });
         }
-        let over = self.environment.as_ref().map(|e| format!("environment.{e}.{}", self.step));
+        let over = self.environment.as_ref().map(|e| format!("environment.{}.{}", part(e), self.step));
         let over = over.and_then(|table| self.in_table(&table, key));
         over.or_else(|| self.in_table(self.step, key))
     }
 
     fn of_the_environment(&self, key: &str) -> Option<Found<'_>> {
         let environment = self.environment.as_ref()?;
-        self.in_table(&format!("environment.{environment}"), key)
+        self.in_table(&format!("environment.{}", part(environment)), key)
     }
 
     fn in_table(&self, table: &str, key: &str) -> Option<Found<'_>> {
         let node = self.file.as_ref()?.root.at(table)?.at(key)?;
-        let place = format!("{}:{} [{table}]", self.place_of_file(), node.line);
+        let place = crate::plain_line(&shown(&format!("{}:{} [{table}]", self.place_of_file(), node.line)));
         Some(Found { place, value: Cow::Borrowed(&node.value), node: Some(node) })
     }
 
@@ -310,12 +345,11 @@ impl Settings {
                             .filter(|one| one.key.split_once(".*.").is_some_and(|(own, _)| own == head))
                     };
                     for name in self.names(head) {
-                        all.extend(of_it().map(|one| (one, one.key.replacen('*', &name, 1))));
+                        all.extend(of_it().map(|one| (one, one.key.replacen('*', &part(&name), 1))));
                     }
                 }
-                (None, Some(head)) => {
-                    all.extend(self.names(head).iter().map(|name| (setting, format!("{head}.{name}"))))
-                }
+                (None, Some(head)) => all
+                    .extend(self.names(head).iter().map(|name| (setting, format!("{head}.{}", part(name))))),
                 (None, None) => all.push((setting, setting.key.to_owned())),
             }
         }
@@ -331,6 +365,14 @@ impl Settings {
     /// The variables of this program that are set must fit, as the file must.
     fn check_variables(&self) -> Result<(), Failure> {
         for (setting, key) in self.named() {
+            let secrets = if let Kind::Secret(names) = setting.kind { names } else { "" };
+            let secrets = secrets.split([',', ' ']).filter(|name| name.contains('_'));
+            let secrets = secrets.flat_map(|name| [name.to_owned(), format!("{name}_FILE")]);
+            for name in secrets.chain([self.variable(&key), self.variable(&format!("{key}_file"))]) {
+                if matches!(std::env::var(&name), Err(std::env::VarError::NotUnicode(_))) {
+                    return Err(Failure::config("setting", format!("{name}: it is no text in UTF-8")));
+                }
+            }
             let key = if matches!(setting.kind, Kind::Secret(_)) { format!("{key}_file") } else { key };
             if let Some(found) = self.own(&key).filter(|found| found.node.is_none()) {
                 self.fits(&key, setting, &found)?;
@@ -350,6 +392,17 @@ impl Settings {
             format!("{}: no [environment.{wanted}]; it has {}", self.place_of_file(), names.join(", "));
         Err(Failure::config("unknown-environment", message))
     }
+}
+
+/// What leads nowhere and has no folder may be the secret itself, in the place of its file's name: it is not shown.
+fn hidden(text: &str, path: &Path, place: &str) -> Result<(), Failure> {
+    if text.contains('/') || path.exists() {
+        return Ok(());
+    }
+    let message = format!(
+        "{place}: there is no such file (its name is not shown: it may be the secret itself, which belongs into a file)"
+    );
+    Err(Failure::config("secret", message))
 }
 
 /// What a setting is where nobody has set it.

@@ -7,7 +7,7 @@ use super::setting::{ENVIRONMENT, Kind, PRODUCT, Setting};
 use super::variables;
 
 /// [`crate::parse_duration`] as a regular expression.
-const TIME: &str = "^(?=[0-9])(?:[0-9]{1,9}d(?: ?(?=[0-9])|$))?(?:[0-9]{1,9}h(?: ?(?=[0-9])|$))?(?:[0-9]{1,9}m(?: ?(?=[0-9])|$))?(?:[0-9]{1,9}s(?: ?(?=[0-9])|$))?(?:[0-9]{1,9}ms)?$";
+const TIME: &str = "^(?=[0-9])(?:[0-9]{1,4}d(?: ?(?=[0-9])|$))?(?:[0-9]{1,6}h(?: ?(?=[0-9])|$))?(?:[0-9]{1,7}m(?: ?(?=[0-9])|$))?(?:[0-9]{1,9}s(?: ?(?=[0-9])|$))?(?:[0-9]{1,9}ms)?$";
 
 /// The schema as this program knows it.
 pub(super) fn of(step: &'static str, settings: &[Setting]) -> Value {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::file::{FILE, Value as Toml};
+use super::file::{FILE, Value as Toml, part, shown as shown_key};
 use super::setting::{ENVIRONMENT, Kind, PRODUCT, Setting};
 use super::{Found, Settings};
 use crate::{Answer, Failure, scrub};
@@ -22,7 +22,7 @@ impl Settings {
         let mut lines: Vec<Line> =
             PRODUCT.iter().map(|one| self.shared_line("product".to_owned(), one)).collect();
         if let Some(environment) = &self.environment {
-            let table = format!("environment.{environment}");
+            let table = format!("environment.{}", part(environment));
             lines.extend(ENVIRONMENT.iter().map(|one| self.shared_line(table.clone(), one)));
         }
         lines.extend(self.named().iter().map(|(setting, key)| self.own_line(setting, key)));
@@ -47,21 +47,28 @@ impl Settings {
 
     fn shared_line(&self, table: String, setting: &Setting) -> Line {
         let found = self.in_table(&table, setting.key);
-        line(table, setting, setting.key.to_owned(), found)
+        line(table, setting, setting.key, found)
     }
 
     fn own_line(&self, setting: &Setting, key: &str) -> Line {
         if let Kind::Secret(variable) = setting.kind {
             return self.secret_line(key, variable);
         }
-        line(self.step.to_owned(), setting, key.to_owned(), self.own(key))
+        line(self.step.to_owned(), setting, key, self.own(key))
     }
 
     fn secret_line(&self, key: &str, variable: &str) -> Line {
         let (table, key) = (self.step.to_owned(), format!("{key}_file"));
         if let Some(found) = self.own(&key) {
-            let value = found.value.text().map(Value::from);
-            return Line { table, key, value, from: found.place };
+            // What is no file may be the secret itself.
+            let text = found.value.text().unwrap_or_default();
+            let is_there = self.folder().join(&text).exists() || text.starts_with('/');
+            let value = Some(json!(if is_there {
+                scrub(&text)
+            } else {
+                "(not shown: there is no such file)".to_owned()
+            }));
+            return Line { table, key: shown_key(&key), value, from: found.place };
         }
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         // Where there are several, it depends on the kind which of them counts.
@@ -84,7 +91,8 @@ impl Settings {
     }
 }
 
-fn line(table: String, setting: &Setting, key: String, found: Option<Found<'_>>) -> Line {
+fn line(table: String, setting: &Setting, key: &str, found: Option<Found<'_>>) -> Line {
+    let key = shown_key(key);
     if let Some(found) = found {
         return Line { table, key, value: Some(shown(&found.value)), from: found.place };
     }
@@ -133,7 +141,7 @@ fn text(lines: &[Line]) -> String {
         if line.table != table {
             table = &line.table;
             let blank = if text.is_empty() { "" } else { "\n" };
-            text.push_str(&format!("{blank}[{table}]\n"));
+            text.push_str(&format!("{blank}[{}]\n", crate::plain_line(&shown_key(table))));
         }
         let row = format!("{:keys$}  {:values$}  {}", line.key, value(line), line.from);
         text.push_str(crate::plain_line(&row).trim_end());

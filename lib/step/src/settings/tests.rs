@@ -16,7 +16,7 @@ fn settings(text: &str) -> Result<Settings, Failure> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join(FILE);
     std::fs::write(&file, text).expect("written");
-    Settings::load("cdn-purge", SETTINGS, Some(&file), Some("production"), false)
+    Settings::load("cdn-purge", SETTINGS, Some(&file), Some("production"), Care::All)
 }
 
 fn complaint(text: &str) -> String {
@@ -80,4 +80,38 @@ fn a_broken_file_is_named_with_its_line() {
 fn an_environment_that_is_not_there_is_refused() {
     let said = complaint("[environment.staging]\nbranch = 'staging'\n");
     assert!(said.contains("no [environment.production]; it has staging"), "{said}");
+}
+
+#[test]
+fn names_that_people_chose_may_have_dots() {
+    let text = "[cdn-purge]\ndriver = 'http'\n[environment.\"prod.eu\".cdn-purge]\ndriver = 'bunny'\n[cdn-purge.channels.\"o.t\"]\nkind = 'x'\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(FILE);
+    let load = |text: &str, care| {
+        std::fs::write(&file, text).expect("written");
+        Settings::load("cdn-purge", SETTINGS, Some(&file), Some("prod.eu"), care)
+    };
+    let settings = load(text, Care::All).expect("read");
+    assert_eq!(settings.value::<String>("driver").expect("set"), "bunny");
+    let key = format!("channels.{}.kind", Settings::part(&settings.names("channels")[0]));
+    assert_eq!(settings.value::<String>(&key).expect("set"), "x");
+    let wrong = load(&text.replace("'bunny'", "5"), Care::All).expect_err("refused");
+    assert!(wrong.message.contains(":4: [environment.prod.eu.cdn-purge] driver"), "{}", wrong.message);
+}
+
+#[test]
+fn what_another_environment_has_wrong_holds_nobody_up_but_who_asks_for_all() {
+    let text = "[environment.production]\n[environment.staging.cdn-purge]\nsettle = 5\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(FILE);
+    std::fs::write(&file, text).expect("written");
+    let load = |environment, care| Settings::load("cdn-purge", SETTINGS, Some(&file), environment, care);
+    assert!(load(Some("production"), Care::Environment).is_ok());
+    assert!(load(Some("staging"), Care::Environment).is_err());
+    assert!(load(Some("production"), Care::All).is_err());
+    let lenient = load(Some("staging"), Care::Lenient).expect("put up with");
+    assert!(lenient.trouble().is_none() && lenient.value::<std::time::Duration>("settle").is_err());
+    std::fs::write(&file, "[cdn-purge]\nsettel = '5s'\n[environment.production]\n").expect("written");
+    let lenient = load(Some("production"), Care::Lenient).expect("put up with");
+    assert!(lenient.trouble().is_some_and(|why| why.message.contains("did you mean `settle`?")));
 }
