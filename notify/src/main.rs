@@ -52,6 +52,10 @@ impl Program for Args {
         &self.common
     }
 
+    fn is_lenient(&self, document: Option<&Document>) -> bool {
+        !self.ready && (self.stopped.is_some() || document.is_some_and(|document| self.is_urgent(document)))
+    }
+
     fn action(&self) -> Option<&'static str> {
         self.ready.then_some("ready")
     }

@@ -43,6 +43,10 @@ pub trait Program: clap::Parser {
     /// Whether a failed document is work for this step. True for notify alone, which never sets or alters `failure`.
     const TAKES_FAILED: bool = false;
 
+    /// Whether it has to work although something is wrong with its settings: what must tell of a failure tells of it.
+    fn is_lenient(&self, _document: Option<&Document>) -> bool {
+        false
+    }
     /// The options of every step.
     fn common(&self) -> &Common;
     /// Which of its acts the step is asked for, when it has several.
@@ -205,7 +209,8 @@ impl<P: Program> Process<'_, P> {
 
     fn question(&self, voice: Voice) -> u8 {
         crate::secret::limits(self.common.timeout.unwrap_or(P::TIMEOUT), &self.interrupt);
-        let context = match self.context(voice, self.common.env.clone()) {
+        let care = if self.common.check { Care::All } else { Care::Environment };
+        let context = match self.context(voice, self.common.env.clone(), care) {
             Ok(context) => context,
             Err((voice, failure)) => return complain(&voice, &failure),
         };
@@ -221,13 +226,13 @@ impl<P: Program> Process<'_, P> {
     }
 
     /// Settings need the environment, which the document may name.
-    fn context(&self, voice: Voice, environment: Option<String>) -> Result<Context, (Voice, Failure)> {
+    fn context(
+        &self,
+        voice: Voice,
+        environment: Option<String>,
+        care: Care,
+    ) -> Result<Context, (Voice, Failure)> {
         let config = self.common.config.as_deref();
-        let care = match (self.common.check, P::TAKES_FAILED) {
-            (true, _) => Care::All,
-            (false, true) => Care::Lenient,
-            (false, false) => Care::Environment,
-        };
         let loaded = Settings::load(self.name, P::SETTINGS, config, environment.as_deref(), care);
         let settings = match loaded {
             Ok(settings) => settings,
@@ -251,7 +256,9 @@ impl<P: Program> Process<'_, P> {
         let recorded = incoming.as_ref().and_then(Document::failure_code);
         let known = incoming.as_ref().and_then(|d| d.facts().get("environment")).and_then(Value::as_str);
         let environment = known.map(str::to_owned).or_else(|| self.common.env.clone());
-        let (mut run, result) = match self.context(voice, environment) {
+        let lenient = self.program.is_lenient(incoming.as_ref());
+        let care = if lenient { Care::Lenient } else { Care::Environment };
+        let (mut run, result) = match self.context(voice, environment, care) {
             Err((voice, failure)) => {
                 let mut document = incoming.unwrap_or_else(|| self.open(None));
                 self.record(&mut document, started, clock, &Err(failure.clone()), &[]);
@@ -270,7 +277,8 @@ impl<P: Program> Process<'_, P> {
                 }
                 context.plan = document.is_plan();
                 let mut run = Run { context, document, planned: Vec::new() };
-                let result = self.prepare(&mut run).and_then(|()| caught(|| self.program.run(&mut run)));
+                let result =
+                    self.prepare(&mut run, lenient).and_then(|()| caught(|| self.program.run(&mut run)));
                 (run, result.map_err(within_a_run))
             }
         };
@@ -295,11 +303,11 @@ impl<P: Program> Process<'_, P> {
     }
 
     /// Facts that the command line and the settings give, and that must agree with the document.
-    fn prepare(&self, run: &mut Run) -> Result<(), Failure> {
+    fn prepare(&self, run: &mut Run, lenient: bool) -> Result<(), Failure> {
         run.context.checkpoint()?;
         let product = run.context.settings.product("name");
-        // What must tell of a failure tells of it whatever else is wrong; the document's own facts count.
-        let product = if P::TAKES_FAILED { product.ok().flatten() } else { product? };
+        // The document's own facts count then.
+        let product = if lenient { product.ok().flatten() } else { product? };
         let given = [
             ("product", product),
             ("environment", self.common.env.clone()),
@@ -308,7 +316,7 @@ impl<P: Program> Process<'_, P> {
         for (name, value) in given {
             let Some(value) = value else { continue };
             let set = run.document.set(name, json!(value));
-            if !P::TAKES_FAILED {
+            if !lenient {
                 set?;
             }
         }

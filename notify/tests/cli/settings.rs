@@ -71,7 +71,10 @@ fn a_channel_that_is_set_wrong_keeps_urgent_news_from_nobody_else() {
     for (name, fate) in [("slack", "refused"), ("gone", "refused"), ("luxima-alerts", "sent")] {
         assert_eq!(channel(&record, name)["status"], fate, "{record}");
     }
-    assert!(stderr.contains("nowhere") && stderr.contains("no [notify.channels.gone]"), "{stderr}");
+    assert!(
+        stderr.contains("token_file: there is no such file") && stderr.contains("no [notify.channels.gone]"),
+        "{stderr}"
+    );
 }
 
 #[test]

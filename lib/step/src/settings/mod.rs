@@ -207,7 +207,7 @@ impl Settings {
         if let Some(found) = self.own(&format!("{key}_file")) {
             self.fits(key, self.setting(key)?, &found)?;
             let (text, path): (String, PathBuf) = (self.read(key, &found)?, self.read(key, &found)?);
-            hidden(&text, &path, &found.place)?;
+            hidden(&text, &path, &format!("{}: {}_file", found.place, shown(key)))?;
             return Secret::from_file(&path, &found.place).map(Some);
         }
         let by_file = format!("{variable}_FILE");
