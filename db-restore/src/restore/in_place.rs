@@ -32,6 +32,11 @@ const MAKE: &str = "
     create table if not exists db_restore.witness (run text primary key, at timestamptz not null default now());
     revoke all on table db_restore.witness from public;
     alter table db_restore.witness enable row level security";
+/// Whether it is ours: what its owner writes into it is run by whoever writes a row.
+const OURS: &str = "
+    select bool_and(owner = (select oid from pg_roles where rolname = current_user)) from (
+        select nspowner as owner from pg_namespace where nspname = 'db_restore'
+        union all select relowner from pg_class where oid = 'db_restore.witness'::regclass) s";
 /// Roles that have rights on it, by what others give to them by themselves.
 const OTHERS: &str = "
     select distinct pg_get_userbyid(a.grantee)::text from pg_class c, aclexplode(c.relacl) a
@@ -209,6 +214,10 @@ impl Step<'_> {
         let mut session = self.operation.server.connect(&self.operation.settings.database)?;
         let run = sql::text(self.run.document.id());
         session.change(permit, MAKE)?;
+        if session.one::<bool>(OURS, &[])? != Some(true) {
+            let message = "the schema db_restore or its table belongs to somebody else, who could put code of theirs into it: drop it (drop schema db_restore cascade), and run this again";
+            return Err(Failure::refused("foreign-witness", message));
+        }
         for role in session.texts(OTHERS, &[])? {
             session.change(
                 permit,

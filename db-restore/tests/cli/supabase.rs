@@ -109,6 +109,22 @@ fn another_timeline(bench: &Bench) {
 }
 
 #[test]
+fn a_witness_of_somebody_else_is_not_written_to() {
+    let project = Project::start(goes_back);
+    let sql = "create role eve; create schema db_restore authorization eve; set role eve;
+        create table db_restore.witness (run text primary key, at timestamptz not null default now());
+        create function db_restore.f(text) returns text immutable language plpgsql as $$ begin execute 'create table public.pwned ()'; return $1; end $$;
+        create index on db_restore.witness (db_restore.f(run)); grant usage on schema db_restore to postgres";
+    project.bench.cluster.execute("shop", sql);
+    let (code, failed, stderr) = project.restore(&[]);
+    assert_eq!((code, &failed["failure"]["reason"]), (1, &json!("foreign-witness")), "{stderr}");
+    assert_eq!(
+        (project.posts(), project.bench.cluster.value("shop", "select to_regclass('public.pwned') is null")),
+        (0, "t".into())
+    );
+}
+
+#[test]
 fn a_project_goes_back_once_and_is_believed_by_its_data() {
     let project = Project::start(goes_back);
     let (code, text, _) =
