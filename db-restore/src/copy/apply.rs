@@ -4,7 +4,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use step::{Failure, Permit};
@@ -86,11 +85,28 @@ pub fn turn(statement: &Statement, major: u32) -> Result<Turn, String> {
 
 /// Whether a statement only defines something and runs nothing: one that the worker may not make (in C, of a language that is not
 /// trusted, leakproof, an operator class) is made by the superuser.
+///
+/// A default value and a body of SQL are parsed, which runs what reads a value of a type of theirs. The worker's own error is no reason to
+/// believe otherwise: what it says may be said by the dump's makers.
 fn defines(statement: &Statement) -> bool {
+    let runs = |word: &String| ["default", "atomic", "return"].contains(&word.as_str());
+    let signs = words::of(&statement.text);
+    let is_routine =
+        ["function", "procedure"].iter().any(|kind| statement.words.iter().take(4).any(|word| word == kind));
+    let gives_values = is_routine && (has_default(&statement.text) || signs.contains(&Word::Sign('=')));
+    if statement.words.iter().any(runs) || gives_values {
+        return false;
+    }
     let kinds = ["function", "procedure", "cast", "operator", "type", "transform"];
     let at = if statement.begins(&["create", "or", "replace"]) { 3 } else { 1 };
     statement.begins(&["create"])
         && statement.words.get(at).is_some_and(|word| kinds.contains(&word.as_str()))
+}
+
+/// Whether arguments have default values, wherever that stands: what is quoted may say so too, and then the worker's word stays.
+fn has_default(text: &str) -> bool {
+    let head = text.split_once('$').map_or(text, |(head, _)| head).to_lowercase();
+    head.contains('=') || head.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "default")
 }
 
 /// Applies a dump's statements.
@@ -117,8 +133,6 @@ pub struct Apply<'a, 'w, 's> {
     pub left_out: Vec<(String, String)>,
     /// What switches event triggers of extensions on again.
     silenced: Vec<Sql>,
-    /// Tables of extensions; asked once.
-    extensions: Option<BTreeSet<String>>,
 }
 
 impl<'a, 'w, 's> Apply<'a, 'w, 's> {
@@ -132,7 +146,6 @@ impl<'a, 'w, 's> Apply<'a, 'w, 's> {
     ) -> Self {
         let (routines, later, last, waiting) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (lent, left_out, silenced) = (Vec::new(), Vec::new(), Vec::new());
-        let extensions = None;
         Apply {
             permit,
             worker,
@@ -148,7 +161,6 @@ impl<'a, 'w, 's> Apply<'a, 'w, 's> {
             lent,
             left_out,
             silenced,
-            extensions,
         }
     }
 
@@ -354,12 +366,11 @@ impl<'a, 'w, 's> Apply<'a, 'w, 's> {
     fn is_of_an_extension(&mut self, statement: &Statement) -> Result<bool, Failure> {
         let table =
             statement.text.get(5..).and_then(|rest| rest.split(" (").next()).unwrap_or_default().trim();
-        if self.extensions.is_none() {
-            let sql = "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                       join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e' where c.relkind = 'r'";
-            self.extensions = Some(self.superuser.texts(sql, &[])?.into_iter().collect());
-        }
-        Ok(self.extensions.as_ref().is_some_and(|tables| tables.contains(table)))
+        // Each time: what the worker has run since may have put another table in its place.
+        let sql = "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                   join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+                   join pg_roles o on o.oid = c.relowner and o.rolsuper where c.relkind = 'r'";
+        Ok(self.superuser.texts(sql, &[])?.iter().any(|known| known == table))
     }
 
     /// Gives the routines their owners: from now on what runs cannot change them.

@@ -76,7 +76,7 @@ impl<'a> Readers<'a> {
 
     /// They are not needed any more.
     pub fn end(mut self, keeper: &mut Session) -> Result<(), Failure> {
-        self.role.take().map_or(Ok(()), |role| role.end(keeper, "".into()))
+        self.role.take().map_or(Ok(()), |role| role.let_go(keeper))
     }
 }
 

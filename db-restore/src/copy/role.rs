@@ -46,7 +46,7 @@ impl<'a> TemporaryRole<'a> {
                 text(&verifier),
                 text(&until.to_string()),
                 role.clone(),
-                text(&note(database)),
+                text(&note(database, &server.who())),
                 rights(&role),
             ],
         );
@@ -60,6 +60,31 @@ impl TemporaryRole<'_> {
     pub fn end(mut self, keeper: &mut Session, first: sql::Sql) -> Result<(), Failure> {
         self.ended = true;
         drop_role(keeper, self.permit, &self.login.user, first)
+    }
+
+    /// The same where it owns nothing. What others have given to it meanwhile, which nobody can forbid them, is taken from it where it is; a
+    /// role that stays all the same can do nothing any more, and a person is told.
+    pub fn let_go(mut self, keeper: &mut Session) -> Result<(), Failure> {
+        self.ended = true;
+        let role = &self.login.user;
+        if drop_role(keeper, self.permit, role, "".into()).is_ok() {
+            return Ok(());
+        }
+        let less = sql::fill(
+            "alter role {} nologin nobypassrls; revoke pg_read_all_data from {}",
+            &[name(role), name(role)],
+        );
+        keeper.change(self.permit, less)?;
+        let elsewhere = "select distinct d.datname::text from pg_shdepend s join pg_database d on d.oid = s.dbid join pg_roles r on r.oid = s.refobjid
+                         where s.refclassid = 'pg_authid'::regclass and r.rolname = $1 and d.datallowconn";
+        for database in keeper.texts(elsewhere, &[role])? {
+            let owned = sql::fill("drop owned by {}", &[name(role)]);
+            let _ = self.server.connect(&database).and_then(|mut session| session.change(self.permit, owned));
+        }
+        if drop_role(keeper, self.permit, role, "".into()).is_err() {
+            self.server.warn(&format!("the temporary role {role} cannot be dropped, because somebody gives it rights; it can do nothing any more: drop it by hand"));
+        }
+        Ok(())
     }
 }
 
@@ -75,8 +100,9 @@ impl Drop for TemporaryRole<'_> {
     }
 }
 
-fn note(database: &str) -> String {
-    format!("db-restore, for a copy of {database}")
+/// For whom it was made: who works without the lock (a snapshot) is not to be taken for a run that was killed.
+fn note(database: &str, who: &str) -> String {
+    format!("db-restore, for a copy of {database}: {who}")
 }
 
 /// In one message, and one transaction.
@@ -91,8 +117,9 @@ fn drop_role(session: &mut Session, permit: &Permit, role: &str, first: sql::Sql
 /// The question for the roles that killed runs on a database have left.
 pub fn left(database: &str) -> sql::Sql {
     sql::fill(
-        "select rolname::text from pg_roles where starts_with(rolname, {}) and shobj_description(oid, 'pg_authid') = {}",
-        &[text(HEAD), text(&note(database))],
+        "select rolname::text from pg_roles r, shobj_description(r.oid, 'pg_authid') d where starts_with(rolname, {})
+         and (d = {} or starts_with(d, {}) and not exists (select from pg_stat_activity a where a.usename <> r.rolname and d = {} || a.application_name and a.application_name <> current_setting('application_name')))",
+        &[text(HEAD), text(&format!("db-restore, for a copy of {database}")), text(&note(database, "")), text(&note(database, ""))],
     )
 }
 

@@ -272,6 +272,7 @@ impl<'a> Side<'a, '_> {
         apply.own_routines()?;
         self.restore(dump, login, &parts.ours, bytes)?;
         if !parts.extensions.is_empty() {
+            parts.are_extensions(apply.superuser)?;
             self.restore(dump, None, &parts.extensions, bytes)?;
         }
         if !parts.triggers.is_empty() {

@@ -177,6 +177,16 @@ impl<'a> Server<'a> {
         self.settings.met.get().is_some_and(|met| met.is_public)
     }
 
+    /// Who we are, as our sessions are called.
+    pub fn who(self) -> String {
+        who()
+    }
+
+    /// A line for people.
+    pub fn warn(self, sentence: &str) {
+        self.context.voice.warn(sentence);
+    }
+
     /// How long the command may take.
     pub fn budget(self) -> Duration {
         self.context.deadline.left()

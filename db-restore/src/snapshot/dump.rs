@@ -132,6 +132,8 @@ fn fill(
 ) -> Result<Manifest, Failure> {
     let (context, settings) = (archive.context, archive.settings);
     let folder = folder::dump_of(temporary);
+    // Before a role is made that may have a right on the database for as long as this takes.
+    let properties = properties::of(other, &settings.database)?;
     let readers = Readers::make((archive.server, settings), permit, other)?;
     let mut session = archive.server.connect(&settings.database)?;
     let schemas = settings.supabase.as_ref().map(|s| s.schemas.clone()).unwrap_or_default();
@@ -139,7 +141,6 @@ fn fill(
     let seen = Seen::of(&answers, schemas.is_empty())?;
     restorable(archive, &seen)?;
     let origin = origin(permit, live, other, &held, &seen)?;
-    let properties = properties::of(other, &settings.database)?;
     let (tables, extension_tables) = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
         let counting = scope.spawn(|| seen.counted(archive, &held));

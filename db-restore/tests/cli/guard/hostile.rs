@@ -372,3 +372,53 @@ fn names_and_commands_can_be_shown_and_pasted() {
     assert_eq!(words.lines().count(), 8, "{next}: {words}");
     assert!(!next.contains('\u{1b}') && !bench.folder.path().join("PWN").exists());
 }
+
+#[test]
+fn a_superuser_makes_nothing_on_the_word_of_what_it_would_run() {
+    let bench = eves();
+    let config = bench.cluster.config("shop");
+    let options = "-c local_preload_libraries=";
+    let mut eve =
+        config.clone().user("eve").password("e").options(options).connect(postgres::NoTls).expect("eve");
+    eve.batch_execute(
+        "create function app.denied(v int) returns boolean language plpgsql volatile as $denied$ begin
+           if pg_catalog.current_setting('is_superuser') = 'on' then perform app.attack();
+           elsif current_user like 'db\\_restore\\_tmp%' then raise exception 'x' using errcode = '42501'; end if; return true; end $denied$;
+         create domain app.denying as int check (app.denied(value));
+         create function app.given(a app.denying[] default '{1}'::app.denying[]) returns int language sql as 'select 1'",
+    )
+    .expect("made");
+    let (code, _, stderr) = bench.run(&["snapshot"], &opened(BEFORE));
+    assert_eq!(code, 0, "{stderr}");
+    let (code, _, stderr) = bench.run(&["rehearse"], &opened(BEFORE));
+    nothing_gained(&bench, "rehearse");
+    // It cannot be made by the worker, and is made by nobody else.
+    assert_eq!(code, 1, "{stderr}");
+}
+
+#[test]
+fn a_snapshot_at_work_keeps_its_role_and_leaves_none_whatever_is_given_to_it() {
+    let bench = Bench::start();
+    bench.cluster.execute("postgres", "create role eve login password 'e'; alter database shop owner to eve");
+    let (id, _) = bench.snapshot(BEFORE);
+    bench.cluster.execute(
+        "shop",
+        "create function slow(int) returns int immutable language plpgsql as $$ begin
+           if current_user like 'db\\_restore\\_tmp%' then perform pg_sleep(0.6); end if; return $1; end $$;
+         create table slowly (id int); create index on slowly ((id + slow(1))); alter table slowly owner to eve",
+    );
+    let shown = "select count(*) from pg_roles where rolname like 'db\\_restore\\_tmp%'";
+    std::thread::scope(|scope| {
+        let taken = scope.spawn(|| bench.run(&["snapshot"], &opened("shop-1.3.0-20261124T150000Z-000a")));
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while bench.cluster.value("postgres", shown) == "0" && std::time::Instant::now() < end {}
+        let given = "do $$ declare r text; begin for r in select rolname from pg_roles where rolname like 'db\\_restore\\_tmp%' loop
+            execute format('grant select on products to %I', r); end loop; end $$";
+        bench.cluster.execute("shop", given);
+        let (code, _, stderr) = bench.run(&["rehearse", "--snapshot", &id], &opened(ID));
+        assert_eq!(code, 0, "{stderr}");
+        let (code, _, stderr) = taken.join().expect("it ended");
+        assert_eq!(code, 0, "{stderr}");
+    });
+    assert_eq!(bench.cluster.value("postgres", shown), "0");
+}

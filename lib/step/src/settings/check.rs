@@ -148,7 +148,7 @@ impl Check<'_> {
                 program => format!("[environment.{key}.{program}]"),
             });
         }
-        // A table beside those that people name: [notify.telegram].
+        // A table beside those that people name.
         let mut heads =
             self.settings.iter().filter_map(|one| one.key.split_once(".*.")).map(|(head, _)| head);
         if let Some(head) = heads.find(|_| node.table().is_some() && table == self.step) {

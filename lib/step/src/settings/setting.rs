@@ -102,7 +102,7 @@ pub enum Kind {
 /// Texts of a form.
 #[derive(Debug)]
 pub struct Form {
-    /// What they are, for people: `a uuid of Coolify`.
+    /// What they are, for people: `20 small letters`.
     pub name: &'static str,
     /// The same as a regular expression, for editors (ECMA 262).
     pub pattern: &'static str,
@@ -163,7 +163,7 @@ pub(super) const ENVIRONMENT: &[Setting] = &[
     Setting::new(
         "marker",
         Kind::Form(&MARKER),
-        "by what a page says its build: a header, html:attribute, or next (what Next.js writes by itself)",
+        "by what a page says its build: a header, html:attribute, or next (what that framework writes by itself)",
     )
     .example("X-Release"),
     Setting::new("branch", Kind::Text, "the branch of what runs there").example("main"),
