@@ -15,7 +15,7 @@ use crate::loss;
 use crate::operation::Operation;
 use crate::plan::{self, Moment, Snapshot};
 use crate::restore::verify;
-use crate::server::{Counts, Held, Live, Row, Session, Value, get};
+use crate::server::{Counts, Held, Live, Login, Row, Session, Value, get};
 use crate::settings::Settings;
 use crate::snapshot::manifest::{self, Log, Manifest};
 use crate::snapshot::origin::{self, Origin};
@@ -144,7 +144,7 @@ fn fill(
     let (tables, extension_tables) = std::thread::scope(|scope| {
         // Counted in the very sight that is dumped, and at the same time: what is restored must have the same rows.
         let counting = scope.spawn(|| seen.counted(archive, &held));
-        let dumped = write(archive, live, tools.dump, &folder, &held.sight);
+        let dumped = write(archive, (live, seen.dumper(archive)), tools.dump, &folder, &held.sight);
         let counted =
             counting.join().unwrap_or_else(|_| Err(Failure::bug("the thread that counts has panicked")));
         // A count that fails takes the sight away from the dump: then that is only what came of it.
@@ -185,6 +185,11 @@ const TABLESPACES: &str = "
     select t.spcname::text, sum(pg_relation_size(c.oid))::bigint from pg_class c join pg_tablespace t on t.oid = c.reltablespace
     where c.relkind in ('r', 'i', 'm', 't', 'S') and t.spcname <> 'pg_global' group by 1";
 
+/// Whether there is what only a superuser reads: large objects of others, passwords of user mappings, subscriptions.
+const OWN: &str = "
+    select exists (select from pg_largeobject_metadata) or exists (select from pg_user_mappings)
+           or exists (select from pg_subscription s join pg_database d on d.oid = s.subdbid where d.datname = current_database())";
+
 /// What was seen in the sight that is dumped, in one round trip.
 struct Seen {
     tables: Vec<String>,
@@ -194,6 +199,8 @@ struct Seen {
     tablespaces: BTreeMap<String, u64>,
     extensions: Vec<String>,
     encoding: String,
+    /// Whether it holds what only a superuser reads.
+    needs_us: bool,
 }
 
 impl Seen {
@@ -208,7 +215,14 @@ impl Seen {
             ("select extname::text from pg_extension order by 1".into(), &[]),
             ("select current_setting('server_encoding')".into(), &[]),
             (Session::tables(), &theirs),
+            (OWN.into(), &[]),
         ])
+    }
+
+    /// Who dumps, if that is not ourselves: what an owner puts into the place of a sequence or an extension's table meanwhile must not run as a
+    /// superuser.
+    fn dumper(&self, archive: &Archive) -> Option<&'static Login> {
+        archive.server.reader().filter(|_| !self.needs_us)
     }
 
     /// How many rows there are in that sight.
@@ -220,8 +234,8 @@ impl Seen {
 
     /// Of some schemas only tables are dumped, and it is they that are counted.
     fn of(answers: &[Vec<Row>], whole: bool) -> Result<Self, Failure> {
-        let [tables, objects, shapes, spaces, extensions, encoding, theirs] = answers else {
-            return Err(Failure::bug("seven answers"));
+        let [tables, objects, shapes, spaces, extensions, encoding, theirs, own] = answers else {
+            return Err(Failure::bug("eight answers"));
         };
         let texts =
             |rows: &[Row]| rows.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, _>>();
@@ -234,6 +248,7 @@ impl Seen {
             tablespaces: spaces.iter().map(space).collect::<Result<_, Failure>>()?,
             extensions: texts(extensions)?,
             encoding: texts(encoding)?.pop().unwrap_or_default(),
+            needs_us: own.first().map_or(Ok(true), |row| get(row, 0))?,
         })
     }
 }
@@ -309,7 +324,13 @@ fn origin(
     Ok(Some(Origin { database: held.database, xmin: held.xmin, seal, tables, rows: None }))
 }
 
-fn write(archive: &Archive, live: &Live, tool: &Path, folder: &Path, sight: &str) -> Result<(), Failure> {
+fn write(
+    archive: &Archive,
+    (live, login): (&Live, Option<&Login>),
+    tool: &Path,
+    folder: &Path,
+    sight: &str,
+) -> Result<(), Failure> {
     let settings = archive.settings;
     let (jobs, compress) = (format!("--jobs={}", settings.jobs), format!("--compress={}", settings.compress));
     let (snapshot, file) = (format!("--snapshot={sight}"), format!("--file={}", folder.display()));
@@ -323,5 +344,5 @@ fn write(archive: &Archive, live: &Live, tool: &Path, folder: &Path, sight: &str
         Some(format!("{tables} tables, {written} MiB written of a database of {} MiB", live.bytes >> 20))
     };
     let job = Job::new(archive.context, settings, tool, &doing);
-    Job { database: Some(&settings.database), progress: Some(&progress), ..job }.run(&args)
+    Job { database: Some(&settings.database), login, progress: Some(&progress), ..job }.run(&args)
 }
