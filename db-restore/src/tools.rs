@@ -135,7 +135,8 @@ impl<'a> Job<'a> {
         if let (Some(database), Some(secret)) = (self.database, secret) {
             let Settings { host, port, tls, tls_root, .. } = self.settings;
             let user = self.login.map_or(&self.settings.user, |login| &login.user);
-            let quiet = if self.login.is_none() { self.settings.quiet() } else { "" };
+            let quiet =
+                if self.login.is_none_or(|login| login.is_quiet) { self.settings.quiet() } else { "" };
             let filling = if self.filling { FILLING } else { "" };
             command
                 .env("PGPASSFILE", secret.path())

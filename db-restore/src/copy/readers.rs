@@ -52,15 +52,19 @@ impl<'a> Readers<'a> {
             return Ok(Readers { server, role: None, known: None });
         }
         let database = &settings.database;
+        // A login trigger that lets nobody in must not keep it out.
+        let is_quiet = server.has_quiet();
         let rights = |reader: &sql::Sql| {
-            let rights = sql::fill(
-                "grant pg_read_all_data to {}; alter role {} bypassrls",
-                &[reader.clone(), reader.clone()],
-            );
-            let connect = sql::fill("grant connect on database {} to {}", &[name(database), reader.clone()]);
-            if server.is_public() { rights } else { sql::join([rights, connect], "; ") }
+            let of = |statement: &'static str| sql::fill(statement, std::slice::from_ref(reader));
+            let mut rights = vec![of("grant pg_read_all_data to {}"), of("alter role {} bypassrls")];
+            rights.extend(is_quiet.then(|| of("grant set on parameter event_triggers to {}")));
+            let connect =
+                || sql::fill("grant connect on database {} to {}", &[name(database), reader.clone()]);
+            rights.extend((!server.is_public()).then(connect));
+            sql::join(rights, "; ")
         };
-        let role = TemporaryRole::make(server, permit, keeper, database, server.budget(), rights)?;
+        let mut role = TemporaryRole::make(server, permit, keeper, database, server.budget(), rights)?;
+        role.login.is_quiet = is_quiet;
         Ok(Readers { server, role: Some(role), known: None })
     }
 

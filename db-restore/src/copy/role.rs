@@ -33,7 +33,11 @@ impl<'a> TemporaryRole<'a> {
         rights: impl FnOnce(&sql::Sql) -> sql::Sql,
     ) -> Result<Self, Failure> {
         let password = random(16)?;
-        let login = Login { user: format!("{HEAD}{}", random(8)?), password: Secret::new(password.as_str()) };
+        let login = Login {
+            user: format!("{HEAD}{}", random(8)?),
+            password: Secret::new(password.as_str()),
+            is_quiet: false,
+        };
         let until = Timestamp::now() + budget.min(Duration::from_secs(86_400 * 30)) + AFTER;
         // The server is told what proves the password, not the password: it may write statements to its log.
         let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());

@@ -82,6 +82,8 @@ pub struct Server<'a> {
 pub struct Login {
     pub user: String,
     pub password: Secret,
+    /// Whether it may switch event and login triggers off, as a superuser does.
+    pub is_quiet: bool,
 }
 
 /// What the server says of itself and of the database.
@@ -175,6 +177,11 @@ impl<'a> Server<'a> {
     /// Whether any role may connect to the live database.
     pub fn is_public(self) -> bool {
         self.settings.met.get().is_some_and(|met| met.is_public)
+    }
+
+    /// Whether this server's event and login triggers can be switched off for a session.
+    pub fn has_quiet(self) -> bool {
+        !self.settings.quiet().is_empty()
     }
 
     /// Who we are, as our sessions are called.
@@ -278,7 +285,7 @@ impl<'a> Server<'a> {
         config.keepalives_retries(2).tcp_user_timeout(Duration::from_secs(8));
         let limit = budget.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
         // A login trigger that fails would keep us out, and no event trigger is to judge what we do in a copy.
-        let quiet = if self.login.is_none() { self.settings.quiet() } else { "" };
+        let quiet = if self.login.is_none_or(|login| login.is_quiet) { self.settings.quiet() } else { "" };
         config
             .options(format!("{beginning}{quiet} -c statement_timeout={limit} -c db_restore.session={mark}"));
         let password = self.login.map(|login| &login.password);
