@@ -270,14 +270,8 @@ fn local(host: &str) -> bool {
 }
 
 fn kind(settings: &step::Settings) -> Result<Kind, Failure> {
-    match settings.text("source")?.as_deref() {
-        Some("archive") | None => Ok(Kind::Archive),
-        Some("database") => Ok(Kind::Database),
-        Some("supabase") => Ok(Kind::Supabase),
-        Some(other) => {
-            Err(settings.wrong("source", &format!("`{other}` is not known; archive, database or supabase")))
-        }
-    }
+    let words = [("archive", Kind::Archive), ("database", Kind::Database), ("supabase", Kind::Supabase)];
+    Ok(settings.choice("source", &words)?.unwrap_or(Kind::Archive))
 }
 
 fn snapshots(settings: &step::Settings, source: Kind) -> Result<PathBuf, Failure> {
@@ -289,16 +283,9 @@ fn snapshots(settings: &step::Settings, source: Kind) -> Result<PathBuf, Failure
 }
 
 fn tls(settings: &step::Settings, host: &str) -> Result<Tls, Failure> {
-    match settings.text("tls")?.as_deref() {
-        Some("disable") => Ok(Tls::Disable),
-        Some("require") => Ok(Tls::Require),
-        Some("verify-full") => Ok(Tls::VerifyFull),
-        None if local(host) => Ok(Tls::Disable),
-        None => Ok(Tls::VerifyFull),
-        Some(other) => {
-            Err(settings.wrong("tls", &format!("`{other}` is not known; disable, require or verify-full")))
-        }
-    }
+    let usual = if local(host) { Tls::Disable } else { Tls::VerifyFull };
+    let words = [Tls::Disable, Tls::Require, Tls::VerifyFull].map(|tls| (tls.word(), tls));
+    Ok(settings.choice("tls", &words)?.unwrap_or(usual))
 }
 
 /// The system's certificates, where Debian or Red Hat put them.

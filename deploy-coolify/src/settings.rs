@@ -251,11 +251,8 @@ fn registry(settings: &step::Settings) -> Result<Option<Registry>, Failure> {
 }
 
 fn proof(settings: &step::Settings) -> Result<Proof, Failure> {
-    match settings.text("proof")?.as_deref() {
-        None | Some("pages") => Ok(Proof::Pages),
-        Some("coolify") => Ok(Proof::Coolify),
-        Some(other) => Err(settings.wrong("proof", &format!("`{other}` is neither pages nor coolify"))),
-    }
+    let words = [("pages", Proof::Pages), ("coolify", Proof::Coolify)];
+    Ok(settings.choice("proof", &words)?.unwrap_or(Proof::Pages))
 }
 
 /// Why a template cannot be filled.

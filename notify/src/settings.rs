@@ -205,7 +205,7 @@ impl Settings {
     pub fn of(context: &Context, args: &Args, names: &[String], care: Care) -> Result<Self, Failure> {
         let settings = &context.settings;
         let mut complaints = Complaints { care, all: Vec::new() };
-        let own = complaints.take(language(settings, "lang"), None)?;
+        let own = complaints.take(settings.text("lang"), None)?;
         let lang = args.lang.clone().or(own).unwrap_or_else(|| "en".to_owned());
         let fallback = complaints.take(settings.text("fallback"), None)?.filter(|_| args.to.is_empty());
         let (mut targets, mut misset): (Vec<Target>, Vec<(String, Failure)>) = (Vec::new(), Vec::new());
@@ -261,7 +261,7 @@ impl Reading<'_> {
         self.known(name)?;
         let reader = Reader { settings, name, dry: self.care == Care::Dry };
         let kind = settings.value::<String>(&reader.key("kind"))?;
-        let own = language(settings, &reader.key("lang"))?.filter(|_| !self.fixed);
+        let own = settings.text(&reader.key("lang"))?.filter(|_| !self.fixed);
         let on = settings.list::<String>(&reader.key("on"))?;
         let wrong = on.iter().find_map(|pattern| wanted::trouble(pattern));
         let checked = wrong.map_or(Ok(on), |why| Err(settings.wrong(&reader.key("on"), &why)));
@@ -289,19 +289,8 @@ impl Reading<'_> {
 }
 
 fn follow_up(settings: &File, key: &str) -> Result<FollowUp, Failure> {
-    match settings.text(key)?.as_deref() {
-        None | Some("reply") => Ok(FollowUp::Reply),
-        Some("edit") => Ok(FollowUp::Edit),
-        Some(other) => Err(settings.wrong(key, &format!("`{other}` is not known; reply and edit are"))),
-    }
-}
-
-fn language(settings: &File, key: &str) -> Result<Option<String>, Failure> {
-    let Some(lang) = settings.text(key)? else { return Ok(None) };
-    if LANGUAGES.contains(&lang.as_str()) {
-        return Ok(Some(lang));
-    }
-    Err(settings.wrong(key, &format!("`{lang}` is not known; {} are", LANGUAGES.join(" and "))))
+    let words = [("reply", FollowUp::Reply), ("edit", FollowUp::Edit)];
+    Ok(settings.choice(key, &words)?.unwrap_or(FollowUp::Reply))
 }
 
 /// The folder with the team's own templates.

@@ -47,11 +47,13 @@ fn page(schema: &Value) -> String {
     let mut page = "# Settings\n\n\
         What `release.toml` may hold; `PROGRAM settings --env NAME` shows what is set, and where. Each program reads `[PROGRAM]`, with\n\
         `[environment.NAME.PROGRAM]` laid over it, and over both the variable `RILIS_PROGRAM_KEY` (`RILIS_TAG_RC_BRANCH`); what is misspelt or does not\n\
-        fit is an error. For editors: [release.schema.json](release.schema.json) (with a first line `#:schema docs/release.schema.json`).\n\
+        fit is an error. For an editor, copy [release.schema.json](release.schema.json) beside your `release.toml`, and let that begin with the\n\
+        line `#:schema ./release.schema.json`.\n\
         \n\
         A time is a number with its unit in quotes: `\"90s\"`, `\"1h 30m\"` (`d`, `h`, `m`, `s`, `ms`, the greater first, each once). \"One, or a list\" is `\"a\"` or\n\
         `[\"a\", \"b\"]`, in a variable too. A path is relative to the folder of `release.toml`; `~` is not a folder. A secret stands in a file of its own that nobody else can read\n\
-        (`chmod 600`), outside of the repository, or in the variable: never in `release.toml`. A value that is wrong is an error in every environment of the file.\n\n\
+        (`chmod 600`), outside of the repository, or in the variable: never in `release.toml`. A key that is unknown is an error in every table of the\n\
+        file that the program reads; a value that is wrong is one in the environment that a step works for, and with `--check` in all of them.\n\n\
         This page is made of what the programs say of themselves (`make settings`).\n"
         .to_owned();
     let tables =
@@ -73,8 +75,8 @@ fn table(schema: &Value) -> String {
     let mut keys = Vec::new();
     flatten("", schema, &mut keys);
     for (key, one) in keys {
-        let (about, kind, otherwise) = (about(one), kind(one), otherwise(one));
-        writeln!(rows, "| `{key}` | {about} | {kind} | {otherwise} |").expect("text");
+        let (about, value, otherwise) = (about(one), cell(&one["x-value"]), otherwise(one));
+        writeln!(rows, "| `{key}` | {about} | {value} | {otherwise} |").expect("text");
     }
     rows
 }
@@ -93,48 +95,19 @@ fn flatten<'a>(prefix: &str, schema: &'a Value, keys: &mut Vec<(String, &'a Valu
     }
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+/// A text as it is written in a table.
+fn cell(value: &Value) -> String {
+    value.as_str().unwrap_or_default().replace('|', "\\|")
 }
 
 fn about(one: &Value) -> String {
-    let about = text(&one["description"]).replace('|', "\\|");
-    let form = text(&one["x-form"]);
-    let about =
-        if form.is_empty() || form.starts_with("an address") { about } else { format!("{about}: {form}") };
+    let about = cell(&one["description"]);
     match one["x-secret"].as_str() {
         Some(variable) if variable.contains([' ', ',']) => {
             format!("{about}; or {variable}, each also with `_FILE`")
         }
         Some(variable) => format!("{about}; or `{variable}_FILE`, `{variable}`"),
         None => about,
-    }
-}
-
-fn kind(one: &Value) -> String {
-    if let Some(words) = one["enum"].as_array() {
-        let words: Vec<String> = words.iter().map(|word| format!("`{}`", text(word))).collect();
-        return words.join(", ");
-    }
-    let bound = |key: &str| one[key].as_i64();
-    match text(&one["type"]) {
-        _ if one["type"].is_array() => "text or number".into(),
-        "boolean" => "`true`, `false`".into(),
-        "integer" => match (bound("minimum"), bound("maximum")) {
-            (Some(least), Some(most)) => format!("{least} to {most}"),
-            (least, _) => format!("from {} on", least.unwrap_or_default()),
-        },
-        "number" if one.get("exclusiveMinimum").is_some() => "a number above 0".into(),
-        "number" => "0 to 1".into(),
-        "string" => match text(&one["pattern"]) {
-            _ if one.get("x-secret").is_some() => "a file".into(),
-            _ if one["minLength"] == 1 => "a path".into(),
-            "" => "text".into(),
-            time if time.starts_with("^(?=[0-9])") => "a time".into(),
-            address if address.starts_with("^https?") => "an address".into(),
-            _ => "text of a form".into(),
-        },
-        _ => format!("one, or a list: {}", kind(&one["anyOf"][0])),
     }
 }
 

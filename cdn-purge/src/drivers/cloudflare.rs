@@ -16,6 +16,7 @@ use crate::send::batch::Size;
 const NAME: &str = "Cloudflare";
 
 /// What a plan allows: pages a request, pages a second, and the bucket of other purges with its rate.
+#[derive(Clone, Copy)]
 struct Plan {
     files: usize,
     files_a_second: f64,
@@ -33,16 +34,14 @@ pub struct Cloudflare {
 impl Cloudflare {
     pub fn read(settings: &Settings) -> Result<Self, Failure> {
         let plan = |files, files_a_second, burst, rate| Plan { files, files_a_second, burst, rate };
-        let plan = match settings.text("plan")?.as_deref() {
-            None | Some("free") => plan(100, 800.0, 25.0, 5.0 / 60.0),
-            Some("pro") => plan(100, 1500.0, 25.0, 5.0),
-            Some("business") => plan(100, 1500.0, 50.0, 10.0),
-            Some("enterprise") => plan(500, 3000.0, 500.0, 50.0),
-            Some(other) => {
-                let why = format!("`{other}` is not known; free, pro, business and enterprise are");
-                return Err(settings.wrong("plan", &why));
-            }
-        };
+        let free = plan(100, 800.0, 25.0, 5.0 / 60.0);
+        let plans = [
+            ("free", free),
+            ("pro", plan(100, 1500.0, 25.0, 5.0)),
+            ("business", plan(100, 1500.0, 50.0, 10.0)),
+            ("enterprise", plan(500, 3000.0, 500.0, 50.0)),
+        ];
+        let plan = settings.choice("plan", &plans)?.unwrap_or(free);
         Ok(Cloudflare {
             api: api(settings, "https://api.cloudflare.com")?,
             zone: settings.value("zone")?,

@@ -66,24 +66,26 @@ impl TemporaryRole<'_> {
         drop_role(keeper, self.permit, &self.login.user, first)
     }
 
-    /// The same where it owns nothing. What others have given to it meanwhile, which nobody can forbid them, is taken from it where it is; a
-    /// role that stays all the same can do nothing any more, and a person is told.
+    /// The same where it owns nothing.
     pub fn let_go(mut self, keeper: &mut Session) -> Result<(), Failure> {
         self.ended = true;
+        self.release(keeper)
+    }
+
+    /// What others have given to it meanwhile, which nobody can forbid them, is taken from it where it is; a role that stays all the same can
+    /// do nothing any more, and a person is told.
+    fn release(&self, keeper: &mut Session) -> Result<(), Failure> {
         let role = &self.login.user;
         if drop_role(keeper, self.permit, role, "".into()).is_ok() {
             return Ok(());
         }
-        let less = sql::fill(
-            "alter role {} nologin nobypassrls; revoke pg_read_all_data from {}",
-            &[name(role), name(role)],
-        );
-        keeper.change(self.permit, less)?;
+        disarm(keeper, self.permit, role)?;
         let elsewhere = "select distinct d.datname::text from pg_shdepend s join pg_database d on d.oid = s.dbid join pg_roles r on r.oid = s.refobjid
                          where s.refclassid = 'pg_authid'::regclass and r.rolname = $1 and d.datallowconn";
         for database in keeper.texts(elsewhere, &[role])? {
             let owned = sql::fill("drop owned by {}", &[name(role)]);
-            let _ = self.server.connect(&database).and_then(|mut session| session.change(self.permit, owned));
+            let session = self.server.connect_regardless(&database);
+            let _ = session.and_then(|mut session| session.change(self.permit, owned));
         }
         if drop_role(keeper, self.permit, role, "".into()).is_err() {
             self.server.warn(&format!("the temporary role {role} cannot be dropped, because somebody gives it rights; it can do nothing any more: drop it by hand"));
@@ -99,8 +101,7 @@ impl Drop for TemporaryRole<'_> {
         }
         // The next run that holds the lock drops what cannot be dropped now.
         let session = self.server.connect_regardless(&self.server.maintenance());
-        let _ =
-            session.and_then(|mut session| drop_role(&mut session, self.permit, &self.login.user, "".into()));
+        let _ = session.and_then(|mut session| self.release(&mut session));
     }
 }
 
@@ -118,6 +119,12 @@ fn drop_role(session: &mut Session, permit: &Permit, role: &str, first: sql::Sql
     session.change(permit, gone)
 }
 
+/// A role that cannot be dropped can do nothing any more.
+fn disarm(session: &mut Session, permit: &Permit, role: &str) -> Result<(), Failure> {
+    let less = "alter role {} nologin nobypassrls; revoke pg_read_all_data from {}";
+    session.change(permit, sql::fill(less, &[name(role), name(role)]))
+}
+
 /// The question for the roles that killed runs on a database have left.
 pub fn left(database: &str) -> sql::Sql {
     sql::fill(
@@ -132,8 +139,10 @@ pub fn sweep(keeper: &mut Session, permit: &Permit, roles: Vec<String>) {
     // Not who reads for this command.
     let reader = keeper.server().reader().map(|login| login.user.clone());
     for role in roles.into_iter().filter(|role| Some(role) != reader.as_ref()) {
-        // One that still owns something elsewhere cannot be dropped, and cannot log in after its time.
-        let _ = drop_role(keeper, permit, &role, "".into());
+        // One that still owns something elsewhere cannot be dropped.
+        if drop_role(keeper, permit, &role, "".into()).is_err() {
+            let _ = disarm(keeper, permit, &role);
+        }
     }
 }
 

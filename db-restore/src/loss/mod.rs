@@ -137,7 +137,7 @@ struct Before {
     unread: Vec<String>,
 }
 
-/// Both sides, each seen as it is at one instant.
+/// Both sides, the rows of each seen as they are at one instant; large objects, which other sessions read, at a later one.
 struct Pair<'a> {
     sides: Sides<'a>,
     old: Side<'a>,

@@ -99,7 +99,7 @@ pub fn restore(
         );
         return Ok(Ended { snapshot: chosen.fact(), loss: None, outcome: Outcome::planned(message) });
     };
-    let mut act = restore::act(run, operation, wish, &chosen, &age)?;
+    let mut act = restore::confirming::act(run, operation, wish, &chosen, &age)?;
     act.what.push_str("; it is done in place, takes the database offline, and cannot be undone by Supabase");
     operation.confirmable(&act, wish.sure.confirm.as_deref())?;
     let kept = step.dump(&permit, live, keeper)?;

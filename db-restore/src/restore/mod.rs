@@ -2,6 +2,7 @@
 //! not touched by it; it is kept under another name, readable.
 
 mod besides;
+pub mod confirming;
 pub mod demands;
 mod disk;
 pub mod in_place;
@@ -14,7 +15,7 @@ pub mod undo;
 pub mod verify;
 
 use facts::{Loss, Replaces};
-use step::{Acted, Failure, Outcome, Permit, Procedure, Run, shell};
+use step::{Acted, Failure, Outcome, Permit, Run, shell};
 
 use crate::args::RestoreArgs;
 use crate::copy::given::Given;
@@ -22,9 +23,10 @@ use crate::copy::readers::Readers;
 use crate::copy::side;
 use crate::journal::{By, Journal, Keeper, Note, Record};
 use crate::loss::{self, Report, Sides};
-use crate::operation::{Answers, Confirmation, Operation};
+use crate::operation::{Answers, Operation};
 use crate::plan::{self, Moment, Names, Snapshot};
 use crate::restore::besides::{Besides, Seen};
+use crate::restore::confirming::act;
 use crate::restore::stage::{Brought, Clock, Staging};
 use crate::restore::swap::Swap;
 use crate::server::sql::{self, name};
@@ -416,39 +418,4 @@ fn exchange(
     statements.extend(journal.replace(live, live, Some(&kept))?);
     statements.push(sql::fill("alter database {} set default_transaction_read_only to on", &[name(live)]));
     Ok(statements)
-}
-
-/// What a person confirms.
-pub fn act(
-    run: &Run,
-    operation: &Operation,
-    wish: &RestoreArgs,
-    chosen: &Snapshot,
-    age: &str,
-) -> Result<Confirmation, Failure> {
-    let database = &operation.settings.database;
-    let phrase = format!("{database}@{}", chosen.id);
-    let what = format!("replacing {database} by {} ({age})", chosen.id);
-    let incident = wish.incident_at.map(plan::instant);
-    let environment = run.context.environment()?;
-    // Within the runbook the restore is a step of the run: done beside it, the run would do it once more.
-    let next = if run.document.procedure() == Procedure::Rollback
-        && run.document.facts().contains_key("data_plan")
-    {
-        shell::command([
-            "rilis-rollback",
-            "--env",
-            environment,
-            "--database",
-            "restore",
-            "--confirm",
-            &phrase,
-        ])
-    } else {
-        let words = ["db-restore", "restore", "--env", environment, "--snapshot", &chosen.id];
-        let incident = incident.as_deref().map(|at| ["--incident-at", at]);
-        let words = words.into_iter().chain(incident.into_iter().flatten());
-        shell::command(words.chain(["--confirm", &phrase]))
-    };
-    Ok(Confirmation { what, phrase, next })
 }

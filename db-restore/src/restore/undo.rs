@@ -106,7 +106,7 @@ impl Undo<'_> {
     /// A plan makes no role to read with: where we are a superuser, nothing is counted.
     fn planned(&self, record: &Record) -> Result<Outcome, Failure> {
         let (server, kept) = (self.operation.server, &record.kept_in);
-        if !server.has_readers() {
+        if server.readers().is_err() {
             let message = format!(
                 "would swap {kept} back; the rows that were written since the restore are counted when it is done"
             );

@@ -1,6 +1,8 @@
 //! The PostgreSQL server: sessions, what the server says of itself, and how its errors read. Every session begins with settings of our own:
 //! names are looked up in `pg_catalog` alone, whatever a database or a role has set, and no row is hidden or written differently.
 
+mod changing;
+mod copying;
 mod error;
 mod proof;
 mod questions;
@@ -207,11 +209,6 @@ impl<'a> Server<'a> {
     /// Who reads users' tables now, where that is not ourselves.
     pub fn reader(self) -> Option<&'static Login> {
         *self.settings.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Whether users' tables can be read now: by ourselves, or by a role that was made for it.
-    pub fn has_readers(self) -> bool {
-        self.readers().is_ok()
     }
 
     /// The database from which others are renamed.

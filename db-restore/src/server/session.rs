@@ -6,15 +6,14 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::future::{join, join_all, join3};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
+use futures_util::future::{join_all, join3};
 use jiff::Timestamp;
-use step::{Context, Failure, Permit};
+use step::{Context, Failure};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage};
+use tokio_postgres::{Client, Row, RowStream};
 
 use super::proof::{Proof, Proven};
 use super::sql::{self, Sql};
@@ -29,9 +28,6 @@ pub const SEEN_THROUGH: Duration = Duration::from_secs(20);
 pub(super) const READING: &str = "begin read only";
 /// The same, and its sight does not change; it lasts as long as the session.
 pub(super) const STILL: &str = "begin isolation level repeatable read, read only";
-
-/// How much of a COPY is sent at once.
-const CHUNK: usize = 64 << 10;
 
 /// A value of a question, with the type that is told to the server.
 pub trait Value: ToSql + Sync {
@@ -49,7 +45,7 @@ values!(&String: TEXT, &&str: TEXT, &Vec<String>: TEXT_ARRAY, &Vec<&str>: TEXT_A
 /// A question with the types of its values.
 pub(super) type Typed<'q> = (&'q Sql, Vec<(&'q (dyn ToSql + Sync), Type)>);
 /// The rows of each of several answers.
-type Asked = Vec<Vec<Row>>;
+pub(super) type Asked = Vec<Vec<Row>>;
 /// How many rows each table holds.
 pub type Counts = BTreeMap<String, u64>;
 /// An answer or an error to each question.
@@ -63,7 +59,7 @@ pub(super) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    fn checkpoint(&self) -> Result<(), Failure> {
+    pub fn checkpoint(&self) -> Result<(), Failure> {
         if self.heeds { self.context.checkpoint() } else { Ok(()) }
     }
 
@@ -209,7 +205,7 @@ impl<'a> Session<'a> {
     }
 
     /// Sends questions between the beginning and the end of a transaction, if there are such; in one round trip.
-    fn send(
+    pub(super) fn send(
         &self,
         questions: &[Typed],
         begin: &str,
@@ -229,58 +225,6 @@ impl<'a> Session<'a> {
             ended.map_err(|e| broken(&e))?;
         }
         Ok(answers)
-    }
-
-    /// Sends the lines of a COPY.
-    pub fn copy_in(
-        &mut self,
-        _permit: &Permit,
-        sql: &Sql,
-        lines: &mut dyn FnMut() -> Result<Option<Vec<u8>>, Failure>,
-    ) -> Result<(), Failure> {
-        self.prove()?;
-        let (client, runtime, watch) = self.parts()?;
-        watch.context.voice.detail(&flat(sql.as_str()));
-        let sink = watch.wait(runtime, client.copy_in::<_, Bytes>(sql.as_str()))?;
-        let mut sink = pin!(sink);
-        let mut more = true;
-        while more {
-            let mut chunk = Vec::with_capacity(CHUNK + 4096);
-            while chunk.len() < CHUNK && more {
-                match lines()? {
-                    Some(line) => chunk.extend_from_slice(&line),
-                    None => more = false,
-                }
-            }
-            watch.wait(runtime, sink.as_mut().send(Bytes::from(chunk)))?;
-        }
-        watch.wait(runtime, sink.finish()).map(|_| ())
-    }
-
-    /// Columns of a table of the server's own types, as texts, its children left out: PostgreSQL copies them out of the table's pages and plans no
-    /// question, so nothing that its owner has written is run. A table of more than 16 MiB of them is none that we read.
-    pub fn copied(&mut self, table: &str, columns: &[&str]) -> Result<Vec<Vec<Option<String>>>, Failure> {
-        const MOST: usize = 16 << 20;
-        self.prove()?;
-        let (client, runtime, watch) = self.parts()?;
-        let columns = sql::join(columns.iter().map(|column| sql::given(column)), ", ");
-        let copy = sql::fill("copy {} ({}) to stdout", &[sql::given(table), columns]);
-        watch.context.voice.detail(&flat(copy.as_str()));
-        let mut all = Vec::new();
-        let mut stream = pin!(watch.wait(runtime, client.copy_out(copy.as_str()))?);
-        while let Some(chunk) = watch.wait(runtime, async { stream.next().await.transpose() })? {
-            all.extend_from_slice(&chunk);
-            if all.len() > MOST {
-                return Err(Failure::refused(
-                    "too-large",
-                    format!("{table} holds more than can be read of it"),
-                ));
-            }
-        }
-        Ok(String::from_utf8_lossy(&all)
-            .lines()
-            .map(|line| line.split('\t').map(uncopied).collect())
-            .collect())
     }
 
     /// Asks for the one value of the one row, if there is a row.
@@ -354,96 +298,9 @@ impl<'a> Session<'a> {
         self.still = true;
         Ok(())
     }
-
-    /// Runs statements in one go, with transactions of their own; gives the first column of all rows.
-    pub fn batch(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<Vec<String>, Failure> {
-        let sql = sql.into();
-        self.prove()?;
-        let (client, runtime, watch) = self.parts()?;
-        let answer = watch.wait(runtime, client.simple_query(sql.as_str()))?;
-        let one = |message: &SimpleQueryMessage| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        };
-        Ok(answer.iter().filter_map(one).collect())
-    }
-
-    /// Changes something; several statements are one transaction.
-    pub fn change(&mut self, _permit: &Permit, sql: impl Into<Sql>) -> Result<(), Failure> {
-        let sql = sql.into();
-        self.prove()?;
-        let (client, runtime, watch) = self.parts()?;
-        watch.checkpoint()?;
-        watch.context.voice.detail(&flat(sql.as_str()));
-        watch.wait(runtime, client.batch_execute(sql.as_str()))
-    }
-
-    /// Changes something by exactly one statement: two in one text are refused by PostgreSQL.
-    pub fn change_one(&mut self, permit: &Permit, statement: &Sql) -> Result<(), Failure> {
-        self.change_each(permit, std::slice::from_ref(statement))?
-            .into_iter()
-            .try_for_each(|one| one.map(|_| ()))
-    }
-
-    /// Changes several things, each by itself, in one round trip; gives what became of each. They are not said: values may be secret.
-    pub fn change_each(
-        &mut self,
-        _permit: &Permit,
-        statements: &[Sql],
-    ) -> Result<Vec<Result<Vec<Row>, Failure>>, Failure> {
-        self.prove()?;
-        let all: Vec<Typed> = statements.iter().map(|sql| (sql, Vec::new())).collect();
-        self.send(&all, "", "")
-    }
-
-    /// Asks in a transaction that begins with `first` and is always rolled back; one round trip. The first error counts.
-    pub fn attempt(
-        &mut self,
-        _permit: &Permit,
-        first: &Sql,
-        questions: &[Sql],
-    ) -> Result<Vec<Vec<Row>>, Failure> {
-        self.prove()?;
-        let (client, runtime, watch) = self.parts()?;
-        let begin = sql::fill("begin; {}", std::slice::from_ref(first));
-        watch.context.voice.detail(&flat(begin.as_str()));
-        let all = async {
-            let begun = client.batch_execute(begin.as_str());
-            let asked = questions.iter().map(|sql| client.query_typed(sql.as_str(), &[]));
-            let undone = client.batch_execute("rollback");
-            Ok(join3(begun, join_all(asked), undone).await)
-        };
-        let (begun, asked, undone) = watch.wait(runtime, all)?;
-        begun.map_err(|e| broken(&e))?;
-        let answers = asked.into_iter().map(|answer| answer.map_err(|e| broken(&e))).collect();
-        undone.map_err(|e| broken(&e)).and(answers)
-    }
-
-    /// Changes several things, one after the other, in one round trip. The first error counts.
-    pub fn change_all(&mut self, permit: &Permit, statements: &[Sql]) -> Result<Asked, Failure> {
-        statements.iter().for_each(|sql| self.tell(sql));
-        self.change_each(permit, statements)?.into_iter().collect()
-    }
-
-    /// Changes something, several statements are one transaction, and asks, in one round trip.
-    pub fn change_and_ask(
-        &mut self,
-        _permit: &Permit,
-        change: &Sql,
-        question: (&Sql, &[&dyn Value]),
-    ) -> Result<Vec<Row>, Failure> {
-        self.prove()?;
-        self.tell(change);
-        let (client, runtime, watch) = self.parts()?;
-        let (sql, values) = (question.0.as_str(), typed(question.1));
-        let both =
-            async { Ok(join(client.batch_execute(change.as_str()), client.query_typed(sql, &values)).await) };
-        let (changed, answer) = watch.wait(runtime, both)?;
-        changed.and(answer).map_err(|e| broken(&e))
-    }
 }
 
-fn typed<'v>(values: &[&'v dyn Value]) -> Vec<(&'v (dyn ToSql + Sync), Type)> {
+pub(super) fn typed<'v>(values: &[&'v dyn Value]) -> Vec<(&'v (dyn ToSql + Sync), Type)> {
     values.iter().map(|value| (*value as &(dyn ToSql + Sync), value.kind())).collect()
 }
 
@@ -478,28 +335,6 @@ impl Rows<'_> {
     }
 }
 
-/// A value as COPY writes it: `\\N` for null, a backslash before what would end it.
-fn uncopied(written: &str) -> Option<String> {
-    if written == "\\N" {
-        return None;
-    }
-    let mut text = String::with_capacity(written.len());
-    let mut rest = written.chars();
-    while let Some(c) = rest.next() {
-        match (c, if c == '\\' { rest.next() } else { None }) {
-            (_, Some('t')) => text.push('\t'),
-            (_, Some('n')) => text.push('\n'),
-            (_, Some('r')) => text.push('\r'),
-            (_, Some('b')) => text.push('\u{8}'),
-            (_, Some('f')) => text.push('\u{c}'),
-            (_, Some('v')) => text.push('\u{b}'),
-            (_, Some(other)) => text.push(other),
-            (plain, None) => text.push(plain),
-        }
-    }
-    Some(text)
-}
-
-fn flat(sql: &str) -> String {
+pub(super) fn flat(sql: &str) -> String {
     sql.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -220,8 +220,9 @@ fn a_wrong_value_is_marked_and_what_may_be_a_secret_is_not_shown() {
 fn each_setting_is_shown_with_where_it_comes_from_and_no_secret_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = "[product]\nname = 'shop'\n[deploy-coolify]\nurl = 'https://c.example'\n[environment.production.deploy-coolify]\n\
-                token_file = '/nowhere/token'\nstall = '3m'\n";
+                token_file = 'coolify.token'\nstall = '3m'\n";
     std::fs::write(folder.path().join("release.toml"), text).expect("written");
+    std::fs::write(folder.path().join("coolify.token"), "never read").expect("written");
     let mut command = Command::new(testkit::bin("deploy-coolify"));
     command.current_dir(folder.path()).args(["settings", "--env", "production", "--json"]);
     command.env("RILIS_DEPLOY_COOLIFY_SOAK", "5m").env("REGISTRY_PASSWORD", "a-password-of-ours");
@@ -237,7 +238,7 @@ fn each_setting_is_shown_with_where_it_comes_from_and_no_secret_is_read() {
     for (key, value, from) in [
         ("name", json!("shop"), "release.toml:2 [product]"),
         ("url", json!("https://c.example"), "release.toml:4 [deploy-coolify]"),
-        ("token_file", json!("/nowhere/token"), "release.toml:6 [environment.production.deploy-coolify]"),
+        ("token_file", json!("coolify.token"), "release.toml:6 [environment.production.deploy-coolify]"),
         ("stall", json!("3m"), "release.toml:7 [environment.production.deploy-coolify]"),
         ("soak", json!("5m"), "RILIS_DEPLOY_COOLIFY_SOAK"),
         ("interval", json!("3s"), "default"),
@@ -310,11 +311,21 @@ fn what_is_no_file_is_not_passed_over_and_nobody_waits_for_it_for_ever() {
     let text = "[deploy-coolify]\ntoken_file = 'correct-horse-battery'\nurl = 'https://c.example'\napplications = 'a'\n[environment.production]\n";
     let file = folder.path().join("settings.toml");
     std::fs::write(&file, text).expect("written");
+    let by_variable = folder.path().join("without.toml");
+    std::fs::write(&by_variable, text.replace("token_file = 'correct-horse-battery'\n", ""))
+        .expect("written");
     for args in [&["settings"][..], &["--check", "--env", "production"], &["status", "--env", "production"]] {
-        let mut command = Command::new(testkit::bin("deploy-coolify"));
-        let output = command.args(args).arg("--config").arg(&file).output().expect("started");
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(!said.contains("correct-horse"), "{args:?}: {said}");
+        for (file, variable) in [(&file, None), (&by_variable, Some("correct/horse/battery"))] {
+            let mut command = Command::new(testkit::bin("deploy-coolify"));
+            command
+                .args(args)
+                .arg("--config")
+                .arg(file)
+                .envs(variable.map(|text| ("COOLIFY_TOKEN_FILE", text)));
+            let output = command.output().expect("started");
+            let (stdout, stderr) = (output.stdout.as_slice(), output.stderr.as_slice());
+            let said = format!("{}{}", String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr));
+            assert!(said.contains("there is no such file") && !said.contains("horse"), "{args:?}: {said}");
+        }
     }
 }

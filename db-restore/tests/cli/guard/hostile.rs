@@ -396,29 +396,53 @@ fn a_superuser_makes_nothing_on_the_word_of_what_it_would_run() {
     assert_eq!(code, 1, "{stderr}");
 }
 
-#[test]
-fn a_snapshot_at_work_keeps_its_role_and_leaves_none_whatever_is_given_to_it() {
+/// Tables whose index is slow for the role that reads, or fails it after that; and rights that somebody gives to that role meanwhile.
+const SLOW: &str = "create function slow(int) returns int immutable language plpgsql as $$ begin
+    if current_user like 'db\\_restore\\_tmp%' then perform pg_sleep(0.6); END end if; return $1; end $$;
+    create table slowly (id int); create index on slowly ((id + slow(1))); alter table slowly owner to eve";
+const READERS: &str = "select count(*) from pg_roles where rolname like 'db\\_restore\\_tmp%'";
+
+fn give_to_the_reader(bench: &Bench) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while bench.cluster.value("postgres", READERS) == "0" && std::time::Instant::now() < end {}
+    let given = "do $$ declare r text; begin for r in select rolname from pg_roles where rolname like 'db\\_restore\\_tmp%' loop
+        execute format('grant select on products to %I', r); end loop; end $$";
+    bench.cluster.execute("shop", given);
+    let granted = "select count(*) from pg_class where relacl::text like '%db\\_restore\\_tmp%'";
+    assert_eq!(bench.cluster.value("shop", granted), "1");
+}
+
+fn eves_shop() -> Bench {
     let bench = Bench::start();
     bench.cluster.execute("postgres", "create role eve login password 'e'; alter database shop owner to eve");
+    bench
+}
+
+#[test]
+fn a_snapshot_at_work_keeps_its_role_and_leaves_none_whatever_is_given_to_it() {
+    let bench = eves_shop();
     let (id, _) = bench.snapshot(BEFORE);
-    bench.cluster.execute(
-        "shop",
-        "create function slow(int) returns int immutable language plpgsql as $$ begin
-           if current_user like 'db\\_restore\\_tmp%' then perform pg_sleep(0.6); end if; return $1; end $$;
-         create table slowly (id int); create index on slowly ((id + slow(1))); alter table slowly owner to eve",
-    );
-    let shown = "select count(*) from pg_roles where rolname like 'db\\_restore\\_tmp%'";
+    bench.cluster.execute("shop", &SLOW.replace("END", ""));
     std::thread::scope(|scope| {
         let taken = scope.spawn(|| bench.run(&["snapshot"], &opened("shop-1.3.0-20261124T150000Z-000a")));
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while bench.cluster.value("postgres", shown) == "0" && std::time::Instant::now() < end {}
-        let given = "do $$ declare r text; begin for r in select rolname from pg_roles where rolname like 'db\\_restore\\_tmp%' loop
-            execute format('grant select on products to %I', r); end loop; end $$";
-        bench.cluster.execute("shop", given);
+        give_to_the_reader(&bench);
         let (code, _, stderr) = bench.run(&["rehearse", "--snapshot", &id], &opened(ID));
         assert_eq!(code, 0, "{stderr}");
         let (code, _, stderr) = taken.join().expect("it ended");
         assert_eq!(code, 0, "{stderr}");
     });
-    assert_eq!(bench.cluster.value("postgres", shown), "0");
+    assert_eq!(bench.cluster.value("postgres", READERS), "0");
+}
+
+#[test]
+fn a_snapshot_that_fails_leaves_no_role_whatever_is_given_to_it() {
+    let bench = eves_shop();
+    bench.cluster.execute("shop", &SLOW.replace("END", "raise exception 'no';"));
+    std::thread::scope(|scope| {
+        let taken = scope.spawn(|| bench.run(&["snapshot"], &opened(BEFORE)));
+        give_to_the_reader(&bench);
+        let (code, _, stderr) = taken.join().expect("it ended");
+        assert_ne!(code, 0, "{stderr}");
+    });
+    assert_eq!(bench.cluster.value("postgres", READERS), "0");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::file::{File, Node, Value, part, shown};
 use super::setting::{ENVIRONMENT, Kind, PRODUCT, Setting};
-use super::variables;
+use super::{Care, variables};
 use crate::Failure;
 
 /// Tables of programs that have another name now.
@@ -15,17 +15,10 @@ pub(super) struct Check<'a> {
     pub step: &'static str,
     pub settings: &'static [Setting],
     pub file: &'a File,
-    /// Whose values are looked at.
-    pub values: Values<'a>,
-}
-
-/// Whose values must fit; others are complained about by whoever reads them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Values<'a> {
-    All,
-    /// Those of this environment, and what all have: what another one has wrong must not hold this one up.
-    Of(Option<&'a str>),
-    None,
+    /// Whose values must fit; others are complained about by whoever reads them.
+    pub care: Care,
+    /// For which environment the program works: what another one has wrong must not hold it up.
+    pub environment: Option<&'a str>,
 }
 
 impl Check<'_> {
@@ -40,8 +33,8 @@ impl Check<'_> {
             }
             self.is_table(name, node)?;
         }
-        self.table("product", PRODUCT, &[])?;
-        self.table(self.step, self.settings, &[])?;
+        self.table("product", PRODUCT)?;
+        self.table(self.step, self.settings)?;
         let tables: Vec<&str> = self.tables().collect();
         for (name, node) in self.file.root.at("environment").and_then(Node::table).into_iter().flatten() {
             let table = format!("environment.{}", part(name));
@@ -52,7 +45,7 @@ impl Check<'_> {
             {
                 self.is_table(&format!("{table}.{key}"), inner)?;
             }
-            self.table(&format!("{table}.{}", self.step), self.settings, &[])?;
+            self.table(&format!("{table}.{}", self.step), self.settings)?;
         }
         Ok(())
     }
@@ -67,8 +60,8 @@ impl Check<'_> {
         node.table().map(|_| ()).ok_or_else(wrong)
     }
 
-    fn table(&self, path: &str, settings: &[Setting], others: &[&str]) -> Result<(), Failure> {
-        self.file.root.at(path).map_or(Ok(()), |node| self.entries(path, node, settings, others))
+    fn table(&self, path: &str, settings: &[Setting]) -> Result<(), Failure> {
+        self.file.root.at(path).map_or(Ok(()), |node| self.entries(path, node, settings, &[]))
     }
 
     /// The entries of a table; `others` are tables in it that are looked at elsewhere.
@@ -99,13 +92,10 @@ impl Check<'_> {
     }
 
     fn value(&self, table: &str, key: &str, node: &Node, kind: &Kind) -> Result<(), Failure> {
-        let other = |name: &str| {
-            table.strip_prefix("environment.").is_some_and(|rest| rest.split('.').next() != Some(&part(name)))
-        };
-        let looks = match self.values {
-            Values::All | Values::Of(None) => true,
-            Values::Of(Some(name)) => !other(name),
-            Values::None => false,
+        let looks = match self.care {
+            Care::All => true,
+            Care::Environment => !self.is_of_another(table),
+            Care::Lenient => false,
         };
         let Some(why) = kind.trouble(&node.value).filter(|_| looks) else { return Ok(()) };
         let place = match &node.value {
@@ -114,6 +104,12 @@ impl Check<'_> {
         };
         let place = place.unwrap_or(node);
         Err(self.wrong(place, &format!("[{table}] {key}: {why}"), kind.may_be_shown()))
+    }
+
+    /// Whether a table is one of an environment other than the one that the program works for.
+    fn is_of_another(&self, table: &str) -> bool {
+        let of = table.strip_prefix("environment.").and_then(|rest| rest.split('.').next());
+        of.zip(self.environment).is_some_and(|(of, ours)| of != part(ours))
     }
 
     /// A table whose program has another name now.

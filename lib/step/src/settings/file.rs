@@ -102,26 +102,35 @@ impl File {
         let (place, said) = (error.span().unwrap_or_default(), error.message());
         let start = self.source[..place.start.min(self.source.len())].rfind('\n').map_or(0, |at| at + 1);
         let text = self.source[start..].lines().next().unwrap_or_default();
-        let head = |end: char| {
-            text.split_once(end).map(|(head, _)| crate::plain_line(&crate::excerpt(head.trim(), 60)))
-        };
+        let key = text.split_once('=').map(|(key, _)| key).filter(|key| place.start > start + key.len());
         let quotes = "text stands in quotes; numbers, true and false, lists in [ ] and tables in { } do not";
-        let why = match (head('='), text.trim_start().starts_with('[')) {
-            _ if said.contains("duplicate key") => {
-                let name = self.source.get(place.clone()).unwrap_or_default();
-                format!("`{}` is there twice: keep one of them", crate::plain_line(&crate::excerpt(name, 60)))
-            }
-            (Some(key), false) if place.start > start + text.find('=').unwrap_or(0) => {
-                format!("what stands behind `{key} =` cannot be read: {quotes}")
-            }
-            (_, true) => "a table begins with its name in brackets, such as [environment.production], and nothing after it".into(),
-            _ => format!("this line cannot be read ({said}): a setting is  key = value, a comment begins with #"),
+        let why = if said.contains("duplicate key") {
+            let name = self.source.get(place.clone()).unwrap_or_default();
+            format!("`{}` is there twice: keep one of them", crate::plain_line(&crate::excerpt(name, 60)))
+        } else if text.trim_start().starts_with('[') {
+            "a table begins with its name in brackets, such as [environment.production], and nothing after it"
+                .into()
+        } else if let Some(key) = key.map(str::trim).filter(|key| is_key(key)) {
+            format!("what stands behind `{key} =` cannot be read: {quotes}")
+        } else {
+            format!("this line cannot be read ({said}): a setting is  key = value, a comment begins with #")
         };
         Failure::config("settings", format!("{}:{}: {why}", self.path.display(), self.line(place.start)))
     }
 
     fn line(&self, offset: usize) -> usize {
         Lines::of(&self.source).line(offset)
+    }
+
+    /// The line of a table's head, which holds no value, and how far in it the key is; `None` of whatever else.
+    fn head(&self, node: &Node) -> Option<(String, usize)> {
+        node.table().filter(|_| node.key != node.place)?;
+        let start = self.source[..node.key.start].rfind('\n').map_or(0, |at| at + 1);
+        // A comment may hold anything, and so may a table within a line.
+        let line = self.source[start..].lines().next()?.split('#').next()?.trim_end();
+        let is_head = line.trim_start().starts_with('[') && !line.contains(['=', '{']) && line.len() <= 120;
+        let before = crate::plain_line(line.get(..node.key.start - start).filter(|_| is_head)?);
+        Some((crate::plain_line(line), before.chars().count()))
     }
 
     /// A key and its value, and a mark below what is wrong. A value that `may be shown` is marked itself; any other may be a secret, as may
@@ -132,28 +141,30 @@ impl File {
             crate::plain_line(&crate::excerpt(text, 60))
         };
         let width = |text: &str| text.chars().count();
-        let key = written(&node.key);
-        let start = self.source[..node.key.start].rfind('\n').map_or(0, |at| at + 1);
-        let line = self.source[start..].lines().next().unwrap_or_default();
-        // The head of a table holds no value.
-        let is_head = line.trim_start().starts_with('[') && node.key.end <= start + line.len();
-        let (shown, indent, marked) = match may_be_shown {
-            _ if is_head && line.len() <= 120 => {
-                let before = crate::plain_line(&line[..node.key.start - start]);
-                (crate::plain_line(line), width(&before), width(&key))
-            }
-            _ if node.key == node.place && !may_be_shown => ("...".to_owned(), 0, 3),
-            _ if node.key == node.place => (key.clone(), 0, width(&key)),
-            true => {
-                let value = written(&node.place);
-                (format!("{key} = {value}"), width(&key) + 3, width(&value))
-            }
-            false => (format!("{key} = ..."), 0, width(&key)),
+        let (key, is_item) = (written(&node.key), node.key == node.place);
+        let (shown, indent, marked) = if let Some((head, indent)) = self.head(node) {
+            (head, indent, width(&key))
+        } else if is_item && !may_be_shown {
+            ("...".to_owned(), 0, 3)
+        } else if is_item {
+            (key.clone(), 0, width(&key))
+        } else if may_be_shown {
+            let value = written(&node.place);
+            (format!("{key} = {value}"), width(&key) + 3, width(&value))
+        } else {
+            (format!("{key} = ..."), 0, width(&key))
         };
         let (line, mark) = (node.line.to_string(), "^".repeat(marked.max(1)));
         let (margin, indent) = (" ".repeat(line.len()), " ".repeat(indent));
         [format!("{line} | {shown}"), format!("{margin} | {indent}{mark}")]
     }
+}
+
+/// Whether a text looks like a key: another may be a part of a value, and of a secret.
+fn is_key(text: &str) -> bool {
+    const MOST: usize = 48;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || ['_', '-', '.', '"', '\'', ' '].contains(&c);
+    !text.is_empty() && text.len() <= MOST && text.chars().all(is_part)
 }
 
 /// The file of the working directory, or of the nearest folder above that has one.

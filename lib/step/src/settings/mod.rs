@@ -14,9 +14,10 @@ mod show;
 mod variables;
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use check::{Check, Values, closest};
+use check::{Check, closest};
 use file::{FILE, File, Node, Value, find_upwards, part, shown};
 
 pub use kind::FromSetting;
@@ -69,13 +70,9 @@ impl Settings {
             None => find_upwards()?,
         };
         let file = path.as_deref().map(File::read).transpose()?;
-        let values = match care {
-            Care::All => Values::All,
-            Care::Environment => Values::Of(environment),
-            Care::Lenient => Values::None,
-        };
-        let checked =
-            file.as_ref().map_or(Ok(()), |file| Check { step, settings: declared, file, values }.run());
+        let checked = file
+            .as_ref()
+            .map_or(Ok(()), |file| Check { step, settings: declared, file, care, environment }.run());
         let mut settings =
             Settings { step, declared, environment: environment.map(str::to_owned), file, trouble: None };
         let named = checked.and_then(|()| settings.check_environment()).and_then(|()| {
@@ -175,6 +172,18 @@ impl Settings {
         self.optional(key)
     }
 
+    /// What a declared word stands for, where it may be left out.
+    ///
+    /// # Errors
+    /// `config`, `setting`, as [`Settings::value`].
+    pub fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>, Failure> {
+        let Some(word) = self.text(key)? else { return Ok(None) };
+        let meant = words.iter().find(|(name, _)| *name == word).map(|(_, meant)| *meant);
+        meant
+            .map(Some)
+            .ok_or_else(|| Failure::bug(format!("`{word}` is declared for {key} and means nothing")))
+    }
+
     /// A list of the step's own table, or its default; one value counts as a list of one; empty when it is not set.
     ///
     /// # Errors
@@ -207,12 +216,12 @@ impl Settings {
         if let Some(found) = self.own(&format!("{key}_file")) {
             self.fits(key, self.setting(key)?, &found)?;
             let (text, path): (String, PathBuf) = (self.read(key, &found)?, self.read(key, &found)?);
-            hidden(&text, &path, &format!("{}: {}_file", found.place, shown(key)))?;
+            may_be_named(&text, &path, &format!("{}: {}_file", found.place, shown(key)))?;
             return Secret::from_file(&path, &found.place).map(Some);
         }
         let by_file = format!("{variable}_FILE");
         if let Some(path) = std::env::var_os(&by_file) {
-            hidden(&path.to_string_lossy(), Path::new(&path), &by_file)?;
+            may_be_named(&path.to_string_lossy(), Path::new(&path), &by_file)?;
             return Secret::from_file(Path::new(&path), &by_file).map(Some);
         }
         let given = std::env::var(variable).ok().filter(|text| !text.trim().is_empty());
@@ -273,7 +282,7 @@ impl Settings {
     }
 
     fn variable(&self, key: &str) -> String {
-        format!("RILIS_{}_{key}", self.step).to_uppercase().replace(['-', '.', '\u{1f}'], "_")
+        variables::of(self.step, &shown(key))
     }
 
     /// The declaration of a key.
@@ -365,15 +374,13 @@ impl Settings {
     /// The variables of this program that are set must fit, as the file must.
     fn check_variables(&self) -> Result<(), Failure> {
         for (setting, key) in self.named() {
-            let secrets = if let Kind::Secret(names) = setting.kind { names } else { "" };
-            let secrets = secrets.split([',', ' ']).filter(|name| name.contains('_'));
-            let secrets = secrets.flat_map(|name| [name.to_owned(), format!("{name}_FILE")]);
-            for name in secrets.chain([self.variable(&key), self.variable(&format!("{key}_file"))]) {
+            // As it is written: a secret's names its file.
+            let key = if setting.kind.is_secret() { format!("{key}_file") } else { key };
+            for name in setting.kind.variables().into_iter().chain([self.variable(&key)]) {
                 if matches!(std::env::var(&name), Err(std::env::VarError::NotUnicode(_))) {
                     return Err(Failure::config("setting", format!("{name}: it is no text in UTF-8")));
                 }
             }
-            let key = if matches!(setting.kind, Kind::Secret(_)) { format!("{key}_file") } else { key };
             if let Some(found) = self.own(&key).filter(|found| found.node.is_none()) {
                 self.fits(&key, setting, &found)?;
             }
@@ -394,9 +401,19 @@ impl Settings {
     }
 }
 
-/// What leads nowhere and has no folder may be the secret itself, in the place of its file's name: it is not shown.
-fn hidden(text: &str, path: &Path, place: &str) -> Result<(), Failure> {
-    if text.contains('/') || path.exists() {
+/// Whether the name of a secret's file may be shown: what leads nowhere may be the secret itself, written in its place. A file that is not
+/// there yet is named where its folder is there.
+fn names_a_file(text: &str, path: &Path) -> bool {
+    // What we may not look at may be there.
+    let is_there =
+        |path: &Path| path.try_exists().unwrap_or_else(|e| e.kind() == ErrorKind::PermissionDenied);
+    let has_folder = text.trim_start_matches('/').contains('/');
+    is_there(path) || (has_folder && path.parent().is_some_and(is_there))
+}
+
+/// Refuses a secret's file whose name may not be shown, before anybody else complains about it.
+fn may_be_named(text: &str, path: &Path, place: &str) -> Result<(), Failure> {
+    if names_a_file(text, path) {
         return Ok(());
     }
     let message = format!(

@@ -73,13 +73,7 @@ fn one(setting: &Setting) -> Value {
     if setting.is_required {
         schema["x-required"] = json!(true);
     }
-    let form = match setting.kind {
-        Kind::Form(form) | Kind::List(&Kind::Form(form)) => Some(form),
-        _ => None,
-    };
-    if let Some(form) = form {
-        schema["x-form"] = json!(form.name);
-    }
+    schema["x-value"] = json!(words(&setting.kind));
     if let Some(words) = setting.otherwise {
         schema["x-otherwise"] = json!(words);
     }
@@ -106,6 +100,25 @@ fn of_kind(kind: &Kind) -> Value {
             let item = of_kind(item);
             json!({ "anyOf": [item, { "type": "array", "items": item }] })
         }
+    }
+}
+
+/// The same in words, for the tables of the pages.
+fn words(kind: &Kind) -> String {
+    match kind {
+        Kind::Text => "text".into(),
+        Kind::Id => "text or number".into(),
+        Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Form(form) => form.name.into(),
+        Kind::Flag => "`true`, `false`".into(),
+        Kind::Whole(least, i64::MAX) => format!("from {least} on"),
+        Kind::Whole(least, most) => format!("{least} to {most}"),
+        Kind::Positive => "a number above 0".into(),
+        Kind::Part => "a number from 0 to 1".into(),
+        Kind::Time => "a time".into(),
+        Kind::Path => "a path".into(),
+        Kind::Secret(_) => "a file".into(),
+        Kind::List(item) => format!("one, or a list: {}", words(item)),
     }
 }
 

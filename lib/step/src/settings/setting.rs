@@ -52,7 +52,7 @@ impl Setting {
 
     /// The key as it is written in the file: a secret stands in a file of its own, which is named.
     pub(super) fn written(&self) -> String {
-        if matches!(self.kind, Kind::Secret(_)) { format!("{}_file", self.key) } else { self.key.to_owned() }
+        if self.kind.is_secret() { format!("{}_file", self.key) } else { self.key.to_owned() }
     }
 
     /// Whether a key as people write it (`channels.team.kind`) is this one.
@@ -97,6 +97,19 @@ pub enum Kind {
     Secret(&'static str),
     /// A list, or one value for a list of one.
     List(&'static Kind),
+}
+
+impl Kind {
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self, Kind::Secret(_))
+    }
+
+    /// The variables that hold a secret, and those that name its file first; of anything else, none.
+    pub(super) fn variables(&self) -> Vec<String> {
+        let Kind::Secret(words) = self else { return Vec::new() };
+        let names = words.split([',', ' ']).filter(|name| name.contains('_'));
+        names.flat_map(|name| [format!("{name}_FILE"), name.to_owned()]).collect()
+    }
 }
 
 /// Texts of a form.

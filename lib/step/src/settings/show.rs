@@ -1,5 +1,7 @@
 //! `PROGRAM settings`: each setting, its value, and where it comes from. A secret is never read for it: only where it would come from is said.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::file::{FILE, Value as Toml, part, shown as shown_key};
@@ -52,42 +54,40 @@ impl Settings {
 
     fn own_line(&self, setting: &Setting, key: &str) -> Line {
         if let Kind::Secret(variable) = setting.kind {
-            return self.secret_line(key, variable);
+            return self.secret_line(setting, key, variable);
         }
         line(self.step.to_owned(), setting, key, self.own(key))
     }
 
-    fn secret_line(&self, key: &str, variable: &str) -> Line {
+    fn secret_line(&self, setting: &Setting, key: &str, variable: &str) -> Line {
         let (table, key) = (self.step.to_owned(), format!("{key}_file"));
         if let Some(found) = self.own(&key) {
-            // What is no file may be the secret itself.
             let text = found.value.text().unwrap_or_default();
-            let is_there = self.folder().join(&text).exists() || text.starts_with('/');
-            let value = Some(json!(if is_there {
-                scrub(&text)
-            } else {
-                "(not shown: there is no such file)".to_owned()
-            }));
+            let value = Some(named_file(&text, &self.folder().join(&text)));
             return Line { table, key: shown_key(&key), value, from: found.place };
         }
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        // Where there are several, it depends on the kind which of them counts.
-        let names: Vec<&str> = variable.split([',', ' ']).filter(|name| name.contains('_')).collect();
-        let but = if names.len() > 1 { ", if it is for what is set here" } else { "" };
-        let found =
-            names.iter().flat_map(|name| [format!("{name}_FILE"), (*name).to_owned()]).find(|name| set(name));
-        match found {
-            Some(name) => {
-                let file = std::env::var(&name).ok().filter(|_| name.ends_with("_FILE"));
-                Line {
-                    table,
-                    key,
-                    value: Some(json!(file.unwrap_or_else(|| "(a secret)".to_owned()))),
-                    from: format!("{name}{but}"),
-                }
+        let key = shown_key(&key);
+        let names = setting.kind.variables();
+        // Where there are several secrets, it depends on the kind which of them counts.
+        let but = if names.len() > 2 { ", if it is for what is set here" } else { "" };
+        let value = |name: &String| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        match names.iter().find_map(|name| value(name).map(|value| (name, value))) {
+            Some((name, value)) => {
+                let is_file = name.ends_with("_FILE");
+                let value = if is_file { named_file(&value, Path::new(&value)) } else { json!("(a secret)") };
+                Line { table, key, value: Some(value), from: format!("{name}{but}") }
             }
             None => Line { table, key, value: None, from: format!("not set; nor is {variable}") },
         }
+    }
+}
+
+/// The name of a secret's file, unless it may be the secret itself.
+fn named_file(text: &str, path: &Path) -> Value {
+    if super::names_a_file(text, path) {
+        json!(scrub(text))
+    } else {
+        json!("(not shown: there is no such file)")
     }
 }
 

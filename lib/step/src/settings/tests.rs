@@ -77,6 +77,43 @@ fn a_broken_file_is_named_with_its_line() {
 }
 
 #[test]
+fn what_is_quoted_of_a_file_is_never_a_value_that_may_be_a_secret() {
+    const CANARY: &str = "k4nary";
+    for text in [
+        "[cdn-purge]\nendpoint = [\n  ['k4nary'],\n]\n",
+        "[cdn-purge]\nendpoint = [\n  [{ a = { b = 'k4nary' } }],\n]\n",
+        "[cdn-pruge] # k4nary\n",
+        "[cdn-purge]\ndriver = 'http'\nk4nary+Zm9v== x\n",
+        "[cdn-purge]\nk4narytoolongforakeyofanybodyandsoitmaybeasecretofsomebody= = x\n",
+        "[cdn-purge]\nendpoint = { k4nary = 5 }\n",
+    ] {
+        let failure = settings(text).expect_err("refused");
+        let said = format!("{} {:?}", failure.message, failure.causes);
+        assert!(!said.contains(CANARY), "{text}: {said}");
+    }
+    let failure = settings("[product]\n[cdn-pruge] # mine\ndriver = 'http'\n").expect_err("refused");
+    assert_eq!(failure.causes, ["2 | [cdn-pruge]", "  |  ^^^^^^^^^"]);
+}
+
+#[test]
+fn the_name_of_a_secrets_file_is_shown_where_there_is_a_file_or_its_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let there = folder.path().join("token");
+    std::fs::write(&there, "x").expect("written");
+    let long = "a/b".repeat(200);
+    for (text, shown) in [
+        (there.to_str().expect("text"), true),
+        (folder.path().join("not-there-yet").to_str().expect("text"), true),
+        ("correct-horse-battery", false),
+        ("/Zm9vYmFyYmF6cXV4", false),
+        ("Zm9v/YmFyYmF6cXV4", false),
+        (long.as_str(), false),
+    ] {
+        assert_eq!(names_a_file(text, &folder.path().join(text)), shown, "{text}");
+    }
+}
+
+#[test]
 fn an_environment_that_is_not_there_is_refused() {
     let said = complaint("[environment.staging]\nbranch = 'staging'\n");
     assert!(said.contains("no [environment.production]; it has staging"), "{said}");

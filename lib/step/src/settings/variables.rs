@@ -12,6 +12,11 @@ pub(super) fn programs() -> impl Iterator<Item = &'static str> {
 /// What the runbooks and the jobs for CI use themselves, without `RILIS_`.
 const OF_SCRIPTS: [&str; 5] = ["ARCHIVE", "KEEPER", "PUSH_URL", "RUNBOOK", "SHA256"];
 
+/// The variable of a program's setting.
+pub(super) fn of(program: &str, key: &str) -> String {
+    format!("{}{}", prefix(program), spelt(key))
+}
+
 /// The beginning of the variables of a program.
 fn prefix(program: &str) -> String {
     format!("RILIS_{}_", spelt(program))
