@@ -4,31 +4,7 @@
 /// The place of everything that this program writes.
 pub const ROOT: &str = "refs/rilis";
 
-/// A name is not longer.
-const LENGTH: usize = 160;
-
-/// Whether a text can be a part of a ref, the name of a folder, and a word for a shell, just as it is.
-pub fn is_word(text: &str) -> bool {
-    let usable = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    text.len() <= LENGTH
-        && text.chars().all(usable)
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && !text.contains("..")
-        && !text.ends_with(['.', '-'])
-        && !text.to_ascii_lowercase().ends_with(".lock")
-}
-
-/// A product's or an environment's name as a part of a ref: what is no word is spelt out, so that two names never become one.
-pub fn component(text: &str) -> String {
-    if is_word(text) && !text.contains("_x") {
-        return text.to_owned();
-    }
-    let spell =
-        |b: u8| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("_x{b:02x}") };
-    let spelt: String = text.bytes().map(spell).collect();
-    let cut: String = spelt.chars().take(LENGTH - 1).collect();
-    format!("x{cut}")
-}
+pub use git_program::aside::{component, is_word};
 
 /// Something below [`ROOT`] that is ours.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

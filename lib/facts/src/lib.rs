@@ -1,12 +1,14 @@
 //! The vocabulary that several steps share: the facts that have a shape of their own, and the build that all of them are about. Steps
 //! read and write facts by these types; whatever else an object holds is kept in the document and ignored here.
 
+mod gate;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
 
 use step::{Failure, Run};
 
+pub use gate::{GATES, Gate, Waiver};
 pub use verdict::{Evidence, Seen, Verdict};
 
 /// One deployment of one application, as Coolify names them.

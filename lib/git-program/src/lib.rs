@@ -2,6 +2,7 @@
 //! every credential method, hook, filter and setting works as it does by hand; it runs under the step's deadline, asks nobody,
 //! and gets no secret that is not for git.
 
+pub mod aside;
 mod environment;
 mod place;
 mod reading;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use step::{Context, Deadline, Failure, Permit};
 
+pub use aside::{Aside, Ref};
 pub use child::Said;
 use child::{Limits, alone};
 pub use place::{Place, hide_credentials};

@@ -1,15 +1,17 @@
 //! Which of git's commands only look. Pure.
 
 /// Look at a repository or a remote and leave both as they are. `init` makes a folder of our own.
-const LOOK: [&str; 13] = [
+const LOOK: [&str; 15] = [
     "cat-file",
     "diff",
     "for-each-ref",
     "init",
     "log",
+    "ls-files",
     "ls-remote",
     "ls-tree",
     "merge-base",
+    "rev-list",
     "rev-parse",
     "show-ref",
     "status",
@@ -18,7 +20,7 @@ const LOOK: [&str; 13] = [
 ];
 
 /// Write objects, and move no ref of anybody's where `GIT_DIR` or `GIT_OBJECT_DIRECTORY` leads to a folder of our own.
-const ASIDE: [&str; 4] = ["commit-tree", "fast-import", "fetch", "update-ref"];
+const ASIDE: [&str; 5] = ["commit-tree", "fast-import", "fetch", "merge-tree", "update-ref"];
 
 /// Whether a command line, without the `git` before it, changes nothing that is somebody else's. `aside`: the caller has named a folder of
 /// our own.
@@ -52,6 +54,7 @@ mod tests {
             &["config", "-z", "--get-regexp", "^remote\\."],
             &["tag", "--list", "--sort=version:refname"],
             &["remote", "get-url", "origin"],
+            &["rev-list", "HEAD", "^v1.1.4"],
         ] {
             assert!(only_looks(args, false), "{args:?}");
         }
@@ -65,6 +68,7 @@ mod tests {
             &["remote", "-v", "add", "x", "y"],
             &["-c", "a=b", "fetch", "origin"],
             &["remote", "add", "x", "y"],
+            &["merge-tree", "--write-tree", "a", "b"],
             &["config", "a.b", "c"],
             &[],
         ] {

@@ -1,9 +1,11 @@
-//! Short HTTP calls of the steps that make a few of them: under the step's deadline, with the system's trust store, and
-//! repeated only when that cannot do anything twice.
+//! Short HTTP calls of the steps that make a few of them: under the step's deadline, with the system's trust store or what is named in
+//! its place, and repeated only when that cannot do anything twice.
 
 mod call;
+mod pinned;
 mod places;
 mod tls;
+mod trust;
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -12,6 +14,8 @@ use std::time::Duration;
 
 pub use call::Call;
 use call::{Way, base};
+use pinned::Pin;
+pub use trust::Trust;
 pub use web_page::Places;
 
 use jiff::Timestamp;
@@ -20,6 +24,7 @@ use step::{Again, Context, Failure, Permit, Secret, again, redact};
 use ureq::config::Config;
 use ureq::http::HeaderMap;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Timeout};
 
@@ -87,6 +92,8 @@ pub struct Lost {
     pub sent: bool,
     /// Whether it will be the same the next time: the other side's certificate is not trusted.
     pub distrusted: bool,
+    /// The SHA-256 of the certificate that was met, where only another one is trusted.
+    pub met: Option<String>,
 }
 
 /// Sends calls for one step.
@@ -99,6 +106,10 @@ pub struct Client<'a> {
     agents: Mutex<HashMap<Way, Agent>>,
     /// The addresses of each host and port, looked up once.
     places: Mutex<HashMap<String, Result<Option<Places>, String>>>,
+    /// The one certificate that is trusted.
+    pin: Option<Pin>,
+    /// What is said besides where a certificate is not trusted.
+    remedy: &'static str,
     context: &'a Context,
 }
 
@@ -107,10 +118,33 @@ impl<'a> Client<'a> {
     ///
     /// Redirects are not followed: where a page sends us is for the caller to see.
     pub fn new(context: &'a Context, name: &str) -> Self {
+        let remedy = " (SSL_CERT_FILE names a CA of your own)";
+        Client { remedy, ..Client::with_roots(context, name, RootCerts::PlatformVerifier) }
+    }
+
+    /// The same, but what is trusted is this and nothing of the system's store.
+    ///
+    /// # Errors
+    /// `bug` when TLS cannot be set up.
+    pub fn trusting(context: &'a Context, name: &str, trust: &Trust) -> Result<Self, Failure> {
+        match trust {
+            Trust::Ca(all) => Ok(Client::with_roots(context, name, RootCerts::new_with_certs(all))),
+            Trust::Certificate(print) => {
+                let pin = Pin::new(*print).map_err(|e| Failure::bug(format!("TLS: {e}")))?;
+                // Whatever went past the pin would trust nobody.
+                Ok(Client {
+                    pin: Some(pin),
+                    ..Client::with_roots(context, name, RootCerts::new_with_certs(&[]))
+                })
+            }
+        }
+    }
+
+    fn with_roots(context: &'a Context, name: &str, roots: RootCerts) -> Self {
         remember_proxy_passwords();
         // Somebody else may have installed it before us, which is as good.
         let _ = tls::provider().install_default();
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let tls = TlsConfig::builder().root_certs(roots).build();
         let config = || {
             Agent::config_builder()
                 .http_status_as_error(false)
@@ -127,6 +161,8 @@ impl<'a> Client<'a> {
             alone,
             agents: Mutex::default(),
             places: Mutex::default(),
+            pin: None,
+            remedy: "",
             context,
         }
     }
@@ -136,13 +172,18 @@ impl<'a> Client<'a> {
         let made = || {
             let config = if way.alone { &self.alone } else { &self.config }.clone();
             match way.address {
-                Some(address) => {
-                    Agent::with_parts(config, DefaultConnector::default(), places::Pinned(address))
-                }
-                None => config.new_agent(),
+                Some(address) => self.connected(config, places::Pinned(address)),
+                None => self.connected(config, DefaultResolver::default()),
             }
         };
         agents.entry(way).or_insert_with(made).clone()
+    }
+
+    fn connected(&self, config: Config, resolver: impl Resolver) -> Agent {
+        match &self.pin {
+            Some(pin) => Agent::with_parts(config, pin.connector(), resolver),
+            None => Agent::with_parts(config, DefaultConnector::default(), resolver),
+        }
     }
 
     /// The addresses of a URL's host. Behind a proxy, which looks it up by itself, nobody here knows them: `None`.
@@ -216,14 +257,23 @@ impl<'a> Client<'a> {
         let timeout = call.timeout.map_or(left, |wanted| wanted.min(left));
         let request = match call.request() {
             Ok(request) => request,
-            Err(why) => return Ok(Err(Lost { why: redact(&why), sent: false, distrusted: false })),
+            Err(why) => {
+                return Ok(Err(Lost { why: redact(&why), sent: false, distrusted: false, met: None }));
+            }
         };
         // A connection that does not come about ends before the whole does: only so it is known that nothing was sent.
         let connect = Some(CONNECT.min(timeout * 4 / 5));
         let agent = self.agent(call.way);
         let request = agent.configure_request(request).timeout_global(Some(timeout));
         let request = request.timeout_resolve(connect).timeout_connect(connect).build();
-        Ok(agent.run(request).map_err(|e| lost(&e)))
+        let lost = |error| {
+            let mut lost = lost(&error);
+            if lost.distrusted {
+                lost.why.push_str(self.remedy);
+            }
+            lost
+        };
+        Ok(agent.run(request).map_err(lost))
     }
 
     /// Asks, and again as long as that is right. The last answer counts.
@@ -304,8 +354,11 @@ fn is_unreached(error: &std::io::Error) -> bool {
 
 /// The connection ended before any request: the certificate belongs to its very beginning.
 fn is_distrusted(error: &std::io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    inner.is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)))
+    of_tls(error).is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)))
+}
+
+fn of_tls(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
 fn lost(error: &ureq::Error) -> Lost {
@@ -321,8 +374,13 @@ fn lost(error: &ureq::Error) -> Lost {
         ureq::Error::Io(error) => !distrusted && !is_unreached(error),
         _ => true,
     };
-    let remedy = if distrusted { " (SSL_CERT_FILE names a CA of your own)" } else { "" };
-    Lost { why: redact(&format!("{}{remedy}", said(error))), sent, distrusted }
+    Lost { why: redact(&said(error)), sent, distrusted, met: met(error) }
+}
+
+/// The certificate that was met in place of the one that is trusted.
+fn met(error: &ureq::Error) -> Option<String> {
+    let ureq::Error::Io(error) = error else { return None };
+    of_tls(error).and_then(pinned::met)
 }
 
 /// The library's words are for programmers: `timeout: global`.

@@ -43,6 +43,10 @@ pub trait Program: clap::Parser {
     /// Whether a failed document is work for this step. True for notify alone, which never sets or alters `failure`.
     const TAKES_FAILED: bool = false;
 
+    /// The budget of this command line, where one of its acts takes as long as something else does.
+    fn patience(&self) -> Duration {
+        Self::TIMEOUT
+    }
     /// Whether it has to work although something is wrong with its settings: what must tell of a failure tells of it.
     fn is_lenient(&self, _document: Option<&Document>) -> bool {
         false
@@ -241,7 +245,7 @@ impl<P: Program> Process<'_, P> {
         Ok(Context {
             settings,
             voice,
-            deadline: Deadline::after(self.common.timeout.unwrap_or(P::TIMEOUT)),
+            deadline: Deadline::after(self.common.timeout.unwrap_or_else(|| self.program.patience())),
             environment,
             release: self.common.release.clone(),
             plan: self.common.plan,

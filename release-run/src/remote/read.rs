@@ -205,7 +205,7 @@ impl Remote<'_> {
             }
         }
         let ids: BTreeSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
-        let messages = objects(git, &ids.into_iter().collect::<Vec<_>>())?;
+        let messages = git.objects(&ids.into_iter().collect::<Vec<_>>())?;
         for Line { id, name, .. } in lines {
             let Some(commit) = messages.get(&id) else { continue };
             index.tips.push(Tip { name, message: message(commit), id });
@@ -221,19 +221,10 @@ impl Remote<'_> {
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
         let files: Vec<(&str, &str)> = text.split('\0').filter_map(file).take(FILES).collect();
         let ids: Vec<&str> = files.iter().map(|(id, _)| *id).collect();
-        let objects = objects(&self.git, &ids)?;
+        let objects = self.git.objects(&ids)?;
         let content = |(id, name): (&str, &str)| Some((name.to_owned(), objects.get(id)?.clone()));
         Ok(files.into_iter().filter_map(content).collect())
     }
-}
-
-/// Objects by their ids, in one go.
-fn objects(git: &Git, ids: &[&str]) -> Result<HashMap<String, Vec<u8>>, Failure> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let said = git.ask(&["cat-file", "--batch"], format!("{}\n", ids.join("\n")).as_bytes())?;
-    Ok(batch(&said.stdout))
 }
 
 /// A line of `for-each-ref` that is ours; else the name to be told.
@@ -269,21 +260,6 @@ pub fn is_document(name: &str) -> bool {
     let numbered =
         name.len() > 3 && name.as_bytes()[..2].iter().all(u8::is_ascii_digit) && name.as_bytes()[2] == b'-';
     is_word(name) && name.ends_with(".json") && (numbered || name == "notify.json")
-}
-
-/// The answer of `cat-file --batch`.
-fn batch(mut bytes: &[u8]) -> HashMap<String, Vec<u8>> {
-    let mut found = HashMap::new();
-    while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
-        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        bytes = &bytes[end + 1..];
-        let words: Vec<&str> = head.split(' ').collect();
-        let [id, _, size] = words[..] else { continue };
-        let Some(size) = size.parse::<usize>().ok().filter(|size| *size <= bytes.len()) else { break };
-        found.insert(id.to_owned(), bytes[..size].to_vec());
-        bytes = bytes.get(size + 1..).unwrap_or_default();
-    }
-    found
 }
 
 /// What stands below a commit's headers.
@@ -374,15 +350,6 @@ mod tests {
         ] {
             assert!(file(line).is_none(), "{line}");
         }
-    }
-
-    #[test]
-    fn a_batch_is_read_whatever_is_in_it() {
-        let found = batch(b"aa commit 5\na\n\nbc\nbb missing\ncc blob 0\n\n");
-        assert_eq!(found["aa"], b"a\n\nbc");
-        assert_eq!(message(&found["aa"]), "bc");
-        assert!(found["cc"].is_empty() && found.len() == 2);
-        assert!(batch(b"aa commit 500\nshort").is_empty());
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl File {
         if source.len() >= crate::secret::LIMIT {
             return Err(unreadable("it holds a MiB or more, which no settings do".to_owned()));
         }
+        File::parse(path, source)
+    }
+
+    /// Reads the text of a file that lies somewhere else, such as in a commit; `path` names it for people.
+    pub(super) fn parse(path: &Path, source: String) -> Result<Self, Failure> {
         let file = File { path: path.to_owned(), source, root: Node::of(Value::Table(BTreeMap::new())) };
         let root = match DeTable::parse(&file.source) {
             Ok(parsed) => table(&Lines::of(&file.source), parsed.get_ref()),

@@ -5,6 +5,7 @@
 //! ([`Setting`]): what a key is called, what its value may be, and what it is where nobody sets it. What does not fit is an error that
 //! names the line and what would.
 
+mod beside;
 mod check;
 mod file;
 mod kind;
@@ -34,6 +35,8 @@ pub struct Settings {
     file: Option<File>,
     /// What is wrong, where that is put up with.
     trouble: Option<Failure>,
+    /// Variables of the environment lie over the file.
+    by_variables: bool,
 }
 
 /// How much of the settings must be right.
@@ -73,8 +76,14 @@ impl Settings {
         let checked = file
             .as_ref()
             .map_or(Ok(()), |file| Check { step, settings: declared, file, care, environment }.run());
-        let mut settings =
-            Settings { step, declared, environment: environment.map(str::to_owned), file, trouble: None };
+        let mut settings = Settings {
+            step,
+            declared,
+            environment: environment.map(str::to_owned),
+            file,
+            trouble: None,
+            by_variables: true,
+        };
         let named = checked.and_then(|()| settings.check_environment()).and_then(|()| {
             let mut names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
             names.try_for_each(|name| variables::check(&name, step, declared))
@@ -319,7 +328,7 @@ impl Settings {
     fn own(&self, key: &str) -> Option<Found<'_>> {
         let variable = self.variable(key);
         // One that is no text was refused when the settings were read.
-        if let Ok(text) = std::env::var(&variable) {
+        if let (true, Ok(text)) = (self.by_variables, std::env::var(&variable)) {
             let value =
                 self.setting(key).map_or(Value::Text(text.clone()), |setting| setting.kind.read(&text));
             return Some(Found { place: variable, value: Cow::Owned(value), node: None });
@@ -366,7 +375,7 @@ impl Settings {
     }
 
     /// The names of the environments of the file.
-    fn environments(&self) -> Vec<&str> {
+    pub fn environments(&self) -> Vec<&str> {
         let all = self.file.as_ref().and_then(|file| file.root.at("environment")).and_then(Node::table);
         all.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
     }

@@ -124,11 +124,19 @@ fn words(kind: &Kind) -> String {
 
 /// A declared value as it would be written in the file.
 fn value(kind: &Kind, text: &str) -> Value {
+    written(&kind.read(text)).unwrap_or_else(|| json!(text))
+}
+
+fn written(value: &super::file::Value) -> Option<Value> {
     use super::file::Value as Toml;
-    match kind.read(text) {
-        Toml::Whole(n) => json!(n),
-        Toml::Number(n) => json!(n),
-        Toml::Flag(flag) => json!(flag),
-        _ => json!(text),
+    match value {
+        Toml::Whole(n) => Some(json!(n)),
+        Toml::Number(n) => Some(json!(n)),
+        Toml::Flag(flag) => Some(json!(flag)),
+        Toml::Text(text) => Some(json!(text)),
+        Toml::List(items) => {
+            items.iter().map(|item| written(&item.value)).collect::<Option<Vec<_>>>().map(Value::from)
+        }
+        Toml::Table(_) | Toml::Other => None,
     }
 }

@@ -92,7 +92,7 @@ fn of_program(name: &str, program: &str) -> Option<String> {
 }
 
 fn unknown(name: &str, advice: &str) -> Failure {
-    Failure::config("unknown-setting", format!("{name}: unknown variable; {advice}"))
+    Failure::config("unknown-setting", format!("no program knows the variable {name}; {advice}"))
 }
 
 /// Whether a key as it is declared (`channels.*.kind`) is what a variable names.
@@ -146,7 +146,7 @@ mod tests {
             ("PATH", None),
         ] {
             let found = judge(name, "cdn-purge", keys).err().map(|failure| failure.message.clone());
-            assert_eq!(found, said.map(|advice| format!("{name}: unknown variable; {advice}")));
+            assert_eq!(found, said.map(|advice| format!("no program knows the variable {name}; {advice}")));
         }
     }
 }
