@@ -1,21 +1,32 @@
-//! Says yes or no before a release or a rollback goes on: is there a way back, and what do the migrations mean for the data.
+//! Says yes, no or unknown before a release or a rollback goes on: is it tested, reviewed and approved, is this the time for it, and is there a way back.
 
+mod approval;
 mod args;
-mod certificate;
-mod plan;
+mod asked;
+mod check;
+mod checklist;
+mod ci;
+mod cluster;
+mod contents;
+mod evidence;
+mod gate;
+mod policy;
+mod record;
+mod reports;
+mod settings;
+mod signature;
+mod suites;
+mod way_back;
+mod window;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use args::{Args, Command, Part, Settings};
-use certificate::Seen;
-use facts::{Previous, Replaces};
+use args::{Args, Command};
 use git_program::Git;
-use jiff::Timestamp;
-use migrations::{Applied, Range};
-use plan::Wish;
 use serde_json::json;
-use step::{Answer, Ask, Common, Context, Failure, Outcome, Procedure, Program, Run, Setting};
+use settings::Settings;
+use step::{Answer, Ask, Common, Context, Failure, Outcome, Program, Run, Setting};
 
 fn main() -> ExitCode {
     step::main::<Args>()
@@ -23,59 +34,70 @@ fn main() -> ExitCode {
 
 impl Program for Args {
     const EXAMPLES: &'static str = "
-        release-gate migrations v1.1.4 v1.2.0                            what lies between the two, file by file
-        deploy-coolify observe --rollback | release-gate data            may the data stay as it is?";
-    const SETTINGS: &'static [Setting] = args::SETTINGS;
-    const TIMEOUT: Duration = Duration::from_secs(60);
+        release-gate record --as unit --report junit.xml -- make unit    run the tests, and store what they say
+        release-gate tests                                 have they passed on what is checked out?
+        release-gate window --env production               may something be released now?
+        release-gate migrations v1.1.4 v1.2.0              what lies between the two, file by file
+        deploy-coolify observe --rollback | release-gate data    may the data stay as it is?";
+    const SETTINGS: &'static [Setting] = settings::SETTINGS;
+    const TIMEOUT: Duration = Duration::from_secs(120);
 
     fn common(&self) -> &Common {
         &self.common
     }
 
     fn action(&self) -> Option<&'static str> {
-        match self.command {
-            Some(Command::Data { .. }) => Some("data"),
-            Some(Command::Certificate { .. }) => Some("certificate"),
-            Some(Command::Migrations { .. }) | None => None,
-        }
+        self.command.as_ref().and_then(Command::action)
     }
 
     fn ask(&self) -> Ask {
-        if matches!(self.command, Some(Command::Migrations { .. })) { Ask::Question } else { Ask::Step }
+        let is_question = match &self.command {
+            Some(Command::Migrations { .. } | Command::Record(_)) => true,
+            Some(Command::Checklist { init, .. }) => *init,
+            Some(Command::Approve(wish)) => wish.list,
+            _ => false,
+        };
+        if is_question { Ask::Question } else { Ask::Step }
+    }
+
+    /// Tests take as long as they take, and checks that are waited for too.
+    fn patience(&self) -> Duration {
+        match &self.command {
+            Some(Command::Record(_)) => Duration::from_secs(24 * 3600),
+            Some(Command::Ci { wait: Some(wait), .. }) => Self::TIMEOUT + *wait,
+            _ => Self::TIMEOUT,
+        }
     }
 
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
         let settings = Settings::read(&run.context)?;
         match &self.command {
             Some(Command::Data { database, although }) => {
-                data(run, &settings, &database.wish(although.as_deref())?)
+                way_back::judge_data(run, &settings, &database.wish(although.as_deref())?)
             }
-            Some(Command::Certificate { without }) => certify(run, &settings, without),
-            _ => {
-                let message = "judge what? say `release-gate data`, `certificate` or `migrations`";
+            Some(Command::Certificate { without }) => way_back::certify(run, &settings, without),
+            Some(Command::Checklist { seed: Some(file), asked, .. }) => {
+                checklist::seed(run, file.as_deref(), asked.commit.as_deref())
+            }
+            Some(Command::Approve(wish)) => approval::approve::approve(run, wish),
+            Some(command) => asked::ask(run, command),
+            None => {
+                let message = "choose a subcommand: gates, ci, tests, checklist, approval, window, cluster, data, certificate, migrations or record";
                 Err(Failure::usage("arguments", message))
             }
         }
     }
 
     fn answer(&self, context: &Context) -> Result<Answer, Failure> {
-        let settings = Settings::read(context)?;
-        let git = Git::new(context);
-        let Some(Command::Migrations { from, to }) = &self.command else {
-            return Err(Failure::bug("only migrations is a question"));
-        };
-        let named = |name: &str| {
-            let unknown =
-                || Failure::usage("revision", format!("git knows no commit {name} here; is it fetched?"));
-            migrations::commit(&git, name)?.ok_or_else(unknown)
-        };
-        let range = read(context, &settings, &named(from)?, &named(to)?)?;
-        let line = |f: &migrations::File| {
-            let why = f.why.iter().map(|why| format!("\n    {why}")).collect::<String>();
-            format!("{:8}  {}{why}\n", f.class.word(), f.path)
-        };
-        let files: String = range.files.iter().map(line).collect();
-        Ok(Answer::new(format!("{files}{}: {}", range.class.word(), plan::said(&range)), json!(range)))
+        match &self.command {
+            Some(Command::Migrations { from, to }) => between(context, from, to),
+            Some(Command::Record(record)) => record::record(context, record),
+            Some(Command::Approve(wish)) if wish.list => approval::approve::list(context, &wish.candidate),
+            Some(Command::Checklist { init: true, .. }) => {
+                Ok(Answer::new(checklist::TABLES, json!({ "sql": checklist::TABLES })))
+            }
+            _ => Err(Failure::bug("this is no question")),
+        }
     }
 
     fn check(&self, context: &Context) -> Result<Answer, Failure> {
@@ -86,163 +108,32 @@ impl Program for Args {
                 "there is no git repository with a commit around the working directory",
             )
         })?;
-        let range = read(context, &settings, NOTHING, &head)?;
+        let range = way_back::read(context, &settings, way_back::NOTHING, &head)?;
         if let Some(problem) = range.problem {
             return Err(context.settings.wrong("migrations", &problem));
         }
-        let text = format!("{} of {} has {} migrations", settings.migrations, &head[..12], range.files.len());
-        Ok(Answer::new(text, json!({ "migrations": settings.migrations, "head": head })))
+        let first =
+            format!("{} of {} has {} migrations", settings.migrations, &head[..12], range.files.len());
+        let gates = check::check(context)?;
+        let text = std::iter::once(first).chain(gates.iter().cloned()).collect::<Vec<_>>().join("\n");
+        Ok(Answer::new(text, json!({ "migrations": settings.migrations, "head": head, "gates": gates })))
     }
 }
 
-/// What lies between two commits. A folder that the team has named must be in one of them.
-fn read(context: &Context, settings: &Settings, from: &str, to: &str) -> Result<Range, Failure> {
-    let (git, folder) = (Git::new(context), &settings.migrations);
-    let range = migrations::read(&git, folder, from, to)?;
-    let is_there = || {
-        Ok::<_, Failure>(
-            !migrations::paths(&git, folder, from)?.is_empty()
-                || !migrations::paths(&git, folder, to)?.is_empty(),
-        )
+/// The migrations between two commits.
+fn between(context: &Context, from: &str, to: &str) -> Result<Answer, Failure> {
+    let (settings, git) = (Settings::read(context)?, Git::new(context));
+    let named = |name: &str| {
+        let unknown =
+            || Failure::usage("revision", format!("git knows no commit {name} here; is it fetched?"));
+        migrations::commit(&git, name)?.ok_or_else(unknown)
     };
-    if settings.is_said && range.files.is_empty() && range.problem.is_none() && !is_there()? {
-        let why = format!(
-            "neither build has a migration in {folder}: name the folder of the migrations, or leave the setting out"
-        );
-        return Ok(Range::unknown(why));
-    }
-    Ok(range)
-}
-
-/// The step of a release. In plan mode nothing was taken and rehearsed, so nothing can be certified yet.
-fn certify(run: &mut Run, settings: &Settings, without: &[Part]) -> Result<Outcome, Failure> {
-    let seen = Seen {
-        previous: run.fact("previous")?,
-        snapshot: run.fact("snapshot")?,
-        rehearsal: run.fact("rehearsal")?,
-        edge: run.fact("edge")?,
-        channels: run.fact("channels")?.unwrap_or_default(),
-        migrations: if without.contains(&Part::Data) { ahead(run, settings)? } else { None },
-        is_fix: run.document.procedure() == Procedure::Hotfix,
+    let range = way_back::read(context, &settings, &named(from)?, &named(to)?)?;
+    let line = |f: &migrations::File| {
+        let why = f.why.iter().map(|why| format!("\n    {why}")).collect::<String>();
+        format!("{:8}  {}{why}\n", f.class.word(), f.path)
     };
-    if run.context.permit().is_none() {
-        return Ok(Outcome::planned("would certify the way back: code, data, edge and team"));
-    }
-    let broken = seen.previous.as_ref().is_some_and(|previous| previous.trouble.is_some());
-    let certificate = certificate::certify(&seen, without, Timestamp::now())?;
-    let until = certificate.until.as_ref().map_or(String::new(), |at| format!(", until {at}"));
-    run.set("certificate", certificate)?;
-    let but = if broken { ", to a build that does not work" } else { "" };
-    Ok(Outcome::unchanged(format!("there is a proven way back{but}{until}")))
-}
-
-/// What a tree without anything in it is called.
-const NOTHING: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
-
-/// The migrations between what runs and what is released from here; none where there is no repository.
-fn ahead(run: &Run, settings: &Settings) -> Result<Option<Range>, Failure> {
-    let git = Git::new(&run.context);
-    let Some(head) = migrations::commit(&git, "HEAD")? else { return Ok(None) };
-    let runs: Previous = run.fact("previous")?.unwrap_or_default();
-    if let Some(from) = known(&git, runs.commit.as_deref(), runs.version.as_deref())? {
-        return read(&run.context, settings, &from, &head).map(Some);
-    }
-    let all = read(&run.context, settings, NOTHING, &head)?;
-    let unknown = || Range::unknown(format!("the commit of what runs is not known here; {}", plan::FETCH));
-    Ok(Some(if all.files.is_empty() { all } else { unknown() }))
-}
-
-/// The step of a rollback.
-fn data(run: &mut Run, settings: &Settings, wish: &Wish) -> Result<Outcome, Failure> {
-    let range = match run.fact("migrations")? {
-        // What was judged before is kept: the decision may be asked for again.
-        Some(range) => range,
-        None => between(run, settings)?,
-    };
-    run.set("migrations", &range)?;
-    let choice = plan::decide(wish, &range, since(run)?, settings.most_loss)?;
-    if choice == plan::Choice::Restore {
-        goes_back(run)?;
-    }
-    run.set("data_plan", choice.word())?;
-    let verb = match choice {
-        plan::Choice::Keep => "the data stays as it is",
-        plan::Choice::Restore => "the data goes back with it",
-    };
-    let outcome = Outcome::unchanged(format!("{}; {verb}", plan::said(&range)));
-    Ok(match wish {
-        Wish::Keep(Some(reason)) => outcome.output("although", reason.as_str()),
-        _ => outcome,
-    })
-}
-
-/// Data goes back with a build: where the one that runs stays, a person brings it back by itself.
-fn goes_back(run: &Run) -> Result<(), Failure> {
-    let left: Replaces = run.fact("replaces")?.unwrap_or_default();
-    let (image, commit) = (run.fact::<String>("image")?, run.fact::<String>("commit")?);
-    let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
-    let runs_already = same(&left.image, &image) || (left.image.is_none() && same(&left.commit, &commit));
-    if !runs_already {
-        return Ok(());
-    }
-    let environment = run.context.environment()?;
-    let message = format!(
-        "the build that this rollback goes back to runs already, so the data alone would go back, which a rollback does not do: if it is wrong, choose a snapshot (db-restore recovery-point --env {environment}) and restore it by itself (db-restore restore --fresh --env {environment} --snapshot ID)"
-    );
-    Err(Failure::refused("no-build", message).command(["db-restore", "recovery-point", "--env", environment]))
-}
-
-/// The migrations between the build that a rollback goes back to and the one that it leaves.
-fn between(run: &Run, settings: &Settings) -> Result<Range, Failure> {
-    let git = Git::new(&run.context);
-    let left: Replaces = run.fact("replaces")?.unwrap_or_default();
-    let target = (run.fact::<String>("commit")?, run.fact::<String>("version")?);
-    let from = known(&git, target.0.as_deref(), target.1.as_deref())?;
-    let to = known(&git, left.commit.as_deref(), left.version.as_deref())?;
-    let nameless =
-        |what: &str| Ok(Range::unknown(format!("the commit of {what} is not known here; {}", plan::FETCH)));
-    match (from, to) {
-        (None, _) => nameless("the previous build"),
-        (_, None) => nameless("the build that is left"),
-        (Some(from), Some(to)) => {
-            let range = read(&run.context, settings, &from, &to)?;
-            let Some(applied) = run.fact::<Applied>("applied")? else { return Ok(range) };
-            let before = migrations::paths(&git, &settings.migrations, &from)?;
-            let known = [before.clone(), migrations::paths(&git, &settings.migrations, &to)?].concat();
-            Ok(narrowed(run, range, &applied, (&before, &known)))
-        }
-    }
-}
-
-/// What is in the way by the database's own word, where that can be believed.
-fn narrowed(run: &Run, range: Range, applied: &Applied, (before, known): (&[String], &[String])) -> Range {
-    if applied.is_whole(before) {
-        return range.applied(applied).beyond(&applied.beyond(known), &applied.table);
-    }
-    let beyond = applied.beyond(known);
-    if !beyond.is_empty() {
-        return range.beyond(&beyond, &applied.table);
-    }
-    run.context.voice.say(&format!(
-        "{} does not name every migration of the previous build, so what else it does not name may have run: git alone decides",
-        applied.table
-    ));
-    range
-}
-
-/// The commit of a build: as it is named, else that of its tag.
-fn known(git: &Git, commit: Option<&str>, version: Option<&str>) -> Result<Option<String>, Failure> {
-    let tag = version.map(|v| format!("refs/tags/v{}", v.strip_prefix('v').unwrap_or(v)));
-    for name in commit.map(str::to_owned).into_iter().chain(tag) {
-        if let Some(found) = migrations::commit(git, &name)? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
-/// The time since the data may be wrong.
-fn since(run: &Run) -> Result<Option<Duration>, Failure> {
-    let at: Option<Timestamp> = run.fact("incident_at")?;
-    Ok(at.and_then(|at| Duration::try_from(Timestamp::now().duration_since(at)).ok()))
+    let files: String = range.files.iter().map(line).collect();
+    let said = way_back::data::said(&range);
+    Ok(Answer::new(format!("{files}{}: {said}", range.class.word()), json!(range)))
 }

@@ -1,5 +1,5 @@
 //! Everything that the tests and the demo stand on: stand-ins with state for what cannot run on one machine (Coolify,
-//! Telegram, the vendors of edges), private servers of what can (PostgreSQL, Varnish, nginx, Squid, HAProxy, git), a small shop, and the sandbox that
+//! Telegram, Proxmox, the vendors of edges), private servers of what can (PostgreSQL, Varnish, nginx, Squid, HAProxy, git), a small shop, and the sandbox that
 //! puts them together. Never published, and it depends on no step.
 
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ mod exchange;
 pub mod fastly;
 pub mod git;
 pub mod git_servers;
+pub mod github;
 pub mod gnupg;
 pub mod haproxy;
 pub mod http;
@@ -23,7 +24,10 @@ pub mod listener;
 pub mod lockstep;
 pub mod nginx;
 pub mod postgres;
+pub mod postgrest;
+pub mod proxmox;
 pub mod proxy;
+pub mod reports;
 pub mod sandbox;
 pub mod schema;
 pub mod settings;
@@ -44,8 +48,11 @@ pub use cloudfront::CloudFront;
 pub use coolify::Coolify;
 pub use exchange::exchange;
 pub use fastly::Fastly;
+pub use github::Github;
 pub use haproxy::Haproxy;
 pub use nginx::Nginx;
+pub use postgrest::Postgrest;
+pub use proxmox::Proxmox;
 pub use sandbox::Sandbox;
 pub use shop::Shop;
 pub use souin::Souin;

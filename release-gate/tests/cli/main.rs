@@ -1,5 +1,14 @@
 //! The real binary in real repositories.
 
+mod approvals;
+mod checklist;
+mod ci;
+mod cluster;
+mod evidence;
+mod matrix;
+mod team;
+mod window;
+
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};

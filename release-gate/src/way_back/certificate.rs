@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use step::Failure;
 
+use super::data;
 use crate::args::Part;
-use crate::plan;
 use migrations::{Class, Range};
 
 /// What the document says about the way back.
@@ -68,7 +68,7 @@ pub fn certify(seen: &Seen, without: &[Part], now: Timestamp) -> Result<Certific
 
 /// Whoever says that there is no database is not believed over migrations that only a snapshot could undo.
 fn no_database(range: &Range) -> Option<String> {
-    let said = plan::said(range);
+    let said = data::said(range);
     let lost = !matches!(range.class, Class::None | Class::Expand);
     lost.then(|| format!("data: {said}, and without a snapshot nothing brings it back: release with one (not --no-snapshot)"))
 }

@@ -1,0 +1,286 @@
+//! What Proxmox's rows mean, one by one: what cannot be read is never right.
+
+use facts::Verdict;
+use serde_json::{Value, json};
+
+use super::found::{Found, verdict};
+use super::storages::Room;
+use super::wanted::{Guest, Storage};
+use super::{guests, lenient, members, services, storages};
+
+const GB: u64 = 1 << 30;
+
+/// The kind of a finding and whether its words hold these.
+fn is(found: &Found, kind: &str, words: &str) -> bool {
+    let (is, what) = match found {
+        Found::Right(what) => ("right", what),
+        Found::Wrong(what) => ("wrong", what),
+        Found::Unknown(what) => ("unknown", what),
+        Found::Passing(what) => ("passing", what),
+    };
+    is == kind && what.contains(words)
+}
+
+fn cluster(quorate: &Value, nodes: &Value) -> Value {
+    json!({ "type": "cluster", "id": "cluster", "name": "kluster", "nodes": nodes, "version": 3, "quorate": quorate })
+}
+
+fn member(name: &str, online: &Value) -> Value {
+    json!({ "type": "node", "id": format!("node/{name}"), "name": name, "nodeid": 1, "online": online, "local": 0 })
+}
+
+#[test]
+fn a_flag_is_0_or_1_and_a_number_is_one_from_0_on() {
+    for (value, flag, whole) in [
+        (json!(1), Some(true), Some(1)),
+        (json!("1"), Some(true), Some(1)),
+        (json!(1.0), Some(true), Some(1)),
+        (json!(true), Some(true), None),
+        (json!(0), Some(false), Some(0)),
+        (json!("0"), Some(false), Some(0)),
+        (json!(false), Some(false), None),
+        (json!(2), None, Some(2)),
+        (json!("12884901888"), None, Some(12 * GB)),
+        (json!(1e12), None, Some(1_000_000_000_000)),
+        (json!(-1), None, None),
+        (json!("-1"), None, None),
+        (json!(0.5), None, None),
+        (json!(1e30), None, None),
+        (json!("NaN"), None, None),
+        (json!("inf"), None, None),
+        (json!("+1"), None, None),
+        (json!(" 1"), None, None),
+        (json!(""), None, None),
+        (json!("true"), None, None),
+        (json!("99999999999999999999"), None, None),
+        (json!([1]), None, None),
+        (json!({}), None, None),
+        (Value::Null, None, None),
+    ] {
+        assert_eq!((lenient::flag(&value), lenient::whole(&value)), (flag, whole), "{value}");
+    }
+}
+
+#[test]
+fn a_quorum_is_said_and_as_many_nodes_as_are_announced_are_listed() {
+    let two = |quorate: Value, nodes: Value| {
+        vec![cluster(&quorate, &nodes), member("pve1", &json!(1)), member("pve2", &json!(1))]
+    };
+    for (rows, standalone, kind, words) in [
+        (two(json!(1), json!(2)), false, "right", "kluster of 2 nodes has a quorum"),
+        (two(json!("1"), json!("2")), true, "right", "has a quorum"),
+        (two(json!(0), json!(2)), false, "wrong", "no quorum"),
+        // That one machine is enough does not make up for a lost quorum.
+        (two(json!(0), json!(2)), true, "wrong", "no quorum"),
+        (two(Value::Null, json!(2)), false, "unknown", "does not say"),
+        (two(json!("yes"), json!(2)), false, "unknown", "does not say"),
+        (two(json!(1), json!(3)), false, "unknown", "announces 3 nodes, and 2"),
+        (two(json!(1), json!(1)), false, "unknown", "announces 1"),
+        (two(json!(1), Value::Null), false, "unknown", "announces null"),
+        (vec![cluster(&json!(1), &json!(0))], false, "unknown", "announces 0"),
+        (vec![cluster(&json!(1), &json!(1)); 2], false, "unknown", "2 rows of a cluster"),
+        (vec![member("pve1", &json!(1))], true, "right", "pve1 is one machine"),
+        (vec![member("pve1", &json!(1))], false, "wrong", "cluster.standalone = true"),
+        (
+            vec![member("pve1", &json!(1)), member("pve2", &json!(1))],
+            true,
+            "unknown",
+            "0 rows of a cluster and 2",
+        ),
+        (vec![json!({ "type": "other" })], true, "unknown", "0 rows of a cluster and 0"),
+    ] {
+        let found = members::quorum(&rows, standalone);
+        assert!(is(&found, kind, words), "{rows:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_node_is_listed_once_and_online() {
+    let rows = |online: Value| vec![cluster(&json!(1), &json!(1)), member("pve1", &online)];
+    for (rows, kind, words) in [
+        (rows(json!(1)), "right", "pve1 is online"),
+        (rows(json!(0)), "wrong", "pve1 is offline"),
+        (rows(Value::Null), "unknown", "not said"),
+        (rows(json!("NaN")), "unknown", "not said"),
+        (vec![member("pve10", &json!(1))], "wrong", "not in the cluster"),
+        // A cluster of that name is no node.
+        (vec![json!({ "type": "cluster", "name": "pve1", "online": 1 })], "wrong", "not in the cluster"),
+        (vec![member("pve1", &json!(1)), member("pve1", &json!(0))], "unknown", "2 times"),
+    ] {
+        let found = members::node(&rows, "pve1");
+        assert!(is(&found, kind, words), "{rows:?}: {found:?}");
+    }
+}
+
+fn storage(node: &str, used: &Value, whole: &Value) -> Value {
+    json!({ "id": format!("storage/{node}/zfs"), "type": "storage", "node": node, "storage": "zfs", "status": "available",
+        "plugintype": "zfspool", "shared": 0, "disk": used, "maxdisk": whole })
+}
+
+const ROOM: Room = Room { most: 900_000, least: 20 * GB };
+
+#[test]
+fn a_storage_is_measured_and_has_room() {
+    let with = |key: &str, value: Value| {
+        let mut row = storage("pve1", &json!(50 * GB), &json!(100 * GB));
+        row[key] = value;
+        row
+    };
+    for (row, kind, words) in [
+        (with("shared", json!("0")), "right", "pve1/zfs has 50 % in use and 50.0 GB free"),
+        (with("disk", json!((50 * GB).to_string())), "right", "50 % in use"),
+        (with("disk", json!(80 * GB)), "right", "20.0 GB free"),
+        (with("disk", json!(80 * GB + 1)), "wrong", "20.0 GB must be free"),
+        (storage("pve1", &json!(900 * GB), &json!(1000 * GB)), "right", "90 % in use"),
+        (storage("pve1", &json!(900 * GB + 1), &json!(1000 * GB)), "wrong", "90.1 % in use"),
+        (with("disk", json!(101 * GB)), "wrong", "101 % in use and 0.0 GB free"),
+        (with("disk", Value::Null), "unknown", "was not measured: unknown of"),
+        (with("disk", json!("NaN")), "unknown", "was not measured"),
+        (with("disk", json!(-1)), "unknown", "was not measured"),
+        (with("disk", json!({ "bytes": 1 })), "unknown", "was not measured"),
+        (with("maxdisk", Value::Null), "unknown", "of unknown bytes"),
+        // Proxmox writes 0 of 0 for one that is not active.
+        (storage("pve1", &json!(0), &json!(0)), "unknown", "0 of 0 bytes"),
+        (with("status", json!("unknown")), "unknown", "its status is unknown"),
+        (with("status", Value::Null), "unknown", "its status is null"),
+        (with("status", json!(1)), "unknown", "its status is 1"),
+        (with("storage", json!("zfs2")), "unknown", "Datastore.Audit"),
+        (with("node", json!("pve2")), "unknown", "Datastore.Audit"),
+        (with("type", json!("qemu")), "unknown", "PVEAuditor"),
+    ] {
+        let wanted = Storage { node: Some("pve1".into()), name: "zfs".into() };
+        let rows = [row];
+        let found = storages::weigh(&rows, &[member("pve1", &json!(1))], &wanted, &ROOM);
+        assert!(found.len() == 1 && is(&found[0], kind, words), "{rows:?}: {found:?}");
+        let found = storages::weigh(&rows, &[member("pve1", &json!(0))], &wanted, &ROOM);
+        assert!(!is(&found[0], "right", ""), "its node is offline: {found:?}");
+    }
+}
+
+#[test]
+fn a_storage_that_is_on_several_nodes_is_right_on_each() {
+    let half = |node: &str| storage(node, &json!(50 * GB), &json!(100 * GB));
+    let full = storage("pve2", &json!(99 * GB), &json!(100 * GB));
+    let (anywhere, status) = (Storage { node: None, name: "zfs".into() }, [member("pve2", &json!(1))]);
+    let found = storages::weigh(&[half("pve1"), full], &status, &anywhere, &ROOM);
+    assert!(is(&found[0], "right", "pve1/zfs") && is(&found[1], "wrong", "pve2/zfs"), "{found:?}");
+    let mut lost = half("pve2");
+    lost["node"] = Value::Null;
+    let found = storages::weigh(&[half("pve1"), lost], &status, &anywhere, &ROOM);
+    assert!(is(&found[1], "unknown", "without its node"), "{found:?}");
+}
+
+fn guest(kind: &str, node: &str) -> Value {
+    json!({ "id": format!("{kind}/110"), "type": kind, "vmid": 110, "node": node, "name": "app", "status": "running" })
+}
+
+#[test]
+fn a_guest_is_found_on_the_one_node_that_has_it() {
+    for (rows, path) in [
+        (vec![guest("qemu", "pve1")], Ok("/nodes/pve1/qemu/110/status/current")),
+        (vec![guest("lxc", "pve2")], Ok("/nodes/pve2/lxc/110/status/current")),
+        // A name is one segment, whatever is in it.
+        (
+            vec![guest("qemu", "a/../b?c#d e%2f\n")],
+            Ok("/nodes/a%2F..%2Fb%3Fc%23d%20e%252f%0A/qemu/110/status/current"),
+        ),
+        (vec![guest("qemu", "..")], Err("without its node")),
+        (vec![guest("qemu", ".")], Err("without its node")),
+        (vec![guest("qemu", " ")], Err("without its node")),
+        (vec![guest("qemu", "pve1"), guest("qemu", "pve2")], Err("2 times")),
+        (vec![guest("openvz", "pve1")], Err("PVEAuditor")),
+        (vec![json!({ "type": "qemu", "vmid": 111, "node": "pve1" })], Err("VM.Audit")),
+        (vec![json!({ "type": "qemu", "vmid": "110", "node": 7 })], Err("without its node")),
+    ] {
+        let found = guests::locate(&rows, Guest(110)).map(|place| place.path(Guest(110)));
+        match (&found, path) {
+            (Ok(found), Ok(path)) => assert_eq!(found, path),
+            (Err(found), Err(words)) => assert!(is(found, "unknown", words), "{rows:?}: {found:?}"),
+            _ => panic!("{rows:?}: {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_guest_runs_and_nothing_holds_it() {
+    let with = |key: &str, value: Value| {
+        let mut data = json!({ "vmid": "110", "name": "app", "status": "running", "qmpstatus": "running", "ha": { "managed": 0 } });
+        data[key] = value;
+        data
+    };
+    for (data, machine, container, words) in [
+        (with("uptime", json!(5)), "right", "right", "guest 110 (app) runs on pve1"),
+        (with("status", json!("stopped")), "wrong", "wrong", "is stopped"),
+        (with("status", Value::Null), "unknown", "unknown", "does not say its status"),
+        (with("status", json!(1)), "unknown", "unknown", "does not say its status"),
+        (with("status", json!("unknown")), "unknown", "unknown", "does not say its status"),
+        (with("qmpstatus", json!("paused")), "wrong", "right", ""),
+        (with("qmpstatus", json!("io-error")), "wrong", "right", ""),
+        (with("qmpstatus", Value::Null), "unknown", "right", ""),
+        (with("lock", json!("backup")), "wrong", "wrong", "is locked: backup"),
+        (with("lock", Value::Null), "right", "right", "runs"),
+        (with("lock", json!("")), "unknown", "unknown", "not known whether"),
+        (with("lock", json!(1)), "unknown", "unknown", "not known whether"),
+        (with("vmid", json!(111)), "unknown", "unknown", "is about 111"),
+        (with("vmid", Value::Null), "unknown", "unknown", "is about null"),
+        (json!("running"), "unknown", "unknown", "is about null"),
+        (json!([]), "unknown", "unknown", "is about null"),
+    ] {
+        for (kind, right) in [("qemu", machine), ("lxc", container)] {
+            let place = guests::locate(&[guest(kind, "pve1")], Guest(110)).expect("a place");
+            let found = place.weigh(&data, Guest(110));
+            assert!(is(&found, right, words), "{kind} {data}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn ha_says_that_it_has_a_quorum_and_every_service_is_in_a_state() {
+    let service = |state: Value| json!({ "id": "service:vm:110", "sid": "vm:110", "type": "service", "node": "pve1", "state": state });
+    let quorum =
+        |quorate: Value| json!({ "id": "quorum", "type": "quorum", "status": "OK", "quorate": quorate });
+    let mut crm = service(json!("started"));
+    crm["crm_state"] = json!("fence");
+    for (rows, kind, words) in [
+        (vec![quorum(json!(1))], "right", "none of 0 HA services"),
+        (vec![quorum(json!("1")), service(json!("started"))], "right", "none of 1 HA services"),
+        (vec![quorum(json!(1)), service(json!("stopped"))], "right", "none of 1"),
+        (vec![quorum(json!(1)), service(json!("error"))], "wrong", "vm:110 is in state error"),
+        (vec![quorum(json!(1)), service(json!("fence"))], "wrong", "state fence"),
+        (vec![quorum(json!(1)), service(json!("recovery"))], "wrong", "state recovery"),
+        (vec![quorum(json!(1)), crm], "wrong", "state fence"),
+        (vec![quorum(json!(1)), service(Value::Null)], "unknown", "does not say its state"),
+        (vec![quorum(json!(0))], "wrong", "no quorum"),
+        (vec![quorum(Value::Null)], "unknown", "no row that says"),
+        (vec![service(json!("started"))], "unknown", "no row that says"),
+        (vec![quorum(json!(1)), quorum(json!(1))], "unknown", "no row that says"),
+    ] {
+        let found = services::weigh(&rows);
+        let all = |kind: &str| found.iter().all(|found| is(found, kind, ""));
+        let any = found.iter().any(|found| is(found, kind, words));
+        assert!(any && (kind != "right" || all("right")), "{rows:?}: {found:?}");
+    }
+}
+
+#[test]
+fn one_wrong_thing_is_a_no_and_one_that_is_not_known_is_no_yes() {
+    let (right, wrong) = (|| Found::Right("r".into()), || Found::Wrong("w".into()));
+    let (unknown, passing) = (|| Found::Unknown("u".into()), || Found::Passing("p".into()));
+    for (least, all, word, is_passing) in [
+        (2, vec![right(), right()], "yes", false),
+        (2, vec![right()], "unknown", false),
+        (0, vec![], "unknown", false),
+        (1, vec![right(), wrong()], "no", false),
+        (1, vec![right(), wrong(), passing()], "no", false),
+        (1, vec![right(), unknown()], "unknown", false),
+        (1, vec![right(), passing()], "unknown", true),
+        (1, vec![passing(), unknown()], "unknown", false),
+    ] {
+        let said = format!("{all:?}");
+        let (found, passes) = verdict(least, all);
+        assert_eq!((found.word(), passes), (word, is_passing), "{said}");
+    }
+    let (found, _) = verdict(1, vec![wrong(), unknown()]);
+    let Verdict::No(seen) = found else { panic!("{found:?}") };
+    assert_eq!(seen.all().collect::<Vec<_>>(), ["w", "besides, not known: u"]);
+}

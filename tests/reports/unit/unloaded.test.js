@@ -1,0 +1,2 @@
+import { missing } from './not-there.js';
+missing();
