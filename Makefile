@@ -3,7 +3,7 @@ CARGO = cargo
 PREFIX = /usr/local
 # The one list of programs, which the library `step`, the tests and the benchmarks read too.
 PROGRAMS := $(shell cat scripts/programs)
-RUNBOOKS = candidate release hotfix rollback rehearse status abandon
+RUNBOOKS = candidate release hotfix rollback rehearse status abandon approve
 # The product that candidate, release, rollback and plan act on, and what they are told.
 PRODUCT =
 VERSION =
@@ -11,7 +11,7 @@ RUN =
 REASON =
 ARGS =
 
-.PHONY: help build build-dev setup test lint extra corpus matrix sweep-notify sweep-db sweep-cdn sweep-run sweep-settings settings demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status abandon plan clean
+.PHONY: help build build-dev setup test lint extra reports corpus matrix sweep-notify sweep-db sweep-cdn sweep-run sweep-settings settings demo bench bench-peers deny install dist candidate release hotfix rollback rehearse status abandon plan clean
 
 help: ## show this
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,9 @@ lint: setup
 
 extra: ## checks against official schemas and real changelogs, where SHARED=DIR has them
 	@scripts/extra-checks $(SHARED)
+
+reports: build-dev ## ESLint, Vitest, Playwright and Newman for real, and what the gate says of them (npm, Chromium)
+	@scripts/reports
 
 corpus: ## changelog-lint against the real changelogs of SHARED=DIR (part of extra)
 	@scripts/corpus $(SHARED)/changelogs

@@ -22,7 +22,7 @@ case $here in
 esac
 export PATH
 
-environment='' plan='' again='' product=. no_lock='' lift_hold='' lock_wait='' snapshot=yes
+environment='' plan='' again='' product=. no_lock='' lift_hold='' lock_wait='' snapshot=yes waivers='' asked=''
 
 say() { printf '%s: %s\n' "$program" "$*" >&2 || :; }
 die() { code=$1; shift; say "$*"; exit "$code"; }
@@ -34,6 +34,13 @@ option() {
         -C) [ $# -ge 2 ] || die 2 "-C needs a folder"; product=$2; shifted=2 ;;
         --env) [ -n "${2-}" ] || die 2 "--env needs a name"; environment=$2; shifted=2 ;;
         --no-lock) [ -n "${2-}" ] || die 2 "--no-lock needs a reason"; no_lock=$2; shifted=2 ;;
+        --waive) case ${2-} in
+                ci=?*|tests=?*|checklist=?*|approval=?*|window=?*|cluster=?*) ;;
+                *=?*) die 2 "there is no gate ${2%%=*}; the gates are ci, tests, checklist, approval, window and cluster" ;;
+                *) die 2 "--waive needs a gate and a reason, such as --waive ci='GitHub is down'" ;;
+            esac
+            waivers="$waivers
+$2"; shifted=2 ;;
         --lock-wait) [ -n "${2-}" ] || die 2 "--lock-wait needs a time, such as 10m"; lock_wait=$2; shifted=2 ;;
         -n|--plan|--dry-run) plan=--plan ;;
         --again) again=--again ;;
@@ -55,6 +62,8 @@ options() {
   -n, --plan        say what would be done; nothing is changed and nobody is told
   --again           begin again although this run is finished, stale, or has stopped before it changed anything
   --lock-wait TIME  wait so long for somebody else who is at work in the environment
+  --waive GATE=REASON
+                    go on although this gate does not say yes; who says so and why is kept, told, and owed
   --no-lock REASON  go on without the environment's lock, when the remote cannot be reached
 TXT
 }
@@ -88,6 +97,26 @@ step() {
     release-run step "$name" --when "$when" --changes "$changes" -- "$@"
 }
 
+# Which gates are asked, by the policy here and on the remote's production branch; one line says it.
+gates() {
+    step always no gates release-gate gates --env "$environment"
+    asked=$(fact gates.on)$(fact gates.record_only)
+}
+# The reason with which a gate is waived; nothing where it is not.
+waiver() { printf '%s\n' "$waivers" | sed -n "s/^$1=//p" | tail -n 1; }
+# gate NAME: asks a gate, if it is on.
+gate() {
+    case $asked in
+        *"\"$1\""*) reason=$(waiver "$1"); step always no "$1" release-gate "$1" ${reason:+--waive "$reason"} ;;
+        *) skip "$1" ;;
+    esac
+}
+# Directly before the first change for customers: what is about this instant is asked once more, and what ships must be what was judged.
+still() {
+    case $asked in *'"'*) step until-changed no still release-gate still ;; *) skip still ;; esac
+}
+# What was waived is owed.
+waived() { if [ -n "$waivers" ]; then step once no debt release-run debt; else skip debt; fi; }
 # This run goes without a step; what comes after it keeps its number.
 skip() { release-run skip "$1"; }
 # Whether a step of this run is done.

@@ -16,21 +16,10 @@ use crate::remote::{Draft, Index, Pushed, Remote};
 
 /// Closes a run that nobody goes on with.
 pub fn abandon(context: &Context, settings: &Settings, run: &str, reason: &str) -> Result<Answer, Failure> {
-    let name = Path::new(run).file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
     let remote = Remote::open(context, settings)?;
     let places = Places::open(&remote.own)?;
     let index = remote.look()?;
-    let theirs =
-        index.records().find(|(_, record)| record.run == name).map(|(tip, record)| (tip.id.clone(), record));
-    let ours = places.run(&name, false).record().filter(|record| record.run == name);
-    let newest = match (&theirs, ours) {
-        (Some((_, theirs)), Some(ours)) if !theirs.supersedes(&ours) => Some(ours),
-        (Some((_, theirs)), _) => Some(theirs.clone()),
-        (None, ours) => ours,
-    };
-    let Some(mut record) = newest else {
-        return Err(Failure::usage("run", format!("there is no run {name}: rilis-status lists them")));
-    };
+    let Known { name, mut record, theirs } = Known::find(&places, &index, run)?;
     if record.is_over() {
         return Ok(said(format!("{name} is closed already")));
     }
@@ -50,8 +39,36 @@ pub fn abandon(context: &Context, settings: &Settings, run: &str, reason: &str) 
     record.last =
         Some(crate::record::Last { step: "abandon".into(), said: reason.to_owned(), ..Default::default() });
     let free = held.map(|(id, lock)| freed(id, lock, (&scope, &record.environment), reason));
-    close(&remote, &places, &permit, (&record, theirs.map(|(id, _)| id)), scope, free)?;
+    write(&remote, &places, &permit, (&record, theirs), free, "abandoned")?;
     Ok(said(closed(&record, reason)))
+}
+
+/// A run by its newest word.
+pub struct Known {
+    pub name: String,
+    pub record: Record,
+    /// Its entry on the remote.
+    pub theirs: Option<String>,
+}
+
+impl Known {
+    /// The run that somebody names, by its name or its folder.
+    pub fn find(places: &Places, index: &Index, run: &str) -> Result<Self, Failure> {
+        let name = Path::new(run).file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+        let theirs = index
+            .records()
+            .find(|(_, record)| record.run == name)
+            .map(|(tip, record)| (tip.id.clone(), record));
+        let ours = places.run(&name, false).record().filter(|record| record.run == name);
+        let newest = match (&theirs, ours) {
+            (Some((_, theirs)), Some(ours)) if !theirs.supersedes(&ours) => Some(ours),
+            (Some((_, theirs)), _) => Some(theirs.clone()),
+            (None, ours) => ours,
+        };
+        let missing = || Failure::usage("run", format!("there is no run {name}: rilis-status lists them"));
+        let record = newest.ok_or_else(missing)?;
+        Ok(Known { name, record, theirs: theirs.map(|(id, _)| id) })
+    }
 }
 
 /// The lock on the remote, if this run has it.
@@ -82,14 +99,16 @@ fn closed(record: &Record, reason: &str) -> String {
     format!("{sentence}; it has stopped what customers write, and nobody but you allows it again: {off}")
 }
 
-fn close(
+/// Writes a run's record here and on the remote; its documents stay.
+pub fn write(
     remote: &Remote,
     places: &Places,
     permit: &step::Permit,
     (record, before): (&Record, Option<String>),
-    scope: Scope,
     lock: Option<Draft>,
+    what: &str,
 ) -> Result<(), Failure> {
+    let scope = record.scope();
     let folder = places.run(&record.run, false);
     folder.make()?;
     folder.save(record)?;
@@ -97,7 +116,7 @@ fn close(
         Some(id) => remote.documents(id)?,
         None => Vec::new(),
     };
-    let message = format!("run {}: abandoned\n\n{}\n", record.run, step::redact(&record.line()));
+    let message = format!("run {}: {what}\n\n{}\n", record.run, step::redact(&record.line()));
     let draft = Draft { name: Name::Run(scope, record.run.clone()), before, message, files };
     let drafts: Vec<Draft> = lock.into_iter().chain([draft]).collect();
     match remote.put(permit, &drafts)? {

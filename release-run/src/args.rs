@@ -86,6 +86,16 @@ pub enum Command {
         #[arg(value_parser = step::reason)]
         reason: String,
     },
+    /// Note that something is done which a run owed after its end; rilis-status shows what is
+    Paid {
+        /// Its name or folder
+        run: String,
+        /// What was owed, such as `qa` or `ci`
+        item: String,
+        /// How it was done
+        #[arg(value_parser = step::reason)]
+        reason: String,
+    },
     /// Take the environment's lock for work by hand
     Lock(Wish),
     /// Prove that the lock is still this run's
@@ -147,10 +157,10 @@ pub enum Command {
     /// Write down what a hotfix skips, and why: it is owed afterwards
     Debt {
         /// Why this cannot wait for a release
-        #[arg(long, value_name = "REASON", value_parser = step::reason)]
-        reason: String,
+        #[arg(long, value_name = "REASON", requires = "skipped", value_parser = step::reason)]
+        reason: Option<String>,
         /// What is skipped, such as `candidate`
-        #[arg(long, value_name = "WHAT", required = true, value_parser = named)]
+        #[arg(long, value_name = "WHAT", requires = "reason", value_parser = named)]
         skipped: Vec<String>,
     },
     /// Prove that the remote takes these refs, by writing one and removing it again

@@ -4,6 +4,7 @@ mod abandon;
 mod args;
 mod claim;
 mod client;
+mod debt;
 mod fact;
 mod hand;
 mod history;
@@ -65,10 +66,7 @@ impl Program for Args {
     fn run(&self, run: &mut Run) -> Result<Outcome, Failure> {
         match &self.command {
             Some(Command::Rehearsed { of, killed }) => rehearsed::write(run, of, killed.as_deref()),
-            Some(Command::Debt { reason, skipped }) => {
-                run.set("debt", json!({ "reason": reason, "skipped": skipped }))?;
-                Ok(Outcome::unchanged(format!("owed after this: {} ({reason})", skipped.join(", "))))
-            }
+            Some(Command::Debt { reason, skipped }) => debt::write(run, reason.as_deref(), skipped),
             _ => Err(Failure::bug("only what is written down is a step")),
         }
     }
@@ -165,6 +163,7 @@ fn by_hand(context: &Context, command: &Command) -> Result<Answer, Failure> {
         Command::Lift { reason } => hand(context.environment()?)?.hold(false, reason),
         Command::Fetch { like } => hand::fetch(&Remote::open(context, &settings)?, like),
         Command::Probe => hand::probe(context, &Remote::open(context, &settings)?),
+        Command::Paid { run, item, reason } => debt::paid(context, &settings, (run, item, reason)),
         Command::Abandon { run, reason } => abandon::abandon(context, &settings, run, reason),
         _ => Err(Failure::bug("a command that nobody carries out")),
     }
@@ -184,7 +183,9 @@ fn show(context: &Context, last: usize, writes: Option<&Writes>) -> Result<Answe
     let (theirs, refused) = remote.evidence(&index, None)?;
     runs::merge(&mut runs, theirs.into_iter().map(|(_, record)| record));
     let product = settings.product.clone();
+    let merged = debt::merged(context, &settings, &runs)?;
     let picture = status::Picture {
+        merged,
         index: &index,
         runs,
         product: &product,

@@ -114,6 +114,18 @@ pub struct Record {
     /// Its last step, and what that said.
     #[serde(default)]
     pub last: Option<Last>,
+    /// What was owed after it and is not any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paid: Vec<Paid>,
+}
+
+/// Something that a run owed, such as `qa` or `ci`, and somebody has done since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paid {
+    pub item: String,
+    pub by: String,
+    pub reason: String,
+    pub at: Timestamp,
 }
 
 /// Where a run stands, for people.
@@ -148,6 +160,7 @@ const FACTS: &[&str] = &[
     "candidate",
     "maintenance",
     "maintenance_over",
+    "debt",
 ];
 
 impl Record {
@@ -172,6 +185,7 @@ impl Record {
             document: None,
             facts: Map::new(),
             last: None,
+            paid: Vec::new(),
         }
     }
 
@@ -311,6 +325,23 @@ impl Record {
             },
             None => Last { step: of("name"), said: step::excerpt(&of("summary"), 400), ..Last::default() },
         });
+    }
+
+    /// What it owes still: what a fix has skipped, and the gates that were waived.
+    pub fn owes(&self) -> Vec<String> {
+        let debt = self.facts.get("debt");
+        let of =
+            |key: &str| debt.and_then(|debt| debt.get(key)).and_then(Value::as_array).into_iter().flatten();
+        let skipped = of("skipped").filter_map(Value::as_str);
+        let waived = of("waived").filter_map(|waived| waived.get("gate")?.as_str());
+        let is_open = |item: &&str| !self.paid.iter().any(|paid| paid.item == *item);
+        skipped.chain(waived).filter(is_open).map(str::to_owned).collect()
+    }
+
+    /// Somebody has done what it owed.
+    pub fn pay(&mut self, paid: Paid) {
+        self.touch(paid.at);
+        self.paid.push(paid);
     }
 
     /// A fact that is a text.

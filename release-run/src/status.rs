@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use step::{Answer, Failure, Procedure, ago, plain_line};
 
 use crate::args::Writes;
+use crate::debt;
 use crate::lock;
 use crate::lock::entry::{Hold, Lock};
 use crate::names::{Name, Scope};
@@ -41,6 +42,8 @@ pub struct Picture<'a> {
     pub owed: Vec<(String, Option<String>)>,
     /// Whether customers can write, where a page was asked.
     pub writes: Option<&'a Writes>,
+    /// Fixes that all long-lived branches have, as they were last fetched, by the names of their runs.
+    pub merged: Vec<String>,
     /// Runs on the remote that are not signed by anybody who may, where that is needed.
     pub refused: usize,
 }
@@ -112,6 +115,11 @@ impl Picture<'_> {
                 "{name}: {run} is not on the remote{not_held}: the next run there from this clone sees to it"
             ));
         }
+        let (more, debts) = self.debts(name, place);
+        lines.extend(more);
+        if !debts.is_empty() {
+            value["debts"] = debts.into();
+        }
         let mut over_taken = false;
         for record in place.runs.iter().take(self.last) {
             let at_work = !is_dead && held == Some(&record.run);
@@ -122,6 +130,30 @@ impl Picture<'_> {
             lines.push(format!("  and {} older (--last N)", place.runs.len() - self.last));
         }
         (lines, value)
+    }
+
+    /// What runs owe that are over.
+    fn debts(&self, name: &str, place: &Place) -> (Vec<String>, Vec<Value>) {
+        let owes = |record: &Record| {
+            let is_open = |item: &String| item != debt::MERGE || !self.merged.contains(&record.run);
+            record.owes().into_iter().filter(is_open).collect::<Vec<_>>()
+        };
+        let all: Vec<(&Record, Vec<String>)> = place
+            .runs
+            .iter()
+            .filter(|record| record.is_over())
+            .map(|record| (record, owes(record)))
+            .filter(|(_, owed)| !owed.is_empty())
+            .collect();
+        let line = |(record, owed): &(&Record, Vec<String>)| {
+            format!("{name}: {} owes {}", record.run, owed.join(", "))
+        };
+        let next = all.first().map(|(record, owed)| {
+            let words = ["release-run", "paid", &record.run, &owed[0], step::REASON];
+            format!("  next: {}", step::shell::command(words))
+        });
+        let values = all.iter().map(|(record, owed)| json!({ "run": record.run, "owes": owed })).collect();
+        (all.iter().map(line).chain(next).collect(), values)
     }
 
     fn places(&self) -> BTreeMap<String, Place> {

@@ -14,6 +14,10 @@ const NO_CANDIDATE: &str = "Rilis-No-Candidate";
 const BASE: &str = "Rilis-Base";
 /// The trailer of a hotfix that says why it is not built on what runs alone.
 const OTHER_BASE: &str = "Rilis-Other-Base";
+/// The trailer of a gate that did not say yes, who went on all the same, and why; one each.
+const WAIVED: &str = "Rilis-Waived";
+/// The trailer that names the head of the approvals that this release has seen: whoever rewrites them later is found out by it.
+const APPROVALS: &str = "Rilis-Approvals";
 /// How a signature begins, as git looks for it.
 const SIGNATURES: [&str; 4] = [
     "-----BEGIN PGP SIGNATURE-----",
@@ -37,6 +41,10 @@ pub struct Trailers {
     pub base: Option<String>,
     /// Why it is not built on that alone.
     pub other_base: Option<String>,
+    /// `ci (unknown), Rina <rina@luxima.id>: GitHub is down`.
+    pub waived: Vec<String>,
+    /// The head of the approvals.
+    pub approvals: Option<String>,
 }
 
 /// The whole message, in a form that git takes as it is. A line of the notes that would begin a signature is set in: it is none.
@@ -56,16 +64,18 @@ pub fn compose(tag: &str, notes: Option<&str>, trailers: &Trailers) -> String {
     if notes.is_some_and(|n| !n.trim().is_empty()) {
         text.push('\n');
     }
-    let Trailers { run, branch, candidate, no_candidate, base, other_base } = trailers;
-    let all = [
+    let Trailers { run, branch, candidate, no_candidate, base, other_base, waived, approvals } = trailers;
+    let one = [
         (RUN, run),
         (BRANCH, branch),
         (BASE, base),
         (CANDIDATE, candidate),
         (NO_CANDIDATE, no_candidate),
         (OTHER_BASE, other_base),
+        (APPROVALS, approvals),
     ];
-    for (name, value) in all.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+    let one = one.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    for (name, value) in one.chain(waived.iter().map(|waived| (WAIVED, waived))) {
         let value = step::plain_line(value);
         let _ = writeln!(text, "{name}: {}", value.split_whitespace().collect::<Vec<_>>().join(" "));
     }
@@ -111,7 +121,10 @@ pub fn trailers(message: &str) -> Trailers {
         let of = |line: &str| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned);
         last.lines().find_map(of)
     };
+    let waived = |line: &str| line.strip_prefix(WAIVED)?.strip_prefix(": ").map(str::to_owned);
     Trailers {
+        waived: last.lines().filter_map(waived).collect(),
+        approvals: value(APPROVALS),
         run: value(RUN),
         branch: value(BRANCH),
         candidate: value(CANDIDATE),
@@ -121,10 +134,11 @@ pub fn trailers(message: &str) -> Trailers {
     }
 }
 
-/// Whether two messages say the same, whichever runs made them.
+/// Whether two messages say the same, whichever runs made them, and whatever was approved in between.
 pub fn same_but_run(one: &str, other: &str) -> bool {
-    let start = format!("{RUN}: ");
-    let lines = |text| unsigned(text).0.trim_end().lines().filter(|l: &&str| !l.starts_with(&start));
+    let of_a_run = [RUN, APPROVALS].map(|name| format!("{name}: "));
+    let is_same = |line: &&str| !of_a_run.iter().any(|start| line.starts_with(start));
+    let lines = |text| unsigned(text).0.trim_end().lines().filter(is_same);
     lines(one).eq(lines(other))
 }
 
@@ -138,6 +152,8 @@ mod tests {
             run: text(run),
             branch: text("main"),
             candidate: text("v1.2.0-rc1 (merge)"),
+            approvals: text("aa"),
+            waived: vec!["ci (unknown), Rina: GitHub is down".into(), "window (no), Rina: a fix".into()],
             ..Trailers::default()
         }
     }
@@ -149,7 +165,8 @@ mod tests {
         assert_eq!(
             text,
             "v1.2.0\n\n### Added\n- Pay with QRIS\n\n- Rilis-Run: not-a-trailer\nRilis-Run: spoofed\n\n\
-             Rilis-Run: shop-1\nRilis-Branch: main\nRilis-Candidate: v1.2.0-rc1 (merge)\n"
+             Rilis-Run: shop-1\nRilis-Branch: main\nRilis-Candidate: v1.2.0-rc1 (merge)\n\
+             Rilis-Approvals: aa\nRilis-Waived: ci (unknown), Rina: GitHub is down\nRilis-Waived: window (no), Rina: a fix\n"
         );
         assert_eq!(trailers(&text), ours("shop-1"));
         let signed = format!("{text}-----BEGIN SSH SIGNATURE-----\nU1NI\n\nx\n-----END SSH SIGNATURE-----\n");

@@ -154,6 +154,8 @@ fn message(settings: &Settings, target: &Target, seen: &Seen) -> String {
         no_candidate: none.cloned(),
         base: target.base.as_ref().map(|base| base.tag.name.clone()),
         other_base: settings.other_base.clone().filter(|_| needs_reason(target, seen)),
+        waived: seen.gates.waived.clone(),
+        approvals: seen.gates.approvals.clone(),
     };
     let notes = if let Notes::There(notes) = &seen.notes { Some(notes.as_str()) } else { None };
     // A tag that was pushed stays for ever, and notes are anybody's words.

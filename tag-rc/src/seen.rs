@@ -1,8 +1,8 @@
 //! What a decision is made from: the tag that is wanted, and what was seen of the clone and of the remote.
 
-use facts::Candidate;
+use facts::{Candidate, GATES, Gate};
 use semver::Version;
-use step::Failure;
+use step::{Failure, Run};
 
 use crate::base::{Base, Built};
 use crate::git::{Head, Relation, TagObject};
@@ -83,6 +83,34 @@ pub struct Seen {
     pub surroundings: Vec<Warning>,
     /// The document's id.
     pub run: String,
+    /// What the gates before it have said that the tag keeps.
+    pub gates: Gates,
+}
+
+/// What the gates of this run have said that a tag keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gates {
+    /// Those that did not say yes, and who went on all the same.
+    pub waived: Vec<String>,
+    /// The head of the approvals.
+    pub approvals: Option<String>,
+}
+
+impl Gates {
+    /// By the document.
+    pub fn of(run: &Run) -> Result<Self, Failure> {
+        let mut all = Gates::default();
+        for name in GATES {
+            let Some(gate) = run.fact::<Gate>(name)? else { continue };
+            if let Some(waiver) = gate.waived {
+                all.waived.push(format!("{name} ({}), {}: {}", gate.verdict, waiver.by, waiver.reason));
+            }
+            let head =
+                gate.details.get("head").and_then(|head| head.as_str()).filter(|head| !head.is_empty());
+            all.approvals = all.approvals.or_else(|| head.map(str::to_owned));
+        }
+        Ok(all)
+    }
 }
 
 /// Something that a person should know, with a stable word.

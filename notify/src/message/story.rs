@@ -1,7 +1,7 @@
 //! What a document tells, as templates see it: from facts, summaries and the failure alone. Pure; nothing here knows what a step
 //! is for, and what is not known is `none`.
 
-use facts::Loss;
+use facts::{GATES, Gate, Loss};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,6 +46,8 @@ pub struct Story {
     pub note: Option<String>,
     /// Since when customers cannot write, if they cannot.
     pub closed_since: Option<String>,
+    /// The gates that did not say yes, and who went on all the same.
+    pub waived: Vec<Waived>,
     /// The version before, and the snapshot: what a rollback would go back to.
     pub previous: Option<String>,
     pub snapshot: Option<String>,
@@ -85,6 +87,15 @@ pub struct Problem {
     /// All of it, if that is more than the lines.
     #[serde(skip)]
     pub whole: Option<String>,
+}
+
+/// A gate that did not say yes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Waived {
+    pub gate: &'static str,
+    pub verdict: String,
+    pub by: String,
+    pub reason: String,
 }
 
 /// The restore of another run.
@@ -135,6 +146,7 @@ impl Story {
             closed_since: fact(document, "maintenance")
                 .filter(|_| fact(document, "maintenance_over").is_none())
                 .map(str::to_owned),
+            waived: waived(document),
             previous: before.filter(|_| !rollback).map(|version| cut(version, 1, 40)),
             snapshot: within(document, "snapshot", "id").filter(|_| !rollback).map(|id| cut(id, 1, 80)),
             changes: entries.iter().take(CHANGES).filter(|_| good).map(|e| cut(e, 1, 180)).collect(),
@@ -196,6 +208,16 @@ fn wanted(document: &Document) -> Option<String> {
 fn candidate(document: &Document) -> Option<&str> {
     let (tag, version) = (fact(document, "tag")?, fact(document, "version").unwrap_or_default());
     (tag.trim_start_matches('v') != version).then_some(tag)
+}
+
+/// What somebody has put up with, in the order in which it was asked.
+fn waived(document: &Document) -> Vec<Waived> {
+    let one = |gate: &'static str| {
+        let Gate { verdict, waived: Some(waiver), .. } = typed(document, gate)? else { return None };
+        let by = cut(waiver.by.split(" <").next().unwrap_or_default(), 1, 60);
+        Some(Waived { gate, verdict: cut(&verdict, 1, 20), by, reason: cut(&waiver.reason, 2, 200) })
+    };
+    GATES.into_iter().filter_map(one).collect()
 }
 
 /// One from before the bad deployment is of another story.
@@ -316,4 +338,29 @@ fn typed<T: serde::de::DeserializeOwned>(document: &Document, name: &str) -> Opt
 fn name(record: &Value) -> String {
     let words = [record["name"].as_str(), record["action"].as_str()];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_waived_is_told_with_the_name_and_the_reason() {
+        let gate = |verdict: &str, waived: Value| {
+            let mut fact = serde_json::json!({ "verdict": verdict, "at": "2026-11-28T10:00:00Z", "from": "x", "least": "x", "seen": ["x"] });
+            if !waived.is_null() {
+                fact["waived"] = waived;
+            }
+            fact
+        };
+        let waiver = serde_json::json!({ "by": "Rina <rina@luxima.example>", "reason": "GitHub is down" });
+        let document = serde_json::json!({ "schema": 1, "id": "shop-1.2.0-20261128T100000Z-7f3a", "procedure": "release", "mode": "apply",
+            "opened": "2026-11-28T10:00:00Z", "steps": [],
+            "facts": { "ci": gate("unknown", waiver), "tests": gate("yes", Value::Null), "window": "malformed" } });
+        let document = Document::parse(document.to_string().as_bytes()).expect("a document");
+        let story = Story::of(&document, None);
+        let told: Vec<_> =
+            story.waived.iter().map(|one| (one.gate, &*one.verdict, &*one.by, &*one.reason)).collect();
+        assert_eq!(told, [("ci", "unknown", "Rina", "GitHub is down")]);
+    }
 }

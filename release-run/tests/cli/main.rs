@@ -301,3 +301,21 @@ fn what_a_hotfix_skips_is_owed() {
     let (code, ..) = testkit::exchange(&mut rina.command(&["debt", "--skipped", "soak"]), Some(&document));
     assert_eq!(code, 2, "a reason is needed");
 }
+
+#[test]
+fn what_was_waived_is_owed_too() {
+    let team = Team::new();
+    let rina = team.member("rina");
+    let gate = json!({ "verdict": "unknown", "at": "2026-11-25T12:00:00Z", "from": "GitHub", "least": "unit", "seen": ["HTTP 503"],
+        "waived": { "by": "Rina <rina@luxima.example>", "reason": "GitHub is down" } });
+    let mut document = json!({ "schema": 1, "id": "shop-1.2.1-20261125T120000Z-7f3a", "procedure": "release", "mode": "apply",
+        "opened": "2026-11-25T12:00:00Z", "steps": [], "facts": { "product": "shop", "ci": gate } });
+    let (code, went, said) = testkit::exchange(&mut rina.command(&["debt"]), Some(&document));
+    assert!(code == 0 && said.contains("owed after this: ci"), "{said}");
+    let owed = json!({ "waived": [{ "gate": "ci", "verdict": "unknown", "by": "Rina <rina@luxima.example>", "reason": "GitHub is down" }] });
+    assert_eq!(went["facts"]["debt"], owed);
+    document["facts"]["ci"]["waived"] = json!(null);
+    document["facts"].as_object_mut().expect("facts").remove("ci");
+    let (code, went, said) = testkit::exchange(&mut rina.command(&["debt"]), Some(&document));
+    assert!(code == 0 && said.contains("nothing is owed") && went["facts"].get("debt").is_none(), "{said}");
+}

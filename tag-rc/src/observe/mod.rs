@@ -13,7 +13,7 @@ use crate::name;
 use crate::plan::target;
 use crate::promotion::{Mode, Proof};
 use crate::remote::{Remote, Tag};
-use crate::seen::{Mine, Notes, Seen, Target, Warning};
+use crate::seen::{Gates, Mine, Notes, Seen, Target, Warning};
 
 /// Everything that the plan needs to know, and the tag that it is about.
 pub fn observe(run: &Run, git: &Git, repo: &Repo, settings: &Settings) -> Result<(Target, Seen), Failure> {
@@ -43,6 +43,7 @@ pub fn observe(run: &Run, git: &Git, repo: &Repo, settings: &Settings) -> Result
         tested: run.fact("candidate")?,
         surroundings: look.surroundings(&target),
         run: run.document.id().to_owned(),
+        gates: Gates::of(run)?,
         head: head.clone(),
         remote: remote.clone(),
     };

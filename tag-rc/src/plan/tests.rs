@@ -71,6 +71,7 @@ fn seen(act: Act, tags: &[(&str, &str)]) -> Seen {
         tested: None,
         surroundings: Vec::new(),
         run: "shop-1".into(),
+        gates: crate::seen::Gates::default(),
     }
 }
 

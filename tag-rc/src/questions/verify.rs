@@ -251,6 +251,9 @@ fn text(found: &Found, problems: &[(&str, String)]) -> String {
     lines.extend(
         claims.iter().filter_map(|(word, claim)| Some(format!("{word} {}", printable(claim.as_ref()?)))),
     );
+    lines.extend(
+        found.trailers.waived.iter().map(|waived| format!("its message says: waived: {}", printable(waived))),
+    );
     lines.extend(problems.iter().map(|(_, problem)| format!("NOT SOUND: {problem}")));
     lines.join("\n")
 }
