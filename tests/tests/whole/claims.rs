@@ -175,7 +175,7 @@ fn a_release_that_died_behind_its_deployment_goes_on_from_another_machine() {
     let unlock = ["unlock", "--env", "production", "--reason", "the laptop is in the lagoon"];
     succeeds(sandbox.command(testkit::bin("release-run")).args(unlock).current_dir(&budi));
     let said = succeeds(&mut on(&sandbox, &budi, "release", &["1.2.0"]));
-    assert!(said.contains("runs in production, as ") && said.contains("done before: 04-snapshot"), "{said}");
+    assert!(said.contains("runs in production, as ") && said.contains("done before: 11-snapshot"), "{said}");
     assert_eq!((snapshots(&sandbox), World::of(&sandbox).deployments), (had, 1), "{said}");
     sells(&sandbox, "1.2.0");
 }
@@ -325,9 +325,9 @@ fn a_document_that_this_clone_has_not_written_is_not_its_own() {
     killed_after(&sandbox, &mut release(&sandbox, "1.2.0"), "db-restore", "snapshot");
     let (record, _) = stored(&sandbox, "production", "release");
     let folder = sandbox.product_dir().join("runs").join(record["run"].as_str().expect("a name"));
-    let observed = std::fs::read_to_string(folder.join("03-observe.json")).expect("read");
+    let observed = std::fs::read_to_string(folder.join("10-observe.json")).expect("read");
     for name in
-        ["04-snapshot.json", "05-rehearse.json", "08-certificate.json", "09-tag.json", "10-deploy.json"]
+        ["11-snapshot.json", "12-rehearse.json", "15-certificate.json", "16-tag.json", "18-deploy.json"]
     {
         std::fs::write(folder.join(name), &observed).expect("written");
     }

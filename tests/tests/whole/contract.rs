@@ -302,7 +302,7 @@ fn a_misspelt_variable_is_an_error_and_names_the_right_one() {
             .env("RILIS_ARCHIVE", "y")
             .output()
             .expect("it runs");
-        assert!(!stderr(&output).contains("unknown variable"), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("knows the variable"), "{}", stderr(&output));
     }
 }
 

@@ -4,6 +4,7 @@ mod ci;
 mod claims;
 mod contract;
 mod conversations;
+mod gates;
 mod hostile;
 mod incidents;
 mod machines;

@@ -131,6 +131,7 @@ fn a_release_and_a_rollback_undisturbed_and_once_more() {
 fn a_release_killed_after_any_step_ends_like_any_other() {
     let steps = [
         ("changelog-lint", ""),
+        ("release-gate", "gates"),
         ("deploy-coolify", "tested"),
         ("deploy-coolify", "observe"),
         ("db-restore", "snapshot"),
