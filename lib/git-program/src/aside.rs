@@ -214,6 +214,13 @@ impl<'a> Aside<'a> {
         Ok(Aside { context, git: git.at(&place).aside(&folder), place, who, is_sha256 })
     }
 
+    /// The same although a signal came: what has to be put in order at the end.
+    #[must_use]
+    pub fn regardless(mut self) -> Self {
+        self.git = self.git.regardless();
+        self
+    }
+
     /// Who works here, as git knows them: `Name <mail>`.
     pub fn who(&self) -> Option<&str> {
         self.who.as_deref()

@@ -2,6 +2,7 @@
 //! its place, and repeated only when that cannot do anything twice.
 
 mod call;
+mod page;
 mod pinned;
 mod places;
 mod tls;
@@ -14,11 +15,12 @@ use std::time::Duration;
 
 pub use call::Call;
 use call::{Way, base};
+pub use page::Page;
+use page::{joined, seconds};
 use pinned::Pin;
 pub use trust::Trust;
 pub use web_page::Places;
 
-use jiff::Timestamp;
 use serde_json::Value;
 use step::{Again, Context, Failure, Permit, Secret, again, redact};
 use ureq::config::Config;
@@ -56,30 +58,7 @@ impl Reply {
 
     /// `Retry-After` in seconds from now, whether it is a number or a date (RFC 9110, 10.2.3).
     pub fn retry_after(&self) -> Option<u64> {
-        let text = self.header("retry-after")?.trim();
-        let until = || jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp());
-        let seconds = |at: Timestamp| at.duration_since(Timestamp::now()).as_secs().max(0).unsigned_abs() + 1;
-        text.parse().ok().or_else(|| until().map(seconds))
-    }
-}
-
-/// A page as it came: its bytes as the server has packed them.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body, at most as much of it as was asked for.
-    pub body: Vec<u8>,
-    /// Whether there was more of it.
-    pub cut: bool,
-    /// Names in lower case; those that came several times are one list.
-    headers: HashMap<String, String>,
-}
-
-impl Page {
-    /// A header, if it is there and is text; several of one name are joined by commas.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name.to_ascii_lowercase().as_str()).map(String::as_str)
+        seconds(self.header("retry-after")?.trim())
     }
 }
 
@@ -110,6 +89,8 @@ pub struct Client<'a> {
     pin: Option<Pin>,
     /// What is said besides where a certificate is not trusted.
     remedy: &'static str,
+    /// What stays of the step's time, whoever does not answer.
+    reserve: Duration,
     context: &'a Context,
 }
 
@@ -163,8 +144,20 @@ impl<'a> Client<'a> {
             places: Mutex::default(),
             pin: None,
             remedy: "",
+            reserve: Duration::ZERO,
             context,
         }
+    }
+
+    /// The same, but so much of the step's time stays for saying what was found: where none is left, no answer came.
+    #[must_use]
+    pub fn reserving(mut self, reserve: Duration) -> Self {
+        self.reserve = reserve;
+        self
+    }
+
+    fn left(&self) -> Duration {
+        self.context.deadline.left().saturating_sub(self.reserve)
     }
 
     fn agent(&self, way: Way) -> Agent {
@@ -253,7 +246,11 @@ impl<'a> Client<'a> {
 
     fn answer(&self, call: &Call) -> Result<Result<ureq::http::Response<ureq::Body>, Lost>, Failure> {
         self.context.checkpoint()?;
-        let left = self.context.deadline.request()?;
+        let left = self.context.deadline.request()?.min(self.left());
+        if left.is_zero() {
+            let why = "no time is left to ask (--timeout)".to_owned();
+            return Ok(Err(Lost { why, sent: false, distrusted: false, met: None }));
+        }
         let timeout = call.timeout.map_or(left, |wanted| wanted.min(left));
         let request = match call.request() {
             Ok(request) => request,
@@ -281,14 +278,30 @@ impl<'a> Client<'a> {
     /// # Errors
     /// As [`Client::ask`].
     pub fn persist(&self, call: &Call) -> Result<Result<Reply, Lost>, Failure> {
+        self.repeat(|| self.ask(call), |reply| (reply.status, reply.retry_after()))
+    }
+
+    /// The same for a page, of which at most `limit` bytes are taken.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn persist_page(&self, call: &Call, limit: u64) -> Result<Result<Page, Lost>, Failure> {
+        self.repeat(|| self.fetch(call, limit), |page| (page.status, page.retry_after()))
+    }
+
+    fn repeat<A>(
+        &self,
+        ask: impl Fn() -> Result<Result<A, Lost>, Failure>,
+        said: impl Fn(&A) -> (u16, Option<u64>),
+    ) -> Result<Result<A, Lost>, Failure> {
         for attempt in 1.. {
-            let answer = self.ask(call)?;
-            let (status, wait) = match &answer {
-                Ok(reply) => (Some(reply.status), reply.retry_after()),
+            let answer = ask()?;
+            let (status, wait) = match answer.as_ref().map(&said) {
+                Ok((status, wait)) => (Some(status), wait),
                 Err(lost) if lost.distrusted => return Ok(answer),
                 Err(_) => (None, None),
             };
-            match again(status, wait, attempt, true, self.context.deadline.left()) {
+            match again(status, wait, attempt, true, self.left()) {
                 Again::Stop => return Ok(answer),
                 Again::After(wait) => self.context.pause(wait)?,
             }
@@ -330,19 +343,6 @@ fn page(mut answer: ureq::http::Response<ureq::Body>, limit: u64) -> Result<Page
     let cut = body.len() as u64 > limit;
     body.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(Page { status, body, cut, headers: joined(&headers) })
-}
-
-fn joined(headers: &HeaderMap) -> HashMap<String, String> {
-    let mut all: HashMap<String, String> = HashMap::new();
-    for (name, value) in headers {
-        let Ok(value) = value.to_str() else { continue };
-        let add = |known: &mut String| {
-            known.push_str(", ");
-            known.push_str(value);
-        };
-        all.entry(name.as_str().to_owned()).and_modify(add).or_insert_with(|| value.to_owned());
-    }
-    all
 }
 
 /// Nobody was there to be asked. The standard library has no kind of its own for a name that cannot be looked up.
