@@ -87,9 +87,9 @@ fn gates(run: &mut Run) -> Result<Outcome, Failure> {
         return Ok(Outcome::unchanged("no gate is asked: [release-gate] names none"));
     }
     let subject = Subject::of(run, None)?;
-    let (policy, note) = {
+    let (policy, note, loosened) = {
         let desk = Desk::open(&run.context, Some(&subject))?;
-        (desk.policy.clone(), desk.policy.note)
+        (desk.policy.clone(), desk.policy.note.clone(), desk.policy.loosened())
     };
     let mut lists: [Vec<&str>; 3] = Default::default();
     let asks = asked_by(&run.document.procedure());
@@ -114,6 +114,12 @@ fn gates(run: &mut Run) -> Result<Outcome, Failure> {
     run.set("gates", fact)?;
     if let Some(note) = &note {
         run.context.voice.warn(note);
+    }
+    if !loosened.is_empty() {
+        let names = loosened.join(", ");
+        run.context.voice.warn(&format!(
+            "release.toml here does not ask {names}, which the production branch does: asked all the same"
+        ));
     }
     Ok(Outcome::unchanged(format!("gates: {said}")))
 }
@@ -186,6 +192,7 @@ fn desk<'a>(run: &'a Run, subject: &Subject) -> Result<Desk<'a>, Failure> {
 fn found(run: &Run, desk: &Desk, command: &Command, subject: &Subject) -> Result<Finding, Failure> {
     let (context, policy) = (&run.context, &desk.policy);
     match command {
+        Command::Ci { .. } if ci::is_by_git(policy)? => ci::signed::look(context, desk, subject),
         Command::Ci { wait, .. } => ci::look(context, policy, subject, *wait),
         Command::Tests { .. } => suites::look(run, desk, subject),
         Command::Checklist { asked, .. } => {

@@ -31,6 +31,10 @@ impl Subject {
         let words = [&format!("{name}^{{commit}}"), &format!("{name}^{{tree}}")];
         let said = git.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", words[0]], b"")?;
         let tree = git.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", words[1]], b"")?;
+        if said.stderr.contains("not a git repository") {
+            let message = "the working directory is in no git repository: run this in a clone of the product";
+            return Err(Failure::config("no-repository", message).cause(said.stderr));
+        }
         if !said.status.success() || !tree.status.success() {
             let message = format!("git knows no commit {name} here; is it fetched?");
             return Err(Failure::usage("revision", message).cause(said.stderr));
@@ -42,6 +46,13 @@ impl Subject {
     pub fn short(&self) -> &str {
         self.commit.get(..12).unwrap_or(&self.commit)
     }
+}
+
+/// An id that others have sent, for people: its beginning only where it is one, and nothing of what might be a secret.
+pub fn short_id(id: &str) -> String {
+    let text = step::excerpt(&step::plain_line(id), 64);
+    let is_id = text == id && id.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id { id.get(..12).unwrap_or(id).to_owned() } else { text }
 }
 
 /// What a gate has found.
@@ -214,6 +225,14 @@ mod tests {
         assert_eq!((seen.len(), seen[20].as_str()), (21, "and 10 more"));
         assert!(!seen[0].contains(['\u{1b}', '\n']));
         assert_eq!(short(&seen), format!("{}; check 1; check 2; and 18 more", seen[0]));
+    }
+
+    #[test]
+    fn only_an_id_is_cut() {
+        assert_eq!(short_id(&"9f2c".repeat(10)), "9f2c9f2c9f2c");
+        assert_eq!(short_id("no-id-at-all-but-words"), "no-id-at-all-but-words");
+        let secret = step::Secret::new("a1b2c3d4".repeat(5));
+        assert!(!short_id(secret.expose()).contains("a1b2"), "{}", short_id(secret.expose()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod approval;
 mod args;
 mod asked;
+mod bounded;
 mod check;
 mod checklist;
 mod ci;

@@ -98,6 +98,14 @@ impl Policy {
         GATES.contains(&gate) && self.both().any(|settings| is_on(settings, gate))
     }
 
+    /// The gates that the production branch asks and the settings here do not: a release that would loosen them is held to them all the same.
+    pub fn loosened(&self) -> Vec<&'static str> {
+        let is_only_there = |gate: &&str| {
+            self.there.as_ref().is_some_and(|there| is_on(there, gate)) && !is_on(&self.here, gate)
+        };
+        GATES.into_iter().filter(is_only_there).collect()
+    }
+
     /// Whether something that makes a gate weaker is allowed: by both.
     pub fn allows(&self, key: &str) -> Result<bool, Failure> {
         self.all(key, Settings::value::<bool>, |all| all.into_iter().all(|allowed| allowed))
@@ -220,6 +228,12 @@ fn path_in_repository(context: &Context) -> Result<String, Failure> {
     let name =
         path.file_name().map_or_else(|| "release.toml".into(), |name| name.to_string_lossy().into_owned());
     let folder = context.settings.folder().display().to_string();
-    let prefix = Git::new(context).ask(&["-C", &folder, "rev-parse", "--show-prefix"], b"")?.text();
+    let said = Git::new(context).run(&["-C", &folder, "rev-parse", "--show-prefix"], b"")?;
+    if !said.status.success() {
+        let message =
+            format!("{folder} is in no git repository: release.toml must lie in a clone of the product");
+        return Err(Failure::config("no-repository", message).cause(said.stderr));
+    }
+    let prefix = said.text();
     Ok(format!("{prefix}{name}"))
 }

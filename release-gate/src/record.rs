@@ -24,6 +24,8 @@ use crate::evidence::store;
 use crate::gate::Subject;
 use crate::{reports, signature};
 
+/// So much of the step's time is left for storing the record.
+const RESERVE: Duration = Duration::from_secs(20);
 /// After a signal the command gets so long to end.
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two looks at it.
@@ -60,7 +62,10 @@ pub fn record(context: &Context, wish: &Record) -> Result<Answer, Failure> {
     let page = wish.against.as_deref().map(|url| Page::of(context, &git, url)).transpose()?;
     let Tried { times: (started, ended), code, pages: (before, after), read } =
         tried(context, &permit, wish, (page.as_ref(), report.as_deref()))?;
+    // What was cut off is recorded too: the one before it would stay the answer.
+    let (git, aside) = (git.regardless(), aside.regardless());
     let changed = changed_meanwhile(&git, &subject)?;
+    let cut = cut_off(context);
     let entry = Entry {
         schema: SCHEMA,
         name: wish.name.clone(),
@@ -71,11 +76,14 @@ pub fn record(context: &Context, wish: &Record) -> Result<Answer, Failure> {
         exit_code: code.into(),
         report: read.report,
         report_sha256: read.sha256,
-        trouble: changed.or(read.trouble),
+        trouble: cut
+            .or(changed)
+            .or(read.trouble)
+            .map(|why| step::excerpt(&step::scrub(&step::plain_line(&why)), 300)),
         against: page.map(|page| page.against(before, after)),
         by: aside.who().unwrap_or("nobody whom git knows").to_owned(),
     };
-    stored(context, store::put(context, &permit, &aside, &entry), &entry, code)
+    stored(context, store::put(context, &permit, &aside, &entry), &entry, ended_as(context, code))
 }
 
 /// What would be done.
@@ -83,6 +91,28 @@ fn planned(wish: &Record, subject: &Subject) -> Answer {
     let (name, tree) = (&wish.name, &subject.tree[..12]);
     let text = format!("would run {} and store its outcome as {name} of tree {tree}", shown(wish));
     Answer::new(text, json!({ "name": name, "tree": subject.tree }))
+}
+
+/// Why a command has not come to its end, if it has not.
+fn cut_off(context: &Context) -> Option<String> {
+    if let Some(failure) = context.interrupted() {
+        return Some(format!("the command was cut off: {}", failure.message));
+    }
+    is_over(context).then(|| "the command was cut off: its time was over (--timeout)".to_owned())
+}
+
+/// How we end where the command was cut off; else as it did.
+fn ended_as(context: &Context, code: u8) -> u8 {
+    match context.interrupted() {
+        Some(failure) => failure.exit_code(),
+        None if is_over(context) => Exit::Temporary.code(),
+        None => code,
+    }
+}
+
+/// Whether only the time is left that storing the record takes.
+fn is_over(context: &Context) -> bool {
+    context.deadline.left() < RESERVE
 }
 
 /// A command that was run.
@@ -254,7 +284,7 @@ fn run(context: &Context, _: &Permit, wish: &Record) -> Result<u8, Failure> {
         if let Some(status) = child.try_wait().map_err(lost)? {
             return Ok(code(status));
         }
-        if context.interrupted().is_some() || context.deadline.left().is_zero() {
+        if context.interrupted().is_some() || is_over(context) {
             let since = told.get_or_insert_with(|| {
                 signal(&child, rustix::process::Signal::TERM);
                 Instant::now()
@@ -292,7 +322,10 @@ impl Read {
         let written = match std::fs::metadata(path).and_then(|about| about.modified()) {
             Ok(written) => written,
             Err(_) => {
-                return without(format!("the command has written no report {}", signature::shown(path)));
+                return without(format!(
+                    "the command has written no report {}",
+                    step::excerpt(&path.file_name().unwrap_or_default().to_string_lossy(), 100)
+                ));
             }
         };
         if written + SLACK < started {
@@ -362,7 +395,32 @@ impl Page {
     fn against(self, before: Option<String>, after: Option<String>) -> Against {
         let is = |said: &Option<String>| said.as_deref().is_some_and(|said| self.build.is(said));
         let is_this_build = is(&before) && is(&after);
-        let bare = self.url.split(['?', '#']).next().unwrap_or_default();
-        Against { url: step::redact(bare), before, after, is_this_build }
+        Against { url: shown_url(&self.url), before, after, is_this_build }
+    }
+}
+
+/// An address without whatever may be a secret: user, password, query.
+fn shown_url(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = bare.split_once("://").unwrap_or(("", bare));
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit('@').next().unwrap_or_default();
+    step::scrub(&format!("{scheme}://{host}/{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_kept_without_what_may_be_a_secret() {
+        for (url, shown) in [
+            ("https://staging.shop.example/", "https://staging.shop.example/"),
+            ("https://staging.shop.example", "https://staging.shop.example/"),
+            ("http://user:hunter2@host:8080/x?token=y#z", "http://host:8080/x"),
+            ("http://pw@host/a@b", "http://host/a@b"),
+        ] {
+            assert_eq!(shown_url(url), shown);
+        }
     }
 }

@@ -68,6 +68,12 @@ pub const SETTINGS: &[Setting] = &[
         .example("npm run test:e2e"),
     Setting::new("tests.*.record_only", Type::Flag, "record the verdict, and stop nothing").default("false"),
     // GitHub.
+    Setting::new(
+        "ci.provider",
+        Type::Word(&["github", "git"]),
+        "who knows what is reviewed: GitHub, or signed commits with Reviewed-by (then `tests` says what is green)",
+    )
+    .default("github"),
     Setting::new("ci.url", Type::Form(&ADDRESS), "GitHub's API; that of GitHub Enterprise is https://HOST/api/v3")
         .default("https://api.github.com"),
     Setting::new("ci.repository", Type::Text, "the repository, as owner/name")

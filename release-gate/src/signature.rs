@@ -158,7 +158,8 @@ pub fn key(context: &Context) -> Result<Option<String>, Failure> {
     if let Some(key) = context.settings.text("signing_key")? {
         return Ok(Some(key));
     }
-    let said = Git::new(context).run(&["config", "--get-all", "user.signingkey"], b"")?;
+    // A record of what was cut off is signed too.
+    let said = Git::new(context).regardless().run(&["config", "--get-all", "user.signingkey"], b"")?;
     Ok(said.text().lines().last().map(str::to_owned).filter(|key| !key.is_empty() && said.status.success()))
 }
 

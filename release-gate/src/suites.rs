@@ -165,7 +165,12 @@ fn judge(suite: &Suite, entry: &Entry, signer: Option<&str>, now: Timestamp) -> 
         return Said::Wrong(format!("{name}: {} of {} failed{first}", report.failed, report.total));
     }
     if let Some(why) = report.trouble(entry.exit_code) {
-        return Said::Wrong(format!("{name}: {why}"));
+        let said = format!("{name}: {why}");
+        return if report.total == 0 && report.outside == 0 {
+            Said::Unknown(said)
+        } else {
+            Said::Wrong(said)
+        };
     }
     let limits = [
         ("flaky", report.flaky, Some(suite.max_flaky)),

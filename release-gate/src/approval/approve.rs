@@ -330,7 +330,7 @@ fn settings(desk: &Desk, subject: &Subject) -> Result<Vec<String>, Failure> {
     let head = if all.is_empty() {
         "settings    as on the production branch"
     } else {
-        "settings    differ from the production branch:"
+        "settings    differ from the production branch (- there, + here):"
     };
     let surplus = all.len().saturating_sub(DIFF);
     let more = (surplus > 0).then(|| format!("and {surplus} more lines"));

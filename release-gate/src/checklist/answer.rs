@@ -1,10 +1,11 @@
 //! What PostgREST's answers mean: a page of rows, or why there is none, in a sentence with the remedy. Pure. An answer that does not say how
 //! many rows there are, or brings fewer, is none.
 
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::rows::{MOST, shown};
+use super::rows::{Cell, MOST, Raw, shown};
 use super::source::{Table, Trouble};
+use crate::bounded::Bounded;
 
 /// An answer, as far as it matters.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +19,7 @@ pub struct Said<'a> {
 /// A part of the rows, and how many there are in all.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
-    pub rows: Vec<Value>,
+    pub rows: Vec<Raw>,
     pub total: usize,
 }
 
@@ -27,9 +28,12 @@ pub fn page(said: &Said, table: &Table, from: usize) -> Result<Page, Trouble> {
     if ![200, 206].contains(&said.status) {
         return Err(refusal(said, table));
     }
-    let rows = match serde_json::from_str(said.body) {
-        Ok(Value::Array(rows)) => rows,
-        Ok(_) => return Err(Trouble::lasting(format!("{table}: the answer is JSON, but no list of rows"))),
+    let rows = match serde_json::from_str::<Bounded<Raw, MOST>>(said.body) {
+        Ok(Bounded(rows)) => rows,
+        Err(error) if error.is_data() => {
+            let why = format!("{table}: the answer is JSON, but no list of rows that can be read");
+            return Err(Trouble::lasting(why));
+        }
         Err(_) if is_html(said.body) => return Err(page_of_html(said.status)),
         Err(error) => {
             return Err(Trouble::passing(format!("{table}: the answer is {}", step::json_trouble(&error))));
@@ -64,12 +68,24 @@ fn counted(range: &str) -> Option<(Option<(usize, usize)>, usize)> {
     Some((Some((first.parse().ok()?, last.parse().ok()?)), total))
 }
 
+/// An error, as far as it matters.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refused {
+    code: Cell,
+    message: Cell,
+    hint: Cell,
+}
+
 /// Why a request was not carried out.
 pub fn refusal(said: &Said, table: &Table) -> Trouble {
-    let error: Value = serde_json::from_str(said.body).unwrap_or_default();
-    let field = |key: &str| error[key].as_str().map(shown).filter(|text| !text.is_empty());
-    let code = field("code").unwrap_or_default();
-    let words = field("message").map(|message| format!(" ({message})")).unwrap_or_default();
+    let error: Refused = serde_json::from_str(said.body).unwrap_or_default();
+    let field = |cell: &Cell| match cell {
+        Cell::Text(text) => Some(shown(text)).filter(|text| !text.is_empty()),
+        _ => None,
+    };
+    let code = field(&error.code).unwrap_or_default();
+    let words = field(&error.message).map(|message| format!(" ({message})")).unwrap_or_default();
     let init = "`release-gate checklist --init` prints the SQL";
     let lasting = |why: String| Trouble::lasting(format!("{why}{words}"));
     match (code.as_str(), said.status) {
@@ -79,7 +95,7 @@ pub fn refusal(said: &Said, table: &Table) -> Trouble {
         ("PGRST106", _) => lasting(format!("the API does not show the schema {}: expose it in the project's API settings", table.schema)),
         ("PGRST204" | "42703", _) => lasting(format!("{table} lacks a column: make it as {init}")),
         ("42501", _) => {
-            let hint = field("hint").map(|hint| format!("; the database says: {hint}")).unwrap_or_default();
+            let hint = field(&error.hint).map(|hint| format!("; the database says: {hint}")).unwrap_or_default();
             lasting(format!("this key may not do that with {table}: grant it the right ({init}){hint}"))
         }
         ("23514" | "23502" | "22P02", _) => lasting(format!("{table} does not take these rows: make it as {init}")),
@@ -138,32 +154,37 @@ mod tests {
     #[test]
     fn a_page_has_as_many_rows_as_it_announces() {
         for (status, range, body, from, total) in [
-            (200, Some("0-1/2"), "[1,2]", 0, Some(2)),
-            (206, Some("0-1/3"), "[1,2]", 0, Some(3)),
-            (206, Some("2-2/3"), "[1]", 2, Some(3)),
+            (200, Some("0-1/2"), "[{},{}]", 0, Some(2)),
+            (206, Some("0-1/3"), "[{},{}]", 0, Some(3)),
+            (206, Some("2-2/3"), "[{}]", 2, Some(3)),
             (200, Some("*/0"), "[]", 0, Some(0)),
             // A list that is shorter than it says, longer, elsewhere, or does not say.
-            (200, Some("0-2/3"), "[1,2]", 0, None),
-            (200, Some("0-1/1"), "[1,2]", 0, None),
+            (200, Some("0-2/3"), "[{},{}]", 0, None),
+            (200, Some("0-1/1"), "[{},{}]", 0, None),
             (200, Some("*/3"), "[]", 0, None),
             (206, Some("*/3"), "[]", 2, None),
-            (206, Some("0-0/3"), "[1]", 2, None),
-            (200, Some("0-1/*"), "[1,2]", 0, None),
+            (206, Some("0-0/3"), "[{}]", 2, None),
+            (200, Some("0-1/*"), "[{},{}]", 0, None),
             (200, Some("*/*"), "[]", 0, None),
-            (200, Some("0-1"), "[1,2]", 0, None),
-            (200, None, "[1,2]", 0, None),
+            (200, Some("0-1"), "[{},{}]", 0, None),
+            (200, None, "[{},{}]", 0, None),
             (200, None, "[]", 0, None),
-            (200, Some("0-1/-2"), "[1,2]", 0, None),
-            (206, Some("0-1/99999"), "[1,2]", 0, None),
+            (200, Some("0-1/-2"), "[{},{}]", 0, None),
+            (206, Some("0-1/99999"), "[{},{}]", 0, None),
             // No rows at all.
             (200, Some("0-1/2"), "{\"a\":1}", 0, None),
             (200, Some("0-1/2"), "null", 0, None),
-            (200, Some("0-1/2"), "[1,", 0, None),
+            (200, Some("0-1/2"), "[1,2]", 0, None),
+            (200, Some("0-1/2"), "[{\"note\":null,\"note\":\"a\"},{}]", 0, None),
+            // Two headers of that name.
+            (200, Some("0-1/2, 0-1/3"), "[{},{}]", 0, None),
+            (200, Some("0-1/3, 0-1/2"), "[{},{}]", 0, None),
+            (200, Some("0-1/2"), "[{},", 0, None),
             (200, Some("0-1/2"), "", 0, None),
             (200, Some("0-1/2"), "<html>", 0, None),
-            (201, Some("0-1/2"), "[1,2]", 0, None),
+            (201, Some("0-1/2"), "[{},{}]", 0, None),
             (204, Some("0-1/2"), "", 0, None),
-            (304, Some("0-1/2"), "[1,2]", 0, None),
+            (304, Some("0-1/2"), "[{},{}]", 0, None),
         ] {
             let page = read(status, range, body, from);
             assert_eq!(

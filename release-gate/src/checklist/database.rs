@@ -5,7 +5,7 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use futures_util::StreamExt;
 use step::{Acted, Context, Failure, Permit, Secret, Settings};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -16,8 +16,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::candidate::Candidate;
 use super::list::Item;
-use super::rows::{COLUMNS, MOST, shown};
-use super::source::{Added, Asked, Table, Trouble};
+use super::rows::{ALL, COLUMNS, Cell, MOST, Raw, shown};
+use super::source::{Added, Asked, RESERVE, Table, Trouble};
 use super::tls::{Tls, connector, wanted};
 
 /// How often a wait looks whether it has to end.
@@ -95,28 +95,58 @@ impl Database {
     }
 
     /// All rows of a candidate.
-    pub fn ask(&self, context: &Context, tag: &str) -> Asked<Vec<Value>> {
+    pub fn ask(&self, context: &Context, tag: &str) -> Asked<Vec<Raw>> {
         let columns = COLUMNS.map(|column| format!("\"{column}\"")).join(", ");
         let sql = format!(
             "select {columns} from {} where \"candidate\" = $1 order by \"item\" limit {}",
             self.table.quoted(),
             MOST + 1
         );
+        // A row is taken as a whole or not at all: what it takes is asked for before.
+        let weigh =
+            format!("select coalesce(sum(octet_length(row({columns})::text)), 0)::int8 from ({sql}) t");
         let asked = self.talk(context, async |client, limits| {
             let begin = format!("begin isolation level repeatable read, read only; {limits}");
             self.begin(client, &begin).await?;
-            let rows = client.query_typed(&sql, &[(&tag, Type::TEXT)]).await?;
+            let sum = client.query_typed(&weigh, &[(&tag, Type::TEXT)]).await?;
+            let sum =
+                sum.first().and_then(|row| row.try_get::<_, i64>(0).ok()).and_then(|n| n.try_into().ok());
+            if sum.is_none_or(|sum: u64| sum > ALL) {
+                return Err(self.too_large());
+            }
+            let rows = self.rows(client, &sql, tag).await?;
             client.batch_execute("rollback").await?;
             Ok(rows)
         })?;
         let asked = asked.and_then(|rows| match rows.len() {
-            0..=MOST => Ok(rows.iter().map(value).collect()),
+            0..=MOST => Ok(rows),
             _ => Err(Broken::Before(Trouble::lasting(format!(
                 "{} has more than {MOST} rows of {tag}",
                 self.table
             )))),
         });
         Ok(asked.map_err(|broken| self.trouble(broken)))
+    }
+
+    /// The rows one by one, at most so much of them.
+    async fn rows(&self, client: &Client, sql: &str, tag: &str) -> Result<Vec<Raw>, Broken> {
+        let mut stream = pin!(client.query_typed_raw(sql, [(&tag, Type::TEXT)]).await?);
+        let (mut rows, mut room) = (Vec::new(), ALL);
+        while let Some(row) = stream.next().await {
+            let (row, size) = raw(&row?);
+            room = room.checked_sub(size).ok_or_else(|| self.too_large())?;
+            rows.push(row);
+            if rows.len() > MOST {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    fn too_large(&self) -> Broken {
+        let why =
+            format!("the rows of {} are larger than 64 MiB, or do not say how large they are", self.table);
+        Broken::Before(Trouble::lasting(why))
     }
 
     /// Makes rows in one transaction. What is there already is left alone.
@@ -183,7 +213,12 @@ impl Database {
         context: &Context,
         work: impl AsyncFnOnce(&Client, &str) -> Result<T, Broken>,
     ) -> Result<Result<T, Broken>, Failure> {
-        let budget = context.deadline.request()?;
+        let left = context.deadline.left().saturating_sub(RESERVE);
+        let budget = context.deadline.request()?.min(left);
+        if budget.is_zero() {
+            let why = format!("no time is left to ask {} (--timeout)", self.place());
+            return Ok(Err(Broken::Before(Trouble::passing(why))));
+        }
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::bug(format!("no runtime for a session: {e}")))?;
         context.voice.detail(&format!("asking {}", self.place()));
@@ -330,16 +365,20 @@ fn said(error: &Error) -> String {
     shown(&text)
 }
 
-/// A row as PostgREST would have it; what is neither text nor a flag is neither here.
-fn value(row: &Row) -> Value {
-    let mut object = Map::new();
+/// A row as PostgREST would have it, and its size; what is neither text nor a flag is neither here.
+fn raw(row: &Row) -> (Raw, u64) {
+    let (mut raw, mut size) = (Raw::default(), 0);
     for (at, column) in row.columns().iter().enumerate() {
-        let value = if *column.type_() == Type::BOOL {
-            row.try_get::<_, Option<bool>>(at).map(|flag| json!(flag))
+        let cell = if *column.type_() == Type::BOOL {
+            row.try_get::<_, Option<bool>>(at).map(|flag| flag.map_or(Cell::Null, Cell::Flag))
         } else {
-            row.try_get::<_, Option<String>>(at).map(|text| json!(text))
+            row.try_get::<_, Option<String>>(at).map(|text| text.map_or(Cell::Null, Cell::Text))
         };
-        object.insert(column.name().to_owned(), value.unwrap_or_else(|_| json!([column.type_().name()])));
+        let cell = cell.unwrap_or(Cell::Other);
+        size += cell.size();
+        if let Some(column) = raw.column(column.name()) {
+            *column = cell;
+        }
     }
-    Value::Object(object)
+    (raw, size)
 }

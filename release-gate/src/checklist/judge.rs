@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use facts::{Evidence, Verdict};
 use serde_json::{Map, Value, json};
 
-use super::rows::{Row, Status, counted, shown};
+use super::rows::{Raw, Row, Status, counted, shown};
+use crate::gate::short_id;
 
 /// So many items of a kind are kept in the fact.
 const KEPT: usize = 50;
@@ -35,7 +36,7 @@ pub struct Judged {
 }
 
 /// Judges all rows of a candidate.
-pub fn judge(values: &[Value], terms: &Terms) -> Judged {
+pub fn judge(values: &[Raw], terms: &Terms) -> Judged {
     let (rows, odd) = read(values, terms);
     let sorted = Sorted::of(&rows, terms);
     let open: Vec<String> = sorted.open.iter().map(|row| open_line(row)).collect();
@@ -44,7 +45,7 @@ pub fn judge(values: &[Value], terms: &Terms) -> Judged {
 }
 
 /// The rows that can be read, and what is odd about the list.
-fn read(values: &[Value], terms: &Terms) -> (Vec<Row>, Vec<String>) {
+fn read(values: &[Raw], terms: &Terms) -> (Vec<Row>, Vec<String>) {
     let (mut rows, mut odd, mut items) = (Vec::new(), Vec::new(), BTreeSet::new());
     for value in values {
         match Row::read(value) {
@@ -77,8 +78,7 @@ impl<'r> Sorted<'r> {
         let mut sorted = Sorted::default();
         for row in rows {
             if row.commit != terms.commit {
-                let short = |id: &str| id[..12].to_owned();
-                let (seen, tag) = (short(&row.commit), terms.tag);
+                let (seen, tag) = (short_id(&row.commit), terms.tag);
                 let is = terms.commit.get(..12).unwrap_or(terms.commit);
                 sorted.wrong.push(format!("{} is about commit {seen}, and {tag} is {is}", row.name()));
             }

@@ -1,5 +1,9 @@
 //! The rows of QA's list, read strictly: what is not as the table has it is no answer. Pure.
 
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 use step::{excerpt, plain_line};
 
@@ -9,6 +13,114 @@ pub const COLUMNS: [&str; 9] =
 
 /// A candidate has no more items than this: whatever answers so much is something else.
 pub const MOST: usize = 5000;
+
+/// All rows together have no more bytes than this.
+pub const ALL: u64 = 64 << 20;
+
+/// What stands in a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cell {
+    /// The column is not there.
+    #[default]
+    Absent,
+    Null,
+    Text(String),
+    Flag(bool),
+    /// Something that no column of ours holds.
+    Other,
+}
+
+impl Cell {
+    /// What it takes, in bytes.
+    pub fn size(&self) -> u64 {
+        let text = if let Cell::Text(text) = self { text.len() } else { 0 };
+        text as u64 + 16
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// Reads a cell; what lies in a list or an object is skipped.
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Cell;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Cell, E> {
+        Ok(Cell::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Cell, E> {
+        Ok(Cell::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Cell, E> {
+        Ok(Cell::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Cell, E> {
+        Ok(Cell::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Cell, E> {
+        Ok(Cell::Text(text.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Cell, E> {
+        Ok(Cell::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Cell, A::Error> {
+        while all.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Cell::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Cell, A::Error> {
+        while all.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Cell::Other)
+    }
+}
+
+/// A row as it came: the columns that are asked for, and no others. A column that is there twice is no row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Raw {
+    pub item: Cell,
+    pub title: Cell,
+    pub required: Cell,
+    pub status: Cell,
+    pub source: Cell,
+    pub candidate: Cell,
+    pub commit_sha: Cell,
+    pub checked_by: Cell,
+    pub note: Cell,
+}
+
+impl Raw {
+    /// A column by its name.
+    pub fn column(&mut self, name: &str) -> Option<&mut Cell> {
+        Some(match name {
+            "item" => &mut self.item,
+            "title" => &mut self.title,
+            "required" => &mut self.required,
+            "status" => &mut self.status,
+            "source" => &mut self.source,
+            "candidate" => &mut self.candidate,
+            "commit_sha" => &mut self.commit_sha,
+            "checked_by" => &mut self.checked_by,
+            "note" => &mut self.note,
+            _ => return None,
+        })
+    }
+}
 
 /// What stands in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +166,10 @@ impl Row {
     ///
     /// # Errors
     /// A sentence that says what is wrong with it.
-    pub fn read(value: &Value) -> Result<Self, String> {
-        let item = text(value, "an item", "item")?;
+    pub fn read(raw: &Raw) -> Result<Self, String> {
+        let item = text(&raw.item, "an item", "item")?;
         let of = shown(&item);
-        let word = text(value, &of, "status")?;
+        let word = text(&raw.status, &of, "status")?;
         let status = WORDS.iter().find(|(known, _)| *known == word).map(|(_, status)| *status);
         let status = status.ok_or_else(|| {
             format!(
@@ -65,8 +177,10 @@ impl Row {
                 shown(&word)
             )
         })?;
-        let required = value["required"].as_bool();
-        let commit = text(value, &of, "commit_sha")?;
+        let Cell::Flag(required) = raw.required else {
+            return Err(format!("required of {of} is neither true nor false"));
+        };
+        let commit = text(&raw.commit_sha, &of, "commit_sha")?;
         if !is_id(&commit) {
             return Err(format!(
                 "the commit_sha of {of} is `{}`, which is no whole commit id",
@@ -74,12 +188,12 @@ impl Row {
             ));
         }
         Ok(Row {
-            candidate: text(value, &of, "candidate")?,
-            title: text(value, &of, "title")?,
-            required: required.ok_or_else(|| format!("required of {of} is neither true nor false"))?,
-            source: text(value, &of, "source")?,
-            by: optional(value, &of, "checked_by")?,
-            note: optional(value, &of, "note")?,
+            candidate: text(&raw.candidate, &of, "candidate")?,
+            title: text(&raw.title, &of, "title")?,
+            required,
+            source: text(&raw.source, &of, "source")?,
+            by: optional(&raw.checked_by, &of, "checked_by")?.filter(|by| says(by)),
+            note: optional(&raw.note, &of, "note")?.filter(|note| says(note)),
             commit,
             status,
             item,
@@ -134,17 +248,22 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-fn text(value: &Value, of: &str, column: &str) -> Result<String, String> {
-    optional(value, of, column)?.ok_or_else(|| format!("{of} has no {column}"))
+/// Whether a person has written something: what shows nothing names nobody and notes nothing.
+fn says(text: &str) -> bool {
+    step::reason(text).is_ok()
+}
+
+fn text(cell: &Cell, of: &str, column: &str) -> Result<String, String> {
+    optional(cell, of, column)?.ok_or_else(|| format!("{of} has no {column}"))
 }
 
 /// What is blank says nothing.
-fn optional(value: &Value, of: &str, column: &str) -> Result<Option<String>, String> {
-    match value.get(column) {
-        None => Err(format!("{of} has no {column}")),
-        Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !shown(text).is_empty())),
-        Some(_) => Err(format!("{column} of {of} is no text")),
+fn optional(cell: &Cell, of: &str, column: &str) -> Result<Option<String>, String> {
+    match cell {
+        Cell::Absent => Err(format!("{of} has no {column}")),
+        Cell::Null => Ok(None),
+        Cell::Text(text) => Ok(Some(text.clone()).filter(|text| !shown(text).is_empty())),
+        Cell::Flag(_) | Cell::Other => Err(format!("{column} of {of} is no text")),
     }
 }
 
@@ -152,11 +271,38 @@ fn optional(value: &Value, of: &str, column: &str) -> Result<Option<String>, Str
 mod tests {
     use super::*;
 
+    fn good() -> Value {
+        json!({ "item": "checkout.card", "title": "Pay", "required": true, "status": "pass", "source": "manual",
+            "candidate": "v1.2.0-rc1", "commit_sha": "9f2c".repeat(10), "checked_by": "Rina", "note": null })
+    }
+
+    fn read(row: &Value) -> Result<Row, String> {
+        let raw: Raw = serde_json::from_value(row.clone()).map_err(|e| e.to_string())?;
+        Row::read(&raw)
+    }
+
+    #[test]
+    fn what_shows_nothing_names_nobody_and_a_column_is_there_once() {
+        let row = good();
+        for blank in ["\u{3164}", "\u{2060}\u{ad}", "\u{200b} \u{feff}", ".", "\u{115f}\u{ffa0}", "\u{e0041}"]
+        {
+            let mut nobody = row.clone();
+            nobody["checked_by"] = json!(blank);
+            nobody["note"] = json!(blank);
+            let row = read(&nobody).expect("a row");
+            assert_eq!((row.by, row.note), (None, None), "{blank:?}");
+        }
+        let twice = row.to_string().replacen('{', r#"{"status":"fail","#, 1);
+        assert!(
+            serde_json::from_str::<Raw>(&twice).is_err_and(|e| e.is_data()),
+            "a column that is there twice"
+        );
+    }
+
     #[test]
     fn a_row_is_as_the_table_has_it_or_it_is_none() {
-        let row = json!({ "item": "checkout.card", "title": "Pay", "required": true, "status": "pass", "source": "manual",
-            "candidate": "v1.2.0-rc1", "commit_sha": "9f2c".repeat(10), "checked_by": "Rina", "note": null });
-        assert_eq!(Row::read(&row).map(|row| row.status), Ok(Status::Pass));
+        let row = good();
+        assert_eq!(read(&row).map(|row| row.status), Ok(Status::Pass));
         for (column, value, why) in [
             ("item", json!(null), "an item has no item"),
             ("item", json!(7), "item of an item is no text"),
@@ -179,16 +325,16 @@ mod tests {
         ] {
             let mut odd = row.clone();
             odd[column] = value.clone();
-            let said = Row::read(&odd).expect_err(column);
+            let said = read(&odd).expect_err(column);
             assert!(said.contains(why), "{column} {value}: {said}");
         }
         for column in COLUMNS {
             let mut short = row.clone();
             short.as_object_mut().expect("an object").remove(column);
-            assert!(Row::read(&short).is_err(), "without {column}");
+            assert!(read(&short).is_err(), "without {column}");
         }
         for odd in [json!(null), json!([]), json!("pass"), json!(1)] {
-            assert!(Row::read(&odd).is_err(), "{odd}");
+            assert!(read(&odd).is_err(), "{odd}");
         }
     }
 
@@ -196,7 +342,8 @@ mod tests {
     fn words_of_others_steer_no_terminal() {
         let row = json!({ "item": "a\u{1b}[2Jb", "title": "x\ny", "required": true, "status": "waived", "source": "manual",
             "candidate": "v1.2.0-rc1", "commit_sha": "9f2c".repeat(16), "checked_by": "R\u{202e}", "note": "n\r" });
-        let row = Row::read(&row).expect("a row");
+        let raw: Raw = serde_json::from_value(row).expect("a raw row");
+        let row = Row::read(&raw).expect("a row");
         assert_eq!((row.name().as_str(), row.said().as_str()), ("ab (x y)", " by R: n"));
         assert_eq!(row.kept()["title"], "x y");
     }

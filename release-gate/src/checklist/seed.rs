@@ -5,17 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use git_program::Git;
-use serde_json::Value;
 use step::{Acted, Context, Failure, Outcome, Run};
 
 use super::candidate::Candidate;
 use super::list::{Item, read};
-use super::rows::{Row, Status, counted, shown};
+use super::rows::{Raw, Row, Status, counted, shown};
 use super::source::{Added, Source, Trouble};
-use crate::gate::Subject;
-
-/// No list is longer.
-const LIMIT: u64 = 1 << 20;
+use crate::bounded::small_file;
+use crate::gate::{Subject, short_id};
 
 /// Makes the rows that are missing; `commit` is what `--commit` named.
 pub fn seed(run: &mut Run, file: Option<&Path>, commit: Option<&str>) -> Result<Outcome, Failure> {
@@ -52,8 +49,19 @@ pub fn seed(run: &mut Run, file: Option<&Path>, commit: Option<&str>) -> Result<
     };
     let added = source.add(&run.context, &permit, &candidate, &missing)?;
     proven(&run.context, &source, &candidate, (&before, &missing), added)?;
-    let outcome = Outcome::changed(format!("made {new} for {} in {place}; {kept} were there", candidate.tag));
+    let summary =
+        format!("made {new} for {} in {place}; {kept} were there; {}", candidate.tag, asked(&missing));
+    let outcome = Outcome::changed(summary);
     Ok(outcome.output("candidate", candidate.tag).output("made", made).output("kept", kept))
+}
+
+/// What QA is asked, for the team's message: the first items, and how many more.
+fn asked(items: &[&Item]) -> String {
+    const NAMED: usize = 5;
+    let titles = items.iter().take(NAMED).map(|item| step::excerpt(&step::plain_line(&item.title), 60));
+    let more = items.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("QA answers {}{more}", titles.collect::<Vec<_>>().join(", "))
 }
 
 /// The list that was named, else that of the settings.
@@ -64,11 +72,8 @@ fn named(context: &Context, file: Option<&Path>) -> Result<Option<PathBuf>, Fail
 fn items(file: &Path) -> Result<Vec<Item>, Failure> {
     let shown = file.display();
     let unreadable = |why: String| Failure::usage("list", format!("{shown}: {why}"));
-    let about = std::fs::metadata(file).map_err(|e| unreadable(e.to_string()))?;
-    if !about.is_file() || about.len() > LIMIT {
-        return Err(unreadable("it is no file of at most 1 MiB".into()));
-    }
-    let text = std::fs::read_to_string(file).map_err(|e| unreadable(e.to_string()))?;
+    let bytes = small_file(file).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is no text in UTF-8".into()))?;
     read(&text).map_err(unreadable)
 }
 
@@ -103,7 +108,7 @@ fn candidate(run: &Run, tag: &str, commit: Option<&str>) -> Result<Candidate, Fa
 fn rows(context: &Context, source: &Source, candidate: &Candidate) -> Result<BTreeMap<String, Row>, Failure> {
     let values = source.ask(context, &candidate.tag)?.map_err(failure)?;
     let odd = |why: String| Failure::refused("checklist-unknown", format!("the list cannot be read: {why}"));
-    let read = |value: &Value| Row::read(value).map(|row| (row.item.clone(), row));
+    let read = |raw: &Raw| Row::read(raw).map(|row| (row.item.clone(), row));
     let rows: BTreeMap<String, Row> = values.iter().map(read).collect::<Result<_, String>>().map_err(odd)?;
     match rows.values().find(|row| row.commit != candidate.commit || row.candidate != candidate.tag) {
         Some(row) => {
@@ -111,7 +116,7 @@ fn rows(context: &Context, source: &Source, candidate: &Candidate) -> Result<BTr
                 "{} has rows about {} at {} already, and the tag is at {}: make another candidate",
                 candidate.tag,
                 shown(&row.candidate),
-                &row.commit[..12],
+                short_id(&row.commit),
                 &candidate.commit[..12]
             );
             Err(Failure::refused("other-commit", message))

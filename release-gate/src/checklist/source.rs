@@ -1,11 +1,14 @@
 //! Where the list is: behind Supabase's API, or in PostgreSQL.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use step::{Context, Failure, Permit};
 
 use super::candidate::Candidate;
 use super::database::Database;
 use super::list::Item;
+use super::rows::Raw;
 use super::supabase::Supabase;
 
 /// Why it is not known what the list says.
@@ -28,6 +31,9 @@ impl Trouble {
         Trouble { why: why.into(), is_passing: true }
     }
 }
+
+/// What is left of the step's time for saying what was found.
+pub const RESERVE: Duration = Duration::from_millis(500);
 
 /// What was asked for, or why it is not known; outside of both, why the step stops.
 pub type Asked<T> = Result<Result<T, Trouble>, Failure>;
@@ -121,7 +127,7 @@ impl Source {
     }
 
     /// All rows of a candidate.
-    pub fn ask(&self, context: &Context, tag: &str) -> Asked<Vec<Value>> {
+    pub fn ask(&self, context: &Context, tag: &str) -> Asked<Vec<Raw>> {
         match self {
             Source::Supabase(supabase) => supabase.ask(context, tag),
             Source::Database(database) => database.ask(context, tag),

@@ -7,13 +7,15 @@ use serde_json::Value;
 use step::{Context, Failure, Permit, Secret, Settings};
 
 use super::answer::{Page, Said, page, refusal};
-use super::rows::COLUMNS;
-use super::source::{Added, Asked, Table, Trouble};
+use super::rows::{ALL, COLUMNS, Raw};
+use super::source::{Added, Asked, RESERVE, Table, Trouble};
 
 /// What we call ourselves: Supabase refuses secret keys of what looks like a browser.
 const AGENT: &str = concat!("release-gate/", env!("CARGO_PKG_VERSION"));
 /// So many rows are asked for at once; hosted projects give no more.
 const PAGE: usize = 1000;
+/// The most of one page, in bytes.
+const BODY: u64 = 8 << 20;
 
 /// A project.
 #[derive(Debug)]
@@ -47,15 +49,22 @@ impl Supabase {
     }
 
     /// All rows of a candidate.
-    pub fn ask(&self, context: &Context, tag: &str) -> Asked<Vec<Value>> {
-        let client = Client::new(context, AGENT);
-        let (mut rows, mut announced) = (Vec::new(), None);
+    pub fn ask(&self, context: &Context, tag: &str) -> Asked<Vec<Raw>> {
+        let client = Client::new(context, AGENT).reserving(RESERVE);
+        let (mut rows, mut announced, mut room) = (Vec::new(), None, ALL);
         loop {
-            let reply = match client.persist(&self.question(tag, rows.len()))? {
+            let reply = match client.persist_page(&self.question(tag, rows.len()), BODY.min(room))? {
                 Ok(reply) => reply,
                 Err(lost) => return Ok(Err(self.lost(&lost))),
             };
-            let said = Said { status: reply.status, range: reply.header("content-range"), body: &reply.body };
+            if reply.cut {
+                let why =
+                    format!("a page of {} is longer than 8 MiB, or all are longer than 64 MiB", self.table);
+                return Ok(Err(Trouble::lasting(why)));
+            }
+            room = room.saturating_sub(reply.body.len() as u64);
+            let body = String::from_utf8_lossy(&reply.body);
+            let said = Said { status: reply.status, range: reply.header("content-range"), body: &body };
             let Page { rows: more, total } = match page(&said, &self.table, rows.len()) {
                 Ok(page) => page,
                 Err(trouble) => return Ok(Err(trouble)),

@@ -13,6 +13,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use step::{Failure, Settings};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::bounded::small_file;
+
 /// How the way to the server is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
@@ -57,8 +59,8 @@ fn authorities(
         settings.wrong(KEY, &why)
     };
     let mut roots = RootCertStore::empty();
-    let file = CertificateDer::pem_file_iter(&path).map_err(|e| wrong(e.to_string()))?;
-    roots.add_parsable_certificates(file.flatten());
+    let pem = small_file(&path).map_err(wrong)?;
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     verifier.build().map_err(|e| wrong(e.to_string()))
 }

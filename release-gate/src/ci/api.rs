@@ -1,6 +1,7 @@
 //! Asks GitHub's REST API: only with GET, page by page, as rarely as it goes. What was answered before is asked for with its ETag, which costs
 //! nothing of what GitHub allows. No redirect is followed, so the token goes to nobody else.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,14 +10,17 @@ use address::{BaseUrl, guarded};
 use http_client::{Call, Client, Page};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use step::{Context, Failure, Secret, backoff};
 
+use super::pages::Counted;
 use super::repository::Repository;
 use super::trouble::{Retry, Stop, Trouble};
+use crate::bounded::Bounded;
 
-/// The most of one answer that is read, in bytes: a hundred checks may bring 128 KiB of text each.
-const BODY: u64 = 32 << 20;
+/// The most of one answer that is read, in bytes.
+const BODY: u64 = 8 << 20;
+/// The most of all answers together.
+const ALL: u64 = 64 << 20;
 /// One answer may take so long; one that hangs must leave time to say so.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What is left for saying what was found.
@@ -28,15 +32,24 @@ const MOST: Duration = Duration::from_secs(8);
 /// The most pages of one list.
 const PAGES: usize = 30;
 /// What one page holds.
-const FULL: usize = 100;
+pub const FULL: usize = 100;
 /// Where the token may be, in this order.
 const TOKENS: [&str; 2] = ["GITHUB_TOKEN", "GH_TOKEN"];
 
 /// An answer that was kept.
 struct Kept {
     etag: Option<String>,
-    value: Value,
+    /// What was read of it, and nothing else.
+    value: Rc<dyn Any>,
+    /// How many bytes it was read from.
+    size: u64,
     /// GitHub says that there is another page.
+    has_next: bool,
+}
+
+/// An answer, as it is read.
+struct Read<T> {
+    value: Rc<T>,
     has_next: bool,
 }
 
@@ -60,7 +73,7 @@ pub struct Api<'a> {
     client: Client<'a>,
     base: String,
     token: Secret,
-    kept: HashMap<String, Rc<Kept>>,
+    kept: HashMap<String, Kept>,
     /// How many requests were sent.
     pub requests: u32,
 }
@@ -90,27 +103,28 @@ impl<'a> Api<'a> {
     }
 
     /// One thing below the repository.
-    pub fn one<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Stop> {
-        let kept = self.asked(path)?;
-        parsed(&kept.value).map_err(Stop::from)
+    pub fn one<T: DeserializeOwned + 'static>(&mut self, path: &str) -> Result<Rc<T>, Stop> {
+        Ok(self.asked(path)?.value)
     }
 
     /// One page (from 1) of a list that says nothing of how long it is.
-    pub fn page<T: DeserializeOwned>(&mut self, path: &str, page: usize) -> Result<Listed<T>, Stop> {
-        let kept = self.asked(&paged(path, page))?;
-        let items: Vec<T> = parsed(&kept.value)?;
-        Ok(Listed { items, has_next: kept.has_next })
+    pub fn page<T>(&mut self, path: &str, page: usize) -> Result<Listed<T>, Stop>
+    where
+        T: DeserializeOwned + Clone + 'static,
+    {
+        Ok(listed(&self.asked(&paged(path, page))?))
     }
 
     /// The first page of a list, asked for once: what is good to know and decides nothing.
-    pub fn glance<T: DeserializeOwned>(&mut self, path: &str) -> Result<Result<Listed<T>, Trouble>, Failure> {
-        let kept = self.attempt(&paged(path, 1))?;
-        let listed = |kept: Rc<Kept>| Ok(Listed { items: parsed(&kept.value)?, has_next: kept.has_next });
-        Ok(kept.and_then(listed))
+    pub fn glance<T>(&mut self, path: &str) -> Result<Result<Listed<T>, Trouble>, Failure>
+    where
+        T: DeserializeOwned + Clone + 'static,
+    {
+        Ok(self.attempt(&paged(path, 1))?.map(|read| listed(&read)))
     }
 
     /// All pages of such a list.
-    pub fn whole<T: DeserializeOwned>(&mut self, path: &str) -> Result<Vec<T>, Stop> {
+    pub fn whole<T: DeserializeOwned + Clone + 'static>(&mut self, path: &str) -> Result<Vec<T>, Stop> {
         let mut all = Vec::new();
         let mut is_announced = false;
         for number in 1..=PAGES {
@@ -128,33 +142,26 @@ impl<'a> Api<'a> {
         Err(too_long().into())
     }
 
-    /// All pages of a list that says how many there are, which must all have come. Each page has to be `of` what was asked about.
-    pub fn counted<T: DeserializeOwned>(
-        &mut self,
-        path: &str,
-        key: &str,
-        of: impl Fn(&Value) -> bool,
-    ) -> Result<Vec<T>, Stop> {
-        let (mut all, mut total) = (BTreeMap::new(), 0);
+    /// All pages of a list that says how many there are, which must all have come, and no more. A page that says which commit it is about
+    /// has to be about this one.
+    pub fn counted<P: Counted>(&mut self, path: &str, commit: &str) -> Result<Vec<P::Item>, Stop> {
+        let (mut all, mut total, mut came) = (BTreeMap::new(), 0, 0);
         for number in 1..=PAGES {
-            let kept = self.asked(&paged(path, number))?;
-            let page = &kept.value;
-            if !of(page) {
-                return Err(
-                    Trouble::lasting("GitHub has answered about another commit than was asked for").into()
-                );
+            let Read { value: page, has_next } = self.asked::<P>(&paged(path, number))?;
+            if page.sha().is_some_and(|sha| sha != commit) {
+                let why = "GitHub has answered about another commit than was asked for";
+                return Err(Trouble::lasting(why).into());
             }
-            let count = page["total_count"].as_u64().and_then(|count| usize::try_from(count).ok());
-            let (Some(count), Some(items)) = (count, page[key].as_array()) else { return Err(odd().into()) };
-            total = total.max(count);
-            for item in items {
-                let id = item["id"].as_u64().ok_or_else(odd)?;
-                all.insert(id, parsed(item)?);
+            total = total.max(page.total());
+            came += page.items().len();
+            all.extend(page.items().iter().map(|item| (P::id(item), item.clone())));
+            if came > total || (all.len() >= total && has_next) {
+                return Err(contradicted(came, total, has_next).into());
             }
             if all.len() >= total {
                 return Ok(all.into_values().collect());
             }
-            if items.is_empty() {
+            if page.items().is_empty() {
                 return Err(cut(all.len(), &total.to_string()).into());
             }
         }
@@ -162,10 +169,10 @@ impl<'a> Api<'a> {
     }
 
     /// An answer, after as many attempts as are right.
-    fn asked(&mut self, path: &str) -> Result<Rc<Kept>, Stop> {
+    fn asked<T: DeserializeOwned + 'static>(&mut self, path: &str) -> Result<Read<T>, Stop> {
         for attempt in 1.. {
             let trouble = match self.attempt(path)? {
-                Ok(kept) => return Ok(kept),
+                Ok(read) => return Ok(read),
                 Err(trouble) => trouble,
             };
             let wait = match trouble.retry {
@@ -181,7 +188,10 @@ impl<'a> Api<'a> {
         Err(Failure::bug("attempts do not end").into())
     }
 
-    fn attempt(&mut self, path: &str) -> Result<Result<Rc<Kept>, Trouble>, Failure> {
+    fn attempt<T: DeserializeOwned + 'static>(
+        &mut self,
+        path: &str,
+    ) -> Result<Result<Read<T>, Trouble>, Failure> {
         let left = self.left();
         if left.is_zero() {
             // Signals and a lost lock come before what is only late.
@@ -190,7 +200,10 @@ impl<'a> Api<'a> {
         }
         let call = self.call(path).within(PATIENCE.min(left));
         self.requests += 1;
-        Ok(match self.client.fetch(&call, BODY)? {
+        // What is asked for again takes the place of what came before.
+        let others = self.kept.iter().filter(|(known, _)| *known != path).map(|(_, kept)| kept.size);
+        let room = ALL.saturating_sub(others.sum());
+        Ok(match self.client.fetch(&call, BODY.min(room))? {
             Ok(page) => self.answer(path, &page),
             Err(lost) => Err(Trouble::lost(&lost)),
         })
@@ -207,24 +220,45 @@ impl<'a> Api<'a> {
         }
     }
 
-    fn answer(&mut self, path: &str, page: &Page) -> Result<Rc<Kept>, Trouble> {
+    fn answer<T: DeserializeOwned + 'static>(&mut self, path: &str, page: &Page) -> Result<Read<T>, Trouble> {
         if page.status == 304 {
-            return self.kept.get(path).map(Rc::clone).ok_or_else(odd);
+            let kept = self.kept.get(path).ok_or_else(odd)?;
+            let value = Rc::clone(&kept.value).downcast().map_err(|_| odd())?;
+            return Ok(Read { value, has_next: kept.has_next });
         }
         if page.status != 200 {
             let header = |name: &str| page.header(name).map(str::to_owned);
             return Err(Trouble::of(page.status, header, &page.body, Timestamp::now()));
         }
         if page.cut {
-            return Err(Trouble::lasting("GitHub's answer is longer than 32 MiB"));
+            return Err(Trouble::lasting(
+                "GitHub's answer is longer than 8 MiB, or all together are longer than 64 MiB",
+            ));
         }
-        let no_json = "GitHub's answer is no JSON: is ci.url GitHub's API (https://api.github.com, or https://HOST/api/v3)?";
-        let value = serde_json::from_slice(&page.body).map_err(|_| Trouble::passing(no_json))?;
-        let has_next = page.header("link").is_some_and(|link| link.contains("rel=\"next\""));
-        let kept = Rc::new(Kept { etag: page.header("etag").map(str::to_owned), value, has_next });
-        self.kept.insert(path.to_owned(), Rc::clone(&kept));
-        Ok(kept)
+        let value: Rc<T> = Rc::new(read(&page.body)?);
+        let has_next = page.header("link").is_some_and(is_followed);
+        let (etag, size) = (page.header("etag").map(str::to_owned), page.body.len() as u64);
+        self.kept.insert(path.to_owned(), Kept { etag, value: Rc::clone(&value) as _, size, has_next });
+        Ok(Read { value, has_next })
     }
+}
+
+/// Reads an answer straight into what is needed of it.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Trouble> {
+    let no_json = "GitHub's answer is no JSON: is ci.url GitHub's API (https://api.github.com, or https://HOST/api/v3)?";
+    serde_json::from_slice(body).map_err(|e| if e.is_data() { odd() } else { Trouble::passing(no_json) })
+}
+
+/// Whether a `Link` names a next page (RFC 8288): the relation may stand without quotes, among others, and in any case.
+fn is_followed(link: &str) -> bool {
+    let parameters = link.split(['<', '>', ';', ',']).filter_map(|part| part.split_once('='));
+    let relations = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("rel"));
+    let mut words = relations.flat_map(|(_, value)| value.split(['"', '\'', ' ', '\t']));
+    words.any(|word| word.eq_ignore_ascii_case("next"))
+}
+
+fn listed<T: Clone>(read: &Read<Bounded<T, FULL>>) -> Listed<T> {
+    Listed { items: read.value.0.clone(), has_next: read.has_next }
 }
 
 fn token(context: &Context) -> Result<Secret, Failure> {
@@ -250,16 +284,17 @@ pub fn encoded(text: &str) -> String {
     text.bytes().map(one).collect()
 }
 
-fn parsed<T: DeserializeOwned>(value: &Value) -> Result<T, Trouble> {
-    T::deserialize(value).map_err(|_| odd())
-}
-
 fn odd() -> Trouble {
     Trouble::passing("GitHub's answer has not the shape that it should have")
 }
 
 fn cut(came: usize, total: &str) -> Trouble {
     Trouble::passing(format!("GitHub has announced {total} entries, and {came} came"))
+}
+
+fn contradicted(came: usize, total: usize, has_next: bool) -> Trouble {
+    let more = if has_next { ", and there is another page" } else { "" };
+    Trouble::passing(format!("GitHub has announced {total} entries, and {came} came{more}"))
 }
 
 fn too_long() -> Trouble {
@@ -269,6 +304,22 @@ fn too_long() -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_next_page_is_seen_however_it_is_written() {
+        for (link, expected) in [
+            (r#"<https://x/?page=2>; rel="next", <https://x/?page=9>; rel="last""#, true),
+            ("<https://x/?page=2>; rel=next", true),
+            ("<https://x/?page=2>;REL = \"NEXT\"", true),
+            ("<https://x/?page=2>; rel='next'", true),
+            ("<https://x/?page=2>; title=\"a\"; rel=\"last next\"", true),
+            (r#"<https://x/?page=1>; rel="prev""#, false),
+            ("<https://x/next>; rel=\"first\"", false),
+            ("", false),
+        ] {
+            assert_eq!(is_followed(link), expected, "{link}");
+        }
+    }
 
     #[test]
     fn a_name_stays_one_part_of_the_address() {

@@ -43,8 +43,9 @@ pub struct Check {
 }
 
 /// A check run, or a job, as GitHub writes it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Run {
+    pub id: u64,
     pub name: String,
     pub head_sha: String,
     status: String,
@@ -56,17 +57,18 @@ impl Run {
     pub fn check(self, kind: Kind) -> Check {
         let state = match (self.status.as_str(), self.conclusion) {
             ("completed", Some(word)) if word == "success" => State::Succeeded,
-            ("completed", Some(word)) => State::Ended(word),
+            ("completed", Some(word)) => State::Ended(shown(&word)),
             ("completed", None) => State::Open("over, and does not say how".to_owned()),
-            (word, _) => State::Open(word.to_owned()),
+            (word, _) => State::Open(shown(word)),
         };
         Check { name: self.name, kind, state }
     }
 }
 
 /// A commit status, as GitHub writes it: what third parties report.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Status {
+    pub id: u64,
     context: String,
     state: String,
 }
@@ -77,10 +79,15 @@ impl Status {
         let state = match self.state.as_str() {
             "success" => State::Succeeded,
             "failure" | "error" => State::Ended(self.state),
-            _ => State::Open(self.state),
+            word => State::Open(shown(word)),
         };
         Check { name: self.context, kind: Kind::Status, state }
     }
+}
+
+/// A word of GitHub's, before anything is done with it: whatever is a secret in it is known by how it came.
+fn shown(word: &str) -> String {
+    step::excerpt(&step::plain_line(word), 80)
 }
 
 /// What came of it.
@@ -206,12 +213,13 @@ mod tests {
 
     #[expect(clippy::needless_pass_by_value, reason = "made by json!() at the call")]
     fn run(name: &str, status: &str, conclusion: Value) -> Check {
-        let value = json!({ "name": name, "head_sha": "a", "status": status, "conclusion": conclusion });
+        let value =
+            json!({ "id": 1, "name": name, "head_sha": "a", "status": status, "conclusion": conclusion });
         serde_json::from_value::<Run>(value).expect("a run").check(Kind::Run)
     }
 
     fn status(name: &str, state: &str) -> Check {
-        serde_json::from_value::<Status>(json!({ "context": name, "state": state }))
+        serde_json::from_value::<Status>(json!({ "id": 1, "context": name, "state": state }))
             .expect("a status")
             .check()
     }
@@ -241,6 +249,22 @@ mod tests {
                 [run("lint", "completed", json!("success")), run("unit", status, conclusion.clone())];
             let green = judge(&required(), &checks);
             assert_eq!(green.verdict.word(), expected, "{status} {conclusion}: {green:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_comes_back_as_a_word_is_not_shown() {
+        let secret = step::Secret::new("ghp_wordThatIs_asSecret_asItGets");
+        let word = secret.expose();
+        for check in [
+            run("unit", word, Value::Null),
+            run("unit", "completed", json!(word)),
+            status("unit", word),
+            run("unit", "completed", json!(format!("is_{word}_so"))),
+        ] {
+            let green = judge(&required(), &[check]);
+            let said = format!("{:?}", green.verdict);
+            assert!(!said.contains("wordThatIs") && said.contains("[redacted]"), "{said}");
         }
     }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use serde_json::Value;
 use step::{Failure, backoff, human};
 
 use super::Wanted;
 use super::api::{Api, encoded};
 use super::checks::{self, Check, Green, Kind, Run, Status};
+use super::pages::{CheckRuns, Jobs, Statuses, Workflows};
 use super::trouble::{Stop, Trouble};
+use crate::gate::short_id;
 
 /// The first wait for a check that is under way, and the longest.
 const FIRST: Duration = Duration::from_secs(1);
@@ -55,36 +56,28 @@ fn read(api: &mut Api, commit: &str, source: &mut Source) -> Result<Vec<Check>, 
         Source::Actions => jobs(api, commit)?,
     };
     let path = format!("/commits/{}/status", encoded(commit));
-    let statuses: Vec<Status> = api.counted(&path, "statuses", |page| page["sha"] == commit)?;
+    let statuses = api.counted::<Statuses>(&path, commit)?;
     checks.extend(statuses.into_iter().map(Status::check));
     Ok(checks)
 }
 
 fn runs(api: &mut Api, commit: &str) -> Result<Vec<Check>, Stop> {
     let path = format!("/commits/{}/check-runs?filter=latest", encoded(commit));
-    all_of(api.counted(&path, "check_runs", |_| true)?, commit, Kind::Run)
+    all_of(api.counted::<CheckRuns>(&path, commit)?, commit, Kind::Run)
 }
 
 /// The jobs of all runs of Actions: each is a check of the same name.
 fn jobs(api: &mut Api, commit: &str) -> Result<Vec<Check>, Stop> {
     let path = format!("/actions/runs?head_sha={}", encoded(commit));
-    let runs: Vec<Workflow> = api.counted(&path, "workflow_runs", |_| true)?;
     let mut all = Vec::new();
-    for run in runs {
+    for run in api.counted::<Workflows>(&path, commit)? {
         if run.head_sha != commit {
             return Err(other(&run.head_sha).into());
         }
         let path = format!("/actions/runs/{}/jobs?filter=latest", run.id);
-        all.extend(all_of(api.counted(&path, "jobs", |_| true)?, commit, Kind::Job)?);
+        all.extend(all_of(api.counted::<Jobs>(&path, commit)?, commit, Kind::Job)?);
     }
     Ok(all)
-}
-
-/// A run of Actions.
-#[derive(Deserialize)]
-struct Workflow {
-    id: u64,
-    head_sha: String,
 }
 
 fn all_of(runs: Vec<Run>, commit: &str, kind: Kind) -> Result<Vec<Check>, Stop> {
@@ -95,14 +88,13 @@ fn all_of(runs: Vec<Run>, commit: &str, kind: Kind) -> Result<Vec<Check>, Stop> 
 }
 
 fn other(sha: &str) -> Trouble {
-    let short: String = sha.chars().take(12).collect();
-    Trouble::lasting(format!("GitHub has answered with checks of another commit ({short})"))
+    Trouble::lasting(format!("GitHub has answered with checks of another commit ({})", short_id(sha)))
 }
 
 /// What GitHub requires on the branch and our settings do not name: worth knowing, and no verdict.
 pub fn drift(api: &mut Api, wanted: &Wanted) -> Result<Vec<String>, Failure> {
     let branch = &wanted.branch;
-    let rules = match api.glance::<Value>(&format!("/rules/branches/{}", encoded(branch)))? {
+    let rules = match api.glance::<Rule>(&format!("/rules/branches/{}", encoded(branch)))? {
         Ok(rules) => rules,
         Err(trouble) => return Ok(vec![format!("the rules of {branch} were not read: {}", trouble.why)]),
     };
@@ -113,8 +105,27 @@ pub fn drift(api: &mut Api, wanted: &Wanted) -> Result<Vec<String>, Failure> {
     Ok(names.into_iter().map(note).chain(more).collect())
 }
 
-fn contexts(rule: &Value) -> impl Iterator<Item = &str> {
-    let is_checks = rule["type"] == "required_status_checks";
-    let list = rule["parameters"]["required_status_checks"].as_array().filter(|_| is_checks);
-    list.into_iter().flatten().filter_map(|check| check["context"].as_str())
+/// A rule of a branch, as far as it is about checks.
+#[derive(Clone, Deserialize)]
+struct Rule {
+    #[serde(rename = "type")]
+    kind: String,
+    parameters: Option<Parameters>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct Parameters {
+    #[serde(default)]
+    required_status_checks: Vec<Required>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Required {
+    context: String,
+}
+
+fn contexts(rule: &Rule) -> impl Iterator<Item = &str> {
+    let is_checks = rule.kind == "required_status_checks";
+    let list = rule.parameters.as_ref().filter(|_| is_checks).map(|all| &all.required_status_checks);
+    list.into_iter().flatten().map(|check| check.context.as_str())
 }

@@ -5,10 +5,12 @@ mod api;
 mod checks;
 mod green;
 mod history;
+mod pages;
 mod pulls;
 mod repository;
 mod reviewed;
 mod reviews;
+pub mod signed;
 mod trouble;
 
 use std::collections::BTreeSet;
@@ -50,7 +52,9 @@ impl Wanted {
     fn read(context: &Context, policy: &Policy, wait: Option<Duration>) -> Result<Self, Failure> {
         let settings = &context.settings;
         let required = policy.union("ci.required")?;
-        if required.is_empty() || required.contains("") {
+        let is_name =
+            |name: &String| !step::plain_line(name).trim().is_empty() && !name.contains(char::is_control);
+        if required.is_empty() || !required.iter().all(is_name) {
             let why = "name the checks that must have succeeded, as GitHub shows them, such as [\"lint\", \"unit\"]: that nothing has failed proves nothing";
             return Err(settings.wrong("ci.required", why));
         }
@@ -103,10 +107,25 @@ pub fn look(
     Ok(found.finding(context, &wanted, api.requests))
 }
 
+/// Whether the commits' own signatures say what is reviewed, and no code host. Where one of both policies asks GitHub, GitHub is asked.
+pub fn is_by_git(policy: &Policy) -> Result<bool, Failure> {
+    Ok(!policy.union("ci.provider")?.contains("github"))
+}
+
+/// The repository, as far as it matters.
+#[derive(serde::Deserialize)]
+struct Shown {
+    #[serde(rename = "full_name")]
+    _name: String,
+}
+
 /// Whether the repository can be read with this token; for `--check`.
 pub fn check(context: &Context, policy: &Policy) -> Result<Result<String, (String, bool)>, Failure> {
+    if is_by_git(policy)? {
+        return Ok(Ok("the commits' own signatures are asked".to_owned()));
+    }
     Wanted::read(context, policy, None)?;
-    match Api::open(context)?.one::<serde_json::Value>("") {
+    match Api::open(context)?.one::<Shown>("") {
         Ok(_) => Ok(Ok("GitHub shows the repository to this token".to_owned())),
         Err(Stop::Failure(failure)) => Err(failure),
         Err(Stop::Unknown(trouble)) => Ok(Err((trouble.why.clone(), trouble.is_passing()))),

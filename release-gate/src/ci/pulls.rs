@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::history::History;
@@ -12,7 +13,7 @@ use super::history::History;
 pub struct Pull {
     pub number: u64,
     pub user: Option<User>,
-    merged_at: Option<String>,
+    merged_at: Option<Timestamp>,
     merge_commit_sha: Option<String>,
     pub updated_at: Option<String>,
     pub head: Side,

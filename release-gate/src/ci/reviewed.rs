@@ -192,6 +192,10 @@ impl Facts<'_> {
                 .filter(|n| matches!(self.words[n], Word::Changes(_)))
                 .filter_map(|n| self.reason(*n)),
         );
+        unclear.extend(self.words.values().filter_map(|word| match word {
+            Word::Unclear(why) => Some(why.clone()),
+            _ => None,
+        }));
         let more = direct.len().saturating_sub(NAMED);
         let direct = direct.into_iter().take(NAMED);
         let more = (more > 0).then(|| format!("{more} more commits have no review"));
@@ -244,7 +248,7 @@ impl Facts<'_> {
     fn reason(&self, number: u64) -> Option<String> {
         match self.words.get(&number)? {
             Word::Changes(why) | Word::Short(why) => Some(why.clone()),
-            Word::Approved(_) => None,
+            Word::Approved(_) | Word::Unclear(_) => None,
         }
     }
 

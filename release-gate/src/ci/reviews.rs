@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
+use step::{excerpt, plain_line};
 
 use super::pulls::{Pull, User};
 
@@ -15,7 +17,7 @@ pub struct Review {
     user: Option<User>,
     state: String,
     commit_id: Option<String>,
-    submitted_at: Option<String>,
+    submitted_at: Option<Timestamp>,
     #[serde(default)]
     author_association: String,
 }
@@ -29,10 +31,19 @@ pub enum Word {
     Changes(String),
     /// Too few have: why.
     Short(String),
+    /// It cannot be said who has had the last word: why.
+    Unclear(String),
 }
+
+/// Words that say what somebody thinks of it, and words that do not.
+const SAYS: [&str; 3] = ["APPROVED", "CHANGES_REQUESTED", "DISMISSED"];
+const SAYS_NOTHING: [&str; 2] = ["COMMENTED", "PENDING"];
 
 /// Judges the reviews of one pull request.
 pub fn judge(pull: &Pull, reviews: &[Review], least: usize, stale_counts: bool) -> Word {
+    if let Some(why) = unclear(pull, reviews) {
+        return Word::Unclear(format!("{}: {why}", pull.name()));
+    }
     let (mut good, mut changes, mut not) = (Vec::new(), Vec::new(), Vec::new());
     for (login, review) in last_words(pull, reviews) {
         match (review.state.as_str(), useless(pull, review, stale_counts)) {
@@ -56,29 +67,49 @@ pub fn judge(pull: &Pull, reviews: &[Review], least: usize, stale_counts: bool) 
     Word::Short(format!("{name} has {} of the {} approvals that it needs{but}", good.len(), least.max(1)))
 }
 
-/// The last word of each person but the author, by who they are.
-fn last_words<'a>(pull: &Pull, reviews: &'a [Review]) -> BTreeMap<String, &'a Review> {
-    let mut sorted: Vec<&Review> = reviews.iter().collect();
-    // Instants in UTC are in order as texts are.
-    sorted.sort_by_key(|review| review.submitted_at.as_deref().unwrap_or_default());
+/// Why nobody can say what the reviews mean.
+fn unclear(pull: &Pull, reviews: &[Review]) -> Option<String> {
+    if pull.user.is_none() {
+        return Some(
+            "GitHub does not say who its author is, so anybody's approval may be the author's".to_owned(),
+        );
+    }
+    let is_known = |review: &&Review| SAYS_NOTHING.contains(&review.state.as_str()) || says(review);
+    if let Some(odd) = reviews.iter().find(|review| !is_known(review)) {
+        return Some(format!("a review is in a state that nobody knows: {}", shown(&odd.state)));
+    }
+    let undated = reviews.iter().filter(|review| says(review)).any(|review| review.submitted_at.is_none());
+    undated.then(|| "a review does not say when it was written".to_owned())
+}
+
+fn says(review: &Review) -> bool {
+    SAYS.contains(&review.state.as_str())
+}
+
+fn shown(text: &str) -> String {
+    excerpt(&plain_line(text), 60)
+}
+
+/// The last word of each person but the author, with the name as it is written, by who they are.
+fn last_words<'a>(pull: &Pull, reviews: &'a [Review]) -> Vec<(String, &'a Review)> {
+    let mut sorted: Vec<&Review> = reviews.iter().filter(|review| says(review)).collect();
+    sorted.sort_by_key(|review| review.submitted_at);
     let author = pull.user.as_ref().map(|user| user.login.to_lowercase());
-    let counts =
-        |review: &&Review| ["APPROVED", "CHANGES_REQUESTED", "DISMISSED"].contains(&review.state.as_str());
     let mut last = BTreeMap::new();
-    for review in sorted.into_iter().filter(counts) {
+    for review in sorted {
         // Whose account is gone is nobody that could be asked.
         let Some(user) = &review.user else { continue };
         let login = user.login.to_lowercase();
         if Some(&login) != author.as_ref() {
-            last.insert(login, review);
+            last.insert(login, (shown(&user.login), review));
         }
     }
-    last
+    last.into_values().collect()
 }
 
 /// Why an approval does not count.
 fn useless(pull: &Pull, review: &Review, stale_counts: bool) -> Option<&'static str> {
-    let is_person = review.user.as_ref().is_some_and(|user| user.kind != "Bot");
+    let is_person = review.user.as_ref().is_some_and(|user| user.kind == "User");
     let is_private = pull.base.repo.as_ref().is_some_and(|repo| repo.private);
     if !is_person {
         return Some("a program's");
@@ -144,7 +175,9 @@ mod tests {
             (&[("budi", NO, "f"), ("budi", YES, "f")], 1, "approved"),
             (&[("budi", YES, "f"), ("sari", NO, "e")], 1, "changes"),
             (&[("budi", NO, "f"), ("budi", "DISMISSED", "f"), ("sari", YES, "f")], 1, "approved"),
-            (&[("budi", "approved", "f")], 1, "short"),
+            (&[("budi", "approved", "f")], 1, "unclear"),
+            (&[("budi", YES, "f"), ("sari", "Changes_Requested", "f")], 1, "unclear"),
+            (&[("budi", YES, "f"), ("sari", "", "f")], 1, "unclear"),
             (&[("budi", YES, "f")], 0, "approved"),
             (&[], 0, "short"),
         ] {
@@ -153,6 +186,7 @@ mod tests {
                 Word::Approved(_) => "approved",
                 Word::Changes(_) => "changes",
                 Word::Short(_) => "short",
+                Word::Unclear(_) => "unclear",
             };
             assert_eq!(said, expected, "{all:?} {least}: {word:?}");
         }
@@ -162,6 +196,48 @@ mod tests {
             panic!("short")
         };
         assert_eq!(why, "#12 has 0 of the 1 approvals that it needs (budi's is of an earlier commit)");
+    }
+
+    #[test]
+    fn the_last_word_is_the_last_by_the_instant() {
+        let mut all = reviews(&[("budi", "CHANGES_REQUESTED", "f"), ("budi", "APPROVED", "f")]);
+        let word = |all: &[Review]| judge(&pull(true), all, 1, false);
+        // As texts these would be in the other order.
+        for (change, approval, is_approved) in [
+            ("2026-11-25T12:00:00+07:00", "2026-11-25T11:00:00Z", true),
+            ("2026-11-25T06:00:00Z", "2026-11-25T12:00:00+07:00", false),
+            ("2026-11-25T12:00:00Z", "2026-11-25T12:00:00.5Z", true),
+        ] {
+            all[0].submitted_at = Some(change.parse().expect("an instant"));
+            all[1].submitted_at = Some(approval.parse().expect("an instant"));
+            assert_eq!(matches!(word(&all), Word::Approved(_)), is_approved, "{change} {approval}");
+        }
+        all[0].submitted_at = None;
+        assert!(matches!(word(&all), Word::Unclear(_)), "{:?}", word(&all));
+        for odd in ["yesterday", "2026-11-25", "2026-11-25T12:00:00", ""] {
+            let review = json!({ "user": null, "state": "APPROVED", "commit_id": "f", "submitted_at": odd });
+            assert!(serde_json::from_value::<Review>(review).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn only_a_person_whom_the_author_is_not_approves() {
+        for kind in ["Bot", "Organization", "Mannequin", "user", ""] {
+            let mut all = reviews(&[("budi", "APPROVED", "f")]);
+            all[0].user.as_mut().expect("somebody").kind = kind.to_owned();
+            assert!(matches!(judge(&pull(true), &all, 1, false), Word::Short(_)), "{kind}");
+        }
+        let mut nobodys = pull(true);
+        nobodys.user = None;
+        let word = judge(&nobodys, &reviews(&[("budi", "APPROVED", "f")]), 1, false);
+        assert!(matches!(word, Word::Unclear(_)), "{word:?}");
+    }
+
+    #[test]
+    fn a_secret_that_comes_back_as_a_name_is_not_shown() {
+        let secret = step::Secret::new("ghp_NameThatIsAsSecretAsItGets");
+        let word = judge(&pull(true), &reviews(&[(secret.expose(), "APPROVED", "e")]), 1, false);
+        assert!(!format!("{word:?}").to_lowercase().contains("namethatis"), "{word:?}");
     }
 
     #[test]

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use http_client::Lost;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Deserialize;
 use step::{Failure, excerpt, plain_line};
 
 /// GitHub asks for at least so long a pause where it names none.
 const PAUSE: Duration = Duration::from_secs(60);
+/// GitHub counts by the hour: who is to wait longer does not get an answer by waiting.
+const WINDOW: Duration = Duration::from_secs(2 * 3600);
 /// What a token is told that no right to read checks can be given to.
 const FINE_GRAINED: &str = "Resource not accessible by personal access token";
 
@@ -80,9 +82,10 @@ impl Trouble {
     pub fn of(status: u16, header: impl Fn(&str) -> Option<String>, body: &[u8], now: Timestamp) -> Self {
         let said = message(body);
         if let Some(pause) = limited(status, &header, &said, now) {
-            let until = Timestamp::now().saturating_add(pause).map_or_else(|_| "later".to_owned(), shown);
+            let until = now.saturating_add(pause).map_or_else(|_| "later".to_owned(), |at| shown(at, now));
             let why = format!("GitHub takes no more questions of this token until {until} (HTTP {status})");
-            return Trouble { why, retry: Retry::After(pause), status: Some(status), is_fine_grained: false };
+            let retry = if pause > WINDOW { Retry::Never } else { Retry::After(pause) };
+            return Trouble { why, retry, status: Some(status), is_fine_grained: false };
         }
         let is_fine_grained = status == 403 && said.contains(FINE_GRAINED);
         let why = match status {
@@ -117,7 +120,7 @@ fn limited(
     }
     let reset = number("x-ratelimit-reset").filter(|_| is_used_up).map(|at| {
         let now = u64::try_from(now.as_second()).unwrap_or(0);
-        Duration::from_secs(at.saturating_sub(now) + 1)
+        Duration::from_secs(at.saturating_sub(now).saturating_add(1))
     });
     Some(named.or(reset).unwrap_or(PAUSE))
 }
@@ -131,14 +134,19 @@ fn forbidden(right: Option<String>, said: &str) -> String {
     }
 }
 
-fn shown(at: Timestamp) -> String {
-    at.strftime("%H:%M:%SZ").to_string()
+fn shown(at: Timestamp, now: Timestamp) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let form = if day(at) == day(now) { "%H:%M:%SZ" } else { "%Y-%m-%d %H:%M:%SZ" };
+    at.strftime(form).to_string()
 }
 
 /// GitHub's own words, if it says some.
 fn message(body: &[u8]) -> String {
-    let value: Option<Value> = serde_json::from_slice(body).ok();
-    value.and_then(|value| Some(value.get("message")?.as_str()?.to_owned())).unwrap_or_default()
+    #[derive(Deserialize)]
+    struct Said {
+        message: String,
+    }
+    serde_json::from_slice::<Said>(body).map(|said| said.message).unwrap_or_default()
 }
 
 fn quoted(said: &str) -> String {
@@ -190,5 +198,18 @@ mod tests {
         }
         assert!(trouble(403, &[], FINE_GRAINED).is_fine_grained);
         assert!(!trouble(403, &[], "Resource not accessible by integration").is_fine_grained);
+    }
+
+    #[test]
+    fn a_limit_that_ends_far_away_is_told_with_its_day_and_waited_for_by_nobody() {
+        let reset = |at| [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", at)];
+        for (status, headers, part) in [
+            (403, &reset("4102444800")[..], "until 2100-01-01 00:00:01Z"),
+            (403, &reset("18446744073709551615"), "no more questions"),
+            (429, &[("retry-after", "999999")], "until 1970-01-12"),
+        ] {
+            let trouble = trouble(status, headers, "");
+            assert!(trouble.why.contains(part) && !trouble.is_passing(), "{headers:?}: {trouble:?}");
+        }
     }
 }

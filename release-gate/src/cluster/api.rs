@@ -9,8 +9,10 @@ use serde_json::Value;
 use step::{Context, Failure, Secret, Settings, excerpt};
 
 use super::found::Found;
-use super::lenient::text;
+use super::lenient::{flag, text};
 use super::storages::NO_RIGHTS;
+use super::thin::answer;
+use crate::bounded::small_file;
 
 const NAME: &str = concat!("release-gate/", env!("CARGO_PKG_VERSION"));
 const URL: &str = "cluster.url";
@@ -20,6 +22,8 @@ const FINGERPRINT: &str = "cluster.fingerprint";
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How old the list of resources may be.
 const MOMENT: Duration = Duration::from_secs(1);
+/// What is left for saying what was found.
+const RESERVE: Duration = Duration::from_millis(500);
 
 /// What asks.
 pub struct Api<'a> {
@@ -44,6 +48,7 @@ impl<'a> Api<'a> {
             Some(trust) => Client::trusting(context, NAME, trust)?,
             None => Client::new(context, NAME),
         };
+        let client = client.reserving(RESERVE);
         Ok(Api { client, context, base, token: token(settings)?, asked: Cell::new(0) })
     }
 
@@ -85,7 +90,7 @@ impl<'a> Api<'a> {
 
     /// Waits a moment for what is on the move.
     pub fn pause(&self) -> Result<(), Failure> {
-        self.context.pause(MOMENT)
+        self.context.pause(MOMENT.min(self.context.deadline.left().saturating_sub(RESERVE)))
     }
 
     fn call(&self, path: &str) -> Call {
@@ -116,7 +121,7 @@ impl<'a> Api<'a> {
 }
 
 fn data(path: &str, reply: &Reply) -> Result<Value, Found> {
-    let Some(Value::Object(mut body)) = reply.json() else {
+    let Some(mut body) = answer(&reply.body) else {
         return Err(if reply.status == 200 {
             odd(path, "no JSON object")
         } else {
@@ -125,6 +130,13 @@ fn data(path: &str, reply: &Reply) -> Result<Value, Found> {
     };
     if reply.status != 200 {
         return Err(refused(path, reply.status, body.get("message").and_then(text)));
+    }
+    let is_there = |key: &str| body.get(key).is_some_and(|value| !value.is_null());
+    if let Some(beside) = ["errors", "message"].into_iter().find(|key| is_there(key)) {
+        return Err(odd(path, &format!("data with `{beside}` beside it")));
+    }
+    if is_there("success") && body.get("success").and_then(flag) != Some(true) {
+        return Err(odd(path, "data without success"));
     }
     match body.remove("data") {
         Some(data) if !data.is_null() => Ok(data),
@@ -184,7 +196,7 @@ fn trust(settings: &Settings, base: &BaseUrl) -> Result<Option<Trust>, Failure> 
         )),
         (Some(path), None) => {
             let wrong = |why: String| settings.wrong(CA, &format!("{}: {why}", path.display()));
-            let pem = std::fs::read(&path).map_err(|e| wrong(e.to_string()))?;
+            let pem = small_file(&path).map_err(wrong)?;
             Trust::ca(&pem).map(Some).map_err(wrong)
         }
         (None, Some(print)) => {

@@ -22,7 +22,9 @@ pub fn locate(rows: &[Value], guest: Guest) -> Result<Place, Found> {
         rows.iter().filter(is_guest).filter(|row| whole(&row["vmid"]) == Some(number)).collect();
     match ours[..] {
         [row] => {
-            let node = text(&row["node"]).filter(|node| !node.trim_matches('.').is_empty());
+            // What is a secret of ours is no name, and must not come back in an address.
+            let is_name = |node: &&str| !node.trim_matches('.').is_empty() && step::scrub(node) == **node;
+            let node = text(&row["node"]).filter(is_name);
             let node =
                 node.ok_or_else(|| Found::Unknown(format!("guest {number} is listed without its node")))?;
             Ok(Place { node: node.to_owned(), is_machine: row["type"] == "qemu" })

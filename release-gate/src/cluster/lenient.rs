@@ -9,11 +9,17 @@ const NAME: usize = 60;
 pub fn flag(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),
-        other => match whole(other)? {
-            0 => Some(false),
-            1 => Some(true),
+        Value::Number(number) => match number.as_u64() {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
             _ => None,
         },
+        Value::String(text) => match text.as_str() {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -43,6 +49,10 @@ pub fn text(value: &Value) -> Option<&str> {
 
 /// A value of others for people, whatever it is.
 pub fn shown(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    step::excerpt(&step::plain_line(&text), NAME)
+    match value {
+        Value::String(text) => step::excerpt(&step::plain_line(text), NAME),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        plain => step::excerpt(&plain.to_string(), NAME),
+    }
 }

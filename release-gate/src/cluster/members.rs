@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::found::Found;
 use super::lenient::{flag, shown, text, whole};
 
+/// Types of rows.
+pub const TYPES: [&str; 2] = ["cluster", "node"];
+
 fn of<'a>(rows: &'a [Value], kind: &str) -> Vec<&'a Value> {
     rows.iter().filter(|row| row["type"] == kind).collect()
 }
@@ -63,9 +66,4 @@ pub fn node(rows: &[Value], name: &str) -> Found {
         [None] => Found::Unknown(format!("it is not said whether {name} is online")),
         _ => Found::Unknown(format!("{name} is listed {} times", online.len())),
     }
-}
-
-/// Whether a node is listed as one that is offline: what it had is known from before.
-pub fn is_offline(rows: &[Value], name: &str) -> bool {
-    of(rows, "node").iter().any(|row| text(&row["name"]) == Some(name) && flag(&row["online"]) == Some(false))
 }

@@ -11,6 +11,7 @@ mod services;
 mod storages;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod wanted;
 
 use serde_json::Value;
@@ -40,6 +41,7 @@ fn survey(api: &Api, wanted: &Wanted) -> Result<Vec<Found>, Failure> {
         Err(trouble) => return Ok(vec![trouble]),
     };
     let mut found = vec![members::quorum(&status, wanted.standalone)];
+    found.extend(services::strange(&status, &members::TYPES, "the cluster's status"));
     found.extend(wanted.nodes.iter().map(|name| members::node(&status, name)));
     found.extend(
         api.rows("/cluster/ha/status/current")?
@@ -49,6 +51,7 @@ fn survey(api: &Api, wanted: &Wanted) -> Result<Vec<Found>, Failure> {
     match api.rows(list)? {
         Err(trouble) => found.push(trouble),
         Ok(rows) => {
+            found.extend(services::strange(&rows, &storages::TYPES, "the list of resources"));
             found.extend(
                 wanted.storages.iter().flat_map(|one| storages::weigh(&rows, &status, one, &wanted.room)),
             );

@@ -4,8 +4,11 @@ use serde_json::Value;
 
 use super::found::Found;
 use super::lenient::{shown, text, whole};
-use super::members::is_offline;
+use super::members;
 use super::wanted::Storage;
+
+/// Types of rows in the list of resources.
+pub const TYPES: [&str; 8] = ["node", "storage", "pool", "qemu", "lxc", "openvz", "sdn", "network"];
 
 /// How much room there must be.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +48,14 @@ fn one(row: &Value, status: &[Value], wanted: &Storage, room: &Room) -> Found {
         return Found::Unknown(format!("the storage {} is listed without its node", wanted.said()));
     };
     let name = format!("{}/{}", shown(&row["node"]), wanted.name);
-    if is_offline(status, node) {
-        return Found::Wrong(format!("{name} cannot be reached: its node is offline"));
+    match members::node(status, node) {
+        Found::Right(_) => {}
+        Found::Wrong(_) => {
+            return Found::Wrong(format!(
+                "{name} cannot be reached: its node is offline or not in the cluster"
+            ));
+        }
+        _ => return Found::Unknown(format!("{name}: it is not known whether its node is online")),
     }
     if row["status"] != "available" {
         return Found::Unknown(format!(

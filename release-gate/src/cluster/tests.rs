@@ -34,7 +34,11 @@ fn a_flag_is_0_or_1_and_a_number_is_one_from_0_on() {
     for (value, flag, whole) in [
         (json!(1), Some(true), Some(1)),
         (json!("1"), Some(true), Some(1)),
-        (json!(1.0), Some(true), Some(1)),
+        (json!(1.0), None, Some(1)),
+        (json!("01"), None, Some(1)),
+        (json!("00"), None, Some(0)),
+        (json!("True"), None, None),
+        (json!("on"), None, None),
         (json!(true), Some(true), None),
         (json!(0), Some(false), Some(0)),
         (json!("0"), Some(false), Some(0)),
@@ -161,13 +165,25 @@ fn a_storage_is_measured_and_has_room() {
 fn a_storage_that_is_on_several_nodes_is_right_on_each() {
     let half = |node: &str| storage(node, &json!(50 * GB), &json!(100 * GB));
     let full = storage("pve2", &json!(99 * GB), &json!(100 * GB));
-    let (anywhere, status) = (Storage { node: None, name: "zfs".into() }, [member("pve2", &json!(1))]);
+    let anywhere = Storage { node: None, name: "zfs".into() };
+    let status = [member("pve1", &json!(1)), member("pve2", &json!(1))];
     let found = storages::weigh(&[half("pve1"), full], &status, &anywhere, &ROOM);
     assert!(is(&found[0], "right", "pve1/zfs") && is(&found[1], "wrong", "pve2/zfs"), "{found:?}");
     let mut lost = half("pve2");
     lost["node"] = Value::Null;
     let found = storages::weigh(&[half("pve1"), lost], &status, &anywhere, &ROOM);
     assert!(is(&found[1], "unknown", "without its node"), "{found:?}");
+    for (status, kind) in [
+        (vec![member("pve2", &json!(1))], "wrong"),
+        (vec![member("pve1", &json!(0))], "wrong"),
+        (vec![member("PVE1", &json!(1))], "wrong"),
+        (vec![member("pve1", &Value::Null)], "unknown"),
+        (vec![member("pve1", &json!(1)), member("pve1", &json!(1))], "unknown"),
+        (vec![], "wrong"),
+    ] {
+        let found = storages::weigh(&[half("pve1")], &status, &anywhere, &ROOM);
+        assert!(is(&found[0], kind, ""), "{status:?}: {found:?}");
+    }
 }
 
 fn guest(kind: &str, node: &str) -> Value {
@@ -234,32 +250,97 @@ fn a_guest_runs_and_nothing_holds_it() {
     }
 }
 
-#[test]
-fn ha_says_that_it_has_a_quorum_and_every_service_is_in_a_state() {
-    let service = |state: Value| json!({ "id": "service:vm:110", "sid": "vm:110", "type": "service", "node": "pve1", "state": state });
-    let quorum =
-        |quorate: Value| json!({ "id": "quorum", "type": "quorum", "status": "OK", "quorate": quorate });
-    let mut crm = service(json!("started"));
-    crm["crm_state"] = json!("fence");
-    for (rows, kind, words) in [
-        (vec![quorum(json!(1))], "right", "none of 0 HA services"),
-        (vec![quorum(json!("1")), service(json!("started"))], "right", "none of 1 HA services"),
-        (vec![quorum(json!(1)), service(json!("stopped"))], "right", "none of 1"),
-        (vec![quorum(json!(1)), service(json!("error"))], "wrong", "vm:110 is in state error"),
-        (vec![quorum(json!(1)), service(json!("fence"))], "wrong", "state fence"),
-        (vec![quorum(json!(1)), service(json!("recovery"))], "wrong", "state recovery"),
-        (vec![quorum(json!(1)), crm], "wrong", "state fence"),
-        (vec![quorum(json!(1)), service(Value::Null)], "unknown", "does not say its state"),
-        (vec![quorum(json!(0))], "wrong", "no quorum"),
-        (vec![quorum(Value::Null)], "unknown", "no row that says"),
-        (vec![service(json!("started"))], "unknown", "no row that says"),
-        (vec![quorum(json!(1)), quorum(json!(1))], "unknown", "no row that says"),
-    ] {
+fn service(state: &str) -> Value {
+    json!({ "id": "service:vm:110", "sid": "vm:110", "type": "service", "node": "pve1", "state": state })
+}
+
+fn with(mut row: Value, key: &str, value: &str) -> Value {
+    row[key] = json!(value);
+    row
+}
+
+fn manager(kind: &str, status: &str) -> Value {
+    json!({ "id": kind, "type": kind, "node": "pve1", "status": status })
+}
+
+fn ha_quorum(quorate: &Value) -> Value {
+    json!({ "id": "quorum", "type": "quorum", "status": "OK", "quorate": quorate })
+}
+
+/// Rows of HA, and what comes of them.
+type Case = (Vec<Value>, &'static str, &'static str);
+
+fn weighed(cases: Vec<Case>) {
+    for (rows, kind, words) in cases {
         let found = services::weigh(&rows);
         let all = |kind: &str| found.iter().all(|found| is(found, kind, ""));
         let any = found.iter().any(|found| is(found, kind, words));
         assert!(any && (kind != "right" || all("right")), "{rows:?}: {found:?}");
     }
+}
+
+fn beside(rows: Vec<(Value, &'static str, &'static str)>) {
+    let one = |(row, kind, words)| (vec![ha_quorum(&json!(1)), row], kind, words);
+    weighed(rows.into_iter().map(one).collect());
+}
+
+#[test]
+fn ha_says_that_it_has_a_quorum() {
+    weighed(vec![
+        (vec![ha_quorum(&json!(1))], "right", "none of 0 HA services"),
+        (vec![ha_quorum(&json!("1")), service("started")], "right", "none of 1 HA services"),
+        (vec![ha_quorum(&json!(0))], "wrong", "no quorum"),
+        (vec![ha_quorum(&Value::Null)], "unknown", "no row that says"),
+        (vec![service("started")], "unknown", "no row that says"),
+        (vec![ha_quorum(&json!(1)), ha_quorum(&json!(1))], "unknown", "no row that says"),
+    ]);
+}
+
+#[test]
+fn every_service_of_ha_is_in_a_state_that_is_known_to_be_well() {
+    let asked = |state: &str| with(service("stopped"), "request_state", state);
+    let crm = |state: &str| with(service("started"), "crm_state", state);
+    beside(vec![
+        (service("disabled"), "right", "none of 1"),
+        (service("ignored"), "right", "none of 1"),
+        (asked("stopped"), "right", "none of 1"),
+        (asked("started"), "unknown", "is not asked to be"),
+        (service("stopped"), "unknown", "is not asked to be"),
+        (service("error"), "wrong", "vm:110 is in state error"),
+        (service("fence"), "wrong", "state fence"),
+        (service("recovery"), "wrong", "state recovery"),
+        (crm("fence"), "wrong", "state fence"),
+        (crm("Fence"), "unknown", "nobody knows: Fence"),
+        (service("starting"), "passing", "on the move: starting"),
+        (service("freeze"), "passing", "on the move: freeze"),
+        (service("ERROR"), "unknown", "nobody knows: ERROR"),
+        (service("Started"), "unknown", "nobody knows: Started"),
+        (service("started "), "unknown", "nobody knows"),
+        (service(" "), "unknown", "does not say its state"),
+        (json!({ "type": "service", "sid": "vm:110" }), "unknown", "does not say its state"),
+        (service("a word of tomorrow"), "unknown", "nobody knows"),
+        (with(service("error"), "type", "Service"), "unknown", "type that nobody knows"),
+        (json!({ "type": "service " }), "unknown", "type that nobody knows"),
+    ]);
+}
+
+#[test]
+fn the_programs_of_ha_are_at_work() {
+    beside(vec![
+        (manager("master", "pve1 (active, Mon Nov 23 10:00:00 2026)"), "right", "none of 0"),
+        (manager("lrm", "pve1 (idle, Mon Nov 23 10:00:00 2026)"), "right", "none of 0"),
+        (manager("lrm", "pve1 (maintenance mode, Mon Nov 23 10:00:00 2026)"), "right", "none"),
+        (manager("lrm", "pve1 (old timestamp - dead?, Mon Nov 2 10:00:00 2026)"), "wrong", "is dead"),
+        (manager("master", "pve1 (old timestamp - dead?, Mon Nov 2 10:00:00 2026)"), "wrong", "dead"),
+        (manager("lrm", "pve1 (lost_agent_lock, Mon Nov 23 10:00:00 2026)"), "wrong", "not well"),
+        (manager("lrm", "pve1 (detected time drift!, Mon Nov 2)"), "wrong", "not well"),
+        (manager("lrm", "pve1 (wait_for_agent_lock, Mon Nov 23)"), "passing", "not at work"),
+        (manager("lrm", "pve1 (unable to read lrm status)"), "unknown", "does not say how"),
+        (manager("lrm", ""), "unknown", "does not say how"),
+        (json!({ "type": "fencing", "armed-state": "armed" }), "right", "none of 0"),
+        (json!({ "type": "fencing", "armed-state": "disarmed" }), "wrong", "disarmed"),
+        (json!({ "type": "fencing" }), "unknown", "armed"),
+    ]);
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::path::Path;
 
-use super::fold::{Part, Text};
+use super::fold::Text;
+use super::hidden::Hidden;
 use super::shortened::MOST;
 use super::{Report, Tool, Wrong};
 
@@ -13,10 +14,6 @@ const WRONG: usize = 20;
 /// So many characters of a message and of a name.
 const LENGTH: usize = 300;
 const NAME: usize = 200;
-/// More hidden values are no longer looked for one by one.
-const HIDDEN: usize = 500;
-/// What is shorter stands in many words.
-const TELLING: usize = 6;
 
 /// How tests ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,29 +52,22 @@ pub struct Draft {
     retried: Vec<Wrong>,
 }
 
-/// Values that the report itself holds and that may be secrets, though nothing in their shape tells: they are masked in what is kept.
-#[derive(Debug, Default)]
-pub struct Hidden {
-    values: Vec<String>,
-    too_many: bool,
-}
-
 impl Draft {
     pub fn passed(&mut self) {
-        self.counts.passed += 1;
+        self.counts.passed = self.counts.passed.saturating_add(1);
     }
 
     pub fn skipped(&mut self) {
-        self.counts.skipped += 1;
+        self.counts.skipped = self.counts.skipped.saturating_add(1);
     }
 
     pub fn failed(&mut self, wrong: Wrong) {
-        self.counts.failed += 1;
+        self.counts.failed = self.counts.failed.saturating_add(1);
         push(&mut self.inner, wrong);
     }
 
     pub fn flaky(&mut self, wrong: Wrong) {
-        self.counts.flaky += 1;
+        self.counts.flaky = self.counts.flaky.saturating_add(1);
         push(&mut self.retried, wrong);
     }
 
@@ -145,11 +135,15 @@ impl Draft {
         let root = root.to_str().unwrap_or_default();
         let hidden = &self.hidden;
         let base = hidden.clean(&self.base.0, MOST);
-        let clean = |wrong: Wrong| Wrong {
-            name: hidden.clean(&wrong.name, NAME),
-            file: wrong.file.map(|file| place(&hidden.clean(&file, MOST), root, &base)),
-            line: wrong.line.filter(|line| *line > 0),
-            message: if hidden.too_many { String::new() } else { hidden.clean(&wrong.message, LENGTH) },
+        let clean = |wrong: Wrong| match hidden.too_many {
+            // Nobody can say any more what is a secret.
+            true => Wrong::default(),
+            false => Wrong {
+                name: hidden.clean(&wrong.name, NAME),
+                file: wrong.file.map(|file| place(&hidden.clean(&file, MOST), root, &base)),
+                line: wrong.line.filter(|line| *line > 0),
+                message: hidden.clean(&wrong.message, LENGTH),
+            },
         };
         let wrong = self.outer.into_iter().chain(self.inner).chain(self.retried).take(WRONG);
         Report {
@@ -187,58 +181,6 @@ fn is_version(text: &str) -> bool {
     text.len() <= 40
         && text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b))
-}
-
-impl Part<Hidden> for Text {
-    fn add_to(self, sum: &mut Hidden) {
-        if self.0.len() < TELLING {
-            return;
-        }
-        if sum.values.len() == HIDDEN {
-            sum.too_many = true;
-        } else {
-            sum.values.push(self.0);
-        }
-    }
-}
-
-impl Hidden {
-    pub fn add(&mut self, other: Hidden) {
-        self.too_many |= other.too_many;
-        other.values.into_iter().for_each(|value| Text(value).add_to(self));
-    }
-
-    /// Longer values first: a part of one may be another.
-    pub fn sort(&mut self) {
-        self.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    }
-
-    /// One line of a text: without what may be a secret, and then cut.
-    fn clean(&self, text: &str, most: usize) -> String {
-        let mut text = text.to_owned();
-        for value in &self.values {
-            if text.contains(value) {
-                text = text.replace(value, "[redacted]");
-            }
-        }
-        let plain = step::plain(&text);
-        let text = if text.len() < MOST { step::scrub(&plain) } else { without_end(&plain) };
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let line = words.join(" ");
-        match line.char_indices().nth(most) {
-            Some(_) => {
-                let kept: String = line.chars().take(most - 1).collect();
-                format!("{kept}…")
-            }
-            None => line,
-        }
-    }
-}
-
-/// A text that was cut somewhere, without what the cut may have gone through: its last word is gone.
-fn without_end(text: &str) -> String {
-    let whole = text.rfind(char::is_whitespace).map_or("", |end| &text[..end]);
-    step::scrub(&step::redact_cut(whole)) + "…"
 }
 
 /// A file as people here know it: from the repository on, else as the report names it, else only its end.
@@ -285,26 +227,5 @@ mod tests {
             assert_eq!(place(file, "/srv/shop", base), shown, "{file} in {base}");
         }
         assert_eq!(place("/a/b/c/d.js", "", ""), "b/c/d.js", "no root is not the root of all");
-    }
-
-    #[test]
-    fn a_message_is_one_line_and_no_part_of_a_secret() {
-        let hidden = Hidden { values: vec!["hunter2".into()], too_many: false };
-        for (text, most, shown) in [
-            ("\u{1b}[31mexpected\u{1b}[39m\n\n   two", 300, "expected two"),
-            ("got hunter2, not x", 300, "got [redacted], not x"),
-            ("0123456789", 10, "0123456789"),
-            ("0123456789a", 10, "012345678…"),
-            ("a \u{1b}[31mghp_0123\u{1b}[0m456789abcdef", 300, "a [redacted]"),
-            ("a Authorization: Bearer abc123def456", 20, "a Authorization: Be…"),
-        ] {
-            assert_eq!(hidden.clean(text, most), shown, "{text:?}");
-        }
-        // What was cut within a key that only its length tells: nothing of it is left, however little there is before it.
-        let key = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz";
-        for kept in 1..30 {
-            let text = format!("got{}{}", " ".repeat(MOST - 3 - kept), &key[..kept]);
-            assert_eq!(hidden.clean(&text, 300), "got …", "{kept} bytes of it");
-        }
     }
 }

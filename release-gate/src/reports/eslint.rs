@@ -50,7 +50,7 @@ impl Part<Messages> for Message {
             let name = if self.fatal == Some(true) { "no valid source".into() } else { self.rule_id.0 };
             sum.errors.failed(Wrong { name, file: None, line: self.line, message: self.message.0 });
         } else {
-            sum.warnings += 1;
+            sum.warnings = sum.warnings.saturating_add(1);
             sum.ignored |=
                 self.rule_id.0.is_empty() && self.line.is_none() && self.message.0.starts_with(IGNORED);
         }
@@ -70,10 +70,11 @@ impl Part<Draft> for File {
         }
         sum.add(errors);
         sum.warnings = sum.warnings.saturating_add(warnings.max(self.warning_count));
-        match (count, ignored) {
-            (0, false) => sum.counts.passed += 1,
-            (0, true) => sum.counts.skipped += 1,
-            _ => sum.counts.failed += 1,
-        }
+        let end = match (count, ignored) {
+            (0, false) => &mut sum.counts.passed,
+            (0, true) => &mut sum.counts.skipped,
+            _ => &mut sum.counts.failed,
+        };
+        *end = end.saturating_add(1);
     }
 }

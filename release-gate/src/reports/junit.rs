@@ -6,14 +6,13 @@
 use std::io::{self, BufRead, Read};
 
 use quick_xml::Reader;
-use quick_xml::XmlVersion;
 use quick_xml::errors::Error;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
+use super::attributes::{Attributes, Said, append};
 use super::draft::{Counts, Draft};
 use super::fold::Text;
-use super::shortened::MOST;
 use super::{Wrong, counted, source};
 
 /// No tag and no text is larger: the parser keeps a whole one.
@@ -33,9 +32,9 @@ pub fn parse(source: impl BufRead) -> Result<Draft, String> {
         match xml.read_event_into(&mut buffer).map_err(|e| trouble(&e))? {
             Event::Start(tag) => state.begin(&tag)?,
             Event::End(_) => state.end(),
-            Event::Text(text) => state.text(&text),
-            Event::CData(text) => state.text(&text),
-            Event::GeneralRef(reference) => state.text(&resolved(&reference)),
+            Event::Text(text) => state.text(&text)?,
+            Event::CData(text) => state.text(&text)?,
+            Event::GeneralRef(reference) => state.text(&resolved(&reference))?,
             Event::DocType(kind) => return Err(document_type(&kind).into()),
             Event::Eof => return state.whole(),
             _ => {}
@@ -74,16 +73,26 @@ enum Kind {
     All,
     Suite,
     Case,
-    /// Something is wrong, and its text says what.
+    /// Something is wrong with a test, and its text says what.
     Trouble,
+    /// Something is wrong outside of any test.
+    Loose,
     Other,
 }
+
+/// What tools call the end of a suite's or a test's hopes, whatever its prefix and case.
+const FAILURES: &[&str] = &["failure", "error"];
+const RETRIED: &[&str] = &["flakyfailure", "flakyerror", "rerunfailure", "rerunerror"];
+const SKIPS: &[&str] = &["skipped", "disabled", "ignored", "skip"];
+const SHAPE: &str = "XML of another shape than JUnit's";
 
 #[derive(Default)]
 struct State {
     draft: Draft,
     path: Vec<Kind>,
     suites: Vec<Suite>,
+    /// What is wrong outside of any test, and is being read.
+    loose: Vec<Wrong>,
     case: Case,
     cases: u64,
     roots: u64,
@@ -95,6 +104,8 @@ struct Suite {
     tests: u64,
     bad: u64,
     skipped: u64,
+    /// It says that it failed, and not how often.
+    failed: bool,
     before: Counts,
     outside: u64,
     cases: u64,
@@ -109,78 +120,100 @@ struct Case {
     failed: bool,
     flaky: bool,
     skipped: bool,
+    /// A word that says that it failed, or is not known here.
+    status: String,
     message: String,
 }
 
 impl State {
     fn begin(&mut self, tag: &BytesStart) -> Result<(), String> {
-        let name = tag.local_name();
-        let name = name.as_ref();
-        let kind = match (self.path.last(), name) {
-            (None, "testsuites") => Kind::All,
-            (None | Some(Kind::All | Kind::Suite), "testsuite") => Kind::Suite,
-            (Some(Kind::Suite | Kind::All), "testcase") => Kind::Case,
-            (Some(Kind::Case), _) => self.inside(name, tag),
-            (_, "testcase" | "testsuite" | "testsuites") => {
-                return Err("XML of another shape than JUnit's".into());
-            }
-            (None, "html") => return Err(PAGE.into()),
-            (None, _) => return Err("XML, but none in JUnit's form".into()),
-            _ => Kind::Other,
-        };
-        self.roots += u64::from(self.path.is_empty());
+        let about = Attributes::new(tag)?;
+        let name = tag.local_name().as_ref().to_ascii_lowercase();
+        let kind = self.kind(&name)?;
+        self.roots = self.roots.saturating_add(u64::from(self.path.is_empty()));
         if self.path.len() == DEPTH || self.roots > 1 {
-            return Err("XML of another shape than JUnit's".into());
+            return Err(SHAPE.into());
+        }
+        match kind {
+            Kind::All | Kind::Suite => self.suites.push(self.suite(&about)?),
+            Kind::Case => self.case = Case::new(&about),
+            Kind::Loose => self.loose.push(self.stray(&name, &about)),
+            Kind::Trouble => self.case.trouble(&name, &about),
+            Kind::Other if SKIPS.contains(&name.as_str()) => {
+                self.case.skipped |= self.path.last() == Some(&Kind::Case);
+            }
+            Kind::Other => {}
         }
         self.path.push(kind);
-        match kind {
-            Kind::All | Kind::Suite => self.suites.push(self.suite(tag)?),
-            Kind::Case => self.case = Case::new(tag),
-            _ => {}
-        }
         Ok(())
     }
 
-    fn suite(&self, tag: &BytesStart) -> Result<Suite, String> {
+    fn kind(&self, name: &str) -> Result<Kind, String> {
+        let is_bad = FAILURES.contains(&name) || RETRIED.contains(&name);
+        match (self.path.last(), name) {
+            (None, "testsuites") => Ok(Kind::All),
+            (None | Some(Kind::All | Kind::Suite), "testsuite") => Ok(Kind::Suite),
+            (Some(Kind::Suite | Kind::All), "testcase") => Ok(Kind::Case),
+            (_, "testcase" | "testsuite" | "testsuites") => Err(SHAPE.into()),
+            (None, "html") => Err(PAGE.into()),
+            (None, _) => Err("XML, but none in JUnit's form".into()),
+            _ if is_bad && self.path.contains(&Kind::Case) => Ok(Kind::Trouble),
+            _ if is_bad => Ok(Kind::Loose),
+            _ => Ok(Kind::Other),
+        }
+    }
+
+    fn suite(&self, about: &Attributes) -> Result<Suite, String> {
+        let failures = about.number(&["failures", "failure", "failed"])?;
         Ok(Suite {
-            name: attribute(tag, "name").unwrap_or_default(),
-            tests: number(tag, "tests")?,
-            bad: number(tag, "failures")?.saturating_add(number(tag, "errors")?),
-            skipped: number(tag, "skipped")?.max(number(tag, "disabled")?),
+            name: about.text("name"),
+            tests: about.number(&["tests"])?,
+            bad: failures.saturating_add(about.number(&["errors", "error"])?),
+            skipped: about.number(&["skipped", "disabled", "ignored", "skip"])?,
+            failed: about.denies("success")
+                || about.has(&["aborted", "interrupted"])
+                || matches!(about.said(), Said::Bad(_)),
             before: self.draft.counts,
             outside: self.draft.outside,
             cases: self.cases,
         })
     }
 
-    /// An element within a test.
-    fn inside(&mut self, name: &str, tag: &BytesStart) -> Kind {
-        match name {
-            "failure" | "error" => self.case.failed = true,
-            "flakyFailure" | "flakyError" | "rerunFailure" | "rerunError" => self.case.flaky = true,
-            "skipped" | "disabled" => {
-                self.case.skipped = true;
-                return Kind::Other;
-            }
-            _ => return Kind::Other,
+    /// An error that is no test's: of a set-up for all of them, for example.
+    fn stray(&self, name: &str, about: &Attributes) -> Wrong {
+        let suite = self.suites.last().map(|suite| suite.name.clone()).filter(|suite| !suite.is_empty());
+        Wrong {
+            name: suite.unwrap_or_else(|| name.to_owned()),
+            message: about.text("message"),
+            ..Wrong::default()
         }
-        if self.case.message.is_empty() {
-            self.case.message = attribute(tag, "message").unwrap_or_default();
-        }
-        Kind::Trouble
     }
 
-    fn text(&mut self, text: &str) {
-        if self.path.last() == Some(&Kind::Trouble) {
-            append(&mut self.case.message, text);
-        }
+    fn text(&mut self, text: &str) -> Result<(), String> {
+        let message = match self.path.last() {
+            None if text.trim_ascii().is_empty() => return Ok(()),
+            None => return Err("XML with something else around it".into()),
+            Some(Kind::Trouble) => &mut self.case.message,
+            Some(Kind::Loose) => match self.loose.last_mut() {
+                Some(wrong) => &mut wrong.message,
+                None => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        append(message, text);
+        Ok(())
     }
 
     fn end(&mut self) {
         match self.path.pop() {
             Some(Kind::Case) => {
-                self.cases += 1;
+                self.cases = self.cases.saturating_add(1);
                 std::mem::take(&mut self.case).add_to(&mut self.draft);
+            }
+            Some(Kind::Loose) => {
+                if let Some(wrong) = self.loose.pop() {
+                    self.draft.outside(wrong);
+                }
             }
             Some(kind @ (Kind::All | Kind::Suite)) => {
                 if let Some(suite) = self.suites.pop() {
@@ -194,15 +227,18 @@ impl State {
     /// What a suite announces and does not list is no less true.
     fn compare(&mut self, suite: &Suite, kind: Kind) {
         let Counts { failed, skipped, .. } = self.draft.counts;
-        let bad = (failed - suite.before.failed).saturating_add(self.draft.outside - suite.outside);
-        let cases = self.cases - suite.cases;
+        let failed = failed.saturating_sub(suite.before.failed);
+        let bad = failed.saturating_add(self.draft.outside.saturating_sub(suite.outside));
+        let cases = self.cases.saturating_sub(suite.cases);
         let wrong = |message| Wrong { name: suite.name.clone(), message, ..Wrong::default() };
         if suite.bad > bad {
             let more = suite.bad - bad;
             self.draft.outside(wrong(format!("{} outside of its tests", counted(more, "error"))));
             self.draft.outside = self.draft.outside.saturating_add(more - 1);
+        } else if suite.failed && bad == 0 {
+            self.draft.outside(wrong("it says that it failed, and not where".into()));
         }
-        let unseen = suite.skipped.saturating_sub(skipped - suite.before.skipped);
+        let unseen = suite.skipped.saturating_sub(skipped.saturating_sub(suite.before.skipped));
         let counts = &mut self.draft.counts;
         counts.skipped = counts.skipped.saturating_add(unseen);
         counts.passed = counts.passed.saturating_sub(unseen).max(suite.before.passed);
@@ -211,7 +247,8 @@ impl State {
             self.draft
                 .outside(wrong(format!("it announces {}, and lists {cases}", counted(suite.tests, "test"))));
         }
-        self.draft.warnings += u64::from(kind == Kind::Suite && cases == 0);
+        let is_empty = kind == Kind::Suite && cases == 0;
+        self.draft.warnings = self.draft.warnings.saturating_add(u64::from(is_empty));
     }
 
     fn whole(self) -> Result<Draft, String> {
@@ -224,24 +261,40 @@ impl State {
 }
 
 impl Case {
-    fn new(tag: &BytesStart) -> Self {
-        let own = attribute(tag, "name").unwrap_or_default();
-        let class = attribute(tag, "classname").unwrap_or_default();
-        let status = [attribute(tag, "status"), attribute(tag, "result")].map(Option::unwrap_or_default);
-        let says =
-            |words: &[&str]| status.iter().any(|s| words.iter().any(|word| s.eq_ignore_ascii_case(word)));
+    fn new(about: &Attributes) -> Self {
+        let (own, class) = (about.text("name"), about.text("classname"));
+        let counted =
+            about.has(&["failures", "failure", "failed", "errors", "error", "aborted", "interrupted"]);
+        let said = about.said();
         Case {
             name: if class.is_empty() || class == own { own } else { format!("{class} › {own}") },
-            file: Text(attribute(tag, "file").unwrap_or_default()),
-            line: attribute(tag, "line").and_then(|line| line.parse().ok()),
-            failed: says(&["failed", "failure", "fail", "error"]),
-            skipped: says(&["skipped", "notrun", "disabled", "suppressed", "ignored", "pending"]),
+            file: Text(about.text("file")),
+            line: about.text("line").parse().ok(),
+            failed: matches!(said, Said::Bad(_)) || counted || about.denies("success"),
+            skipped: said == Said::Skipped || about.denies("executed") || about.has(SKIPS),
+            status: match said {
+                Said::Bad(word) => word,
+                _ => String::new(),
+            },
             ..Case::default()
         }
     }
 
+    /// An element that says what is wrong, however deep it is within the test.
+    fn trouble(&mut self, name: &str, about: &Attributes) {
+        let is_failure = FAILURES.contains(&name);
+        self.failed |= is_failure;
+        self.flaky |= !is_failure;
+        if self.message.is_empty() {
+            self.message = about.text("message");
+        }
+    }
+
     fn add_to(self, draft: &mut Draft) {
-        let Case { name, file, line, failed, flaky, skipped, message } = self;
+        let Case { name, file, line, failed, flaky, skipped, status, mut message } = self;
+        if message.is_empty() && !status.is_empty() {
+            message = format!("its status is {status}");
+        }
         let wrong = Wrong { name, file: file.some(), line, message };
         match (failed, skipped, flaky) {
             (true, ..) => draft.failed(wrong),
@@ -250,34 +303,6 @@ impl Case {
             _ => draft.passed(),
         }
     }
-}
-
-/// The beginning of an attribute's value.
-fn attribute(tag: &BytesStart, name: &str) -> Option<String> {
-    let found = tag.try_get_attribute(name).ok()??;
-    let whole = found.normalized_value(XmlVersion::Implicit1_0);
-    let mut value = String::new();
-    append(&mut value, &whole.unwrap_or(found.value));
-    Some(value)
-}
-
-/// What a suite counts; nothing is none, but what cannot be read is not.
-fn number(tag: &BytesStart, name: &str) -> Result<u64, String> {
-    match attribute(tag, name).as_deref().map(str::trim) {
-        None | Some("") => Ok(0),
-        Some(text) => text.parse().map_err(|_| format!("XML with a number that is none ({name})")),
-    }
-}
-
-/// Adds a text, as far as it is kept.
-fn append(kept: &mut String, text: &str) {
-    let room = MOST.saturating_sub(kept.len());
-    let end = if text.len() <= room {
-        text.len()
-    } else {
-        (room..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
-    };
-    kept.push_str(&text[..end]);
 }
 
 /// Ends with an error where one piece of XML is too large.

@@ -4,17 +4,21 @@
 //! `shortened` takes from its JSON what nobody reads, `fold` adds up lists without keeping them, and a `draft` becomes the report, with everything
 //! redacted on the way. Each tool has a module that knows how its reports look green although nothing was proven.
 
+mod attributes;
 mod draft;
 mod eslint;
 mod fold;
+mod hidden;
 mod json;
 mod junit;
 mod newman;
 mod playwright;
+mod sensitive;
 mod shortened;
 mod source;
 #[cfg(test)]
 mod tests;
+mod unfolded;
 mod vitest;
 
 use std::io::Read;

@@ -7,29 +7,11 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Wrong;
-use super::draft::{Counts, Draft, Hidden};
+use super::draft::{Counts, Draft};
 use super::fold::{Folded, Part, Text};
-
-/// The variables of a collection.
-#[derive(Deserialize)]
-pub struct Collection {
-    #[serde(default)]
-    variable: Folded<Hidden, Variable>,
-}
-
-/// An environment, or what is global.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct Values {
-    values: Folded<Hidden, Variable>,
-}
-
-#[derive(Deserialize)]
-struct Variable {
-    #[serde(default)]
-    value: Text,
-}
+use super::hidden::Hidden;
+use super::sensitive::Sensitive;
+use super::{Wrong, counted};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -38,6 +20,7 @@ pub struct Run {
     executions: Option<Folded<Executions, Execution>>,
     failures: Option<Folded<Failures, Failure>>,
     error: Option<IgnoredAny>,
+    aborted: Text,
 }
 
 #[derive(Default, Deserialize)]
@@ -48,6 +31,8 @@ struct Stats {
     requests: Stat,
     assertions: Stat,
     scripts: Stat,
+    prerequests: Stat,
+    tests: Stat,
     test_scripts: Stat,
     prerequest_scripts: Stat,
 }
@@ -65,6 +50,10 @@ struct Stat {
 struct Executions {
     sum: Draft,
     errors: u64,
+    listed: u64,
+    /// The highest number of an iteration, from 1 on.
+    iterations: u64,
+    hidden: Hidden,
 }
 
 /// One request.
@@ -72,7 +61,11 @@ struct Executions {
 #[serde(rename_all = "camelCase")]
 struct Execution {
     #[serde(default)]
+    cursor: Option<Cursor>,
+    #[serde(default)]
     item: Named,
+    #[serde(default)]
+    request: Sensitive,
     #[serde(default)]
     response: Option<Response>,
     #[serde(default)]
@@ -89,6 +82,12 @@ struct Execution {
 #[serde(default)]
 struct Named {
     name: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Cursor {
+    iteration: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -137,24 +136,6 @@ struct Failure {
     source: Option<Named>,
 }
 
-impl Part<Hidden> for Variable {
-    fn add_to(self, sum: &mut Hidden) {
-        self.value.add_to(sum);
-    }
-}
-
-impl Collection {
-    pub fn hidden(self) -> Hidden {
-        self.variable.0
-    }
-}
-
-impl Values {
-    pub fn hidden(self) -> Hidden {
-        self.values.0
-    }
-}
-
 impl Part<Draft> for Assertion {
     fn add_to(self, sum: &mut Draft) {
         match self.error {
@@ -173,25 +154,34 @@ impl Part<Draft> for Assertion {
 
 impl Part<u64> for Script {
     fn add_to(self, sum: &mut u64) {
-        *sum += u64::from(self.error.is_some());
+        *sum = sum.saturating_add(u64::from(self.error.is_some()));
     }
 }
 
 impl Part<Executions> for Execution {
     fn add_to(self, sum: &mut Executions) {
         let mut assertions = self.assertions.0;
-        let errors = self.test_script.0 + self.prerequest_script.0 + u64::from(self.request_error.is_some());
+        let scripts = self.test_script.0.saturating_add(self.prerequest_script.0);
+        let errors = scripts.saturating_add(u64::from(self.request_error.is_some()));
+        let counts = assertions.counts;
+        let is_seen = errors > 0 || counts.passed > 0 || counts.failed > 0;
         // A request without a test is at least looked at: a set-up may be one, an error is none.
-        if errors == 0 && assertions.counts.passed + assertions.counts.failed == 0 {
-            match self.response.and_then(|response| response.code) {
-                Some(code) if code < 400 => assertions.warnings += 1,
-                Some(code) => assertions.outside(unseen(format!("HTTP {code}, and no test looks at it"))),
-                None => assertions.outside(unseen("no answer".into())),
-            }
+        match self.response.map(|response| response.code) {
+            // Its tests may look at nothing that came from there.
+            None if errors == 0 => assertions.outside(unseen("no answer".into())),
+            _ if is_seen => {}
+            Some(Some(code)) if code < 400 => assertions.warnings = assertions.warnings.saturating_add(1),
+            Some(Some(code)) => assertions.outside(unseen(format!("HTTP {code}, and no test looks at it"))),
+            _ => assertions.outside(unseen("no answer".into())),
         }
         assertions.within(&self.item.name.0, &Text::default(), None);
         sum.sum.add(assertions);
         sum.errors = sum.errors.saturating_add(errors);
+        sum.listed = sum.listed.saturating_add(1);
+        sum.iterations = sum
+            .iterations
+            .max(self.cursor.and_then(|cursor| cursor.iteration).unwrap_or(0).saturating_add(1));
+        sum.hidden.add(self.request.0);
     }
 }
 
@@ -202,7 +192,7 @@ fn unseen(message: String) -> Wrong {
 impl Part<Failures> for Failure {
     fn add_to(self, sum: &mut Failures) {
         if self.at.0.starts_with("assertion:") {
-            sum.assertions += 1;
+            sum.assertions = sum.assertions.saturating_add(1);
             return;
         }
         let error = self.error.unwrap_or_default();
@@ -218,24 +208,56 @@ impl Part<Failures> for Failure {
 pub fn draft(run: Run, mut hidden: Hidden) -> Result<Draft, String> {
     let without = |key| move || format!("a report of Newman without `run.{key}`");
     let stats = run.stats.ok_or_else(without("stats"))?;
-    let Executions { mut sum, errors } = run.executions.ok_or_else(without("executions"))?.0;
+    let executions = run.executions.ok_or_else(without("executions"))?.0;
     let Failures { assertions, mut others } = run.failures.ok_or_else(without("failures"))?.0;
-    let scripts =
-        stats.scripts.failed.max(stats.test_scripts.failed.saturating_add(stats.prerequest_scripts.failed));
-    others.outside = others.outside.max(errors).max(stats.requests.failed.saturating_add(scripts));
+    hidden.add(executions.hidden);
+    let listed = [executions.listed, executions.iterations];
+    let mut sum = executions.sum;
+    others.outside = others.outside.max(executions.errors).max(stats.failed());
     sum.add(others);
     if run.error.is_some() {
         sum.outside(unseen("the run ended with an error".into()));
     }
-    let open = [&stats.iterations, &stats.items, &stats.requests, &stats.assertions, &stats.scripts];
-    if open.iter().any(|stat| stat.pending > 0) {
-        sum.outside(unseen("the run ended before everything was done".into()));
+    if !matches!(run.aborted.0.as_str(), "" | "false") {
+        sum.outside(unseen("the run was aborted".into()));
     }
+    stats.whole(listed, &mut sum);
     let Counts { skipped, .. } = sum.counts;
     let failed = stats.assertions.failed.max(assertions);
     let passed = stats.assertions.total.saturating_sub(failed).saturating_sub(skipped);
     sum.announced(Counts { passed, failed, flaky: 0, skipped }, stats.assertions.total);
-    hidden.sort();
+    hidden.ready();
     sum.hidden = hidden;
     Ok(sum)
+}
+
+impl Stats {
+    /// How often something failed that is no assertion. What contains it may count it again: the largest number is no less than what happened.
+    fn failed(&self) -> u64 {
+        let kinds = self.test_scripts.failed.saturating_add(self.prerequest_scripts.failed);
+        let scripts = self.scripts.failed.max(kinds);
+        let requests = self.requests.failed.saturating_add(scripts);
+        let around = [&self.iterations, &self.items, &self.prerequests, &self.tests];
+        around.iter().map(|stat| stat.failed).fold(requests, u64::max)
+    }
+
+    /// Whether everything that was begun is done, and is in the list: so many requests, and iterations.
+    fn whole(&self, listed: [u64; 2], sum: &mut Draft) {
+        let done = [&self.iterations, &self.items, &self.requests, &self.assertions, &self.scripts];
+        let parts = [&self.prerequests, &self.tests, &self.test_scripts, &self.prerequest_scripts];
+        let open = done.iter().chain(&parts).map(|stat| stat.pending).fold(0, u64::max);
+        if open > 0 {
+            sum.outside(unseen("the run ended before everything was done".into()));
+        }
+        // A script may send requests of its own, and a request may follow others: they are no items.
+        let [requests, iterations] = listed;
+        for (what, total, listed) in
+            [("item", self.items.total, requests), ("iteration", self.iterations.total, iterations)]
+        {
+            if total > listed {
+                let message = format!("it counts {}, and lists {listed}", counted(total, what));
+                sum.outside(Wrong { name: "the report".into(), message, ..Wrong::default() });
+            }
+        }
+    }
 }

@@ -13,6 +13,14 @@ pub struct Config {
     version: Text,
     #[serde(rename = "rootDir")]
     root: Text,
+    shard: Option<Shard>,
+}
+
+/// The part of all tests that was run; `merge-reports` says that there is none.
+#[derive(Deserialize)]
+struct Shard {
+    current: u64,
+    total: u64,
 }
 
 #[derive(Deserialize)]
@@ -21,6 +29,8 @@ pub struct Stats {
     skipped: u64,
     unexpected: u64,
     flaky: u64,
+    #[serde(default)]
+    status: Text,
 }
 
 /// A file, or a group in it.
@@ -45,6 +55,8 @@ struct Spec {
     file: Text,
     #[serde(default)]
     line: Option<u64>,
+    #[serde(default)]
+    ok: Option<bool>,
     tests: Folded<Draft, Test>,
 }
 
@@ -83,7 +95,16 @@ struct Tries {
 struct Try {
     status: Option<Status>,
     #[serde(default)]
-    errors: Folded<Text, Failure>,
+    errors: Folded<Errors, Failure>,
+    #[serde(default)]
+    error: Option<Failure>,
+}
+
+/// How many there are, and what the first one says.
+#[derive(Default)]
+struct Errors {
+    count: u64,
+    message: Text,
 }
 
 /// An error, within a test or outside of any.
@@ -120,6 +141,10 @@ impl Part<Draft> for Suite {
 impl Part<Draft> for Spec {
     fn add_to(self, sum: &mut Draft) {
         let mut tests = self.tests.0;
+        if self.ok == Some(false) && tests.counts.failed == 0 && tests.outside == 0 {
+            let message = "it is said to be not ok, and no test of it failed".into();
+            tests.outside(Wrong { message, ..Wrong::default() });
+        }
         tests.within(&self.title.0, &self.file, self.line);
         sum.add(tests);
     }
@@ -153,12 +178,14 @@ enum Outcome {
 
 /// What Playwright says of a test, or what its tries tell, if that is worse.
 fn outcome(said: &str, expected: Status, ends: [u64; 6]) -> Outcome {
-    let all: u64 = ends.iter().sum();
-    let good = if expected == Status::Skipped { 0 } else { ends[expected as usize] };
-    let without = ends[Status::Skipped as usize] + ends[Status::Interrupted as usize];
-    let has_bad = all > good + without;
+    let all = ends.iter().fold(0, |sum: u64, count| sum.saturating_add(*count));
+    // Nothing else can be expected: what is not known here is no success because it is said twice.
+    let good = if matches!(expected, Status::Passed | Status::Failed) { ends[expected as usize] } else { 0 };
+    let without = ends[Status::Skipped as usize].saturating_add(ends[Status::Interrupted as usize]);
+    let has_bad = all > good.saturating_add(without);
     match said {
-        "expected" | "flaky" | "skipped" if has_bad && good == 0 => Outcome::Failed,
+        "expected" | "flaky" if has_bad && good == 0 => Outcome::Failed,
+        "skipped" if has_bad => Outcome::Failed,
         "expected" | "flaky" if good == 0 => Outcome::Skipped,
         "expected" if !has_bad => Outcome::Passed,
         "expected" | "flaky" => Outcome::Flaky,
@@ -173,14 +200,25 @@ fn unsaid(expected: Status) -> &'static str {
 
 impl Part<Tries> for Try {
     fn add_to(self, sum: &mut Tries) {
-        sum.ends[self.status.unwrap_or(Status::Unknown) as usize] += 1;
-        self.errors.0.add_to(&mut sum.message);
+        let mut errors = self.errors.0;
+        if let Some(error) = self.error {
+            error.add_to(&mut errors);
+        }
+        let status = match self.status.unwrap_or(Status::Unknown) {
+            // A try that has an error did not pass, and was not left out.
+            Status::Passed | Status::Skipped if errors.count > 0 => Status::Unknown,
+            status => status,
+        };
+        let count = &mut sum.ends[status as usize];
+        *count = count.saturating_add(1);
+        errors.message.add_to(&mut sum.message);
     }
 }
 
-impl Part<Text> for Failure {
-    fn add_to(self, sum: &mut Text) {
-        self.message.or(self.value).add_to(sum);
+impl Part<Errors> for Failure {
+    fn add_to(self, sum: &mut Errors) {
+        sum.count = sum.count.saturating_add(1);
+        self.message.or(self.value).add_to(&mut sum.message);
     }
 }
 
@@ -196,11 +234,22 @@ impl Part<Draft> for Failure {
     }
 }
 
-pub fn draft(mut suites: Draft, errors: Draft, stats: &Stats, config: Config) -> Draft {
+/// What the report says of the whole run is in `status`.
+pub fn draft(mut suites: Draft, errors: Draft, stats: Stats, config: Config, status: Text) -> Draft {
     suites.add(errors);
-    let Stats { expected: passed, skipped, unexpected: failed, flaky } = *stats;
+    let Stats { expected: passed, skipped, unexpected: failed, flaky, status: other } = stats;
     let announced = Counts { passed, failed, flaky, skipped };
     suites.announced(announced, announced.total());
+    if let Some(Shard { current, total }) = config.shard.filter(|shard| shard.total > 1) {
+        let message = format!("it is shard {current} of {total}: merge the shards");
+        suites.outside(Wrong { name: "the report".into(), message, ..Wrong::default() });
+    }
+    let is_bad = |word: &Text| !matches!(word.0.as_str(), "" | "passed");
+    let bad = [status, other].into_iter().find(is_bad);
+    if let Some(word) = bad.filter(|_| suites.outside == 0 && suites.counts.failed == 0) {
+        let message = format!("its status is {}", word.0);
+        suites.outside(Wrong { name: "the run".into(), message, ..Wrong::default() });
+    }
     suites.version = config.version;
     suites.base = config.root;
     suites

@@ -68,7 +68,7 @@ fn finding(entries: &[Entry], now: Timestamp) -> Finding {
         Err(why) => new(Verdict::Unknown(format!("the calendar cannot be reckoned: {why}"))),
         Ok(State::Open { next }) => {
             let words = next.map_or_else(
-                || "no freeze lies ahead".to_owned(),
+                || "warning: all freezes lie in the past, so write the next ones".to_owned(),
                 |(at, entry)| {
                     format!("the next freeze begins {}: `{}`", instant(at, &entry.zone), entry.text)
                 },

@@ -1,5 +1,7 @@
 //! Records of tests: made, stored, asked for, and forged.
 
+mod forged;
+
 use std::process::Stdio;
 
 use crate::team::{Team, document};
@@ -211,6 +213,12 @@ fn the_stricter_policy_counts() {
     let seen = tests(&team).1;
     assert!(seen.contains("at least 4 must have") && !seen.contains("later"), "{seen}");
     assert!(seen.contains("COMMAND (only recorded)"), "{seen}");
+    set("");
+    let (_, _, said) = team.gate("rina", &["gates"]);
+    assert!(
+        said.contains("release.toml here does not ask tests, which the production branch does"),
+        "{said}"
+    );
     set("[release-gate.tests.unit]\nmin_total = 9\n");
     assert!(tests(&team).1.contains("at least 9 must have"));
     // By a variable nothing gets looser either.
@@ -328,55 +336,6 @@ fn each_procedure_asks_its_own_gates() {
     assert!(code == 0 && said.contains("never stopped by the calendar"), "{said}");
 }
 
-/// Puts a commit with this tree behind what a ref has, as whoever may push can.
-fn push_behind(team: &Team, name: &str, tree: &str) {
-    team.shop.git(&["fetch", "--quiet", "origin", name]);
-    let commit = team.shop.git(&["commit-tree", "-m", "x", "-p", "FETCH_HEAD", tree]);
-    team.shop.git(&["push", "--quiet", "origin", &format!("{commit}:{name}")]);
-}
-
-#[test]
-fn what_is_red_is_not_hidden_by_what_is_put_behind_it_or_beside_it() {
-    let team = Team::new(SETTINGS);
-    record(&team, "budi", &report(3, 0), 0);
-    let name = evidence(&team);
-    let green = team.remote.git(&["rev-parse", &format!("{name}^{{tree}}")]);
-    record(&team, "budi", &report(2, 1), 1);
-    assert_eq!(tests(&team).0, "no");
-    // The green one once more, and one that says nothing.
-    let nothing = team.shop.git(&["hash-object", "-t", "tree", "/dev/null"]);
-    team.shop.git(&["fetch", "--quiet", "origin", &name]);
-    for tree in [&green, &nothing] {
-        push_behind(&team, &name, tree);
-        let (word, seen) = tests(&team);
-        assert!(word == "no" && seen.contains("1 of 3 failed"), "{seen}");
-    }
-    // A developer without a key takes nothing away either.
-    let mut command = team.command("rina", &["record", "--as", "unit", "--", "true"]);
-    command.env_remove("RILIS_RELEASE_GATE_SIGNING_KEY");
-    assert!(command.output().expect("it runs").status.success());
-    assert_eq!(tests(&team).0, "no");
-    record(&team, "budi", &report(3, 0), 0);
-    assert_eq!(tests(&team).0, "yes");
-    // So many names that not all are read.
-    let id = team.remote.git(&["rev-parse", &name]);
-    let commit = team.shop.git(&["rev-parse", "HEAD"]);
-    let names: String = (0..1001)
-        .map(|n| format!("create {} {id}\n", name.replace(&commit, &format!("{commit}{n}"))))
-        .collect();
-    let path = team.folder.path().join("names");
-    std::fs::write(&path, names).expect("written");
-    let stdin = std::fs::File::open(&path).expect("names");
-    let mut git = std::process::Command::new("git");
-    testkit::git::isolate(&mut git)
-        .args(["update-ref", "--stdin"])
-        .current_dir(team.remote.path())
-        .stdin(stdin);
-    assert!(git.status().expect("git").success());
-    let (word, seen) = tests(&team);
-    assert!(word == "unknown" && seen.contains("more than 1000 records"), "{seen}");
-}
-
 #[test]
 fn what_git_was_told_not_to_look_at_is_not_recorded() {
     let team = Team::new(SETTINGS);
@@ -417,24 +376,6 @@ fn what_would_make_the_record_useless_is_said_before_the_tests() {
 }
 
 #[test]
-fn a_large_file_in_a_records_place_is_not_read() {
-    let team = Team::new(SETTINGS);
-    record(&team, "budi", &report(3, 0), 0);
-    let name = evidence(&team);
-    let large = team.folder.path().join("large");
-    std::fs::write(&large, vec![b' '; 8 << 20]).expect("written");
-    let blob = team.shop.git(&["hash-object", "-w", &large.display().to_string()]);
-    std::fs::write(team.folder.path().join("tree"), format!("100644 blob {blob}\trecord.json\n"))
-        .expect("written");
-    let stdin = std::fs::File::open(team.folder.path().join("tree")).expect("a tree");
-    let mut git = std::process::Command::new("git");
-    testkit::git::isolate(&mut git).arg("mktree").current_dir(team.shop.path()).stdin(stdin);
-    let tree = String::from_utf8(git.output().expect("git").stdout).expect("text").trim().to_owned();
-    push_behind(&team, &name, &tree);
-    assert_eq!(tests(&team).0, "yes", "the one that can be read counts");
-}
-
-#[test]
 fn nobody_waives_anything() {
     let team = Team::new(SETTINGS);
     team.shop.git(&["config", "--unset", "user.name"]);
@@ -447,4 +388,38 @@ fn nobody_waives_anything() {
         .env("GIT_CONFIG_VALUE_0", "true");
     let (code, document, said) = exchange(&mut command, Some(&document()));
     assert!(code == 78 && document["failure"]["reason"] == "no-identity", "{said}");
+}
+
+#[test]
+fn what_was_cut_off_is_recorded_so_that_the_green_one_before_is_not_the_answer() {
+    let team = Team::new(SETTINGS);
+    let words = [
+        "record",
+        "--as",
+        "unit",
+        "--report",
+        "reports/unit.json",
+        "--",
+        "sh",
+        "-c",
+        "echo ran; exec sleep 60",
+    ];
+    for (how, code) in [("INT", 130), ("TERM", 143), ("timeout", 75)] {
+        record(&team, "budi", &report(3, 0), 0);
+        assert_eq!(tests(&team).0, "yes");
+        let limit: &[&str] = if how == "timeout" { &["--timeout", "21s"] } else { &[] };
+        let mut command = team.command("budi", &[limit, &words].concat());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        if how != "timeout" {
+            std::thread::sleep(std::time::Duration::from_millis(1500));
+            let status =
+                std::process::Command::new("kill").args(["-s", how, &child.id().to_string()]).status();
+            assert!(status.expect("kill").success());
+        }
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{how}: {said}");
+        let (word, seen) = tests(&team);
+        assert!(word == "unknown" && seen.contains("the command was cut off"), "{how}: {seen} {said}");
+    }
 }

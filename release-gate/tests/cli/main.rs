@@ -6,6 +6,7 @@ mod ci;
 mod cluster;
 mod evidence;
 mod matrix;
+mod reviewed_by;
 mod team;
 mod window;
 

@@ -16,7 +16,9 @@ fn row(item: &str, status: &str) -> Value {
 }
 
 fn judged(rows: &[Value], least: usize) -> Judged {
-    judge(rows, &Terms { tag: TAG, commit: &commit(), least, empty: "there is no row" })
+    let raw = |row: &Value| serde_json::from_value::<Raw>(row.clone()).unwrap_or_default();
+    let rows: Vec<Raw> = rows.iter().map(raw).collect();
+    judge(&rows, &Terms { tag: TAG, commit: &commit(), least, empty: "there is no row" })
 }
 
 fn said(verdict: &Verdict) -> String {
@@ -45,6 +47,8 @@ fn one(word: &str) -> Value {
             "other-candidate" => ("candidate", json!("v1.2.0-rc2")),
             "by-nobody" => ("checked_by", json!(null)),
             "without-note" => ("note", json!(null)),
+            "invisible" => ("checked_by", json!("\u{3164}\u{2060}")),
+            "dots-for-note" => ("note", json!("\u{3164} ...")),
             "blank-note" => ("note", json!(" \n")),
             "without-title" => ("title", json!(null)),
             "playwright" => ("source", json!("playwright")),
@@ -77,6 +81,9 @@ const CASES: &[(&str, usize, &str, &str)] = &[
     ),
     ("a=pass b=waived,without-note", 1, "unknown", "are open: b (Try b) is waived without a note"),
     ("a=pass b=waived,blank-note", 1, "unknown", "are open: b (Try b) is waived without a note"),
+    ("a=pass b=waived,dots-for-note", 1, "unknown", "are open: b (Try b) is waived without a note"),
+    ("a=pass b=pass,invisible", 1, "unknown", "are open: b (Try b) names nobody who has checked it"),
+    ("a=pass b=waived,invisible", 1, "unknown", "are open: b (Try b) names nobody who has checked it"),
     ("a=pass b=pass,by-nobody", 1, "unknown", "are open: b (Try b) names nobody who has checked it"),
     // Wrong.
     ("a=pass b=fail", 1, "no", "b (Try b) failed by Rina"),

@@ -30,6 +30,51 @@ const NONE: &[(&str, &str)] = &[
     ("<testsuites><other><testcase/></other></testsuites>", "XML of another shape than JUnit's"),
     ("<testsuite failures='-1'/>", "XML with a number that is none (failures)"),
     ("<testsuite errors='99999999999999999999'/>", "XML with a number that is none (errors)"),
+    (
+        "<testsuite><testcase name='a'><testcase name='b'><failure/></testcase></testcase></testsuite>",
+        "XML of another shape than JUnit's",
+    ),
+    (
+        "<testsuite><testcase name='a'><step><testsuite/></step></testcase></testsuite>",
+        "XML of another shape than JUnit's",
+    ),
+    (
+        "<testsuite failures='0' failures='1'><testcase name='a'/></testsuite>",
+        "XML with an attribute that cannot be read",
+    ),
+    (
+        "<testsuite><testcase name='a' status='passed' status='failed'/></testsuite>",
+        "XML with an attribute that cannot be read",
+    ),
+    (
+        "<testsuite x=1 failures='4'><testcase name='a'/></testsuite>",
+        "XML with an attribute that cannot be read",
+    ),
+    (
+        "<testsuite bad failures='4'><testcase name='a'/></testsuite>",
+        "XML with an attribute that cannot be read",
+    ),
+    (
+        "<testsuite><testcase name='a'><x y='1' y='2'/></testcase></testsuite>",
+        "XML with an attribute that cannot be read",
+    ),
+    ("<testsuite failures='1.0'/>", "XML with a number that is none (failures)"),
+    ("<testsuite failures='&one;'/>", "XML with a number that is none (failures)"),
+    (
+        "<testsuite><testcase name='a'/></testsuite>\nFAILED 3 tests, exit 1\n",
+        "XML with something else around it",
+    ),
+    (
+        "<testsuite><testcase name='a'/></testsuite>{\"numFailedTests\":3}",
+        "XML with something else around it",
+    ),
+    (
+        "<testsuite><testcase name='a'/></testsuite><![CDATA[<failure/>]]>",
+        "XML with something else around it",
+    ),
+    ("<testsuite><testcase name='a'/></testsuite>\0\0", "XML with something else around it"),
+    ("<testsuite><testcase name='a'/></testsuite>&amp;", "XML with something else around it"),
+    ("<testsuite><testcase name='a'/></testsuite><failure/>", "XML, but none in JUnit's form"),
     ("{}", "JSON, but none of"),
     ("[1]", "JSON, but none of"),
     ("[{}]", "JSON, but none of"),
@@ -41,6 +86,19 @@ const NONE: &[(&str, &str)] = &[
     ("{\"success\":true}", "JSON, but none of"),
     ("{\"suites\":[],\"suites\":[]}", "JSON, but none of"),
     ("{\"suites\":[],\"run\":{}}", "JSON with parts of the reports of several tools"),
+    (
+        "{\"numTotalTests\":1,\"testResults\":[],\"stats\":{\"expected\":0,\"skipped\":0,\"unexpected\":9,\"flaky\":0}}",
+        "JSON with parts of the reports of several tools",
+    ),
+    (
+        "{\"testResults\":[],\"errors\":[{\"message\":\"x\"}]}",
+        "JSON with parts of the reports of several tools",
+    ),
+    ("{\"testResults\":[],\"run\":{\"failures\":[{}]}}", "JSON with parts of the reports of several tools"),
+    ("{\"suites\":[],\"success\":true}", "JSON with parts of the reports of several tools"),
+    ("{\"results\":[],\"metadata\":{},\"errors\":[]}", "JSON with parts of the reports of several tools"),
+    ("{\"run\":{},\"collection\":{},\"errors\":[]}", "JSON with parts of the reports of several tools"),
+    ("{\"suites\":[],\"collection\":{}}", "JSON with parts of the reports of several tools"),
     ("{\"suites\":[],\"errors\":[]}", "a report of Playwright without `stats`"),
     ("{\"suites\":[]", "cut off"),
     ("[]{}", "JSON with something else behind it"),
@@ -167,6 +225,19 @@ fn no_number_is_too_large() {
         "<testsuites errors='{most}'><testsuite errors='{most}' failures='{most}' skipped='{most}' tests='{most}'/></testsuites>"
     );
     assert!(parsed(&xml).expect("a report").trouble(0).is_some());
+    let case = "<testcase name='b'><skipped/></testcase><testcase name='a'/>";
+    let suite = format!("<testsuite skipped='{most}'>{case}</testsuite>");
+    let report =
+        parsed(&format!("<testsuites skipped='{most}'>{suite}{suite}</testsuites>")).expect("a report");
+    assert_eq!((report.skipped, report.total), (most, most), "{report:?}");
+    let failures = format!("<testsuite failures='{most}' errors='{most}'><testcase name='a'/></testsuite>");
+    let report = parsed(&format!("<testsuites>{failures}{failures}<error/></testsuites>")).expect("a report");
+    assert_eq!(report.outside, most);
+    let file = format!(
+        "{{\"filePath\":\"a\",\"messages\":[{{\"severity\":1}}],\"errorCount\":{most},\"warningCount\":{most}}}"
+    );
+    let report = parsed(&format!("[{file},{file}]")).expect("a report");
+    assert_eq!((report.failed, report.warnings), (2, most));
 }
 
 /// A thousand failures leave twenty, and a name of a megabyte its beginning.

@@ -119,3 +119,58 @@ fn too_many_values_leave_no_message() {
     let report = parsed(&value.to_string()).expect("a report");
     assert!(report.wrong.iter().all(|wrong| wrong.message.is_empty()), "{:?}", report.wrong);
 }
+
+/// Where Newman's report may hold what authorises a request, and a value of each form.
+const PLACES: &[(&str, &str)] = &[
+    (
+        "/collection/auth",
+        r#"{"type": "bearer", "bearer": [{"key": "token", "value": "S", "type": "string"}]}"#,
+    ),
+    ("/collection/auth", r#"{"type": "basic", "basic": {"username": "x", "password": "S"}}"#),
+    ("/collection/item/0/auth", r#"{"type": "apikey", "apikey": [{"value": "S", "key": "value"}]}"#),
+    ("/collection/item/0/request/auth", r#"{"bearer": [{"key": "token", "value": "S"}]}"#),
+    ("/collection/item/0/request/header", r#"[{"key": "X-Api-Key", "value": "S"}]"#),
+    ("/collection/item/0/request/header", r#"[{"value": "session=x; id=S", "key": "Cookie"}]"#),
+    ("/collection/item/0/request/header", r#""Accept: */*\nAuthorization: Bearer S""#),
+    ("/collection/item/0/request/url/variable", r#"[{"key": "x", "value": "S"}]"#),
+    ("/collection/item/0/variable", r#"[{"key": "x", "value": "S"}]"#),
+    (
+        "/collection/item/0/item",
+        r#"[{"item": [{"request": {"header": [{"key": "apikey", "value": "S"}]}}]}]"#,
+    ),
+    ("/collection/variable", r#"[{"key": "x", "value": ["S"]}]"#),
+    ("/environment/values", r#"[{"key": "x", "value": {"token": "S"}}]"#),
+    ("/globals/values", r#"[{"key": "x", "value": {"id": {"name": ["S"]}}}]"#),
+    ("/run/executions/0/request/header", r#"[{"key": "authorization", "value": "Bearer S"}]"#),
+    ("/run/executions/0/request/header", r#"[{"key": "Proxy-Authorization", "value": "S", "system": true}]"#),
+    ("/run/executions/0/request/url/variable", r#"[{"type": "any", "value": "S", "key": "x"}]"#),
+    ("/run/executions/0/request/auth", r#"{"type": "bearer", "bearer": [{"type": "any", "value": "S"}]}"#),
+];
+
+#[test]
+fn what_authorises_a_request_is_masked_wherever_it_stands() {
+    const SECRET: &str = "CANARYtokenwithoutshape";
+    for (place, holds) in PLACES {
+        let mut value: Value = serde_json::from_str(&sample("newman-green.json")).expect("JSON");
+        let (parent, key) = place.rsplit_once('/').expect("a place");
+        let parent = value.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}"));
+        parent[key] =
+            serde_json::from_str(&holds.replace('S', SECRET)).unwrap_or_else(|e| panic!("{holds}: {e}"));
+        let assertion = &mut value["run"]["executions"][0]["assertions"][0];
+        assertion["error"] = serde_json::json!({ "message": format!("got {SECRET}, string") });
+        let report = parsed(&value.to_string()).unwrap_or_else(|e| panic!("{place}: {e}"));
+        without_canaries(&report, place);
+        assert_eq!(report.wrong[0].message, "got [redacted], string", "{place}");
+    }
+}
+
+/// Where there are too many, names may hold one as well; what is counted stays.
+#[test]
+fn too_many_values_leave_no_name() {
+    let mut value: Value = serde_json::from_str(&sample("newman.json")).expect("JSON");
+    let values = (0..501).map(|i| serde_json::json!({ "key": "k", "value": format!("value number {i}") }));
+    value["environment"]["values"] = values.collect();
+    let report = parsed(&value.to_string()).expect("a report");
+    assert!(report.failed > 0 && !report.wrong.is_empty(), "{report:?}");
+    assert!(report.wrong.iter().all(|wrong| *wrong == Default::default()), "{:?}", report.wrong);
+}

@@ -24,6 +24,20 @@ playwright-green.json
 #1/results/0/status = "interrupted"; #1/status = "skipped" | 1 0 0 1 0 1 | 1 error outside of any test: ok: it was interrupted
 #1/expectedStatus = "failed"                  | 1 1 0 0 0 0 | 1 of 2 tests failed: ok: it passed, and was expected to fail
 /errors = [{"value": "'no'"}]                 | 2 0 0 0 0 1 | 1 error outside of any test: 'no'
+#1/expectedStatus = "crashed"; #1/results/0/status = "crashed"        | 1 1 0 0 0 0 | 1 of 2 tests failed
+#1/expectedStatus = "Passed"; #1/results/0/status = "PASSED"          | 1 1 0 0 0 0 | 1 of 2 tests failed
+#1/expectedStatus = "timedOut"; #1/results/0/status = "timedOut"      | 1 1 0 0 0 0 | 1 of 2 tests failed
+#1/status = "skipped"; #1/results = [{"status": "failed"}, {"status": "passed"}] | 1 1 0 0 0 0 | 1 of 2 tests failed
+#1/results/0/errors = [{"message": "boom"}]   | 1 1 0 0 0 0 | 1 of 2 tests failed: ok: boom
+#1/results/0/errors = [{}]                    | 1 1 0 0 0 0 | 1 of 2 tests failed: ok: it failed
+#1/results/0/error = {"message": "boom"}      | 1 1 0 0 0 0 | 1 of 2 tests failed: ok: boom
+#1/expectedStatus = "failed"; #1/results = [{"status": "failed", "errors": [{"message": "x"}]}] | 2 0 0 0 0 0 |
+/suites/0/specs/0/ok = false                  | 2 0 0 0 0 1 | 1 error outside of any test: ok: it is said to be not ok
+/status = "failed"                            | 2 0 0 0 0 1 | 1 error outside of any test: the run: its status is failed
+/status = "passed"; /stats/status = "passed"  | 2 0 0 0 0 0 |
+/stats/status = "interrupted"                 | 2 0 0 0 0 1 | 1 error outside of any test: the run: its status is interrupted
+/config/shard = {"total": 3, "current": 1}    | 2 0 0 0 0 1 | 1 error outside of any test: the report: it is shard 1 of 3: merge the shards
+/config/shard = {"total": 1, "current": 1}    | 2 0 0 0 0 0 |
 vitest-unhandled.json
 /testResults/0/status = "failed"              | 1 0 0 0 0 1 | 1 error outside of any test: the file: something broke
 /success = false                              | 1 0 0 0 0 1 | 1 error outside of any test: the run: it says that it failed
@@ -34,6 +48,16 @@ vitest-unhandled.json
 /numTotalTests = 9                            | 1 0 0 0 0 1 | 1 error outside of any test: the report: it announces 9
 #2/failureMessages = ["first"]                | 0 0 1 0 0 0 |
 #2/invocations = 2                            | 0 0 1 0 0 0 |
+#2/failureMessages = [{"message": "boom"}]    | 0 0 1 0 0 0 |
+#2/failureMessages = [null]                   | 0 0 1 0 0 0 |
+/testResults/0/message = "boom"               | 1 0 0 0 0 1 | 1 error outside of any test: the file: boom
+/testResults/0/message = " "                  | 1 0 0 0 0 0 |
+/testResults/0/testExecError = {"message": "x"} | 1 0 0 0 0 1 | 1 error outside of any test: the file: something broke
+/testResults/0/testExecError = null           | 1 0 0 0 0 0 |
+/snapshot/failure = true                      | 1 0 0 0 0 1 | 1 error outside of any test: the run: it says that snapshots do not match
+/snapshot/unmatched = 1                       | 1 0 0 0 0 1 | 1 error outside of any test: the run: it says that snapshots
+/snapshot/failure = true; /snapshot/unchecked = 2 | 1 0 0 0 0 0 |
+/snapshot = null                              | 1 0 0 0 0 0 |
 #2/retryReasons = ["first"]                   | 0 0 1 0 0 0 |
 #2/status = "fine"                            | 0 1 0 0 0 0 | 1 of 1 test failed: passes but leaves rejection: it has a status
 #2/status = "disabled"                        | 0 0 0 1 0 0 | nothing ran: everything was skipped (1 test)
@@ -62,6 +86,19 @@ newman-green.json
 /run/failures = [{"at": "request", "error": {"message": "x"}}] | 2 0 0 1 0 1 | 1 error outside of any test: request: x
 /run/failures = [{"at": "assertion:0 in test-script"}] | 1 1 0 1 0 0 | 1 of 3 assertions failed
 /run/error = {"message": "x"}                 | 2 0 0 1 0 1 | 1 error outside of any test: the run ended with an error
+/run/aborted = true                           | 2 0 0 1 0 1 | 1 error outside of any test: the run was aborted
+/run/aborted = false                          | 2 0 0 1 0 0 |
+#3/response = null                            | 2 0 0 1 0 1 | 1 error outside of any test: health ok: no answer
+#4/items/failed = 1                           | 2 0 0 1 0 1 | 1 error outside of any test
+#4/iterations/failed = 1                      | 2 0 0 1 0 1 | 1 error outside of any test
+#4/tests/failed = 1                           | 2 0 0 1 0 1 | 1 error outside of any test
+#4/prerequests/failed = 1                     | 2 0 0 1 0 1 | 1 error outside of any test
+#4/tests/pending = 1                          | 2 0 0 1 0 1 | 1 error outside of any test: the run ended before
+#4/requests/pending = 1                       | 2 0 0 1 0 1 | 1 error outside of any test: the run ended before
+#4/items/total = 50                           | 2 0 0 1 0 1 | 1 error outside of any test: the report: it counts 50 items, and lists 1
+#4/iterations/total = 50                      | 2 0 0 1 0 1 | 1 error outside of any test: the report: it counts 50 iterations, and lists 1
+#3/cursor/iteration = 49; #4/iterations/total = 50 | 2 0 0 1 0 0 |
+#3/cursor = null                              | 2 0 0 1 0 0 |
 #4/items/pending = 3                          | 2 0 0 1 0 1 | 1 error outside of any test: the run ended before
 #4/assertions/failed = 1                      | 1 1 0 1 0 0 | 1 of 3 assertions failed
 #4/assertions/total = 30                      | 2 0 0 1 0 1 | 1 error outside of any test: the report: it announces 30
@@ -88,6 +125,76 @@ const SUITES: &str = "
 <testsuite><testcase name='a &lt;b&gt; &#228;'><failure>x &amp; &#x41;<![CDATA[<c>]]></failure></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a <b> \u{e4}: x & A<c>
 <j:testsuite xmlns:j='x'><j:testcase name='a'><j:failure/></j:testcase></j:testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed
 <testsuite><testcase name='a'><system-out>failure</system-out><properties><property name='failure'/></properties></testcase></testsuite> | 1 0 0 0 0 0 |
+<testsuites><testsuite name='s' tests='1' failures='0'><testcase name='a'/><failure message='beforeAll failed'>x</failure></testsuite></testsuites> | 1 0 0 0 0 1 | 1 error outside of any test: s: beforeAll failedx
+<testsuites><testsuite name='s'><testcase name='a'/><error message='boom'/></testsuite></testsuites> | 1 0 0 0 0 1 | 1 error outside of any test: s: boom
+<testsuites><testsuite name='s'><testcase name='a'/></testsuite><error>boom</error></testsuites> | 1 0 0 0 0 1 | 1 error outside of any test: error: boom
+<testsuites><testsuite name='s' errors='1'><testcase name='a'/><x><j:Error/></x></testsuite></testsuites> | 1 0 0 0 0 1 | 1 error outside of any test: s
+<testsuite><properties><property name='x'><failure/></property></properties><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite><testcase name='a'><step name='x'><failure/></step></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a'><properties><property name='x'><failure/></property></properties></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a'><failures><failure message='m'/></failures></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a'><Failure message='m'/></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a'><FAILURE/></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a'><j:error/></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a'><system-out><x><y><error>m</error></y></x></system-out></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a'><skipped/><step><failure/></step></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a'><FlakyFailure/></testcase></testsuite> | 0 0 1 0 0 0 | 
+<testsuite><testcase name='a'><Skipped/></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='broken'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is broken
+<testsuite><testcase name='a' status='timedOut'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is timedOut
+<testsuite><testcase name='a' status='aborted'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is aborted
+<testsuite><testcase name='a' status='interrupted'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is interrupted
+<testsuite><testcase name='a' status='inconclusive'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is inconclusive
+<testsuite><testcase name='a' status=' failed '></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is failed
+<testsuite><testcase name='a' status='FAILED'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is FAILED
+<testsuite><testcase name='a' status='unstable'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is unstable
+<testsuite><testcase name='a' status='undefined'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is undefined
+<testsuite><testcase name='a' status='xpass'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is xpass
+<testsuite><testcase name='a' status='1'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is 1
+<testsuite><testcase name='a' result='aborted'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a: its status is aborted
+<testsuite><testcase name='a' status='passed' result='crashed'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' status='skipped' result='failed'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' j:status='failed'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' status='passed'></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' status=' PASSED '></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' status='Success'></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' status='successful'></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' status='ok'></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' status='run'></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' status='completed'></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' status=''></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' status='skipped'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='NotRun'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='NotExecuted'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='not run'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='disabled'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='Ignored'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='pending'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='notrun'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' status='run' result='skipped'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' failures='1'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' errors='1'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' failure='true'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' failure='boom'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' failed='true'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' success='false'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' success='no'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' Success='False' executed='false'></testcase></testsuite> | 0 1 0 0 0 0 | 1 of 1 test failed: a
+<testsuite><testcase name='a' failures='0' errors='0' failure='false' success='true' executed='true'></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' Success='1'></testcase></testsuite> | 1 0 0 0 0 0 | 
+<testsuite><testcase name='a' executed='false'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite><testcase name='a' ignored='true'></testcase></testsuite> | 0 0 0 1 0 0 | nothing ran
+<testsuite Failures='1'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite j:failures='1'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite ERRORS='1'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite failures='0' Failures='1'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite failures='&#49;'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite failures='+1'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite success='false'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite status='failed'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite aborted='true'><testcase name='a'/></testsuite> | 1 0 0 0 0 1 | 1 error outside of any test
+<testsuite ignored='1'><testcase name='a'/><testcase name='b'/></testsuite> | 1 0 0 1 0 0 | 
+<TestSuites><TestSuite><TestCase name='a'/></TestSuite></TestSuites> | 1 0 0 0 0 0 | 
 <testsuites/> | 0 0 0 0 0 0 | nothing ran: the report is empty
 ";
 

@@ -156,6 +156,28 @@ const BROKEN: &[Case] = &[
         good(github, sha);
         github.twist("/status", |page| page["total_count"] = json!(1));
     }),
+    ("fewer announced than came", "unknown", 75, "announced 1 entries, and 2 came", |github, sha| {
+        good(github, sha);
+        github.twist("/check-runs", |page| page["total_count"] = json!(1));
+    }),
+    (
+        "all that is announced came, and there is another page",
+        "unknown",
+        75,
+        "there is another page",
+        |github, sha| {
+            many(github, sha, 148);
+            github.twist("/check-runs", |page| page["total_count"] = json!(100));
+        },
+    ),
+    ("a field that is there twice", "unknown", 75, "not the shape", |github, _| {
+        let page = "{\"total_count\": 0, \"check_runs\": [], \"check_runs\": []}";
+        answers(github, Reply::text(200, "application/json", page));
+    }),
+    ("an answer without an end", "unknown", 1, "longer than 8 MiB", |github, _| {
+        let page = format!("{{\"total_count\": 0, \"check_runs\": [], \"x\": [{}0]}}", "0,".repeat(5 << 20));
+        answers(github, Reply::text(200, "application/json", page));
+    }),
     ("a page is missing", "unknown", 1, "HTTP 404", |github, sha| {
         many(github, sha, 148);
         github.server().fault_after("GET", &below("/commits/"), 1, Fault::Answer(refusal(404, "Not Found")));
@@ -382,6 +404,11 @@ fn somebody_may_go_on_while_github_hangs() {
 fn wrong_settings_are_told_with_their_place_and_what_helps() {
     for (change, part) in [
         (("required = ['lint', 'unit']", "required = []"), "name the checks that must have succeeded"),
+        (("required = ['lint', 'unit']", "required = [' ']"), "name the checks that must have succeeded"),
+        (
+            ("required = ['lint', 'unit']", "required = [\"lint\", \"un\\u0007it\"]"),
+            "name the checks that must have succeeded",
+        ),
         (("required = ['lint', 'unit']", ""), "name the checks that must have succeeded"),
         (("repository = 'luxima/aceh-commerce'", "repository = 'aceh-commerce'"), "it must be owner/name"),
         (("repository = 'luxima/aceh-commerce'", "repository = '../x/y'"), "it must be owner/name"),

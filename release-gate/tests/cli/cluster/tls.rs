@@ -39,6 +39,19 @@ fn a_ca_of_the_cluster_is_trusted_in_place_of_the_system() {
 }
 
 #[test]
+fn a_ca_that_is_no_small_file_is_said_at_once() {
+    let (tls, folder) = (secured(Shown::Signed), tempfile::tempdir().expect("a folder"));
+    let pipe = folder.path().join("ca.pem");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    for path in [pipe.as_path(), std::path::Path::new("/dev/zero"), folder.path()] {
+        let (code, _, said) = trusting(&tls, &format!("ca_file = '{}'", path.display()));
+        assert_eq!(code, 78, "{said}");
+        assert!(said.contains("cluster.ca_file") && said.contains("it is no regular file"), "{said}");
+    }
+}
+
+#[test]
 fn the_certificate_that_is_named_is_taken_whatever_it_says_and_no_other() {
     for shown in [Shown::SelfSigned, Shown::Expired, Shown::Elsewhere, Shown::Signed] {
         let tls = secured(shown);
