@@ -8,12 +8,12 @@ use crate::story::{self, pull, release, run, succeeds};
 use testkit::Sandbox;
 
 /// From now on each conversation of the product's clone with its remote is written down, and takes so long.
-struct Far {
+pub struct Far {
     log: PathBuf,
 }
 
 impl Far {
-    fn away(sandbox: &Sandbox) -> Self {
+    pub fn away(sandbox: &Sandbox) -> Self {
         let log = sandbox.root().join("conversations");
         for (setting, program) in [("uploadpack", "git-upload-pack"), ("receivepack", "git-receive-pack")] {
             let path = sandbox.root().join(program);
@@ -41,7 +41,7 @@ impl Far {
     }
 }
 
-fn counts(far: &Far, what: &str, most: usize, command: &mut Command) -> String {
+pub fn counts(far: &Far, what: &str, most: usize, command: &mut Command) -> String {
     far.counted();
     let said = succeeds(command);
     let count = far.counted();

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::conversations::{Far, counts};
 use crate::story::{World, document, fails, first_in_path, pull, release, succeeds};
 use testkit::Sandbox;
 
@@ -235,4 +236,18 @@ fn a_plan_asks_the_gates_and_changes_nothing() {
     let mut command = sandbox.runbook("release");
     succeeds(by(&sandbox, "rina", command.args(["-n", "1.2.0"])));
     assert_eq!(sandbox.remote.git(&["for-each-ref"]), refs);
+}
+
+#[test]
+fn gates_ask_the_code_host_once_and_once_more_before_the_first_change() {
+    let sandbox = asked("");
+    tested(&sandbox, 0);
+    let far = Far::away(&sandbox);
+    counts(&far, "candidate", 9, sandbox.runbook("candidate").arg("1.2.0"));
+    sandbox.merge_staging_to_main();
+    sandbox.product.git(&["switch", "--quiet", "main"]);
+    pull(&sandbox);
+    approve(&sandbox);
+    let mut command = release(&sandbox, "1.2.0");
+    counts(&far, "release", 10, by(&sandbox, "rina", &mut command));
 }
