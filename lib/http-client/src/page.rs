@@ -24,7 +24,7 @@ impl Page {
         self.headers.get(name.to_ascii_lowercase().as_str()).map(String::as_str)
     }
 
-    /// As [`Reply::retry_after`].
+    /// As [`crate::Reply::retry_after`].
     pub fn retry_after(&self) -> Option<u64> {
         seconds(self.header("retry-after")?.trim())
     }
