@@ -32,6 +32,8 @@ pub struct Signer {
 pub struct Signers {
     folder: tempfile::TempDir,
     has_revoked: bool,
+    /// Keys or certificates count for a time only; else one instant is as good as another.
+    has_intervals: bool,
 }
 
 impl Signers {
@@ -47,7 +49,9 @@ impl Signers {
         if let Some(revoked) = revoked {
             std::fs::write(folder.path().join("revoked"), revoked).map_err(unusable)?;
         }
-        Ok(Signers { folder, has_revoked: revoked.is_some() })
+        let text = String::from_utf8_lossy(allowed).to_ascii_lowercase();
+        let has_intervals = ["valid-", "cert-authority"].iter().any(|word| text.contains(word));
+        Ok(Signers { folder, has_revoked: revoked.is_some(), has_intervals })
     }
 
     /// Who has signed this, by the name in the file and the key; `None` when nobody has whose signature counts now.
@@ -92,7 +96,7 @@ impl Signers {
         let mut key = None;
         let (file, allowed) = (self.signature(signature)?, self.folder.path().join("allowed"));
         let revoked = self.folder.path().join("revoked");
-        for at in at {
+        for at in &at[..if self.has_intervals { at.len() } else { at.len().min(1) }] {
             let time = format!("verify-time={}", at.strftime("%Y%m%d%H%M%S"));
             let mut words: Vec<&OsStr> =
                 ["-Y", "verify", "-n", namespace, "-I", name, "-O", &time, "-s"].map(OsStr::new).to_vec();
