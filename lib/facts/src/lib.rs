@@ -2,6 +2,7 @@
 //! read and write facts by these types; whatever else an object holds is kept in the document and ignored here.
 
 mod gate;
+mod migration;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use step::{Failure, Run};
 
 pub use gate::{GATES, Gate, Waiver};
+pub use migration::{Applied, AppliedFile, Locked, Migration, MigrationFile, Rewritten};
 pub use verdict::{Evidence, Seen, Verdict};
 
 /// One deployment of one application, as Coolify names them.
