@@ -91,7 +91,7 @@ impl Program for Args {
             tools::find(&settings, "pg_restore", live.major())?;
         }
         if !live.may_restore && settings.source != Kind::Supabase {
-            let message = restore::preflight::lacking_rights(&settings.user);
+            let message = restore::preflight::lacking_rights(&settings.place.user);
             return Err(Failure::config("rights", message));
         }
         if !live.has_app_role {
@@ -101,7 +101,7 @@ impl Program for Args {
         let text = format!(
             "{} on {} is PostgreSQL {}; snapshots go to {}{}",
             settings.database,
-            settings.host,
+            settings.place.host,
             live.version,
             settings.snapshots.display(),
             if missing { " (not there yet: the first snapshot makes it)" } else { "" }

@@ -9,7 +9,7 @@ use step::{Context, Failure};
 use crate::journal::{Journal, Keeper};
 use crate::plan;
 use crate::restore::swap;
-use crate::server::{Answer, Live, Server, Session, Sql, Value, get, sql};
+use crate::server::{Answer, Live, Server, Session, Sql, Value, get, identity, sql};
 use crate::settings::Settings;
 
 /// A session that has ended holds its lock a moment longer.
@@ -40,13 +40,14 @@ pub struct Operation<'a> {
 impl<'a> Operation<'a> {
     /// On the server of the settings.
     pub fn new(context: &'a Context, settings: &'a Settings) -> Self {
-        Operation { context, settings, server: Server::new(context, settings) }
+        Operation { context, settings, server: Server::new(context, &settings.place) }
     }
 
     /// Who the server is, with a live database that can be entered, and the session that was asked. Clocks that are far apart prove no age. A live
     /// database that a killed run has left closed is opened first, whatever is to be done; one that a person has closed stays so.
     pub fn live(&self) -> Result<(Live, Session<'a>), Failure> {
-        let (live, session, _) = self.server.identity(&self.settings.database, &[])?;
+        let (live, session, _) =
+            identity(&self.server, self.settings.app_role.as_deref(), &self.settings.database, &[])?;
         plan::clocks(live.skew)?;
         if live.open {
             return Ok((live, session));
@@ -71,12 +72,16 @@ impl<'a> Operation<'a> {
         let database = &self.settings.database;
         // Not where the settings of a session are dropped on the way: a pooler would keep the lock.
         let try_it = sql::fill(
-            "select case when current_setting('db_restore.session', true) <> '' then pg_try_advisory_lock({}) end",
+            "select case when current_setting('rilis.session', true) <> '' then pg_try_advisory_lock({}) end",
             &[self.key()],
         );
         let under_it = [Journal::questions(database), more.to_vec()].concat();
-        let (live, mut session, mut answers) =
-            self.server.identity(database, &[&[try_it][..], &under_it].concat())?;
+        let (live, mut session, mut answers) = identity(
+            &self.server,
+            self.settings.app_role.as_deref(),
+            database,
+            &[&[try_it][..], &under_it].concat(),
+        )?;
         let mut rest = answers.split_off(1);
         let row = answers.pop().transpose()?.and_then(|mut rows| rows.pop());
         if row.map_or(Ok(None), |row| get::<Option<bool>>(&row, 0))? != Some(true) {
@@ -105,7 +110,8 @@ impl<'a> Operation<'a> {
 
     /// Who the server is, for those who only look: a closed database is said, with the way to open it.
     pub fn look(&self) -> Result<Live, Failure> {
-        let (live, ..) = self.server.identity(&self.settings.database, &[])?;
+        let (live, ..) =
+            identity(&self.server, self.settings.app_role.as_deref(), &self.settings.database, &[])?;
         plan::clocks(live.skew)?;
         if live.open { Ok(live) } else { Err(self.closed(&live)) }
     }
@@ -127,7 +133,7 @@ impl<'a> Operation<'a> {
 
     /// One act on a database at a time, whoever starts it and from where; the lock goes with the session.
     pub fn lock(&self) -> Result<Session<'a>, Failure> {
-        self.lock_by(self.server.connect(&self.settings.maintenance)?)
+        self.lock_by(self.server.connect(&self.settings.place.maintenance)?)
     }
 
     fn key(&self) -> Sql {

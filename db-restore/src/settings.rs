@@ -8,7 +8,7 @@ use address::BaseUrl;
 use jiff::tz::TimeZone;
 use step::{ADDRESS, Context, Failure, Form, Secret, Setting, SettingKind as Type};
 
-use crate::server::Login;
+use crate::server::{Place, Tls, bundle};
 
 /// The settings of `[db-restore]`.
 pub const SETTINGS: &[Setting] = &[
@@ -69,27 +69,6 @@ pub enum Kind {
     Supabase,
 }
 
-/// How a session is kept from being listened to; the words are libpq's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tls {
-    Disable,
-    /// Encrypted, whoever the other side is.
-    Require,
-    /// Encrypted, and the server's certificate is of its name and signed by somebody in `tls_root`.
-    VerifyFull,
-}
-
-impl Tls {
-    /// `sslmode`, as libpq calls it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Tls::Disable => "disable",
-            Tls::Require => "require",
-            Tls::VerifyFull => "verify-full",
-        }
-    }
-}
-
 /// How much room there is where the database lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
@@ -99,23 +78,6 @@ pub enum Room {
     Bytes(u64),
     /// Somebody does not want to know.
     Unchecked,
-}
-
-/// What a server has said of itself, as far as it decides how its other sessions are opened.
-#[derive(Clone, Copy, Debug)]
-pub struct Met {
-    pub major: u32,
-    /// Whether the user of the settings is a superuser.
-    pub superuser: bool,
-    /// Whether any role may connect to the live database.
-    pub is_public: bool,
-}
-
-impl Met {
-    /// What switches event and login triggers off for a session: whoever may, from 17 on.
-    pub fn quiet(self) -> &'static str {
-        if self.superuser && self.major >= 17 { " -c event_triggers=off" } else { "" }
-    }
 }
 
 /// What only `source = "supabase"` needs.
@@ -143,15 +105,11 @@ pub struct Said {
 #[derive(Debug)]
 pub struct Settings {
     pub source: Kind,
-    pub host: String,
-    pub port: u16,
+    /// Where the server is, and who logs in.
+    pub place: Place,
     pub database: String,
-    pub user: String,
-    pub password: Option<Secret>,
     /// Signs the manifests of snapshots.
     pub manifest_key: Option<Secret>,
-    /// The database from which others are renamed.
-    pub maintenance: String,
     pub snapshots: PathBuf,
     /// How old the recovery point may be.
     pub rpo: Duration,
@@ -159,9 +117,6 @@ pub struct Settings {
     pub jobs: usize,
     /// Folders with PostgreSQL's programs; where they are installed if empty.
     pub pg_bin: Vec<PathBuf>,
-    pub tls: Tls,
-    /// The certificates that sign the server's, PEM.
-    pub tls_root: PathBuf,
     /// pg_dump's compression level.
     pub compress: u8,
     /// A table with one row that says of which product and environment the data is.
@@ -183,10 +138,6 @@ pub struct Settings {
     /// How long databases beside the live one are kept.
     pub keep_databases: Duration,
     pub supabase: Option<Supabase>,
-    /// Nothing that is set: what the first session has learnt.
-    pub met: OnceLock<Met>,
-    /// Nothing that is set either: who reads users' tables, where we are a superuser.
-    pub reader: Mutex<Option<&'static Login>>,
 }
 
 impl Settings {
@@ -199,20 +150,13 @@ impl Settings {
             let message = "a --timeout of more than a week: nobody waits so long, and the lock is held all the time; write at most 168h";
             return Err(Failure::refused("timeout", message));
         }
-        let host: String = settings.value("host")?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let source = kind(settings)?;
         Ok(Settings {
             source,
-            tls: tls(settings, &host)?,
-            tls_root: settings.optional("tls_root")?.unwrap_or_else(bundle),
-            host,
-            port: settings.value("port")?,
+            place: place(settings)?,
             database: settings.value("database")?,
-            user: settings.value("user")?,
-            password: settings.secret("password", "DATABASE_PASSWORD")?,
             manifest_key: settings.secret("manifest_key", "DB_RESTORE_MANIFEST_KEY")?,
-            maintenance: settings.value("maintenance_database")?,
             snapshots: snapshots(settings, source)?,
             rpo: settings.value("rpo")?,
             jobs: settings.optional("jobs")?.unwrap_or(cores.min(8)),
@@ -229,19 +173,7 @@ impl Settings {
             said: Said { keep: settings.is_set("keep"), keep_databases: settings.is_set("keep_databases") },
             keep_databases: settings.value("keep_databases")?,
             supabase: (source == Kind::Supabase).then(|| supabase(settings)).transpose()?,
-            met: OnceLock::new(),
-            reader: Mutex::new(None),
         })
-    }
-
-    /// What is added to the beginning of a session of the user of the settings, once the server is known.
-    pub fn quiet(&self) -> &'static str {
-        self.met.get().map_or("", |met| met.quiet())
-    }
-
-    /// Whether the server is this machine.
-    pub fn is_local(&self) -> bool {
-        local(&self.host)
     }
 }
 
@@ -265,8 +197,21 @@ fn readable_by_a_group(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn local(host: &str) -> bool {
-    host == "localhost" || host.starts_with('/') || host == "::1" || host.starts_with("127.")
+/// Where the server is, and who logs in.
+fn place(settings: &step::Settings) -> Result<Place, Failure> {
+    let host: String = settings.value("host")?;
+    Ok(Place {
+        program: "db-restore",
+        tls: Tls::read(settings, "tls", &host)?,
+        tls_root: settings.optional("tls_root")?.unwrap_or_else(bundle),
+        host,
+        port: settings.value("port")?,
+        user: settings.value("user")?,
+        password: settings.secret("password", "DATABASE_PASSWORD")?,
+        maintenance: settings.value("maintenance_database")?,
+        met: OnceLock::new(),
+        reader: Mutex::new(None),
+    })
 }
 
 fn kind(settings: &step::Settings) -> Result<Kind, Failure> {
@@ -280,20 +225,6 @@ fn snapshots(settings: &step::Settings, source: Kind) -> Result<PathBuf, Failure
         None if source == Kind::Database => Ok(PathBuf::new()),
         None => Err(settings.missing("snapshots")),
     }
-}
-
-fn tls(settings: &step::Settings, host: &str) -> Result<Tls, Failure> {
-    let usual = if local(host) { Tls::Disable } else { Tls::VerifyFull };
-    let words = [Tls::Disable, Tls::Require, Tls::VerifyFull].map(|tls| (tls.word(), tls));
-    Ok(settings.choice("tls", &words)?.unwrap_or(usual))
-}
-
-/// The system's certificates, where Debian or Red Hat put them.
-fn bundle() -> PathBuf {
-    let known =
-        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-    let found = known.iter().map(PathBuf::from).find(|p| p.is_file());
-    found.unwrap_or_else(|| PathBuf::from(known[0]))
 }
 
 fn zone(settings: &step::Settings) -> Result<TimeZone, Failure> {

@@ -13,7 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use step::{Context, Failure};
 
 use crate::server::Login;
-use crate::settings::{Settings, Tls};
+use crate::server::{Place, Tls};
+use crate::settings::Settings;
 
 /// The message that a pg_restore from 17 on gets from a server before 17, which does not know the setting; nothing else is
 /// wrong then (a fact of PostgreSQL 17's release).
@@ -133,10 +134,10 @@ impl<'a> Job<'a> {
         let mut command = Command::new(self.tool);
         command.env_clear().env("PATH", search()).env("LC_ALL", "C").env("TZ", "UTC");
         if let (Some(database), Some(secret)) = (self.database, secret) {
-            let Settings { host, port, tls, tls_root, .. } = self.settings;
-            let user = self.login.map_or(&self.settings.user, |login| &login.user);
+            let Place { host, port, tls, tls_root, .. } = &self.settings.place;
+            let user = self.login.map_or(&self.settings.place.user, |login| &login.user);
             let quiet =
-                if self.login.is_none_or(|login| login.is_quiet) { self.settings.quiet() } else { "" };
+                if self.login.is_none_or(|login| login.is_quiet) { self.settings.place.quiet() } else { "" };
             let filling = if self.filling { FILLING } else { "" };
             command
                 .env("PGPASSFILE", secret.path())
@@ -226,8 +227,8 @@ impl Passfile {
         // Readable by its owner alone before anything is in it; libpq insists on that.
         file.set_permissions(Permissions::from_mode(0o600)).map_err(wrong)?;
         let escaped = |text: &str| text.replace('\\', "\\\\").replace(':', "\\:");
-        let user = login.map_or(&settings.user, |login| &login.user);
-        let password = login.map(|login| &login.password).or(settings.password.as_ref());
+        let user = login.map_or(&settings.place.user, |login| &login.user);
+        let password = login.map(|login| &login.password).or(settings.place.password.as_ref());
         let password = password.map(|p| escaped(p.expose())).unwrap_or_default();
         let line = format!("*:*:*:{}:{password}\n", escaped(user));
         file.write_all(line.as_bytes()).map_err(wrong)?;

@@ -10,7 +10,6 @@ pub mod plain;
 pub mod properties;
 pub mod readers;
 pub mod rights;
-pub mod role;
 pub mod script;
 pub mod side;
 pub mod tied;

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use step::{Failure, Permit};
 
-use super::role::TemporaryRole;
+use crate::server::role::TemporaryRole;
 use crate::server::sql::{self, name};
 use crate::server::{Login, Server, Session};
 use crate::settings::Settings;
@@ -21,7 +21,7 @@ pub struct Readers<'a> {
 impl Drop for Readers<'_> {
     fn drop(&mut self) {
         if let Some(settings) = self.known {
-            *settings.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *settings.place.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 }
@@ -37,7 +37,7 @@ impl<'a> Readers<'a> {
         let Some(role) = &readers.role else { return Ok(readers) };
         // A command makes a few at most: sessions of other threads know it for as long as they like.
         let login: &'static Login = Box::leak(Box::new(role.login.clone()));
-        *settings.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(login);
+        *settings.place.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(login);
         readers.known = Some(settings);
         Ok(readers)
     }

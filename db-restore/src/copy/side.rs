@@ -10,9 +10,9 @@ use crate::copy::apply::Apply;
 use crate::copy::dump::Dump;
 use crate::copy::parts::{self, Parts};
 use crate::copy::rights;
-use crate::copy::role::{self, TemporaryRole};
 use crate::journal::{self, Beside, Journal, Keeper, Note};
 use crate::plan::{self, Names};
+use crate::server::role::{self, TemporaryRole};
 use crate::server::sql::{self, name, text};
 use crate::server::{Live, Login, Row, Server, Session, Sql, Value, get};
 use crate::settings::Settings;
@@ -313,7 +313,7 @@ impl<'a> Side<'a, '_> {
         let progress = |done: u64| {
             let mut session = session.borrow_mut();
             if session.is_none() {
-                *session = self.server.connect(&self.settings.maintenance).ok();
+                *session = self.server.connect(&self.settings.place.maintenance).ok();
             }
             let sql = "select pg_database_size($1::text::name)";
             let size: Option<i64> = session.as_mut()?.one(sql, &[&self.name]).ok()?;

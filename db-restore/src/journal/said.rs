@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use step::Failure;
 
 use super::Note;
-use crate::copy::role;
 use crate::plan;
+use crate::server::role;
 use crate::server::sql::{self, name, text};
 use crate::server::{Row, Session, Sql, get};
 
@@ -62,7 +62,10 @@ impl Journal {
     /// The questions, of which [`Journal::of_answers`] reads the answers.
     pub fn questions(live: &str) -> Vec<Sql> {
         let of = |name: &str| sql::fill("{}::text", &[text(name)]);
-        vec![sql::fill(ALL, &[of(live), of(live), of(plan::head(live).as_ref())]), role::left(live)]
+        vec![
+            sql::fill(ALL, &[of(live), of(live), of(plan::head(live).as_ref())]),
+            role::left("db-restore", live),
+        ]
     }
 
     /// How many questions these are.

@@ -161,7 +161,7 @@ impl Comparison {
     pub fn buckets(&self, side: &mut Side) -> Result<Vec<Bucket>, Failure> {
         let mut buckets = self.empty();
         let mut rows = side.session.rows(self.question(&side.only), &[])?;
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.next_row()? {
             put(&mut buckets, &row)?;
         }
         Ok(buckets)
@@ -272,7 +272,7 @@ pub struct Differences {
 }
 
 fn pair(rows: &mut Rows) -> Result<Option<(i64, i64)>, Failure> {
-    rows.next()?.map(|row| Ok((get(&row, 0)?, get(&row, 1)?))).transpose()
+    rows.next_row()?.map(|row| Ok((get(&row, 0)?, get(&row, 1)?))).transpose()
 }
 
 /// Walks both sides in the order of their keys.

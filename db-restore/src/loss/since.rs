@@ -73,7 +73,7 @@ impl Origin {
             );
             let mut rows = old.session.rows(sql, &[])?;
             let mut batch = Vec::with_capacity(BATCH);
-            while let Some(row) = rows.next()? {
+            while let Some(row) = rows.next_row()? {
                 batch.push((get::<i64>(&row, 0)?, get::<Vec<Vec<u8>>>(&row, 1)?));
                 if batch.len() == BATCH {
                     look_up(c, &batch, new, &mut found)?;

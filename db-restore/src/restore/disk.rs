@@ -72,7 +72,7 @@ pub fn room(
         Room::Bytes(free) if free < needed => problems.add("disk", short(free, needed, "")),
         Room::Bytes(_) => {}
         Room::Measure => match folders
-            .filter(|_| operation.settings.is_local())
+            .filter(|_| operation.settings.place.is_local())
             .and_then(|folders| disks(&needs, &folders))
         {
             Some(disks) => {
@@ -85,7 +85,7 @@ pub fn room(
                 }
             }
             None => {
-                let host = &operation.settings.host;
+                let host = &operation.settings.place.host;
                 problems.add("disk-unknown", format!("nobody can see from here how much disk {host} has free, and a full one stops it: {} are needed; set disk_free to what there is (or to unchecked)", mib(needed)));
             }
         },

@@ -325,7 +325,8 @@ impl Restore<'_> {
     ) -> Result<(), Failure> {
         let live = &self.names.live;
         let operation = &self.operation;
-        let again = || Keeper::looking(operation.server.connect(&operation.settings.maintenance)?, live);
+        let again =
+            || Keeper::looking(operation.server.connect(&operation.settings.place.maintenance)?, live);
         let mut keeper = keeper.map_or_else(again, Ok)?;
         side::mark(&mut keeper, permit, live, &Note::Live(record.clone()))?;
         readers.end(&mut keeper)

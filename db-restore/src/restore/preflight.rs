@@ -52,10 +52,13 @@ impl Problems {
 pub fn work(operation: &Operation, live: &Live) -> Problems {
     let mut problems = Problems::default();
     if live.standby {
-        problems.add("standby", format!("{} is a standby: restore on the primary", operation.settings.host));
+        problems.add(
+            "standby",
+            format!("{} is a standby: restore on the primary", operation.settings.place.host),
+        );
     }
     if !live.may_restore {
-        problems.add("rights", lacking_rights(&operation.settings.user));
+        problems.add("rights", lacking_rights(&operation.settings.place.user));
     }
     if !live.has_app_role {
         problems.add("app-role", no_app_role(operation.settings));
@@ -109,7 +112,7 @@ pub fn renaming(
         rows.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, _>>().map(|l| l.join(", "))
     };
     let protected = protected?.first().map_or(Ok(false), |row| get(row, 0))?;
-    if protected || *database == operation.settings.maintenance {
+    if protected || *database == operation.settings.place.maintenance {
         problems.add(
             "maintenance-database",
             format!("{database} is the cluster's own, or the one we work from: it cannot be renamed"),

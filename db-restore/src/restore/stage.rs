@@ -422,7 +422,7 @@ impl Staging<'_> {
         match discarded {
             Ok(_) => {
                 let roles = std::mem::take(&mut keeper.journal.roles);
-                crate::copy::role::sweep(keeper, permit, roles);
+                crate::server::role::sweep(keeper, permit, roles);
                 failure.output("live_database", "not touched").output("side_database", "removed")
             }
             Err(_) => failure.output("live_database", "not touched").output("side_database", side.as_str()),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use step::{Acted, Failure, Permit, shell};
+use step::{Acted, Failure, Permit};
 
 use crate::copy::given::Given;
 use crate::journal::{Journal, Keeper};
@@ -314,8 +314,5 @@ pub fn opening(settings: &crate::settings::Settings, database: &str) -> String {
 
 /// A statement for a person to run from the maintenance database.
 pub fn psql(settings: &crate::settings::Settings, sql: &Sql) -> String {
-    let port = settings.port.to_string();
-    let words =
-        ["psql", "-h", &settings.host, "-p", &port, "-U", &settings.user, "-d", &settings.maintenance];
-    shell::command(words.into_iter().chain(["-c", sql.as_str()]))
+    settings.place.psql(sql)
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use step::{Failure, Permit};
 
-use crate::copy::role::TemporaryRole;
 use crate::operation::Operation;
+use crate::server::role::TemporaryRole;
 use crate::server::sql::{self, name};
 use crate::server::{Row, Session, Sql, get};
 use crate::snapshot::manifest::Manifest;
@@ -212,7 +212,7 @@ pub fn probe(operation: &Operation, database: &str, role: Option<&str>) -> Resul
     if operation.settings.probes.is_empty() {
         return Ok(0);
     }
-    let mut keeper = operation.server.connect(&operation.settings.maintenance)?;
+    let mut keeper = operation.server.connect(&operation.settings.place.maintenance)?;
     let superuser = "select rolsuper from pg_roles where rolname = current_user";
     if keeper.one(superuser, &[])? != Some(true) {
         return ask(operation, &mut operation.server.connect_for_the_team(database)?, database, role);

@@ -100,7 +100,7 @@ impl Source for Siblings<'_> {
 
 impl<'a> Siblings<'a> {
     fn looking(&self) -> Result<Keeper<'a>, Failure> {
-        Keeper::looking(self.server.connect(&self.settings.maintenance)?, &self.settings.database)
+        Keeper::looking(self.server.connect(&self.settings.place.maintenance)?, &self.settings.database)
     }
 
     /// What a clone holds; it is opened for that, and closed again.

@@ -1,11 +1,13 @@
-//! The PostgreSQL server: sessions, what the server says of itself, and how its errors read. Every session begins with settings of our own:
+//! A PostgreSQL server: sessions, and how its errors read. Every session begins with settings of our own:
 //! names are looked up in `pg_catalog` alone, whatever a database or a role has set, and no row is hidden or written differently.
 
 mod changing;
 mod copying;
 mod error;
+mod place;
 mod proof;
 mod questions;
+pub mod role;
 mod session;
 pub mod sql;
 pub mod tls;
@@ -19,21 +21,21 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::settings::{Met, Settings, Tls};
-use error::{distrusted, said};
+use error::distrusted;
 use proof::Proof;
 use session::Watch;
 
-pub use error::broken;
+pub use error::{broken, said};
+pub use place::{Met, Place, Tls, bundle};
 pub use questions::end_of_sessions;
 pub use session::{Counts, Held, Rows, Session, Value};
 pub use sql::Sql;
 pub use tokio_postgres::Row;
 
 /// A query's instant as RFC 3339 in UTC with whole milliseconds, never later than it was.
-const INSTANT_SQL: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'"#;
+pub const INSTANT_SQL: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'"#;
 /// A query's position in the server's log, in bytes.
-const LOG_SQL: &str = "(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end - '0/0'::pg_lsn)::bigint";
+pub const LOG_SQL: &str = "(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end - '0/0'::pg_lsn)::bigint";
 /// The tables of users in some schemas (`$1`; all if it is empty): not those of the system or of a session. Those of extensions are another
 /// list (`$2`), of what we may read. Partitions count, their parents are empty.
 const TABLES: &str = "
@@ -46,15 +48,6 @@ const TABLES: &str = "
                        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
       and (not $2 or has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
     order by 1";
-
-/// Who the server, the database (`$1`) and we are, and whether the role `$2` is there.
-const IDENTITY: &str = "select (select system_identifier::text from pg_control_system()), current_setting('server_version'),
-                    current_setting('server_version_num')::int, to_char(clock_timestamp() at time zone 'UTC', {}),
-                    d.oid, r.rolsuper or (r.rolcreatedb and d.datdba = r.oid and (d.dattablespace = (select dattablespace from pg_database where datname = 'template0')
-                                                                     or has_tablespace_privilege(d.dattablespace, 'CREATE'))), pg_is_in_recovery(), pg_database_size(d.oid),
-                    d.datallowconn, coalesce(shobj_description(d.oid, 'pg_database'), ''), r.rolsuper, {}, pg_get_userbyid(d.datdba),
-                    $2 = '' or exists (select from pg_roles where rolname = $2), has_database_privilege('public', d.oid, 'connect')
-             from pg_database d, pg_roles r where d.datname = $1 and r.rolname = current_user";
 
 /// What every session begins with. They are told when the session is opened, which counts more than what a database or a role has set.
 /// - Names: nothing that a database's users have made is ever found by a name alone.
@@ -74,7 +67,7 @@ pub type Answer = Result<Vec<Row>, Failure>;
 #[derive(Clone, Copy)]
 pub struct Server<'a> {
     context: &'a Context,
-    settings: &'a Settings,
+    place: &'a Place,
     /// Who logs in, if it is not who the settings say.
     login: Option<&'a Login>,
 }
@@ -82,80 +75,18 @@ pub struct Server<'a> {
 /// A role and its password.
 #[derive(Clone, Debug)]
 pub struct Login {
+    /// Its name.
     pub user: String,
+    /// Its password.
     pub password: Secret,
     /// Whether it may switch event and login triggers off, as a superuser does.
     pub is_quiet: bool,
 }
 
-/// What the server says of itself and of the database.
-#[derive(Clone, Debug)]
-pub struct Live {
-    /// Of the cluster: two servers never have the same one, but copies of each other do.
-    pub system_identifier: String,
-    /// For people.
-    pub version: String,
-    /// 150020 for 15.20.
-    pub number: u32,
-    /// The server's clock.
-    pub now: Timestamp,
-    /// By how many seconds the server's clock is ahead of ours, and how wrong that may be.
-    pub skew: f64,
-    /// The database's own identity, which a new name does not change.
-    pub oid: u32,
-    /// Who owns it.
-    pub owner: String,
-    /// Whether we are a superuser.
-    pub superuser: bool,
-    /// Whether we may create databases and rename this one.
-    pub may_restore: bool,
-    /// Whether the role of the application is there, where one is set.
-    pub has_app_role: bool,
-    /// Whether it only repeats what another server does.
-    pub standby: bool,
-    /// How much the database holds.
-    pub bytes: u64,
-    /// Where its log stands, in bytes.
-    pub log: u64,
-    /// Whether anybody can come in.
-    pub open: bool,
-    /// Whether one of our runs has closed it (those of 0.1 did).
-    pub closed_by_us: bool,
-}
-
-impl Live {
-    /// One of so many bytes, of which nothing else matters.
-    #[cfg(test)]
-    pub fn of_bytes(bytes: u64) -> Self {
-        Live {
-            system_identifier: String::new(),
-            version: String::new(),
-            number: 150_000,
-            now: Timestamp::UNIX_EPOCH,
-            skew: 0.0,
-            oid: 0,
-            owner: String::new(),
-            log: 0,
-            superuser: true,
-            may_restore: true,
-            has_app_role: true,
-            standby: false,
-            bytes,
-            open: true,
-            closed_by_us: false,
-        }
-    }
-
-    /// The major version.
-    pub fn major(&self) -> u32 {
-        self.number / 10_000
-    }
-}
-
 impl<'a> Server<'a> {
     /// The server of the settings.
-    pub fn new(context: &'a Context, settings: &'a Settings) -> Self {
-        Server { context, settings, login: None }
+    pub fn new(context: &'a Context, place: &'a Place) -> Self {
+        Server { context, place, login: None }
     }
 
     /// The same server for another role.
@@ -163,13 +94,13 @@ impl<'a> Server<'a> {
     where
         'a: 'b,
     {
-        Server { context: self.context, settings: self.settings, login: Some(login) }
+        Server { context: self.context, place: self.place, login: Some(login) }
     }
 
     /// The server for whom may read users' tables. A superuser never does: to plan a question PostgreSQL evaluates what a table's indexes hold,
     /// which its owner has written, with the rights of who asks.
     pub fn readers(self) -> Result<Server<'a>, Failure> {
-        match (self.settings.met.get(), self.reader()) {
+        match (self.place.met.get(), self.reader()) {
             (_, Some(reader)) => Ok(self.of(reader)),
             (Some(met), None) if !met.superuser => Ok(self),
             _ => Err(Failure::bug("a superuser was to read users' tables")),
@@ -178,17 +109,27 @@ impl<'a> Server<'a> {
 
     /// Whether any role may connect to the live database.
     pub fn is_public(self) -> bool {
-        self.settings.met.get().is_some_and(|met| met.is_public)
+        self.place.met.get().is_some_and(|met| met.is_public)
     }
 
     /// Whether this server's event and login triggers can be switched off for a session.
     pub fn has_quiet(self) -> bool {
-        !self.settings.quiet().is_empty()
+        !self.place.quiet().is_empty()
     }
 
     /// Who we are, as our sessions are called.
     pub fn who(self) -> String {
-        who()
+        who(self.place.program)
+    }
+
+    /// What the first session has learnt decides how the others are opened; another may have been first: it has learnt the same.
+    pub fn met(self, met: Met) {
+        let _ = self.place.met.set(met);
+    }
+
+    /// Where it is.
+    pub fn place(self) -> &'a Place {
+        self.place
     }
 
     /// A line for people.
@@ -203,17 +144,17 @@ impl<'a> Server<'a> {
 
     /// Whether we are a superuser, as the first session has learnt.
     pub fn is_superuser(self) -> bool {
-        self.settings.met.get().is_some_and(|met| met.superuser)
+        self.place.met.get().is_some_and(|met| met.superuser)
     }
 
     /// Who reads users' tables now, where that is not ourselves.
     pub fn reader(self) -> Option<&'static Login> {
-        *self.settings.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.place.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The database from which others are renamed.
     pub fn maintenance(&self) -> String {
-        self.settings.maintenance.clone()
+        self.place.maintenance.clone()
     }
 
     /// A line for `-v`.
@@ -253,10 +194,10 @@ impl<'a> Server<'a> {
     ) -> Result<Session<'a>, Failure> {
         let mark = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         let config = self.config(database, budget, &mark, beginning);
-        self.context.voice.detail(&format!("connecting to {database} on {}", self.settings.host));
+        self.context.voice.detail(&format!("connecting to {database} on {}", self.place.host));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::bug(format!("no runtime for a session: {e}")))?;
-        let tls = tls::connector(self.settings)?;
+        let tls = tls::connector(self.place)?;
         let connect = async {
             // A handshake that somebody swallows on the way ends too.
             let opened = tokio::time::timeout(budget.min(CONNECTING), dial(config, tls)).await;
@@ -275,106 +216,60 @@ impl<'a> Server<'a> {
 
     fn config(&self, database: &str, budget: Duration, mark: &str, beginning: &str) -> Config {
         let mut config = Config::new();
-        let user = self.login.map_or(&self.settings.user, |login| &login.user);
-        config.host(&self.settings.host).port(self.settings.port).user(user).dbname(database);
-        config.application_name(who()).connect_timeout(budget.min(CONNECTING));
+        let user = self.login.map_or(&self.place.user, |login| &login.user);
+        config.host(&self.place.host).port(self.place.port).user(user).dbname(database);
+        config.application_name(self.who()).connect_timeout(budget.min(CONNECTING));
         config.keepalives_idle(Duration::from_secs(3)).keepalives_interval(Duration::from_secs(2));
         config.keepalives_retries(2).tcp_user_timeout(Duration::from_secs(8));
         let limit = budget.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
         // A login trigger that fails would keep us out, and no event trigger is to judge what we do in a copy.
-        let quiet = if self.login.is_none_or(|login| login.is_quiet) { self.settings.quiet() } else { "" };
-        config
-            .options(format!("{beginning}{quiet} -c statement_timeout={limit} -c db_restore.session={mark}"));
+        let quiet = if self.login.is_none_or(|login| login.is_quiet) { self.place.quiet() } else { "" };
+        config.options(format!("{beginning}{quiet} -c statement_timeout={limit} -c rilis.session={mark}"));
         let password = self.login.map(|login| &login.password);
-        if let Some(password) = password.or(self.settings.password.as_ref()) {
+        if let Some(password) = password.or(self.place.password.as_ref()) {
             config.password(password.expose());
         }
-        config.ssl_mode(if self.settings.tls == Tls::Disable { SslMode::Disable } else { SslMode::Require });
+        config.ssl_mode(if self.place.tls == Tls::Disable { SslMode::Disable } else { SslMode::Require });
         config
     }
 
     fn pooler(&self, why: &str) -> Failure {
-        let Settings { host, port, .. } = self.settings;
-        let message =
-            format!("a connection pooler answers at {host}:{port}, and db-restore needs the server itself");
+        let Place { host, port, .. } = self.place;
+        let message = format!(
+            "a connection pooler answers at {host}:{port}, and {} needs the server itself",
+            self.place.program
+        );
         let remedy = "set host and port to PostgreSQL itself (5432 as a rule), not to PgBouncer or another pooler (Supabase: the direct connection or the session pooler, port 5432)";
         Failure::config("pooler", message).cause(why).cause(remedy)
     }
 
     fn silent(&self) -> Failure {
-        let Settings { host, port, .. } = self.settings;
+        let Place { host, port, .. } = self.place;
         Failure::temporary(
             "database-unreachable",
             format!("{host}:{port} takes connections and does not answer"),
         )
     }
 
-    /// Asks the server who it is, and more with it, of which each has its own answer.
-    pub fn identity(
-        &self,
-        database: &str,
-        more: &[Sql],
-    ) -> Result<(Live, Session<'a>, Vec<Answer>), Failure> {
-        let sql = sql::fill(IDENTITY, &[INSTANT_SQL.into(), LOG_SQL.into()]);
-        let mut session = self.connect(&self.settings.maintenance)?;
-        let before = Timestamp::now();
-        let role = self.settings.app_role.clone().unwrap_or_default();
-        let own: &[&dyn Value] = &[&database, &role];
-        let mut questions = vec![(sql, own)];
-        questions.extend(more.iter().map(|sql| (sql.clone(), &[][..])));
-        let mut answers = session.ask_each(&questions)?;
-        let after = Timestamp::now();
-        let more = answers.split_off(1);
-        let rows = answers.pop().unwrap_or_else(|| Err(Failure::bug("no answer about the server")))?;
-        let row = rows.first();
-        let row = row.ok_or_else(|| self.no_database(database))?;
-        let now = instant(row, 3)?;
-        // The server looked at its clock between our two looks: the middle is wrong by half of it at most.
-        let middle = before + after.duration_since(before) / 2;
-        let live = Live {
-            system_identifier: get(row, 0)?,
-            version: get(row, 1)?,
-            number: get::<i32>(row, 2)?.unsigned_abs(),
-            now,
-            skew: now.duration_since(middle).as_secs_f64(),
-            oid: get(row, 4)?,
-            may_restore: get(row, 5)?,
-            standby: get(row, 6)?,
-            bytes: get::<i64>(row, 7)?.unsigned_abs(),
-            open: get(row, 8)?,
-            superuser: get(row, 10)?,
-            log: get::<i64>(row, 11)?.unsigned_abs(),
-            owner: get(row, 12)?,
-            has_app_role: get(row, 13)?,
-            closed_by_us: !get::<bool>(row, 8)? && crate::journal::says_closed(&get::<String>(row, 9)?),
-        };
-        // Another session may have been first: it has learnt the same.
-        let _ = self.settings.met.set(Met {
-            major: live.major(),
-            superuser: live.superuser,
-            is_public: get(row, 14)?,
-        });
-        Ok((live, session, more))
-    }
-
-    fn no_database(&self, database: &str) -> Failure {
+    /// The failure that says that there is no such database.
+    pub fn no_database(&self, database: &str) -> Failure {
         let message = format!(
             "{} has no database {database}: if it was dropped, create an empty one of that name, and run this again",
-            self.settings.host
+            self.place.host
         );
         let create = sql::fill("create database {}", &[sql::name(database)]);
-        Failure::config("database", message).next(crate::restore::swap::psql(self.settings, &create))
+        Failure::config("database", message).next(self.place.psql(&create))
     }
 
     fn unreachable(&self, database: &str, error: &tokio_postgres::Error) -> Failure {
-        let Settings { host, port, user, .. } = self.settings;
+        let Place { host, port, user, .. } = self.place;
         match error.code() {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => self.no_database(database),
             Some(code)
                 if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION]
                     .contains(code) =>
             {
-                let remedy = match self.settings.password {
+                let remedy = match self.place.password {
                     Some(_) => "the password or the user is wrong (password_file or DATABASE_PASSWORD, user)",
                     None => "set password_file, or DATABASE_PASSWORD",
                 };
@@ -386,9 +281,9 @@ impl<'a> Server<'a> {
                 let message = format!("{host} does not open a session on {database} now");
                 Failure::temporary("database-unreachable", message).cause(said(error))
             }
-            None if self.settings.tls != Tls::Disable && distrusted(error) => {
+            None if self.place.tls != Tls::Disable && distrusted(error) => {
                 let message =
-                    format!("the TLS of {host} is not as tls = \"{}\" wants it", self.settings.tls.word());
+                    format!("the TLS of {host} is not as tls = \"{}\" wants it", self.place.tls.word());
                 let failure = Failure::config("tls", message).cause(said(error));
                 failure.cause("set tls_root to the authority's certificate, or tls to require or disable if the network between is yours")
             }
@@ -406,11 +301,11 @@ impl<'a> Server<'a> {
 }
 
 /// Who we are, for whoever finds us at work: shown in pg_stat_activity.
-fn who() -> String {
+fn who(program: &str) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let user =
         std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into());
-    format!("db-restore {user}@{} {}", host.trim(), std::process::id()).chars().take(63).collect()
+    format!("{program} {user}@{} {}", host.trim(), std::process::id()).chars().take(63).collect()
 }
 
 /// How long a connection may take to be opened.

@@ -12,15 +12,15 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use step::Failure;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::settings::{Settings, Tls};
+use crate::{Place, Tls};
 
-/// Makes encrypted connections as the settings say; `None` when they are to be plain.
-pub fn connector(settings: &Settings) -> Result<Option<MakeRustlsConnect>, Failure> {
+/// Makes encrypted connections as the place wants; `None` when they are to be plain.
+pub fn connector(place: &Place) -> Result<Option<MakeRustlsConnect>, Failure> {
     let provider = Arc::new(ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match settings.tls {
+    let verifier: Arc<dyn ServerCertVerifier> = match place.tls {
         Tls::Disable => return Ok(None),
         Tls::Require => Arc::new(Anybody(Arc::clone(&provider))),
-        Tls::VerifyFull => authorities(settings, &provider)?,
+        Tls::VerifyFull => authorities(place, &provider)?,
     };
     let wrong = |e| Failure::bug(format!("TLS: {e}"));
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -31,11 +31,8 @@ pub fn connector(settings: &Settings) -> Result<Option<MakeRustlsConnect>, Failu
 /// No file of certificates is larger, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-fn authorities(
-    settings: &Settings,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, Failure> {
-    let at = settings.tls_root.display();
+fn authorities(place: &Place, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Failure> {
+    let at = place.tls_root.display();
     let wrong = |why: String| {
         Failure::config(
             "tls",
@@ -45,11 +42,11 @@ fn authorities(
     let mut roots = RootCertStore::empty();
     // A pipe that nobody writes to is not waited for, and a device has no end.
     let is_small =
-        std::fs::metadata(&settings.tls_root).is_ok_and(|about| about.is_file() && about.len() <= LARGEST);
-    if !is_small && settings.tls_root.exists() {
+        std::fs::metadata(&place.tls_root).is_ok_and(|about| about.is_file() && about.len() <= LARGEST);
+    if !is_small && place.tls_root.exists() {
         return Err(wrong("it is no file of at most 1 MiB".to_owned()));
     }
-    let bytes = std::fs::read(&settings.tls_root).map_err(|e| wrong(e.to_string()))?;
+    let bytes = std::fs::read(&place.tls_root).map_err(|e| wrong(e.to_string()))?;
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bytes).flatten());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     verifier.build().map_err(|e| wrong(e.to_string()))

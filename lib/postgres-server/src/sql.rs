@@ -168,8 +168,8 @@ pub fn of_the_settings(query: &str) -> Sql {
     Sql(Cow::Owned(query.trim().trim_end_matches(';').to_owned()))
 }
 
-/// One whole statement of a dump, as [`crate::copy::script`] has read it. It is sent by the extended protocol, which takes one statement only,
-/// and by a superuser only what [`crate::copy::apply::turn`] says runs nothing.
+/// One whole statement of somebody else, as a dump has it. It is sent by the extended protocol, which takes one statement only, and by a
+/// superuser only where the caller has read that it runs nothing.
 pub fn of_a_dump(statement: String) -> Sql {
     Sql(Cow::Owned(statement))
 }

@@ -16,9 +16,9 @@ const ANEW: &str = "reset session authorization; reset role; reset all";
 /// No view may take a table's place between two questions, and no transaction is ended for its age: what only some versions know is set
 /// where it is known. In a session that is not ours, but a pooler's, it lasts no longer than this transaction.
 const QUESTION: &str = "
-    select current_setting('db_restore.session', true), current_setting('search_path'),
+    select current_setting('rilis.session', true), current_setting('search_path'),
            (select count(set_config(name, case name when 'transaction_timeout' then '0' else 'view, foreign-table' end,
-                                    current_setting('db_restore.session', true) is distinct from {}))
+                                    current_setting('rilis.session', true) is distinct from {}))
             from pg_settings where name in ('transaction_timeout', 'restrict_nonsystem_relation_kind'))";
 
 /// What a session must prove.

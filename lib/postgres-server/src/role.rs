@@ -6,11 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use step::{Failure, Permit, Secret};
 
-use crate::server::sql::{self, name, text};
-use crate::server::{Login, Server, Session};
+use super::sql::{self, name, text};
+use super::{Login, Server, Session};
 
 /// Begins the names of such roles.
-const HEAD: &str = "db_restore_tmp_";
+fn head(program: &str) -> String {
+    format!("{}_tmp_", program.replace('-', "_"))
+}
+
 /// A role whose run was killed cannot log in for longer than this after its deadline.
 const AFTER: Duration = Duration::from_secs(600);
 
@@ -19,6 +22,7 @@ pub struct TemporaryRole<'a> {
     server: Server<'a>,
     permit: &'a Permit,
     ended: bool,
+    /// How it logs in.
     pub login: Login,
 }
 
@@ -34,7 +38,7 @@ impl<'a> TemporaryRole<'a> {
     ) -> Result<Self, Failure> {
         let password = random(16)?;
         let login = Login {
-            user: format!("{HEAD}{}", random(8)?),
+            user: format!("{}{}", head(server.place.program), random(8)?),
             password: Secret::new(password.as_str()),
             is_quiet: false,
         };
@@ -50,7 +54,7 @@ impl<'a> TemporaryRole<'a> {
                 text(&verifier),
                 text(&until.to_string()),
                 role.clone(),
-                text(&note(database, &server.who())),
+                text(&note(server.place.program, database, &server.who())),
                 rights(&role),
             ],
         );
@@ -106,8 +110,8 @@ impl Drop for TemporaryRole<'_> {
 }
 
 /// For whom it was made: who works without the lock (a snapshot) is not to be taken for a run that was killed.
-fn note(database: &str, who: &str) -> String {
-    format!("db-restore, for a copy of {database}: {who}")
+fn note(program: &str, database: &str, who: &str) -> String {
+    format!("{program}, for a copy of {database}: {who}")
 }
 
 /// In one message, and one transaction.
@@ -126,11 +130,16 @@ fn disarm(session: &mut Session, permit: &Permit, role: &str) -> Result<(), Fail
 }
 
 /// The question for the roles that killed runs on a database have left.
-pub fn left(database: &str) -> sql::Sql {
+pub fn left(program: &str, database: &str) -> sql::Sql {
     sql::fill(
         "select rolname::text from pg_roles r, shobj_description(r.oid, 'pg_authid') d where starts_with(rolname, {})
          and (d = {} or starts_with(d, {}) and not exists (select from pg_stat_activity a where a.usename <> r.rolname and d = {} || a.application_name and a.application_name <> current_setting('application_name')))",
-        &[text(HEAD), text(&format!("db-restore, for a copy of {database}")), text(&note(database, "")), text(&note(database, ""))],
+        &[
+            text(&head(program)),
+            text(&format!("{program}, for a copy of {database}")),
+            text(&note(program, database, "")),
+            text(&note(program, database, "")),
+        ],
     )
 }
 

@@ -309,6 +309,7 @@ pub(super) fn typed<'v>(values: &[&'v dyn Value]) -> Vec<(&'v (dyn ToSql + Sync)
 pub struct Held {
     /// Its name.
     pub sight: String,
+    /// The server's clock then.
     pub at: Timestamp,
     /// The database's own identity.
     pub database: u32,
@@ -328,7 +329,7 @@ pub struct Rows<'s> {
 
 impl Rows<'_> {
     /// The next row. A signal or the deadline is heeded now and then.
-    pub fn next(&mut self) -> Result<Option<Row>, Failure> {
+    pub fn next_row(&mut self) -> Result<Option<Row>, Failure> {
         self.seen += 1;
         let (rows, watch) = (&mut self.rows, self.watch);
         watch.wait(self.runtime, async { rows.next().await.transpose() })
