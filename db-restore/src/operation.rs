@@ -9,14 +9,11 @@ use step::{Context, Failure};
 use crate::journal::{Journal, Keeper};
 use crate::plan;
 use crate::restore::swap;
-use crate::server::{Answer, Live, Server, Session, Sql, Value, get, identity, sql};
+use crate::server::{Answer, Live, Server, Session, Sql, Value, get, identity, lock_key, sql};
 use crate::settings::Settings;
 
 /// A session that has ended holds its lock a moment longer.
 const LINGERING: Duration = Duration::from_secs(1);
-
-/// The lock's key: of the cluster and the database's name.
-const KEY: &str = "hashtextextended(format('db-restore:%s:%s', (select system_identifier from pg_control_system()), {}::text), 0)";
 
 /// What became of each question.
 pub type Answers = Vec<Answer>;
@@ -137,7 +134,7 @@ impl<'a> Operation<'a> {
     }
 
     fn key(&self) -> Sql {
-        sql::fill(KEY, &[sql::text(&self.settings.database)])
+        lock_key(&self.settings.database)
     }
 
     fn lock_by(&self, mut keeper: Session<'a>) -> Result<Session<'a>, Failure> {
@@ -204,12 +201,7 @@ impl<'a> Operation<'a> {
         let mut session = self.server.connect(database)?;
         let product = self.context.settings.product("name")?.unwrap_or_default();
         let environment = self.context.environment()?;
-        // Copied out, and not asked for: what a table's indexes hold would be evaluated with our rights.
-        let found = "select c.oid::regclass::text from pg_class c where oid = to_regclass($1) and relkind = 'r' and 2 = (
-                         select count(*) from pg_attribute a where attrelid = c.oid and attname in ('product', 'environment')
-                         and attgenerated <> 'v')";
-        let table: Option<String> = session.one(found, &[table])?;
-        let Some(table) = table else {
+        let Some(rows) = session.marker(table)? else {
             if database == self.settings.database {
                 self.context.voice.warn(&format!("{database} has no marker any more"));
                 return Ok(());
@@ -220,12 +212,6 @@ impl<'a> Operation<'a> {
             );
             return Err(Failure::refused("no-marker", message));
         };
-        let text = |column: &Option<String>| column.as_deref().unwrap_or_default().trim_end().to_owned();
-        let rows = session.copied(&table, &["product", "environment"])?;
-        let mut rows: Vec<String> =
-            rows.iter().map(|row| row.iter().map(text).collect::<Vec<_>>().join(" ")).collect();
-        rows.sort_unstable();
-        rows.dedup();
         if rows == [format!("{product} {environment}")] {
             return Ok(());
         }

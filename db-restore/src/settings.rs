@@ -1,56 +1,96 @@
 //! The settings: `[db-restore]` of release.toml, overlaid by the environment's.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use address::BaseUrl;
 use jiff::tz::TimeZone;
 use step::{ADDRESS, Context, Failure, Form, Secret, Setting, SettingKind as Type};
 
-use crate::server::{Place, Tls, bundle};
+use crate::server::{Place, Room, settings};
 
 /// The settings of `[db-restore]`.
 pub const SETTINGS: &[Setting] = &[
-    Setting::new("source", Type::Word(&["archive", "database", "supabase"]), "where snapshots come from: files of pg_dump, databases beside the live one, or Supabase's backups").default("archive"),
-    Setting::new("host", Type::Text, "the server's name or address, or the folder of its socket").example("10.0.0.12").required(),
-    Setting::new("port", Type::Whole(1, 65_535), "the server's own port, not a pooler's").default("5432"),
-    Setting::new("database", Type::Text, "the live database").example("shop").required(),
-    Setting::new("user", Type::Text, "a superuser, or the owner with CREATEDB (and with CREATE on the database's tablespace, if it has one of its own)").default("postgres"),
-    Setting::new("password", Type::Secret("DATABASE_PASSWORD"), "the password"),
-    Setting::new("manifest_key", Type::Secret("DB_RESTORE_MANIFEST_KEY"), "signs the manifests (HMAC-SHA-256); with it, one that is not signed is no snapshot"),
-    Setting::new("maintenance_database", Type::Text, "the database from which others are renamed").default("postgres"),
-    Setting::new("snapshots", Type::Path, "the folder of the snapshots").example("/var/backups/rilis/production"),
-    Setting::new("rpo", Type::Time, "how old the recovery point may be; what is uncertain counts against the snapshot").default("1h"),
-    Setting::new("jobs", Type::Whole(1, 1024), "how many tables are dumped and restored at the same time").otherwise("the processors of this machine, at most 8").example("4"),
-    Setting::new("pg_bin", Type::List(&Type::Path), "folders with PostgreSQL's programs").otherwise("where Debian and Red Hat install them, and PATH").example("/usr/lib/postgresql/17/bin"),
-    Setting::new("tls", Type::Word(&["disable", "require", "verify-full"]), "how the way to the server is protected").otherwise("verify-full; disable on loopback and sockets").example("verify-full"),
-    Setting::new("tls_root", Type::Path, "the certificates that may have signed the server's, PEM").otherwise("the system's").example("/etc/rilis/database-ca.pem"),
+    Setting::new(
+        "source",
+        Type::Word(&["archive", "database", "supabase"]),
+        "where snapshots come from: files of pg_dump, databases beside the live one, or Supabase's backups",
+    )
+    .default("archive"),
+    settings::HOST,
+    settings::PORT,
+    settings::DATABASE,
+    settings::USER,
+    settings::PASSWORD,
+    Setting::new(
+        "manifest_key",
+        Type::Secret("DB_RESTORE_MANIFEST_KEY"),
+        "signs the manifests (HMAC-SHA-256); with it, one that is not signed is no snapshot",
+    ),
+    settings::MAINTENANCE,
+    Setting::new("snapshots", Type::Path, "the folder of the snapshots")
+        .example("/var/backups/rilis/production"),
+    Setting::new(
+        "rpo",
+        Type::Time,
+        "how old the recovery point may be; what is uncertain counts against the snapshot",
+    )
+    .default("1h"),
+    Setting::new("jobs", Type::Whole(1, 1024), "how many tables are dumped and restored at the same time")
+        .otherwise("the processors of this machine, at most 8")
+        .example("4"),
+    Setting::new("pg_bin", Type::List(&Type::Path), "folders with PostgreSQL's programs")
+        .otherwise("where Debian and Red Hat install them, and PATH")
+        .example("/usr/lib/postgresql/17/bin"),
+    settings::TLS,
+    settings::TLS_ROOT,
     Setting::new("compress", Type::Whole(0, 9), "how much gzip compresses").default("1"),
-    Setting::new("marker_table", Type::Text, "a table with columns `product` and `environment` and one row: the wrong one refuses").example("rilis_marker"),
-    Setting::new("probes", Type::List(&Type::Text), "queries whose one answer must be true; they cannot write").example("select count(*) > 100 from products"),
-    Setting::new("app_role", Type::Text, "the role as which the probes are asked after the swap").example("shop_app"),
+    settings::MARKER,
+    settings::PROBES,
+    Setting::new("app_role", Type::Text, "the role as which the probes are asked after the swap")
+        .example("shop_app"),
     Setting::new("amcheck", Type::Flag, "let amcheck read every table and index of a copy").default("true"),
-    Setting::new("dump_timezone", Type::Text, "the time zone of the machine that makes dumps without a manifest").default("UTC"),
-    Setting::new("disk_free", Type::Form(&SIZE), "what the server has free, if it is another machine, or unchecked; what is needed is what the database held when the snapshot was taken (a full disk stops the live database too)").otherwise("measured, where the server is this machine").example("200GB"),
-    Setting::new("shrink", Type::Part, "a snapshot smaller than this part of the one before is incomplete; 0 never").default("0.5"),
+    Setting::new(
+        "dump_timezone",
+        Type::Text,
+        "the time zone of the machine that makes dumps without a manifest",
+    )
+    .default("UTC"),
+    settings::DISK_FREE,
+    Setting::new(
+        "shrink",
+        Type::Part,
+        "a snapshot smaller than this part of the one before is incomplete; 0 never",
+    )
+    .default("0.5"),
     Setting::new("keep", Type::Time, "for prune: how long snapshots are kept").default("168h"),
-    Setting::new("keep_databases", Type::Time, "for prune: how long databases beside the live one are kept").default("72h"),
-    Setting::new("project_ref", Type::Form(&PROJECT), "Supabase's name of the project").example("abcdefghijklmnopqrst"),
+    Setting::new("keep_databases", Type::Time, "for prune: how long databases beside the live one are kept")
+        .default("72h"),
+    Setting::new("project_ref", Type::Form(&PROJECT), "Supabase's name of the project")
+        .example("abcdefghijklmnopqrst"),
     Setting::new("api", Type::Form(&ADDRESS), "Supabase's API").default("https://api.supabase.com"),
-    Setting::new(address::CLEARTEXT, Type::Flag, "the token may go over plain HTTP to another machine").default("false"),
-    Setting::new("token", Type::Secret("SUPABASE_ACCESS_TOKEN"), "Supabase's token, with project_admin_read, backups_read and backups_write"),
+    Setting::new(address::CLEARTEXT, Type::Flag, "the token may go over plain HTTP to another machine")
+        .default("false"),
+    Setting::new(
+        "token",
+        Type::Secret("SUPABASE_ACCESS_TOKEN"),
+        "Supabase's token, with project_admin_read, backups_read and backups_write",
+    ),
     Setting::new("interval", Type::Time, "Supabase: between two looks").default("5s"),
-    Setting::new("settle", Type::Time, "Supabase: how long the evidence is waited for before the outcome is unknown").default("15m"),
-    Setting::new("dump_schemas", Type::List(&Type::Text), "Supabase: what is dumped before the project is set back").otherwise("everything").example("public"),
+    Setting::new(
+        "settle",
+        Type::Time,
+        "Supabase: how long the evidence is waited for before the outcome is unknown",
+    )
+    .default("15m"),
+    Setting::new(
+        "dump_schemas",
+        Type::List(&Type::Text),
+        "Supabase: what is dumped before the project is set back",
+    )
+    .otherwise("everything")
+    .example("public"),
 ];
-
-/// What is free on a disk.
-const SIZE: Form = Form {
-    name: "a size, such as 200GB (MB, GB, TB), or unchecked",
-    pattern: "^(unchecked|0*[1-9][0-9]{0,6} ?(MB|GB|TB))$",
-    fits: |text| text == "unchecked" || bytes(text).is_some(),
-};
 
 const PROJECT: Form = Form {
     name: "20 small letters",
@@ -67,17 +107,6 @@ pub enum Kind {
     Archive,
     Database,
     Supabase,
-}
-
-/// How much room there is where the database lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// Look.
-    Measure,
-    /// Somebody vouches for so many bytes.
-    Bytes(u64),
-    /// Somebody does not want to know.
-    Unchecked,
 }
 
 /// What only `source = "supabase"` needs.
@@ -154,7 +183,7 @@ impl Settings {
         let source = kind(settings)?;
         Ok(Settings {
             source,
-            place: place(settings)?,
+            place: settings::place(settings, "db-restore")?,
             database: settings.value("database")?,
             manifest_key: settings.secret("manifest_key", "DB_RESTORE_MANIFEST_KEY")?,
             snapshots: snapshots(settings, source)?,
@@ -167,7 +196,7 @@ impl Settings {
             app_role: settings.text("app_role")?,
             amcheck: settings.value("amcheck")?,
             zone: zone(settings)?,
-            room: room(settings)?,
+            room: settings::room(settings)?,
             shrink: settings.value("shrink")?,
             keep: settings.value("keep")?,
             said: Said { keep: settings.is_set("keep"), keep_databases: settings.is_set("keep_databases") },
@@ -197,23 +226,6 @@ fn readable_by_a_group(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the server is, and who logs in.
-fn place(settings: &step::Settings) -> Result<Place, Failure> {
-    let host: String = settings.value("host")?;
-    Ok(Place {
-        program: "db-restore",
-        tls: Tls::read(settings, "tls", &host)?,
-        tls_root: settings.optional("tls_root")?.unwrap_or_else(bundle),
-        host,
-        port: settings.value("port")?,
-        user: settings.value("user")?,
-        password: settings.secret("password", "DATABASE_PASSWORD")?,
-        maintenance: settings.value("maintenance_database")?,
-        met: OnceLock::new(),
-        reader: Mutex::new(None),
-    })
-}
-
 fn kind(settings: &step::Settings) -> Result<Kind, Failure> {
     let words = [("archive", Kind::Archive), ("database", Kind::Database), ("supabase", Kind::Supabase)];
     Ok(settings.choice("source", &words)?.unwrap_or(Kind::Archive))
@@ -235,29 +247,6 @@ fn zone(settings: &step::Settings) -> Result<TimeZone, Failure> {
             &format!("`{name}` is no time zone of this machine: {e}; write for example America/New_York"),
         )
     })
-}
-
-fn room(settings: &step::Settings) -> Result<Room, Failure> {
-    let Some(text) = settings.text("disk_free")? else { return Ok(Room::Measure) };
-    if text == "unchecked" {
-        return Ok(Room::Unchecked);
-    }
-    bytes(&text)
-        .map(Room::Bytes)
-        .ok_or_else(|| settings.wrong("disk_free", &format!("it must be {}", SIZE.name)))
-}
-
-/// A size as people write it: at most seven digits, which is more than anybody has.
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match &text[digits.len()..] {
-        "MB" | " MB" => 1 << 20,
-        "GB" | " GB" => 1 << 30,
-        "TB" | " TB" => 1_u64 << 40,
-        _ => return None,
-    };
-    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && digits.trim_start_matches('0').len() <= 7;
-    digits.parse::<u64>().ok().filter(|n| plain && *n > 0).map(|n| n * unit)
 }
 
 fn supabase(settings: &step::Settings) -> Result<Supabase, Failure> {

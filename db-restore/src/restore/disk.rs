@@ -10,8 +10,8 @@ use step::Failure;
 use crate::operation::Operation;
 use crate::restore::demands::Demands;
 use crate::restore::preflight::Problems;
+use crate::server::Room;
 use crate::server::{Live, Row, get};
-use crate::settings::Room;
 
 /// How large the log may become, and whether it stays (archived, or held by a slot).
 pub const LOG: &str = "

@@ -63,11 +63,20 @@ pub struct Limits {
 }
 
 /// The same within other limits than the step's.
-pub fn attend_within(
+pub fn attend_within(context: &Context, child: Child, input: &[u8], limits: Limits) -> Result<Said, Failure> {
+    attend_while(context, child, input, limits, &mut || None)
+}
+
+/// The same, as long as nothing forbids it: `forbids` is asked again and again, and its failure ends the program.
+///
+/// # Errors
+/// As [`attend`]; and what `forbids` says.
+pub fn attend_while(
     context: &Context,
     mut child: Child,
     input: &[u8],
     limits: Limits,
+    forbids: &mut dyn FnMut() -> Option<Failure>,
 ) -> Result<Said, Failure> {
     let mut pipes = Pipes {
         input,
@@ -88,7 +97,7 @@ pub fn attend_within(
         if let Some(status) = child.try_wait().map_err(lost)? {
             break status;
         }
-        if let Some(failure) = watch.over() {
+        if let Some(failure) = watch.over().or_else(&mut *forbids) {
             group::end(&mut child);
             return Err(failure);
         }

@@ -3,5 +3,5 @@
 mod attend;
 mod group;
 
-pub use attend::{Limits, Said, attend, attend_within};
+pub use attend::{Limits, Said, attend, attend_while, attend_within};
 pub use group::{alone, start};

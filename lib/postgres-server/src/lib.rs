@@ -4,11 +4,13 @@
 mod changing;
 mod copying;
 mod error;
+mod identity;
 mod place;
 mod proof;
 mod questions;
 pub mod role;
 mod session;
+pub mod settings;
 pub mod sql;
 pub mod tls;
 
@@ -26,9 +28,11 @@ use proof::Proof;
 use session::Watch;
 
 pub use error::{broken, said};
+pub use identity::lock_key;
 pub use place::{Met, Place, Tls, bundle};
 pub use questions::end_of_sessions;
 pub use session::{Counts, Held, Rows, Session, Value};
+pub use settings::Room;
 pub use sql::Sql;
 pub use tokio_postgres::Row;
 
@@ -184,13 +188,20 @@ impl<'a> Server<'a> {
         self.open(database, session::SEEN_THROUGH, Watch { context: self.context, heeds: false }, BEGINNING)
     }
 
+    /// Opens a session that says of itself what `options` say (`-c key=value ...`), for the team's own statements: names are found as the database
+    /// says, and whoever looks sees it by its own name.
+    pub fn connect_as(&self, database: &str, options: &str) -> Result<Session<'a>, Failure> {
+        let budget = self.context.deadline.left();
+        self.open(database, budget, Watch { context: self.context, heeds: true }, options)
+    }
+
     /// A statement gets `budget`; it must not outlive the step.
     fn open(
         &self,
         database: &str,
         budget: Duration,
         watch: Watch<'a>,
-        beginning: &'static str,
+        beginning: &str,
     ) -> Result<Session<'a>, Failure> {
         let mark = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         let config = self.config(database, budget, &mark, beginning);

@@ -129,6 +129,13 @@ impl Settings {
         Ok(other)
     }
 
+    /// The settings of another program, for what two programs must not be told differently (where the database is). What that program has not
+    /// declared in this list is not seen.
+    #[must_use]
+    pub fn of(&self, step: &'static str, declared: &'static [Setting]) -> Self {
+        Settings { step, declared, ..self.clone() }
+    }
+
     /// A value of `[product]`.
     ///
     /// # Errors
